@@ -1,0 +1,307 @@
+# Ringside.  `make help` lists the targets.
+#
+# One makefile, nothing recursive but the second run after set-up; everything it makes goes to $(BUILD).
+#   BUILD=DIR     where to build              DEBUG=1      -O0 -g, in build/debug
+#   CC=gcc|clang  compiler of the host        SANITIZE=1   ASan and UBSan, in build/sanitize
+#   V=1           show commands
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+ifdef SANITIZE
+BUILD ?= build/sanitize
+OPT := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+else ifdef DEBUG
+BUILD ?= build/debug
+OPT := -O0 -g3
+else
+BUILD ?= build
+OPT := -O2 -g
+endif
+
+PREFIX ?= /usr/local
+CLANG ?= clang
+LLD ?= ld.lld
+NM ?= nm
+PKG_CONFIG ?= pkg-config
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+
+Q := $(if $(V),,@)
+say = $(if $(V),@:,@printf '  %-5s %s\n' $(1) $(patsubst $(BUILD)/%,%,$(2)))
+
+# ---- libraries: by pkg-config, else by their usual names ----
+
+pc_first = $(firstword $(foreach p,$(1),$(shell $(PKG_CONFIG) --exists '$(p)' 2>/dev/null && echo $(p))))
+pc_cflags = $(if $(1),$(shell $(PKG_CONFIG) --cflags $(1) 2>/dev/null))
+pc_libs = $(if $(1),$(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null),$(2))
+pc = $(eval PC_$(1) := $$(call pc_first,$(2)))$(eval CFLAGS_$(1) := $$(call pc_cflags,$$(PC_$(1))))$(eval \
+    LIBS_$(1) := $$(call pc_libs,$$(PC_$(1)),$(3)))
+
+ifneq ($(MAKECMDGOALS),clean)
+$(call pc,lua,lua5.4 lua-5.4 lua54 lua,-llua5.4)
+$(call pc,ncurses,ncursesw,-lncursesw)
+$(call pc,zydis,zydis,-lZydis)
+$(call pc,elf,libelf,-lelf)
+$(call pc,xxhash,libxxhash,-lxxhash)
+$(call pc,zstd,libzstd,-lzstd)
+$(call pc,cjson,libcjson,-lcjson)
+$(call pc,check,check,-lcheck)
+endif
+
+SIM_PC_CFLAGS := $(CFLAGS_zydis) $(CFLAGS_elf) $(CFLAGS_xxhash) $(CFLAGS_zstd)
+SIM_LIBS := $(LIBS_zydis) $(LIBS_elf) $(LIBS_xxhash) $(LIBS_zstd)
+UI_PC_CFLAGS := $(CFLAGS_lua) $(filter-out -D%,$(CFLAGS_ncurses)) $(CFLAGS_cjson)
+UI_LIBS := $(LIBS_lua) $(LIBS_ncurses) $(LIBS_cjson) -lm
+
+# ---- flags ----
+
+WARN := -Wall -Wextra -Wshadow -Werror
+# gcc's guess that a message may be cut is right, and cutting is meant.
+HOST_WARN := $(WARN) $(shell $(CC) -Werror -Wno-format-truncation -fsyntax-only -xc /dev/null 2>/dev/null && echo -Wno-format-truncation)
+STD := -std=c17 -D_POSIX_C_SOURCE=200809L
+DEPS = -MMD -MP
+CFLAGS ?=
+SIM_CFLAGS = $(STD) $(HOST_WARN) $(OPT) -Isim $(SIM_PC_CFLAGS) $(CPPFLAGS) $(CFLAGS)
+UI_CFLAGS = $(STD) -D_XOPEN_SOURCE=700 $(HOST_WARN) $(OPT) -Isim -Iui $(UI_PC_CFLAGS) -DRINGSIDE_SHARE='"$(PREFIX)/share/ringside"' \
+    $(CPPFLAGS) $(CFLAGS)
+TEST_CFLAGS = $(STD) -D_XOPEN_SOURCE=700 $(HOST_WARN) $(OPT) -Isim -Iui -Itests $(SIM_PC_CFLAGS) $(UI_PC_CFLAGS) $(CFLAGS_check) \
+    $(CPPFLAGS) $(CFLAGS)
+# What runs on the machine: no vector registers, no red zone, nothing of the host.
+BARE_CFLAGS = --target=x86_64-unknown-none-elf -std=c17 $(WARN) -ffreestanding -nostdlibinc -O2 -g -mgeneral-regs-only \
+    -mno-red-zone -mcmodel=small -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer \
+    -ffunction-sections -fdata-sections -Isim
+BARE_LDFLAGS = -nostdlib -static --no-dynamic-linker --gc-sections --build-id=none -z max-page-size=4096 -z noexecstack
+
+# ---- what there is ----
+
+SIM_SRC := $(wildcard sim/*.c sim/*/*.c)
+UI_SRC := $(wildcard ui/*.c ui/*/*.c)
+HV_SRC := $(wildcard hv/*.c hv/*.S)
+GUEST_SRC := $(wildcard guests/*.c guests/*.S)
+GUEST_LIB_SRC := $(wildcard guests/lib/*.c guests/lib/*.S)
+TEST_SRC := $(wildcard tests/test_*.c)
+TEST_LIB_SRC := $(wildcard tests/*/*.c)
+E2E := $(wildcard tests/e2e/*.sh)
+BENCH_SRC := $(wildcard bench/*.c)
+TOOL_SRC := $(wildcard tools/*.c)
+
+obj = $(patsubst %,$(BUILD)/obj/%.o,$(1))
+
+SIM_OBJ := $(call obj,$(SIM_SRC))
+UI_OBJ := $(call obj,$(UI_SRC))
+UI_PART_OBJ := $(filter-out %/main.c.o,$(UI_OBJ))
+HV_OBJ := $(call obj,$(HV_SRC))
+GUEST_OBJ := $(call obj,$(GUEST_SRC))
+GUEST_LIB_OBJ := $(call obj,$(GUEST_LIB_SRC))
+TEST_OBJ := $(call obj,$(TEST_SRC))
+TEST_LIB_OBJ := $(call obj,$(TEST_LIB_SRC))
+BENCH_OBJ := $(call obj,$(BENCH_SRC))
+TOOL_OBJ := $(call obj,$(TOOL_SRC))
+
+LIB := $(BUILD)/libringside.a
+UI_LIB := $(BUILD)/libui.a
+TEST_LIB := $(BUILD)/libtests.a
+HV := $(if $(HV_SRC),$(BUILD)/hv/hv.elf)
+GUESTS := $(patsubst guests/%,$(BUILD)/guests/%.elf,$(basename $(GUEST_SRC)))
+TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
+
+HOST_OBJ := $(SIM_OBJ) $(UI_OBJ) $(TEST_OBJ) $(TEST_LIB_OBJ) $(BENCH_OBJ) $(TOOL_OBJ)
+BARE_OBJ := $(HV_OBJ) $(GUEST_OBJ) $(GUEST_LIB_OBJ)
+
+.PHONY: all lib hv guests images tests demo demo-run check check-run bench lint format install uninstall clean setup docs help FORCE
+
+all: $(BUILD)/ringside images
+lib: $(LIB)
+hv: $(HV)
+guests: $(GUESTS)
+images: $(HV) $(GUESTS)
+tests: $(TESTS)
+
+help:
+	@echo 'make              the simulator, the hypervisor and the guests, into $(BUILD)/'
+	@echo 'make demo         set-up, build, and the nested page walk (in the terminal view, if there is a terminal)'
+	@echo 'make check        set-up, build, and all tests; SANITIZE=1 for ASan and UBSan'
+	@echo 'make bench        simulated instructions per host second'
+	@echo 'make lint         clang-tidy, cppcheck, shellcheck, luacheck'
+	@echo 'make format       clang-format over the C sources'
+	@echo 'make docs         the tables in docs/ from the .def files'
+	@echo 'make install      to DESTDIR and PREFIX ($(PREFIX)); also uninstall'
+	@echo 'make setup        installs what is missing; make clean; make compile_commands.json'
+	@echo 'parts: lib hv guests tests.   settings: BUILD=DIR CC=gcc|clang DEBUG=1 SANITIZE=1 PREFIX=DIR DESTDIR=DIR'
+
+# ---- what must be there ----
+
+setup:
+	@tools/setup
+
+# Says what is missing, and how to get it, before the compiler stumbles over it.
+$(BUILD)/tools-found: tools/setup
+	@mkdir -p $(@D)
+	@tools/setup --check
+	@touch $@
+
+# ---- stamps: flags for what is compiled, lists of files for what is linked ----
+
+stamp = @mkdir -p $(@D); printf '%s\n' $(1) | cmp -s - $@ || printf '%s\n' $(1) > $@
+
+$(BUILD)/flags-sim: FORCE
+	$(call stamp,'$(CC) $(subst ','\'',$(SIM_CFLAGS))')
+$(BUILD)/flags-ui: FORCE
+	$(call stamp,'$(CC) $(subst ','\'',$(UI_CFLAGS))')
+$(BUILD)/flags-tests: FORCE
+	$(call stamp,'$(CC) $(subst ','\'',$(TEST_CFLAGS))')
+$(BUILD)/flags-bare: FORCE
+	$(call stamp,'$(CLANG) $(BARE_CFLAGS) $(LLD) $(BARE_LDFLAGS)')
+$(BUILD)/sources: FORCE
+	$(call stamp,$(SIM_SRC) $(UI_SRC) $(TEST_LIB_SRC) $(HV_SRC) $(GUEST_LIB_SRC))
+
+# ---- the host's programs ----
+
+$(SIM_OBJ): $(BUILD)/obj/%.o: % $(BUILD)/flags-sim | $(BUILD)/tools-found
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(SIM_CFLAGS) $(DEPS) -c -o $@ $<
+
+$(UI_OBJ): $(BUILD)/obj/%.o: % $(BUILD)/flags-ui | $(BUILD)/tools-found
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(UI_CFLAGS) $(DEPS) -c -o $@ $<
+
+$(TEST_OBJ) $(TEST_LIB_OBJ) $(BENCH_OBJ) $(TOOL_OBJ): $(BUILD)/obj/%.o: % $(BUILD)/flags-tests | $(BUILD)/tools-found
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(TEST_CFLAGS) $(DEPS) -c -o $@ $<
+
+archive = $(Q)rm -f $@; $(AR) rcs $@ $(filter %.o,$^)
+
+$(LIB): $(SIM_OBJ) $(BUILD)/sources
+	$(archive)
+$(UI_LIB): $(UI_PART_OBJ) $(BUILD)/sources
+	$(archive)
+$(TEST_LIB): $(TEST_LIB_OBJ) $(BUILD)/sources
+	$(archive)
+
+$(BUILD)/ringside: $(filter %/main.c.o,$(UI_OBJ)) $(UI_LIB) $(LIB)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(OPT) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(UI_LIBS) $(SIM_LIBS)
+
+$(TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.c.o $(TEST_LIB) $(UI_LIB) $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(OPT) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS_check) $(UI_LIBS) $(SIM_LIBS)
+
+$(BUILD)/bench: $(BENCH_OBJ) $(LIB)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(OPT) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(SIM_LIBS)
+
+$(BUILD)/tables: $(TOOL_OBJ) $(LIB)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(OPT) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(SIM_LIBS)
+
+# ---- the machine's programs ----
+
+$(HV_OBJ) $(GUEST_OBJ) $(GUEST_LIB_OBJ): $(BUILD)/obj/%.o: % $(BUILD)/flags-bare | $(BUILD)/tools-found
+	@mkdir -p $(@D)
+	$(call say,CLANG,$@)
+	$(Q)$(CLANG) $(BARE_CFLAGS) -I$(firstword $(subst /, ,$<)) $(DEPS) -c -o $@ $<
+
+# Linked twice: the second time with a table of its own symbols, which lies behind all code.
+HV_LINK = $(LLD) $(BARE_LDFLAGS) -T hv/hv.ld
+
+$(BUILD)/hv/nameless.elf: $(HV_OBJ) hv/hv.ld $(BUILD)/sources
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(HV_LINK) -o $@ $(HV_OBJ)
+
+$(BUILD)/hv/symbols.S: $(BUILD)/hv/nameless.elf hv/symbols.sh
+	$(call say,NM,$@)
+	$(Q)$(NM) -n $< | sh hv/symbols.sh > $@
+
+$(BUILD)/hv/hv.elf: $(BUILD)/hv/symbols.S
+	$(call say,CLANG,$@)
+	$(Q)$(CLANG) $(BARE_CFLAGS) -c -o $(<:.S=.o) $<
+	$(call say,LINK,$@)
+	$(Q)$(HV_LINK) -o $@ $(HV_OBJ) $(<:.S=.o)
+
+define guest_rule
+$(BUILD)/guests/$(basename $(notdir $(1))).elf: $(call obj,$(1)) $(GUEST_LIB_OBJ) guests/guest.ld $(BUILD)/sources
+	@mkdir -p $$(@D)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(LLD) $$(BARE_LDFLAGS) -T guests/guest.ld -o $$@ $$(filter %.o,$$^)
+endef
+$(foreach src,$(GUEST_SRC),$(eval $(call guest_rule,$(src))))
+
+# ---- jobs ----
+
+# As many at a time as there are cores, unless the caller has said how many.
+PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j $(JOBS))
+
+demo:
+	@tools/setup
+	@$(MAKE) --no-print-directory $(PARALLEL) demo-run
+
+demo-run: all
+	@if [ -t 0 ] && [ -t 1 ]; then $(BUILD)/ringside tui scenarios/nested_walk.lua; \
+	else $(BUILD)/ringside run scenarios/nested_walk.lua; fi
+
+check:
+	@tools/setup
+	@$(MAKE) --no-print-directory $(PARALLEL) check-build
+	@tests/run $(BUILD) $(JOBS) $(TESTS) $(E2E)
+
+.PHONY: check-build
+check-build: all tests $(BUILD)/tables
+
+bench: all $(BUILD)/bench
+	@$(BUILD)/bench $(BUILD)
+
+docs: $(BUILD)/tables
+	@tools/docs $(BUILD)/tables docs/machine.md docs/probes.md
+
+C_FILES := $(SIM_SRC) $(UI_SRC) $(TEST_SRC) $(TEST_LIB_SRC) $(BENCH_SRC) $(TOOL_SRC)
+FORMAT_FILES := $(sort $(C_FILES) $(filter %.c,$(HV_SRC) $(GUEST_SRC) $(GUEST_LIB_SRC)) \
+    $(wildcard sim/*.h sim/*/*.h ui/*.h ui/*/*.h hv/*.h guests/*.h guests/lib/*.h tests/*.h tests/*/*.h))
+SHELL_FILES := $(wildcard tools/setup tools/docs tests/run .ci/run tests/e2e/*.sh tests/e2e/lib/*.sh bench/*.sh)
+
+lint: compile_commands.json
+	@tools/setup --lint
+	clang-tidy --quiet -p . $(C_FILES)
+	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,portability \
+	    --suppress=missingIncludeSystem --suppress=internalAstError --suppress=unknownMacro -j $(JOBS) -Isim -Iui -Itests $(C_FILES)
+	shellcheck $(SHELL_FILES)
+	luacheck --quiet $(wildcard scenarios labs)
+
+format:
+	clang-format -i $(FORMAT_FILES)
+
+compile_commands.json: FORCE
+	@{ printf '['; sep=''; \
+	entry() { printf '%s\n{"directory":"%s","file":"%s","command":"%s"}' "$$sep" '$(CURDIR)' "$$1" "$$2 -c $$1"; sep=','; }; \
+	for f in $(SIM_SRC); do entry $$f '$(CC) $(SIM_CFLAGS)'; done; \
+	for f in $(UI_SRC); do entry $$f '$(CC) $(subst ",\\\",$(subst ','\'',$(UI_CFLAGS)))'; done; \
+	for f in $(TEST_SRC) $(TEST_LIB_SRC) $(BENCH_SRC) $(TOOL_SRC); do entry $$f '$(CC) $(TEST_CFLAGS)'; done; \
+	for f in $(filter %.c,$(HV_SRC) $(GUEST_SRC) $(GUEST_LIB_SRC)); do entry $$f "$(CLANG) $(BARE_CFLAGS) -I$${f%%/*}"; done; \
+	printf '\n]\n'; } > $@.new && { cmp -s $@.new $@ && rm $@.new || mv $@.new $@; }
+
+# The installed tree has the layout of $(BUILD), so images are found by the same names.
+SHARE = $(DESTDIR)$(PREFIX)/share/ringside
+DOC = $(DESTDIR)$(PREFIX)/share/doc/ringside
+
+install: all
+	mkdir -p $(DESTDIR)$(PREFIX)/bin $(SHARE)/hv $(SHARE)/guests $(SHARE)/scenarios $(DOC)
+	install -m 755 $(BUILD)/ringside $(DESTDIR)$(PREFIX)/bin/ringside
+	install -m 644 $(HV) $(SHARE)/hv/
+	install -m 644 $(GUESTS) $(SHARE)/guests/
+	install -m 644 $(wildcard scenarios/*.lua) $(SHARE)/scenarios/
+	install -m 644 README.md LICENSE $(wildcard docs/*.md) $(DOC)/
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/ringside
+	rm -rf $(SHARE) $(DOC)
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(HOST_OBJ:.o=.d) $(BARE_OBJ:.o=.d)

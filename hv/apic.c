@@ -1,0 +1,29 @@
+#include "apic.h"
+
+#include "arch/apic.h"
+#include "arch/x86.h"
+#include "cpu.h"
+#include "traps.h"
+
+/* The xAPIC page, where reset leaves it (SDM vol. 3, 10.4.1 "The Local APIC Block Diagram"). */
+static void apic_write(uint32_t offset, uint32_t value)
+{
+    *(volatile uint32_t *)(uint64_t)(APIC_PHYS_BASE + offset) = value;
+}
+
+void apic_init(void)
+{
+    apic_write(APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS);
+    apic_write(APIC_TIMER_DIVIDE, APIC_DIVIDE_BY_1);
+    apic_write(APIC_LVT_TIMER, APIC_TIMER_ONE_SHOT | VECTOR_TIMER);
+}
+
+void apic_arm_timer(uint32_t ticks)
+{
+    apic_write(APIC_TIMER_INITIAL, ticks);
+}
+
+void apic_end_of_interrupt(void)
+{
+    apic_write(APIC_EOI, 0);
+}

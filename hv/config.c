@@ -1,0 +1,121 @@
+#include "config.h"
+
+#include "page.h"
+#include "print.h"
+#include "string.h"
+
+#define STRING_MAX 512
+#define RAM_DEFAULT (UINT64_C(8) << 20)
+#define RAM_MIN (UINT64_C(2) << 20)
+#define RAM_MAX (UINT64_C(2) << 30)
+#define WEIGHT_MAX 100
+
+struct why {
+    char *text;
+    size_t size;
+};
+
+static bool parse_image(struct vm_config *c, const char *value)
+{
+    return *value && text_copy(c->image, value, sizeof c->image);
+}
+
+static bool parse_ram(struct vm_config *c, const char *value)
+{
+    return text_number(value, &c->ram_bytes) && c->ram_bytes % PAGE_BYTES == 0 && c->ram_bytes >= RAM_MIN
+           && c->ram_bytes <= RAM_MAX;
+}
+
+static bool parse_mmu(struct vm_config *c, const char *value)
+{
+    (void)c;
+    return text_equal(value, "nested");
+}
+
+static bool parse_page(struct vm_config *c, const char *value)
+{
+    c->page_bytes = text_equal(value, "2m") ? LARGE_BYTES : PAGE_BYTES;
+    return text_equal(value, "2m") || text_equal(value, "4k");
+}
+
+static bool parse_yes_no(bool *flag, const char *value)
+{
+    *flag = text_equal(value, "yes");
+    return *flag || text_equal(value, "no");
+}
+
+static bool parse_start(struct vm_config *c, const char *value)
+{
+    return parse_yes_no(&c->start, value);
+}
+
+static bool parse_lazy(struct vm_config *c, const char *value)
+{
+    return parse_yes_no(&c->lazy, value);
+}
+
+static bool parse_weight(struct vm_config *c, const char *value)
+{
+    return text_number(value, &c->weight) && c->weight >= 1 && c->weight <= WEIGHT_MAX;
+}
+
+static const struct key {
+    const char *name;
+    bool (*parse)(struct vm_config *c, const char *value);
+    const char *possible;
+} keys[] = {
+    {"image=", parse_image, "the name of an image, up to 31 characters"},
+    {"ram=", parse_ram, "2M to 2G, a multiple of 4K"},
+    {"mmu=", parse_mmu, "nested; shadow paging is not in this release"},
+    {"page=", parse_page, "4k or 2m"},
+    {"start=", parse_start, "yes or no"},
+    {"lazy=", parse_lazy, "yes or no"},
+    {"weight=", parse_weight, "1 to 100"},
+};
+#define KEYS (sizeof keys / sizeof keys[0])
+
+static bool parse_option(struct vm_config *c, const char *word, struct why why)
+{
+    for (unsigned i = 0; i < KEYS; i++) {
+        if (!text_starts(word, keys[i].name))
+            continue;
+        if (keys[i].parse(c, word + text_length(keys[i].name)))
+            return true;
+        format_text(why.text, why.size, "%s: possible is %s", word, keys[i].possible);
+        return false;
+    }
+    format_text(why.text, why.size, "unknown option %s; known are image= ram= mmu= page= start= lazy= weight=", word);
+    return false;
+}
+
+static bool parse_options(struct vm_config *c, char **rest, struct why why)
+{
+    for (;;) {
+        const char *word = text_word(rest);
+
+        if (*word == 0 || text_equal(word, "--"))
+            return true;
+        if (!parse_option(c, word, why))
+            return false;
+    }
+}
+
+bool config_parse(struct vm_config *c, const char *string, char *why, size_t size)
+{
+    char copy[STRING_MAX], *rest = copy;
+
+    *c = (struct vm_config){.ram_bytes = RAM_DEFAULT, .page_bytes = PAGE_BYTES, .weight = 1, .start = true};
+    if (!text_copy(copy, string, sizeof copy)) {
+        format_text(why, size, "a module's string may have up to %u characters", STRING_MAX - 1);
+        return false;
+    }
+    if (!text_copy(c->name, text_word(&rest), sizeof c->name) || !c->name[0]) {
+        format_text(why, size, "a VM's name has 1 to %u characters", VMDIR_NAME - 1);
+        return false;
+    }
+    text_copy(c->image, c->name, sizeof c->image);
+    if (!parse_options(c, &rest, (struct why){why, size}))
+        return false;
+    format_text(c->cmdline, sizeof c->cmdline, "%s%s%s", c->image, *rest ? " " : "", rest);
+    return true;
+}

@@ -1,0 +1,14 @@
+/* config.h - the string of a boot module that is a VM:
+ *
+ *     NAME [image=NAME] [ram=8M] [mmu=nested] [page=4k|2m] [start=yes|no] [lazy=yes|no] [weight=1..100] [-- ARGUMENTS]
+ *
+ * The guest's command line is the image's name, then the arguments. */
+#ifndef HV_CONFIG_H
+#define HV_CONFIG_H
+
+#include "vm.h"
+
+/* False, with a message in `why`, if the string is malformed; the name is set if there is one. */
+bool config_parse(struct vm_config *config, const char *string, char *why, size_t size);
+
+#endif

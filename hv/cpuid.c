@@ -1,0 +1,69 @@
+/* cpuid.c - the processor that a VM sees: the real one, less what this hypervisor does not virtualise. */
+#include "arch/hypercall.h"
+#include "arch/x86.h"
+#include "cpu.h"
+#include "exits.h"
+#include "string.h"
+
+enum { EAX, EBX, ECX, EDX };
+
+#define LEAF_FEATURES 1
+#define LEAF_MONITOR 5
+#define LEAF_STRUCTURED 7
+#define LEAF_PERFORMANCE 0xa
+#define LEAF_TOPOLOGY 0xb
+#define LEAF_XSAVE 0xd
+#define CPUID_1_ECX_MONITOR 0x8
+#define CPUID_1_ECX_XSAVE 0x4000000
+#define CPUID_1_ECX_OSXSAVE 0x8000000
+
+static void mask_features(uint32_t r[4])
+{
+    r[ECX] &= ~(uint32_t)(CPUID_1_ECX_VMX | CPUID_1_ECX_X2APIC | CPUID_1_ECX_TSC_DEADLINE | CPUID_1_ECX_MONITOR
+                          | CPUID_1_ECX_XSAVE | CPUID_1_ECX_OSXSAVE);
+    r[ECX] |= CPUID_1_ECX_HYPERVISOR;
+    r[EDX] &= ~(uint32_t)CPUID_1_EDX_APIC;
+}
+
+static void hypervisor_leaf(uint32_t r[4])
+{
+    r[EAX] = HYPERVISOR_LEAF; /* the highest of these */
+    memcpy(&r[EBX], HYPERVISOR_SIGNATURE, 12);
+}
+
+static void emulate(uint32_t leaf, uint32_t subleaf, uint32_t r[4])
+{
+    cpuid(leaf, subleaf, r);
+    switch (leaf) {
+    case LEAF_FEATURES:
+        mask_features(r);
+        break;
+    case LEAF_STRUCTURED:
+        r[EBX] &= ~(uint32_t)CPUID_7_EBX_TSC_ADJUST;
+        break;
+    case LEAF_MONITOR:
+    case LEAF_PERFORMANCE:
+    case LEAF_TOPOLOGY:
+    case LEAF_XSAVE:
+        memset(r, 0, 4 * sizeof r[0]);
+        break;
+    case HYPERVISOR_LEAF:
+        hypervisor_leaf(r);
+        break;
+    default:
+        break;
+    }
+}
+
+void exit_cpuid(struct vm *vm)
+{
+    uint64_t *gpr = vm->vcpu.gpr;
+    uint32_t r[4];
+
+    emulate((uint32_t)gpr[REG_RAX], (uint32_t)gpr[REG_RCX], r);
+    gpr[REG_RAX] = r[EAX];
+    gpr[REG_RBX] = r[EBX];
+    gpr[REG_RCX] = r[ECX];
+    gpr[REG_RDX] = r[EDX];
+    vcpu_skip_instruction();
+}

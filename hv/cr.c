@@ -1,0 +1,90 @@
+/* cr.c - control registers of a VM: only accesses that touch bits which are not the guest's exit (vmcs.c). */
+#include "arch/x86.h"
+#include "cpu.h"
+#include "exits.h"
+#include "vmcs.h"
+#include "vmx.h"
+
+static uint64_t read_gpr(const struct vm *vm, unsigned r)
+{
+    return r == REG_RSP ? vmread(VMCS_GUEST_RSP) : vm->vcpu.gpr[r];
+}
+
+static void write_gpr(struct vm *vm, unsigned r, uint64_t value)
+{
+    if (r == REG_RSP)
+        vmwrite(VMCS_GUEST_RSP, value);
+    else
+        vm->vcpu.gpr[r] = value;
+}
+
+/* Caching off (CD, NW) and NE off are the guest's own belief: it reads back what it wrote. */
+static bool write_guest_cr0(uint64_t value)
+{
+    if (value & ~(uint64_t)CR0_ALL || !(value & CR0_PE) || !(value & CR0_PG) || (value & (CR0_NW | CR0_CD)) == CR0_NW)
+        return false;
+    vmwrite(VMCS_CR0_SHADOW, value);
+    vmwrite(VMCS_GUEST_CR0, vmx_fix_cr0(value & ~(uint64_t)(CR0_NW | CR0_CD)));
+    return true;
+}
+
+/* Whoever comes here wants VMXE, which it has not, or to leave PAE, or a bit that no CR4 of this machine has. */
+static bool write_guest_cr4(uint64_t value)
+{
+    if (value & (CR4_VMXE | ~vmx_cr4_allowed()) || !(value & CR4_PAE))
+        return false;
+    vmwrite(VMCS_CR4_SHADOW, value);
+    vmwrite(VMCS_GUEST_CR4, vmx_fix_cr4(value));
+    return true;
+}
+
+static bool write_guest_cr8(struct vm *vm, uint64_t value)
+{
+    if (value > 15)
+        return false;
+    vm->vcpu.cr8 = value;
+    return true;
+}
+
+static void move_to(struct vm *vm, unsigned cr, uint64_t value)
+{
+    bool good = cr == 0   ? write_guest_cr0(value)
+                : cr == 4 ? write_guest_cr4(value)
+                : cr == 8 ? write_guest_cr8(vm, value)
+                          : false;
+
+    if (good)
+        vcpu_skip_instruction();
+    else
+        vcpu_inject(VEC_GP, true, 0);
+}
+
+/* LMSW sets PE, MP, EM and TS, and cannot clear PE (SDM vol. 2A, "LMSW - Load Machine Status Word"). */
+static uint64_t lmsw_value(uint64_t qualification)
+{
+    uint64_t low = CR0_PE | CR0_MP | CR0_EM | CR0_TS;
+
+    return (vmread(VMCS_GUEST_CR0) & ~low) | (QUAL_CR_LMSW_SOURCE(qualification) & low) | CR0_PE;
+}
+
+void exit_cr_access(struct vm *vm)
+{
+    uint64_t q = vmread(VMCS_EXIT_QUALIFICATION);
+    unsigned cr = QUAL_CR_NUMBER(q), r = QUAL_CR_GPR(q);
+
+    switch (QUAL_CR_ACCESS(q)) {
+    case QUAL_MOV_TO_CR:
+        move_to(vm, cr, read_gpr(vm, r));
+        break;
+    case QUAL_MOV_FROM_CR: /* CR8 is the only one that exits */
+        write_gpr(vm, r, vm->vcpu.cr8);
+        vcpu_skip_instruction();
+        break;
+    case QUAL_CLTS:
+        move_to(vm, 0, vmread(VMCS_GUEST_CR0) & ~(uint64_t)CR0_TS);
+        break;
+    default:
+        move_to(vm, 0, lmsw_value(q));
+        break;
+    }
+}

@@ -1,0 +1,19 @@
+/* ept.h - extended page tables: guest-physical to host-physical (SDM vol. 3, 28.2 "The Extended Page Table Mechanism"). */
+#ifndef HV_EPT_H
+#define HV_EPT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* An empty root table; 0 if memory has run out. */
+uint64_t ept_new(void);
+/* The EPTP field's value for a root. */
+uint64_t ept_pointer(uint64_t root);
+/* Maps one page of `bytes` (PAGE_BYTES or LARGE_BYTES), readable, writable, executable, write-back.  False: out of memory. */
+bool ept_map(uint64_t root, uint64_t gpa, uint64_t hpa, uint64_t bytes);
+/* False if gpa is not mapped. */
+bool ept_translate(uint64_t root, uint64_t gpa, uint64_t *hpa);
+/* Gives the tables and every page that they map back to the allocator. */
+void ept_free(uint64_t root);
+
+#endif

@@ -1,0 +1,131 @@
+#include "exits.h"
+
+#include "arch/x86.h"
+#include "cpu.h"
+#include "vmcs.h"
+#include "vmx.h"
+
+#define REASON_BASIC 0xffff
+
+/* ---- handlers of few lines ---- */
+
+/* The interrupt is the idle timer's: our own IDT takes it. */
+static void exit_interrupt(struct vm *vm)
+{
+    (void)vm;
+    take_interrupts();
+}
+
+static void exit_triple_fault(struct vm *vm)
+{
+    vm_crash(vm, "triple fault (an exception in delivering a double fault) at rip 0x%lx", vmread(VMCS_GUEST_RIP));
+}
+
+/* No interrupt reaches a VM yet, so one that waits for it waits until it is told to stop; with interrupts off, nothing
+ * could wake even a real processor. */
+static void exit_hlt(struct vm *vm)
+{
+    bool interrupts_on = vmread(VMCS_GUEST_RFLAGS) & FLAG_IF;
+
+    vcpu_skip_instruction();
+    if (interrupts_on)
+        vm->halted = true;
+    else
+        vm_stop(vm, STATUS_HALTED, "halted for ever: HLT with interrupts off");
+}
+
+/* Caches need no write-back here: memory is coherent. */
+static void exit_wbinvd(struct vm *vm)
+{
+    (void)vm;
+    vcpu_skip_instruction();
+}
+
+/* Instructions that the virtual processor does not have: its CPUID says so. */
+static void exit_undefined(struct vm *vm)
+{
+    (void)vm;
+    vcpu_inject(VEC_UD, false, 0);
+}
+
+static void exit_general_protection(struct vm *vm)
+{
+    (void)vm;
+    vcpu_inject(VEC_GP, true, 0);
+}
+
+static void exit_unhandled(struct vm *vm, uint64_t reason)
+{
+    vm_crash(vm, "VM exit %lu (%s) that this hypervisor does not handle", reason, exit_reason_name(reason));
+    vmcs_dump(vm);
+}
+
+/* SDM vol. 3, 26.8 "VM-Entry Failures During or After Loading Guest State" */
+static void exit_entry_failure(struct vm *vm, uint64_t reason)
+{
+    vm_crash(vm, "%s, qualification %lu", exit_reason_name(reason), vmread(VMCS_EXIT_QUALIFICATION));
+    vmcs_dump(vm);
+}
+
+/* ---- the switch ---- */
+
+static void handle(struct vm *vm, uint64_t reason)
+{
+    switch (reason) {
+    case EXIT_EXTERNAL_INTERRUPT: exit_interrupt(vm); break;
+    case EXIT_TRIPLE_FAULT: exit_triple_fault(vm); break;
+    case EXIT_CPUID: exit_cpuid(vm); break;
+    case EXIT_HLT: exit_hlt(vm); break;
+    case EXIT_VMCALL: exit_vmcall(vm); break;
+    case EXIT_CR_ACCESS: exit_cr_access(vm); break;
+    case EXIT_IO: exit_io(vm); break;
+    case EXIT_RDMSR: exit_rdmsr(vm); break;
+    case EXIT_WRMSR: exit_wrmsr(vm); break;
+    case EXIT_EPT_VIOLATION: exit_ept_violation(vm); break;
+    case EXIT_PREEMPTION_TIMER: break; /* the scheduler's */
+    case EXIT_INVD:
+    case EXIT_WBINVD: exit_wbinvd(vm); break;
+    case EXIT_XSETBV: exit_general_protection(vm); break;
+    case EXIT_GETSEC:
+    case EXIT_VMCLEAR:
+    case EXIT_VMLAUNCH:
+    case EXIT_VMPTRLD:
+    case EXIT_VMPTRST:
+    case EXIT_VMREAD:
+    case EXIT_VMRESUME:
+    case EXIT_VMWRITE:
+    case EXIT_VMXOFF:
+    case EXIT_VMXON:
+    case EXIT_INVEPT:
+    case EXIT_INVVPID: exit_undefined(vm); break;
+    default: exit_unhandled(vm, reason); break;
+    }
+}
+
+/* SDM vol. 3, 26.2: the entry failed before any guest state was loaded. */
+static uint64_t entry_refused(struct vm *vm)
+{
+    uint64_t error = vmread(VMCS_INSTRUCTION_ERROR);
+
+    vm_crash(vm, "VM entry refused, error %lu: %s", error, vmx_error_name(error));
+    vmcs_dump(vm);
+    return EXIT_INVALID_GUEST_STATE;
+}
+
+uint64_t vm_enter_once(struct vm *vm)
+{
+    uint64_t entry = rdtsc(), exit, reason;
+
+    vm->stats.entries++;
+    if (!vcpu_enter(&vm->vcpu))
+        return entry_refused(vm);
+    exit = rdtsc();
+    vm->stats.guest_cycles += exit - entry;
+    reason = vmread(VMCS_EXIT_REASON);
+    if (reason & EXIT_ENTRY_FAILURE)
+        exit_entry_failure(vm, reason & REASON_BASIC);
+    else
+        handle(vm, reason & REASON_BASIC);
+    stats_exit(&vm->stats, reason & REASON_BASIC, rdtsc() - exit);
+    return reason & REASON_BASIC;
+}

@@ -1,0 +1,296 @@
+#include "manage.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+
+#include "arch/board.h"
+#include "escape.h"
+#include "exits.h"
+#include "page.h"
+#include "print.h"
+#include "scheduler.h"
+#include "string.h"
+#include "uart.h"
+#include "vm.h"
+
+#define LINE_MAX 512
+#define WHY_MAX 256
+
+static char line[LINE_MAX];
+static unsigned used;
+static bool too_long;
+
+/* ---- replies ---- */
+
+static void put_line(void *to, char c)
+{
+    (void)to;
+    uart_put(PORT_MANAGEMENT, c);
+}
+
+static void vsay(const char *start, const char *format, va_list args)
+{
+    while (*start)
+        put_line(NULL, *start++);
+    vformat(put_line, NULL, format, args);
+    put_line(NULL, '\n');
+}
+
+static void say(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsay("", format, args);
+    va_end(args);
+}
+
+static void error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void error(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsay("error: ", format, args);
+    va_end(args);
+}
+
+static void ok(void)
+{
+    say("ok");
+}
+
+/* ---- commands that name a VM ---- */
+
+static void start(struct vm *vm, char *rest)
+{
+    char why[WHY_MAX];
+
+    (void)rest;
+    if (vm->dir->state == VMDIR_RUNNING || vm->dir->state == VMDIR_PAUSED)
+        error("%s is %s; stop it first", vm->dir->name, vm_state_name(vm));
+    else if (!vm_start(vm, why, sizeof why))
+        error("%s", why);
+    else
+        ok();
+}
+
+static void pause(struct vm *vm, char *rest)
+{
+    (void)rest;
+    if (vm->dir->state != VMDIR_RUNNING) {
+        error("%s is %s, not running", vm->dir->name, vm_state_name(vm));
+        return;
+    }
+    vm->dir->state = VMDIR_PAUSED;
+    ok();
+}
+
+static void resume(struct vm *vm, char *rest)
+{
+    (void)rest;
+    if (vm->dir->state != VMDIR_PAUSED) {
+        error("%s is %s, not paused", vm->dir->name, vm_state_name(vm));
+        return;
+    }
+    vm->dir->state = VMDIR_RUNNING;
+    ok();
+}
+
+static void stop(struct vm *vm, char *rest)
+{
+    (void)rest;
+    if (vm->dir->state != VMDIR_RUNNING && vm->dir->state != VMDIR_PAUSED) {
+        error("%s is %s already", vm->dir->name, vm_state_name(vm));
+        return;
+    }
+    vm_stop(vm, STATUS_NONE, "stopped by the management line");
+    ok();
+}
+
+static void flush(struct vm *vm, char *rest)
+{
+    (void)rest;
+    if (!vm->dir->root) {
+        error("%s has not been started", vm->dir->name);
+        return;
+    }
+    vm_flush(vm);
+    ok();
+}
+
+static void input(struct vm *vm, char *rest)
+{
+    const char *why;
+    size_t n;
+
+    if (vm->dir->state != VMDIR_RUNNING && vm->dir->state != VMDIR_PAUSED) {
+        error("%s is %s: nobody would read it", vm->dir->name, vm_state_name(vm));
+        return;
+    }
+    if (!*rest || !escape_decode(rest, &n, &why)) {
+        error("vm input NAME TEXT: %s", *rest ? why : "TEXT is missing");
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (!vuart_receive(&vm->uart, (uint8_t)rest[i])) {
+            error("the receiver of %s is full: %lu of %lu bytes taken", vm->dir->name, i, n);
+            return;
+        }
+    ok();
+}
+
+static const struct vm_command {
+    const char *name, *args, *help;
+    void (*run)(struct vm *vm, char *rest);
+    bool takes_rest;
+} vm_commands[] = {
+    {"start", "NAME", "start a VM, or start it again, from its module", start, false},
+    {"pause", "NAME", "give it no more turns", pause, false},
+    {"resume", "NAME", "end a pause", resume, false},
+    {"stop", "NAME", "stop it for good", stop, false},
+    {"flush", "NAME", "INVEPT: drop what the processor has cached of its translations", flush, false},
+    {"input", "NAME TEXT", "bytes for its console; \\n \\r \\t \\\\ \\0 and \\xHH are understood", input, true},
+};
+#define VM_COMMANDS (sizeof vm_commands / sizeof vm_commands[0])
+
+static struct vm *named_vm(const char *name)
+{
+    struct vm *vm = vm_find(name);
+
+    if (!vm && !*name)
+        error("the name of a VM is missing; `vm list` lists them");
+    else if (!vm)
+        error("there is no VM %s; `vm list` lists them", name);
+    return vm;
+}
+
+/* ---- commands ---- */
+
+static void list(void)
+{
+    for (unsigned i = 0; vm_at(i); i++) {
+        const struct vm *vm = vm_at(i);
+
+        say("name=%s state=%s image=%s ram=%luK page=%luK weight=%lu status=%llu", vm->dir->name, vm_state_name(vm),
+            vm->dir->image, vm->config.ram_bytes >> 10, vm->config.page_bytes >> 10, vm->config.weight, vm->dir->status);
+    }
+    ok();
+}
+
+static void run_vm_command(const struct vm_command *c, char *rest)
+{
+    struct vm *vm = named_vm(text_word(&rest));
+
+    if (!vm)
+        return;
+    if (!c->takes_rest && *rest)
+        error("vm %s %s: \"%s\" is too much", c->name, c->args, rest);
+    else
+        c->run(vm, rest);
+}
+
+static void vm_command(char *rest)
+{
+    const char *word = text_word(&rest);
+
+    if (text_equal(word, "list")) {
+        list();
+        return;
+    }
+    for (unsigned i = 0; i < VM_COMMANDS; i++)
+        if (text_equal(word, vm_commands[i].name)) {
+            run_vm_command(&vm_commands[i], rest);
+            return;
+        }
+    error("vm %s: possible are list, start, pause, resume, stop, flush, input", word);
+}
+
+static void show_host(void)
+{
+    say("host free=%luK quantum=%lu", page_free_bytes() >> 10, (uint64_t)QUANTUM_CYCLES);
+}
+
+static void stats_command(char *rest)
+{
+    const char *name = text_word(&rest);
+    const struct vm *vm = *name ? named_vm(name) : NULL;
+
+    if (*name && !vm)
+        return;
+    if (vm)
+        stats_show(vm, say);
+    for (unsigned i = 0; !vm && vm_at(i); i++)
+        stats_show(vm_at(i), say);
+    if (!vm)
+        show_host();
+    ok();
+}
+
+static void help_command(char *rest)
+{
+    (void)rest;
+    say("help                   this list");
+    say("vm list                the VMs and their states");
+    for (unsigned i = 0; i < VM_COMMANDS; i++)
+        say("vm %7s %12s %s", vm_commands[i].name, vm_commands[i].args, vm_commands[i].help);
+    say("stats [NAME]           exits by cause, with the cycles of their handlers");
+    ok();
+}
+
+static void execute(char *text)
+{
+    const char *word = text_word(&text);
+
+    if (text_equal(word, "help"))
+        help_command(text);
+    else if (text_equal(word, "vm"))
+        vm_command(text);
+    else if (text_equal(word, "stats"))
+        stats_command(text);
+    else
+        error("unknown command \"%s\"; known are help, vm, stats", word);
+}
+
+/* ---- the line ---- */
+
+static void end_of_line(void)
+{
+    if (too_long)
+        error("a line may have up to %u characters", LINE_MAX - 1);
+    else
+        execute(line);
+}
+
+static void take(char c)
+{
+    static char last;
+    bool second_of_pair = c == '\n' && last == '\r';
+
+    last = c;
+    if (second_of_pair)
+        return;
+    if (c == '\n' || c == '\r') {
+        line[used] = 0;
+        end_of_line();
+        used = 0;
+        too_long = false;
+    } else if (used < LINE_MAX - 1) {
+        line[used++] = c;
+    } else {
+        too_long = true;
+    }
+}
+
+void manage_start(void)
+{
+    uart_init(PORT_MANAGEMENT);
+}
+
+void manage_poll(void)
+{
+    char c;
+
+    while (uart_get(PORT_MANAGEMENT, &c))
+        take(c);
+}

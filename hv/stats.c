@@ -1,0 +1,44 @@
+#include "stats.h"
+
+#include "scheduler.h"
+#include "vm.h"
+#include "vmx.h"
+
+void stats_exit(struct stats *s, uint64_t reason, uint64_t cycles)
+{
+    struct stats_cause *cause = &s->cause[reason % STATS_REASONS];
+
+    cause->exits++;
+    cause->cycles += cycles;
+}
+
+uint64_t stats_exits(const struct stats *s)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < STATS_REASONS; i++)
+        sum += s->cause[i].exits;
+    return sum;
+}
+
+uint64_t stats_handler_cycles(const struct stats *s)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < STATS_REASONS; i++)
+        sum += s->cause[i].cycles;
+    return sum;
+}
+
+void stats_show(const struct vm *vm, stats_line *line)
+{
+    const struct stats *s = &vm->stats;
+
+    line("vm=%s state=%s exits=%lu guest_cycles=%lu handler_cycles=%lu slices=%lu quantum=%lu weight=%lu", vm->dir->name,
+         vm_state_name(vm), stats_exits(s), s->guest_cycles, stats_handler_cycles(s), s->slices, (uint64_t)QUANTUM_CYCLES,
+         vm->config.weight);
+    for (unsigned i = 0; i < STATS_REASONS; i++)
+        if (s->cause[i].exits)
+            line("exit=%u count=%lu cycles=%lu mean=%lu reason=%s", i, s->cause[i].exits, s->cause[i].cycles,
+                 s->cause[i].cycles / s->cause[i].exits, exit_reason_name(i));
+}

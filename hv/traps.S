@@ -1,0 +1,56 @@
+/* traps.S - one stub a vector: a uniform frame (traps.h), then trap_dispatch(frame). */
+#include "arch/x86.h"
+
+    .text
+    .set vector, 0
+    .rept 80
+    .balign 16
+    .if vector == 0
+    .globl trap_stubs
+trap_stubs:
+    .endif
+    /* 8, 10..14, 17 come with an error code (SDM vol. 3, 6.13 "Error Code") */
+    .if vector >= 32 || !((0x27d00 >> vector) & 1)
+    pushq $0
+    .endif
+    pushq $vector
+    jmp trap_common
+    .set vector, vector + 1
+    .endr
+
+trap_common:
+    pushq %rax
+    pushq %rbx
+    pushq %rcx
+    pushq %rdx
+    pushq %rsi
+    pushq %rdi
+    pushq %rbp
+    pushq %r8
+    pushq %r9
+    pushq %r10
+    pushq %r11
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    movq %rsp, %rdi
+    cld
+    call trap_dispatch
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %r11
+    popq %r10
+    popq %r9
+    popq %r8
+    popq %rbp
+    popq %rdi
+    popq %rsi
+    popq %rdx
+    popq %rcx
+    popq %rbx
+    popq %rax
+    addq $16, %rsp
+    iretq

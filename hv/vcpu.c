@@ -1,0 +1,105 @@
+#include "vcpu.h"
+
+#include <stddef.h>
+
+#include "arch/x86.h"
+#include "cpu.h"
+#include "vm.h"
+#include "vmx.h"
+
+_Static_assert(offsetof(struct vcpu, host_rsp) == VCPU_HOST_RSP, "vmenter.S relies on it");
+_Static_assert(VMCS_HOST_RSP == VCPU_HOST_RSP_FIELD, "vmenter.S relies on it");
+
+bool vmx_enter(struct vcpu *vcpu, uint64_t launched);
+
+/* Registers that neither VM entry nor the hypervisor itself uses: the guest's stay in the core until another guest runs. */
+static const uint32_t vcpu_msrs[VCPU_MSRS] = {MSR_STAR,  MSR_LSTAR,          MSR_CSTAR,
+                                              MSR_FMASK, MSR_KERNEL_GS_BASE, MSR_TSC_AUX};
+
+static struct vm *current; /* whose state the core holds, and whose VMCS is current */
+
+static void save(struct vcpu *v)
+{
+    for (unsigned i = 0; i < VCPU_MSRS; i++)
+        v->msr[i] = rdmsr(vcpu_msrs[i]);
+    v->cr2 = read_cr2();
+    v->dr[0] = read_dr0();
+    v->dr[1] = read_dr1();
+    v->dr[2] = read_dr2();
+    v->dr[3] = read_dr3();
+    v->dr6 = read_dr6();
+}
+
+static void load(const struct vcpu *v)
+{
+    for (unsigned i = 0; i < VCPU_MSRS; i++)
+        wrmsr(vcpu_msrs[i], v->msr[i]);
+    write_cr2(v->cr2);
+    write_dr0(v->dr[0]);
+    write_dr1(v->dr[1]);
+    write_dr2(v->dr[2]);
+    write_dr3(v->dr[3]);
+    write_dr6(v->dr6);
+}
+
+void vcpu_switch_to(struct vm *vm)
+{
+    if (vm == current)
+        return;
+    if (current)
+        save(&current->vcpu);
+    vmcs_load(vm->vcpu.vmcs);
+    load(&vm->vcpu);
+    current = vm;
+}
+
+void vcpu_forget(const struct vm *vm)
+{
+    if (current == vm)
+        current = NULL;
+}
+
+bool vcpu_enter(struct vcpu *vcpu)
+{
+    bool entered = vmx_enter(vcpu, vcpu->launched);
+
+    vcpu->launched |= entered;
+    return entered;
+}
+
+/* Emulating an instruction also ends the blocking of events by the one before it (SDM vol. 3, 24.4.2). */
+void vcpu_skip_instruction(void)
+{
+    uint64_t blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+    vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + vmread(VMCS_EXIT_INSN_LENGTH));
+    if (blocking & (BLOCKING_STI | BLOCKING_MOV_SS))
+        vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(uint64_t)(BLOCKING_STI | BLOCKING_MOV_SS));
+}
+
+#define TYPE_HARDWARE_EXCEPTION 3 /* SDM vol. 3, table 24-16 */
+#define TYPE_IS_SOFTWARE(info) (((info) >> INTR_TYPE_SHIFT & 7) >= 4)
+
+void vcpu_inject(unsigned vector, bool has_error, uint32_t error)
+{
+    uint32_t info = INTR_INFO(vector, TYPE_HARDWARE_EXCEPTION);
+
+    if (has_error) {
+        info |= INTR_HAS_ERROR;
+        vmwrite(VMCS_ENTRY_ERROR_CODE, error);
+    }
+    vmwrite(VMCS_ENTRY_INTR_INFO, info);
+}
+
+void vcpu_redeliver_event(void)
+{
+    uint64_t info = vmread(VMCS_IDT_VECTORING_INFO);
+
+    if (!(info & INTR_VALID))
+        return;
+    if (info & INTR_HAS_ERROR)
+        vmwrite(VMCS_ENTRY_ERROR_CODE, vmread(VMCS_IDT_VECTORING_ERROR));
+    if (TYPE_IS_SOFTWARE(info))
+        vmwrite(VMCS_ENTRY_INSN_LENGTH, vmread(VMCS_EXIT_INSN_LENGTH));
+    vmwrite(VMCS_ENTRY_INTR_INFO, info & ~(uint64_t)INTR_NMI_UNBLOCKING);
+}

@@ -1,0 +1,43 @@
+/* vcpu.h - a virtual CPU: the part of its state that the VMCS does not hold, and entering it. */
+#ifndef HV_VCPU_H
+#define HV_VCPU_H
+
+/* For vmenter.S: offsets in struct vcpu, and the encoding of the host RSP field. */
+#define VCPU_HOST_RSP 128
+#define VCPU_HOST_RSP_FIELD 0x6c14
+
+#ifndef __ASSEMBLER__
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define VCPU_MSRS 6
+
+struct vcpu {
+    uint64_t gpr[16];       /* in encoding order (REG_RAX ...); RSP is in the VMCS */
+    uint64_t host_rsp;      /* what the host RSP field holds */
+    uint64_t vmcs;          /* hpa */
+    uint64_t launched;      /* VMRESUME, not VMLAUNCH */
+    uint64_t cr2, cr8;
+    uint64_t dr[4], dr6;
+    uint64_t msr[VCPU_MSRS]; /* vcpu_msrs[] in vcpu.c */
+};
+
+struct vm;
+
+/* Makes vm's state that of the core, all but what VM entry loads; the one that was there before is saved. */
+void vcpu_switch_to(struct vm *vm);
+/* Must be called before a virtual CPU goes away. */
+void vcpu_forget(const struct vm *vm);
+
+/* One VM entry and the exit that ends it.  False if the entry failed and the guest did not run (VMfail). */
+bool vcpu_enter(struct vcpu *vcpu);
+
+/* Guest state of the current VMCS, as exit handlers change it. */
+void vcpu_skip_instruction(void);
+void vcpu_inject(unsigned vector, bool has_error, uint32_t error);
+/* After an exit in the midst of delivering an event: deliver it once more at the next entry. */
+void vcpu_redeliver_event(void);
+
+#endif
+#endif

@@ -1,0 +1,249 @@
+#include "vm.h"
+
+#include <stdarg.h>
+
+#include "arch/boot.h"
+#include "arch/x86.h"
+#include "config.h"
+#include "ept.h"
+#include "guest_boot.h"
+#include "loader.h"
+#include "page.h"
+#include "print.h"
+#include "string.h"
+#include "vmcs.h"
+#include "vmx.h"
+
+#define WHY_MAX 256
+
+/* Read from outside: debuggers and views find the VMs here (arch/vmdir.h). */
+struct vmdir vm_directory = {.magic = VMDIR_MAGIC};
+
+static struct vm vms[VMDIR_VMS];
+
+struct vm *vm_at(unsigned i)
+{
+    return i < vm_directory.count ? &vms[i] : NULL;
+}
+
+struct vm *vm_find(const char *name)
+{
+    for (unsigned i = 0; i < vm_directory.count; i++)
+        if (text_equal(vms[i].dir->name, name))
+            return &vms[i];
+    return NULL;
+}
+
+/* ---- memory ---- */
+
+static bool map_page(struct vm *vm, uint64_t gpa, uint64_t bytes)
+{
+    uint64_t hpa = bytes == LARGE_BYTES ? page_alloc_large() : page_alloc();
+
+    if (!hpa)
+        return false;
+    if (ept_map(vm->dir->root, gpa & ~(bytes - 1), hpa, bytes))
+        return true;
+    bytes == LARGE_BYTES ? page_free_large(hpa) : page_free(hpa);
+    return false;
+}
+
+/* The configured size where a whole page of it is RAM. */
+static uint64_t page_size_at(const struct vm *vm, uint64_t gpa)
+{
+    bool whole = (gpa | (LARGE_BYTES - 1)) < vm->config.ram_bytes;
+
+    return vm->config.page_bytes == LARGE_BYTES && whole ? LARGE_BYTES : PAGE_BYTES;
+}
+
+uint8_t *vm_page(struct vm *vm, uint64_t gpa)
+{
+    uint64_t hpa;
+
+    if (gpa >= vm->config.ram_bytes)
+        return NULL;
+    if (!ept_translate(vm->dir->root, gpa, &hpa) && !map_page(vm, gpa, page_size_at(vm, gpa)))
+        return NULL;
+    ept_translate(vm->dir->root, gpa, &hpa);
+    return (uint8_t *)(hpa & ~(PAGE_BYTES - 1));
+}
+
+bool vm_write(struct vm *vm, uint64_t gpa, const void *from, uint64_t n)
+{
+    const uint8_t *bytes = from;
+
+    while (n > 0) {
+        uint64_t offset = gpa % PAGE_BYTES, piece = PAGE_BYTES - offset < n ? PAGE_BYTES - offset : n;
+        uint8_t *page = vm_page(vm, gpa);
+
+        if (!page)
+            return false;
+        if (bytes) {
+            memcpy(page + offset, bytes, piece);
+            bytes += piece;
+        } else {
+            memset(page + offset, 0, piece);
+        }
+        gpa += piece;
+        n -= piece;
+    }
+    return true;
+}
+
+static bool map_all(struct vm *vm)
+{
+    for (uint64_t gpa = 0; gpa < vm->config.ram_bytes; gpa += page_size_at(vm, gpa))
+        if (!vm_page(vm, gpa))
+            return false;
+    return true;
+}
+
+/* A VM's memory from its former life goes back only now: until then it can be looked at. */
+static void release_memory(struct vm *vm)
+{
+    if (vm->dir->root)
+        ept_free(vm->dir->root);
+    vm->dir->root = 0;
+}
+
+void vm_flush(struct vm *vm)
+{
+    vmx_flush_ept(ept_pointer(vm->dir->root));
+}
+
+/* ---- life ---- */
+
+static bool prepare_memory(struct vm *vm, uint64_t *entry, char *why, size_t size)
+{
+    release_memory(vm);
+    vm->dir->root = ept_new();
+    if (!vm->dir->root || !guest_boot_write(vm)) {
+        format_text(why, size, "out of memory: %lu KiB are free", page_free_bytes() >> 10);
+        return false;
+    }
+    if (!loader_load(vm, entry, why, size))
+        return false;
+    if (!vm->config.lazy && !map_all(vm)) {
+        format_text(why, size, "out of memory: ram=%luM, but only %lu KiB are free", vm->config.ram_bytes >> 20,
+                    page_free_bytes() >> 10);
+        return false;
+    }
+    return true;
+}
+
+static bool prepare_vcpu(struct vm *vm, uint64_t entry)
+{
+    uint64_t vmcs = vm->dir->vmcs ? vm->dir->vmcs : vmcs_new();
+
+    if (!vmcs)
+        return false;
+    vcpu_forget(vm);
+    vm->dir->vmcs = vmcs;
+    vm->vcpu = (struct vcpu){.vmcs = vmcs, .dr6 = DR6_FIXED};
+    vm->vcpu.gpr[REG_RAX] = BOOT_MAGIC;
+    vm->vcpu.gpr[REG_RBX] = BOOT_INFO;
+    vmcs_clear(vmcs); /* so that the first entry is a VMLAUNCH */
+    vcpu_switch_to(vm);
+    vmcs_setup(vm, entry);
+    return true;
+}
+
+bool vm_start(struct vm *vm, char *why, size_t size)
+{
+    uint64_t entry;
+
+    vm->ever_started = true;
+    vm->dir->state = VMDIR_CRASHED;
+    vm->dir->status = 0;
+    if (!prepare_memory(vm, &entry, why, size))
+        return false;
+    if (!prepare_vcpu(vm, entry)) {
+        format_text(why, size, "out of memory for a VMCS");
+        return false;
+    }
+    vm->halted = false;
+    vm->stats = (struct stats){0};
+    vuart_init(&vm->uart, &vm->console);
+    vm_flush(vm);
+    vmx_flush_vpid(vm->vpid);
+    vm->dir->state = VMDIR_RUNNING;
+    return true;
+}
+
+void vm_stop(struct vm *vm, uint64_t status, const char *cause)
+{
+    console_flush(&vm->console);
+    vm->dir->status = status;
+    vm->dir->state = VMDIR_STOPPED;
+    print("hv: %s %s, status %lu\n", vm->dir->name, cause, status);
+}
+
+static void put_uart(void *to, char c)
+{
+    (void)to;
+    print("%c", c);
+}
+
+void vm_crash(struct vm *vm, const char *format, ...)
+{
+    va_list args;
+
+    console_flush(&vm->console);
+    vm->dir->state = VMDIR_CRASHED;
+    print("hv: %s crashed: ", vm->dir->name);
+    va_start(args, format);
+    vformat(put_uart, NULL, format, args);
+    va_end(args);
+    print("\n");
+}
+
+bool vm_runnable(const struct vm *vm)
+{
+    return vm->dir->state == VMDIR_RUNNING && !vm->halted;
+}
+
+const char *vm_state_name(const struct vm *vm)
+{
+    static const char *const name[] = {"free", "running", "paused", "stopped", "crashed"};
+
+    return vm->dir->state == VMDIR_RUNNING && vm->halted ? "halted" : name[vm->dir->state];
+}
+
+/* ---- creation ---- */
+
+static struct vm *new_vm(const struct vm_config *config)
+{
+    unsigned i = (unsigned)vm_directory.count++;
+    struct vm *vm = &vms[i];
+
+    vm->config = *config;
+    vm->dir = &vm_directory.vm[i];
+    vm->vpid = (uint16_t)(i + 1); /* VPID 0 is the hypervisor's */
+    text_copy(vm->dir->name, config->name, sizeof vm->dir->name);
+    text_copy(vm->dir->image, config->image, sizeof vm->dir->image);
+    vm->dir->ram_bytes = config->ram_bytes;
+    vm->dir->state = VMDIR_STOPPED;
+    console_init(&vm->console, vm->dir, i);
+    return vm;
+}
+
+void vm_create(const char *string, const uint8_t *module, uint64_t module_bytes)
+{
+    char why[WHY_MAX];
+    struct vm_config config;
+    bool good = config_parse(&config, string, why, sizeof why);
+    struct vm *vm;
+
+    if (vm_directory.count == VMDIR_VMS || vm_find(config.name)) {
+        print("hv: module \"%s\" ignored: %s\n", string,
+              vm_find(config.name) ? "there is a VM of that name" : "there may be 8 VMs");
+        return;
+    }
+    vm = new_vm(&config);
+    vm->module = module;
+    vm->module_bytes = module_bytes;
+    if (good && (!config.start || vm_start(vm, why, sizeof why)))
+        return;
+    vm->ever_started = true;
+    vm_crash(vm, "it cannot start: %s", why);
+}

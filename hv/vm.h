@@ -1,0 +1,69 @@
+/* vm.h - a virtual machine: its configuration, its parts, its life. */
+#ifndef HV_VM_H
+#define HV_VM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arch/vmdir.h"
+#include "console.h"
+#include "stats.h"
+#include "vcpu.h"
+#include "vuart.h"
+
+#define VM_CMDLINE 256
+
+/* What a boot module's string asks for (config.h). */
+struct vm_config {
+    char name[VMDIR_NAME];
+    char image[VMDIR_NAME];
+    char cmdline[VM_CMDLINE]; /* as the guest gets it: the image's name first */
+    uint64_t ram_bytes;
+    uint64_t page_bytes; /* of the EPT: PAGE_BYTES or LARGE_BYTES */
+    uint64_t weight;     /* quanta a turn */
+    bool start;          /* at once */
+    bool lazy;           /* RAM is mapped when it is first touched, by EPT violations */
+};
+
+struct vm {
+    struct vmdir_vm *dir; /* its published part: name, state, VMCS, EPT root, console */
+    struct vm_config config;
+    const uint8_t *module; /* the ELF image */
+    uint64_t module_bytes;
+    uint16_t vpid;
+    bool ever_started;
+    bool halted; /* in HLT, with nothing to wake it yet */
+    struct vcpu vcpu;
+    struct vuart uart;
+    struct console console;
+    struct stats stats;
+};
+
+/* The i-th VM, NULL after the last. */
+struct vm *vm_at(unsigned i);
+struct vm *vm_find(const char *name);
+
+/* A VM for a boot module, started if it says so.  Whatever is wrong with it is printed, and the VM listed as crashed. */
+void vm_create(const char *module_string, const uint8_t *module, uint64_t module_bytes);
+
+/* From the module to a VM that runs: memory, tables, boot protocol, VMCS.  False, with a message in `why`, if it can't. */
+bool vm_start(struct vm *vm, char *why, size_t size);
+/* Stops for good: an orderly end with the status that a bare machine's run would have (0: none), or a crash.  Each says so on
+ * the console, with its cause.  Memory stays for whoever wants to look. */
+void vm_stop(struct vm *vm, uint64_t status, const char *cause);
+void vm_crash(struct vm *vm, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+bool vm_runnable(const struct vm *vm);
+/* "running", "halted", "paused", "stopped", "crashed" */
+const char *vm_state_name(const struct vm *vm);
+
+/* The host's view of a page of guest RAM, mapped now if it was not yet; NULL outside RAM or when memory has run out. */
+uint8_t *vm_page(struct vm *vm, uint64_t gpa);
+/* Copies into guest RAM; from NULL: zeros.  False if any byte lies outside. */
+bool vm_write(struct vm *vm, uint64_t gpa, const void *from, uint64_t n);
+
+/* Drops everything that the processor has cached of the VM's translations. */
+void vm_flush(struct vm *vm);
+
+#endif

@@ -1,0 +1,12 @@
+/* vmcs.h - what a new VMCS is filled with, and what one says when a VM has crashed (SDM vol. 3, 24). */
+#ifndef HV_VMCS_H
+#define HV_VMCS_H
+
+#include "vm.h"
+
+/* Fills the current VMCS: vm starts at `entry`, as the boot protocol has it. */
+void vmcs_setup(const struct vm *vm, uint64_t entry);
+/* Prints the guest's state in words. */
+void vmcs_dump(const struct vm *vm);
+
+#endif

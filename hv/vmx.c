@@ -1,0 +1,223 @@
+#include "vmx.h"
+
+#include "arch/x86.h"
+#include "cpu.h"
+#include "page.h"
+#include "panic.h"
+
+#define VMX_BASIC_TRUE_CONTROLS (UINT64_C(1) << 55)
+#define VMX_BASIC_REVISION 0x7fffffffu
+#define CONTROL_WORDS 5
+
+static uint64_t vmx_basic;
+
+/* ---- on ---- */
+
+static void require_vtx(void)
+{
+    uint32_t r[4];
+
+    cpuid(1, 0, r);
+    if (!(r[2] & CPUID_1_ECX_VMX))
+        fatal("this processor offers no VT-x (CPUID.1:ECX.VMX is 0): turn it on in the firmware settings");
+}
+
+/* SDM vol. 3, 23.7 "Enabling and Entering VMX Operation": VMXON faults unless firmware has allowed it and locked. */
+static void require_feature_control(void)
+{
+    uint64_t feature = rdmsr(MSR_FEATURE_CONTROL);
+
+    if (!(feature & FEATURE_CONTROL_LOCK)) {
+        feature |= FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX;
+        wrmsr(MSR_FEATURE_CONTROL, feature);
+    }
+    if (!(feature & FEATURE_CONTROL_VMX))
+        fatal("firmware has turned VT-x off and locked it (IA32_FEATURE_CONTROL is 0x%lx)", feature);
+}
+
+static void require_ept(void)
+{
+    uint64_t secondary = rdmsr(MSR_VMX_PROCBASED_CTLS) >> 32 & PROC_SECONDARY;
+
+    if (!secondary || !(rdmsr(MSR_VMX_PROCBASED_CTLS2) >> 32 & PROC2_EPT))
+        fatal("this processor offers no EPT, and this hypervisor has no shadow paging");
+    if (!(rdmsr(MSR_VMX_EPT_VPID_CAP) & EPT_CAP_INVEPT_SINGLE))
+        fatal("this processor offers no single-context INVEPT");
+}
+
+static uint64_t region_new(void)
+{
+    uint64_t hpa = page_alloc();
+
+    if (hpa)
+        *(uint32_t *)hpa = vmx_basic & VMX_BASIC_REVISION;
+    return hpa;
+}
+
+static void vmxon(uint64_t region)
+{
+    bool failed;
+
+    __asm__ volatile("vmxon %1\n\tsetbe %0" : "=r"(failed) : "m"(region) : "cc", "memory");
+    if (failed)
+        panic("VMXON failed");
+}
+
+void vmx_init(void)
+{
+    require_vtx();
+    require_feature_control();
+    require_ept();
+    vmx_basic = rdmsr(MSR_VMX_BASIC);
+    write_cr0(vmx_fix_cr0(read_cr0()));
+    write_cr4(vmx_fix_cr4(read_cr4()));
+    vmxon(region_new());
+}
+
+/* ---- capabilities (SDM vol. 3, appendix A "VMX Capability Reporting Facility") ---- */
+
+struct capability {
+    uint32_t plain, true_msr;
+};
+
+static const struct capability capability[CONTROL_WORDS] = {
+    [WORD_PIN] = {MSR_VMX_PINBASED_CTLS, MSR_VMX_TRUE_PINBASED_CTLS},
+    [WORD_PROC] = {MSR_VMX_PROCBASED_CTLS, MSR_VMX_TRUE_PROCBASED_CTLS},
+    [WORD_PROC2] = {MSR_VMX_PROCBASED_CTLS2, MSR_VMX_PROCBASED_CTLS2},
+    [WORD_VMEXIT] = {MSR_VMX_EXIT_CTLS, MSR_VMX_TRUE_EXIT_CTLS},
+    [WORD_VMENTRY] = {MSR_VMX_ENTRY_CTLS, MSR_VMX_TRUE_ENTRY_CTLS},
+};
+
+static const struct control_name {
+    enum control_word word;
+    unsigned bit;
+    const char *name;
+} control_names[] = {
+#define VMX_CONTROL(WORD, ID, number, kind, text) {WORD_##WORD, number, text},
+#include "arch/vmx_controls.def"
+};
+
+static void require_controls(enum control_word word, uint32_t missing)
+{
+    for (unsigned i = 0; i < sizeof control_names / sizeof control_names[0]; i++)
+        if (control_names[i].word == word && missing >> control_names[i].bit & 1)
+            fatal("this processor lacks the VMX control \"%s\"", control_names[i].name);
+    if (missing)
+        fatal("this processor lacks VMX controls 0x%x of word %u", missing, (unsigned)word);
+}
+
+uint32_t vmx_controls(enum control_word word, uint32_t want)
+{
+    bool has_true = vmx_basic & VMX_BASIC_TRUE_CONTROLS;
+    uint64_t allowed = rdmsr(has_true ? capability[word].true_msr : capability[word].plain);
+    uint32_t must = (uint32_t)allowed, may = (uint32_t)(allowed >> 32);
+
+    require_controls(word, want & ~may);
+    return want | must;
+}
+
+unsigned vmx_timer_shift(void)
+{
+    return rdmsr(MSR_VMX_MISC) & 31;
+}
+
+uint64_t vmx_fix_cr0(uint64_t value)
+{
+    return (value | rdmsr(MSR_VMX_CR0_FIXED0)) & rdmsr(MSR_VMX_CR0_FIXED1);
+}
+
+uint64_t vmx_fix_cr4(uint64_t value)
+{
+    return (value | rdmsr(MSR_VMX_CR4_FIXED0)) & rdmsr(MSR_VMX_CR4_FIXED1);
+}
+
+uint64_t vmx_cr4_allowed(void)
+{
+    return rdmsr(MSR_VMX_CR4_FIXED1);
+}
+
+/* ---- instructions ---- */
+
+uint64_t vmcs_new(void)
+{
+    uint64_t vmcs = region_new();
+
+    if (vmcs)
+        vmcs_clear(vmcs);
+    return vmcs;
+}
+
+void vmcs_clear(uint64_t vmcs)
+{
+    bool failed;
+
+    __asm__ volatile("vmclear %1\n\tsetbe %0" : "=r"(failed) : "m"(vmcs) : "cc", "memory");
+    if (failed)
+        panic("VMCLEAR 0x%lx failed", vmcs);
+}
+
+void vmcs_load(uint64_t vmcs)
+{
+    bool failed;
+
+    __asm__ volatile("vmptrld %1\n\tsetbe %0" : "=r"(failed) : "m"(vmcs) : "cc", "memory");
+    if (failed)
+        panic("VMPTRLD 0x%lx failed", vmcs);
+}
+
+void vmx_flush_ept(uint64_t eptp)
+{
+    uint64_t operand[2] = {eptp, 0};
+    bool failed;
+
+    __asm__ volatile("invept %1, %2\n\tsetbe %0"
+                     : "=r"(failed)
+                     : "m"(operand), "r"((uint64_t)INVEPT_SINGLE)
+                     : "cc", "memory");
+    if (failed)
+        panic("INVEPT of 0x%lx failed: %s", eptp, vmx_error_name(vmread(VMCS_INSTRUCTION_ERROR)));
+}
+
+void vmx_flush_vpid(uint16_t vpid)
+{
+    uint64_t operand[2] = {vpid, 0};
+    bool failed;
+
+    __asm__ volatile("invvpid %1, %2\n\tsetbe %0"
+                     : "=r"(failed)
+                     : "m"(operand), "r"((uint64_t)INVVPID_SINGLE)
+                     : "cc", "memory");
+    if (failed)
+        panic("INVVPID of %u failed", vpid);
+}
+
+_Noreturn void vmx_access_failed(uint32_t field)
+{
+    panic("VMREAD or VMWRITE of field 0x%x failed", field);
+}
+
+/* ---- words ---- */
+
+const char *vmx_error_name(uint64_t number)
+{
+    switch (number) {
+#define VMX_ERROR(ID, value, text) \
+    case value: \
+        return text;
+#include "arch/vmx_errors.def"
+    default:
+        return "unknown VM-instruction error";
+    }
+}
+
+const char *exit_reason_name(uint64_t reason)
+{
+    switch (reason) {
+#define EXIT_REASON(ID, value, text) \
+    case value: \
+        return text;
+#include "arch/exit_reasons.def"
+    default:
+        return "unknown exit reason";
+    }
+}

@@ -1,0 +1,32 @@
+/* vmdir.h - the hypervisor's directory of its VMs: the ELF symbol `vm_directory` of type struct vmdir.
+ * Whoever watches from outside (debuggers, the views) names VMs and reads guest memory through it. */
+#ifndef ARCH_VMDIR_H
+#define ARCH_VMDIR_H
+
+#define VMDIR_MAGIC 0x315249444d56u /* "VMDIR1" */
+#define VMDIR_VMS 8
+#define VMDIR_NAME 32
+
+enum vmdir_state { VMDIR_FREE, VMDIR_RUNNING, VMDIR_PAUSED, VMDIR_STOPPED, VMDIR_CRASHED };
+
+/* Every field is 8 bytes, names are zero-terminated; addresses are host-physical. */
+struct vmdir_vm {
+    char name[VMDIR_NAME];
+    char image[VMDIR_NAME];       /* name of its image: symbols */
+    unsigned long long state;     /* enum vmdir_state */
+    unsigned long long vmcs;      /* of its virtual CPU */
+    unsigned long long root;      /* gPA -> hPA tables in EPT format */
+    unsigned long long ram_bytes;
+    unsigned long long console;   /* ring of the bytes that its console has written */
+    unsigned long long console_bytes;   /* size of the ring, a power of 2 */
+    unsigned long long console_written; /* bytes ever written: byte i is at i mod size */
+    unsigned long long status;    /* of its debug-exit, when stopped */
+};
+
+struct vmdir {
+    unsigned long long magic;
+    unsigned long long count; /* entries of vm[] that may be in use */
+    struct vmdir_vm vm[VMDIR_VMS];
+};
+
+#endif

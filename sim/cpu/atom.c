@@ -1,0 +1,164 @@
+/* atom.c - the run loop: one atom after another.
+ *
+ * What is due is looked at only when rt.look_again says so: every timer, and whatever could make a pending interrupt
+ * acceptable, sets it (look()).  It is derived: 0 is always right. */
+#include "cpu/cpu.h"
+#include "cpu/decode.h"
+#include "cpu/decode_cache.h"
+
+_Noreturn void micro_stop(struct core *c)
+{
+    longjmp(c->rt.jmp, ATOM_STOPPED);
+}
+
+static void look(struct core *c)
+{
+    c->rt.look_again = 0;
+}
+
+static u64 min(u64 a, u64 b)
+{
+    return a < b ? a : b;
+}
+
+static u64 next_due(const struct core *c)
+{
+    return min(apic_next_due(c), vmx_next_due(c));
+}
+
+/* ---- what happens between instructions ---- */
+
+/* HLT: to the next event, or for ever. */
+static void idle(struct core *c)
+{
+    u64 due = next_due(c);
+    if (due == UINT64_MAX) {
+        c->m->b.halted = HALT_FOREVER;
+        c->m->b.exit_status = 255;
+        return;
+    }
+    if (due > c->s.cycle)
+        stall(c, &c->s.count.cycles_halted, due - c->s.cycle);
+}
+
+/* Runs what is due, and takes an exit, an interrupt or a debug exception if there is one: true if that was the atom. */
+static bool between_instructions(struct core *c)
+{
+    if (apic_next_due(c) <= c->s.cycle)
+        apic_run_due(c);
+    if (c->s.vmx_guest)
+        vmx_exit_if_due(c);
+    if (c->s.pending_debug && !c->s.shadow_ss)
+        cpu_fault(c, VEC_DB, 0);
+    if (cpu_take_interrupt(c)) {
+        c->s.activity = ACTIVITY_ACTIVE;
+        cpu_deliver_event(c);
+        return true;
+    }
+    if (c->s.activity == ACTIVITY_HLT) {
+        if (!cpu_wakes(c)) {
+            idle(c);
+            return true;
+        }
+        c->s.activity = ACTIVITY_ACTIVE;
+    }
+    bool shadowed = c->s.shadow_sti || c->s.shadow_ss || c->s.nmi_pending;
+    c->rt.look_again = shadowed ? 0 : next_due(c);
+    return false;
+}
+
+/* ---- an instruction ---- */
+
+static void end_of_shadow(struct core *c, bool shadowed)
+{
+    if (shadowed)
+        c->s.shadow_sti = c->s.shadow_ss = 0;
+}
+
+static void insn_retired(struct core *c, const struct insn *in, u64 flags_before)
+{
+    u64 rip = c->s.rip;
+    c->s.rip = c->rt.next_rip;
+    c->s.count.insns++;
+    c->s.count.insns_guest += c->rt.atom_guest;
+    if (flags_before & FLAG_TF)
+        c->s.pending_debug |= DR6_BS;
+    bool matters = in->privilege == 0 || in->flags & (INSN_SERIALISING | INSN_INTERCEPT);
+    if (matters || (c->s.rflags ^ flags_before) & (FLAG_IF | FLAG_TF) || c->s.pending_debug || c->s.shadow_ss)
+        look(c);
+    PROBE(c, RS_PROBE_insn, rip, in->length, c->s.cycle - c->rt.atom_cycle);
+}
+
+static void insn_atom(struct core *c)
+{
+    const struct insn *in = fetch_insn(c);
+    bool shadowed = c->s.shadow_sti || c->s.shadow_ss;
+    u64 flags_before = c->s.rflags;
+    if (unlikely(in->privilege < cpl(c)))
+        cpu_fault(c, VEC_GP, 0);
+    pipeline_issue(c, in);
+    if (unlikely(in->flags & INSN_INTERCEPT && c->rt.atom_guest))
+        vmx_intercept(c, in);
+    c->rt.next_rip = c->s.rip + in->length;
+    in->execute(c, in);
+    pipeline_retire(c, in);
+    end_of_shadow(c, shadowed);
+    insn_retired(c, in, flags_before);
+}
+
+static void atom(struct core *c)
+{
+    c->rt.atom_cycle = c->s.cycle;
+    c->rt.atom_guest = c->s.vmx_guest;
+    c->rt.fetch_waited = false;
+    if (unlikely(c->s.event_valid)) {
+        look(c);
+        cpu_deliver_event(c);
+    } else if (likely(c->s.cycle < c->rt.look_again) || !between_instructions(c)) {
+        insn_atom(c);
+    }
+}
+
+/* ---- the loop ---- */
+
+/* The atom's last micro.  True if a stop was asked for here. */
+static bool atom_ends(struct core *c)
+{
+    c->rt.last_micro = MICRO_RETIRE;
+    if (c->rt.atom_guest)
+        c->s.count.cycles_guest += c->s.cycle - c->rt.atom_cycle;
+    if (unlikely(c->rt.clock != NULL))
+        note_clock(c);
+    bool stop = ++c->rt.micro == c->rt.micro_stop;
+    c->s.atom++;
+    c->rt.atom_micros = c->rt.micro;
+    c->rt.micro = 0;
+    c->rt.micro_stop = 0;
+    return stop;
+}
+
+enum run_end cpu_run(struct core *c, u64 atoms, u64 until_cycle)
+{
+    volatile u64 left = atoms;
+    int how = setjmp(c->rt.jmp);
+    if (how == ATOM_STOPPED)
+        return RUN_STOPPED_INSIDE;
+    if (how == ATOM_DONE) {
+        look(c);
+        if (atom_ends(c))
+            return RUN_STOPPED;
+        left--;
+    }
+    while (left && c->s.cycle < until_cycle && !c->m->b.halted) {
+        atom(c);
+        if (atom_ends(c))
+            return RUN_STOPPED;
+        left--;
+    }
+    return c->m->b.halted ? RUN_HALTED : RUN_GOES_ON;
+}
+
+enum atom_end cpu_atom(struct core *c)
+{
+    return cpu_run(c, 1, UINT64_MAX) == RUN_STOPPED_INSIDE ? ATOM_STOPPED : ATOM_DONE;
+}

@@ -1,0 +1,107 @@
+/* vmcs.c - the VMCS region in memory: layout, and fields by encoding (SDM vol. 3, 24.11 "Software Use of the
+ * VMCS"). */
+#include "cpu/vmcs.h"
+#include "mmu/mem.h"
+
+/* Width, type and the index that this machine uses: 9 bits. */
+#define KEY(e) (VMCS_FIELD_WIDTH(e) << 7 | VMCS_FIELD_TYPE(e) << 5 | VMCS_FIELD_INDEX(e))
+#define KEY_INDEXES 32
+
+static const u8 slot_by_key[512] = { /* + 1; 0: none */
+#define VMCS_FIELD(ID, name, encoding, group) [KEY(encoding)] = SLOT_##ID + 1,
+#include "arch/vmcs_fields.def"
+};
+
+static const u16 encoding_by_slot[VMCS_SLOTS] = {
+#define VMCS_FIELD(ID, name, encoding, group) encoding,
+#include "arch/vmcs_fields.def"
+};
+
+_Static_assert(VMCS_SLOT_OFFSET(VMCS_SLOTS) <= VMCS_BYTES, "the fields fit into a VMCS region");
+
+int vmcs_slot_of(u64 encoding)
+{
+    bool reserved = encoding & ~0x6ffeull; /* bits 12 and 31:15, and bit 0 */
+    if (reserved || VMCS_FIELD_INDEX(encoding) >= KEY_INDEXES)
+        return -1;
+    return slot_by_key[KEY(encoding)] - 1;
+}
+
+u32 vmcs_slot_encoding(enum vmcs_slot slot)
+{
+    return encoding_by_slot[slot];
+}
+
+int vmcs_offset(u32 encoding)
+{
+    int slot = vmcs_slot_of(encoding);
+    return slot < 0 ? -1 : (int)VMCS_SLOT_OFFSET(slot);
+}
+
+static u64 width_mask(u64 encoding)
+{
+    static const u64 mask[4] = {
+        [VMCS_WIDTH_16] = 0xffff,
+        [VMCS_WIDTH_32] = 0xffffffff,
+        [VMCS_WIDTH_64] = UINT64_MAX,
+        [VMCS_WIDTH_NATURAL] = UINT64_MAX,
+    };
+    return mask[VMCS_FIELD_WIDTH(encoding)];
+}
+
+u64 vmcs_slot_read(const struct core *c, enum vmcs_slot slot)
+{
+    return mem_read(c->m->mem, c->s.vmcs_hpa + VMCS_SLOT_OFFSET(slot), 8);
+}
+
+void vmcs_slot_write(struct core *c, enum vmcs_slot slot, u64 value)
+{
+    mem_write(c->m->mem, c->s.vmcs_hpa + VMCS_SLOT_OFFSET(slot), 8,
+              value & width_mask(encoding_by_slot[slot]));
+}
+
+/* The slot, and whether its high half is meant. */
+static int slot_and_half(u64 encoding, bool *high)
+{
+    *high = VMCS_FIELD_HIGH(encoding);
+    if (*high && VMCS_FIELD_WIDTH(encoding) != VMCS_WIDTH_64)
+        return -1;
+    return vmcs_slot_of(encoding & ~1ull);
+}
+
+bool vmcs_read(const struct core *c, u64 encoding, u64 *value)
+{
+    bool high;
+    int slot = slot_and_half(encoding, &high);
+    if (slot < 0)
+        return false;
+    *value = vmcs_slot_read(c, (enum vmcs_slot)slot) >> (high ? 32 : 0);
+    return true;
+}
+
+bool vmcs_write(struct core *c, u64 encoding, u64 value)
+{
+    bool high;
+    int slot = slot_and_half(encoding, &high);
+    if (slot < 0)
+        return false;
+    if (high)
+        value = value << 32 | (vmcs_slot_read(c, (enum vmcs_slot)slot) & 0xffffffff);
+    vmcs_slot_write(c, (enum vmcs_slot)slot, value);
+    return true;
+}
+
+u32 vmcs_revision(const struct core *c, u64 hpa)
+{
+    return (u32)mem_read(c->m->mem, hpa, 4);
+}
+
+enum launch_state vmcs_launch_state(const struct core *c, u64 hpa)
+{
+    return mem_read(c->m->mem, hpa + VMCS_LAUNCH_STATE, 4) ? LAUNCH_LAUNCHED : LAUNCH_CLEAR;
+}
+
+void vmcs_set_launch_state(struct core *c, u64 hpa, enum launch_state state)
+{
+    mem_write(c->m->mem, hpa + VMCS_LAUNCH_STATE, 4, state);
+}

@@ -1,0 +1,43 @@
+/* vmcs.h - the fields of the current VMCS, by slot.
+ *
+ * A region (SDM vol. 3, 24.2 "Format of the VMCS Region"): revision identifier, abort indicator, launch
+ * state, then eight bytes for each field of vmcs_fields.def in its order.  The time of these accesses is part
+ * of what an exit, an entry or an instruction costs. */
+#ifndef RINGSIDE_CPU_VMCS_H
+#define RINGSIDE_CPU_VMCS_H
+
+#include "arch/vmx.h"
+#include "cpu/cpu.h"
+
+enum vmcs_slot {
+#define VMCS_FIELD(ID, name, encoding, group) SLOT_##ID,
+#include "arch/vmcs_fields.def"
+    VMCS_SLOTS
+};
+
+#define VMCS_LAUNCH_STATE 8
+#define VMCS_DATA 64
+#define VMCS_SLOT_OFFSET(slot) (VMCS_DATA + 8u * (unsigned)(slot))
+#define VMCS_NONE UINT64_MAX /* no current VMCS */
+
+enum launch_state { LAUNCH_CLEAR, LAUNCH_LAUNCHED };
+
+/* Slot of an encoding whose bit 0 is clear, -1 if this machine has no such field. */
+int vmcs_slot_of(u64 encoding);
+u32 vmcs_slot_encoding(enum vmcs_slot slot);
+
+u64 vmcs_slot_read(const struct core *c, enum vmcs_slot slot);
+/* Keeps the low bits that the field's width has room for. */
+void vmcs_slot_write(struct core *c, enum vmcs_slot slot, u64 value);
+#define VMCS_GET(c, ID) vmcs_slot_read((c), SLOT_##ID)
+#define VMCS_PUT(c, ID, value) vmcs_slot_write((c), SLOT_##ID, (value))
+
+/* As VMREAD and VMWRITE: any encoding, the high half of a 64-bit field too.  False: no such field. */
+bool vmcs_read(const struct core *c, u64 encoding, u64 *value);
+bool vmcs_write(struct core *c, u64 encoding, u64 value);
+
+u32 vmcs_revision(const struct core *c, u64 hpa);
+enum launch_state vmcs_launch_state(const struct core *c, u64 hpa);
+void vmcs_set_launch_state(struct core *c, u64 hpa, enum launch_state state);
+
+#endif

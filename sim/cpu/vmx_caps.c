@@ -1,0 +1,133 @@
+/* vmx_caps.c - what VMX in this machine can do: the capability MSRs (SDM vol. 3, appendix A "VMX Capability
+ * Reporting Facility").  The words of controls come from vmx_controls.def, so they and the entry checks
+ * cannot disagree. */
+#include "cpu/system.h"
+#include "cpu/vmx.h"
+
+#define KIND_OPTIONAL 1u
+#define KIND_DEFAULT1 2u
+#define KIND_REQUIRED 4u
+#define KIND_ABSENT 8u
+
+/* All bits of a kind in each word. */
+static u32 controls(enum vmx_word word, u32 kinds)
+{
+    static const struct {
+        u32 word, kind, bit;
+    } row[] = {
+#define VMX_CONTROL(WORD, ID, bit, kind, name) {VMX_##WORD, KIND_##kind, 1u << (bit)},
+#include "arch/vmx_controls.def"
+    };
+    u32 bits = 0;
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+        if (row[i].word == word && row[i].kind & kinds)
+            bits |= row[i].bit;
+    return bits;
+}
+
+/* The default1 class: reserved bits that read as 1, and those DEFAULT1 in the list (A.2 "Reserved Controls
+ * and Default Settings"). */
+static const u32 default1[VMX_WORDS] = {
+    [VMX_PIN] = 0x16,
+    [VMX_PROC] = 0x0401e172,
+    [VMX_VMEXIT] = 0x00036dff,
+    [VMX_VMENTRY] = 0x000011ff,
+};
+
+bool vmx_has_ept(const struct core *c)
+{
+    return c->m->b.firmware & RS_FW_EPT;
+}
+
+struct vmx_allowed vmx_allowed(const struct core *c, enum vmx_word word)
+{
+    struct vmx_allowed a;
+    a.must = (default1[word] & ~controls(word, KIND_DEFAULT1)) | controls(word, KIND_REQUIRED);
+    a.may = default1[word] | controls(word, KIND_OPTIONAL | KIND_DEFAULT1 | KIND_REQUIRED);
+    if (word == VMX_PROC2 && !vmx_has_ept(c))
+        a.may &= ~PROC2_EPT;
+    return a;
+}
+
+/* A capability MSR of a word: allowed-0 settings below, allowed-1 above. */
+static u64 true_ctls(const struct core *c, enum vmx_word word)
+{
+    struct vmx_allowed a = vmx_allowed(c, word);
+    return (u64)a.may << 32 | a.must;
+}
+
+static u64 plain_ctls(const struct core *c, enum vmx_word word)
+{
+    return true_ctls(c, word) | default1[word];
+}
+
+u64 vmx_ept_vpid_cap(const struct core *c)
+{
+    u64 vpid = EPT_CAP_INVVPID | EPT_CAP_INVVPID_SINGLE | EPT_CAP_INVVPID_ALL;
+    u64 ept = EPT_CAP_EXECUTE_ONLY | EPT_CAP_WALK_4 | EPT_CAP_UC | EPT_CAP_WB | EPT_CAP_2M | EPT_CAP_1G |
+              EPT_CAP_INVEPT | EPT_CAP_AD | EPT_CAP_INVEPT_SINGLE | EPT_CAP_INVEPT_ALL;
+    return vpid | (vmx_has_ept(c) ? ept : 0);
+}
+
+/* A.1 "Basic VMX Information": write-back VMCS, information for INS and OUTS, TRUE capability MSRs. */
+static u64 basic(void)
+{
+    return VMCS_REVISION | (u64)VMCS_BYTES << 32 | 6ull << 50 | 1ull << 54 | 1ull << 55;
+}
+
+/* A.6 "Miscellaneous Data": timer rate, activity state HLT, CR3 targets. */
+static u64 misc(void)
+{
+    return VMX_TIMER_SHIFT | 1ull << 6 | (u64)VMX_CR3_TARGETS << 16;
+}
+
+/* A.9 "VMCS Enumeration": the highest index of any field. */
+static u64 vmcs_enum(void)
+{
+    u64 highest = 0;
+    for (unsigned slot = 0; slot < VMCS_SLOTS; slot++) {
+        u64 index = VMCS_FIELD_INDEX(vmcs_slot_encoding((enum vmcs_slot)slot));
+        if (index > highest)
+            highest = index;
+    }
+    return highest << 1;
+}
+
+/* A.7 and A.8: bits that are 1 in FIXED0 must be 1, bits that are 0 in FIXED1 must be 0. */
+#define CR0_FIXED0 (CR0_PG | CR0_NE | CR0_PE)
+#define CR0_FIXED1 0xffffffffu
+#define CR4_FIXED0 CR4_VMXE
+#define CR4_FIXED1 sys_cr4_supported(c)
+
+bool vmx_cr_allowed(const struct core *c, unsigned n, u64 value)
+{
+    u64 must = n == 0 ? CR0_FIXED0 : CR4_FIXED0;
+    u64 may = n == 0 ? CR0_FIXED1 : CR4_FIXED1;
+    return (value & must) == must && !(value & ~may);
+}
+
+bool vmx_read_msr(struct core *c, u32 msr, u64 *value)
+{
+    if (!(c->m->b.firmware & RS_FW_VTX))
+        return false;
+    switch (msr) {
+    case MSR_VMX_BASIC: *value = basic(); return true;
+    case MSR_VMX_PINBASED_CTLS: *value = plain_ctls(c, VMX_PIN); return true;
+    case MSR_VMX_PROCBASED_CTLS: *value = plain_ctls(c, VMX_PROC); return true;
+    case MSR_VMX_EXIT_CTLS: *value = plain_ctls(c, VMX_VMEXIT); return true;
+    case MSR_VMX_ENTRY_CTLS: *value = plain_ctls(c, VMX_VMENTRY); return true;
+    case MSR_VMX_MISC: *value = misc(); return true;
+    case MSR_VMX_CR0_FIXED0: *value = CR0_FIXED0; return true;
+    case MSR_VMX_CR0_FIXED1: *value = CR0_FIXED1; return true;
+    case MSR_VMX_CR4_FIXED0: *value = CR4_FIXED0; return true;
+    case MSR_VMX_CR4_FIXED1: *value = CR4_FIXED1; return true;
+    case MSR_VMX_VMCS_ENUM: *value = vmcs_enum(); return true;
+    case MSR_VMX_PROCBASED_CTLS2: *value = true_ctls(c, VMX_PROC2); return true;
+    case MSR_VMX_EPT_VPID_CAP: *value = vmx_ept_vpid_cap(c); return true;
+    case MSR_VMX_TRUE_PINBASED_CTLS: *value = true_ctls(c, VMX_PIN); return true;
+    case MSR_VMX_TRUE_PROCBASED_CTLS: *value = true_ctls(c, VMX_PROC); return true;
+    case MSR_VMX_TRUE_EXIT_CTLS: *value = true_ctls(c, VMX_VMEXIT); return true;
+    case MSR_VMX_TRUE_ENTRY_CTLS: *value = true_ctls(c, VMX_VMENTRY); return true;
+    default: return false; /* IA32_VMX_VMFUNC too: there are no VM functions */
+    }
+}

@@ -1,0 +1,77 @@
+/* vmx_checks.c - the rules that VM entry checks, in the order of the manual, and what two kinds of them
+ * share. */
+#include "cpu/system.h"
+#include "cpu/vmx.h"
+
+static const struct {
+    enum vmx_stage stage;
+    const struct vmx_rules *rules;
+} table[] = {
+    {VMX_CHECK_CONTROLS, &vmx_control_rules},
+    {VMX_CHECK_HOST, &vmx_host_rules},
+    {VMX_CHECK_GUEST, &vmx_register_rules},
+    {VMX_CHECK_GUEST, &vmx_segment_rules},
+    {VMX_CHECK_GUEST, &vmx_state_rules},
+};
+#define TABLES (sizeof table / sizeof *table)
+
+const struct vmx_rule *vmx_rule(u32 number)
+{
+    u32 i = number - 1;
+    for (size_t t = 0; number && t < TABLES; t++) {
+        if (i < table[t].rules->count)
+            return &table[t].rules->rule[i];
+        i -= table[t].rules->count;
+    }
+    return NULL;
+}
+
+static u32 first_broken(const struct core *c, const struct vmx_rules *rules)
+{
+    u32 i = 0;
+    while (i < rules->count && rules->rule[i].holds(c))
+        i++;
+    return i;
+}
+
+u32 vmx_check(const struct core *c, enum vmx_stage stage)
+{
+    u32 number = 1;
+    for (size_t t = 0; t < TABLES; t++) {
+        u32 i = table[t].stage == stage ? first_broken(c, table[t].rules) : table[t].rules->count;
+        if (i < table[t].rules->count)
+            return number + i;
+        number += table[t].rules->count;
+    }
+    return 0;
+}
+
+const char *vmx_rule_text(u32 number)
+{
+    const struct vmx_rule *rule = vmx_rule(number);
+    return rule ? rule->text : NULL;
+}
+
+u32 vmx_proc2(const struct core *c)
+{
+    return VMCS_GET(c, PROC_CONTROLS) & PROC_SECONDARY ? (u32)VMCS_GET(c, PROC2_CONTROLS) : 0;
+}
+
+/* Each byte is a memory type: UC, WC, WT, WP, WB, UC- (SDM vol. 3, 11.12.2 "IA32_PAT MSR"). */
+bool vmx_pat_ok(u64 pat)
+{
+    for (unsigned shift = 0; shift < 64; shift += 8) {
+        u64 type = pat >> shift & 0xff;
+        if (type > 7 || type == 2 || type == 3)
+            return false;
+    }
+    return true;
+}
+
+/* This machine has IA-32e mode only: LMA and LME must both be 1. */
+bool vmx_efer_ok(const struct core *c, u64 efer)
+{
+    u64 long_mode = EFER_LMA | EFER_LME;
+    u64 known = EFER_SCE | long_mode | (sys_has_nx(c) ? EFER_NXE : 0);
+    return !(efer & ~known) && (efer & long_mode) == long_mode;
+}

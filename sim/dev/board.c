@@ -1,0 +1,147 @@
+/* board.c - what answers at which port and address. */
+#include "arch/board.h"
+
+#include "arch/apic.h"
+#include "cpu/cpu.h"
+#include "dev/board.h"
+#include "dev/uart.h"
+#include "mmu/mem.h"
+
+void board_reset(struct machine *m)
+{
+    uart_reset(&m->b.uart[0]);
+    uart_reset(&m->b.uart[1]);
+    m->b.halted = HALT_NONE;
+    m->b.exit_status = 0;
+}
+
+/* ---- ports ---- */
+
+/* One device: the ports that it claims, and how it answers a byte. */
+struct port_device {
+    u16 first, count;
+    u8 (*in)(struct core *c, unsigned offset);
+    void (*out)(struct core *c, unsigned offset, u8 value);
+};
+
+static u8 console_in(struct core *c, unsigned offset)
+{
+    return uart_read(c->m, 0, offset);
+}
+
+static void console_out(struct core *c, unsigned offset, u8 value)
+{
+    uart_write(c->m, 0, offset, value);
+}
+
+static u8 management_in(struct core *c, unsigned offset)
+{
+    return uart_read(c->m, 1, offset);
+}
+
+static void management_out(struct core *c, unsigned offset, u8 value)
+{
+    uart_write(c->m, 1, offset, value);
+}
+
+static u8 debug_console_in(struct core *c, unsigned offset)
+{
+    (void)c;
+    (void)offset;
+    return DEBUG_CONSOLE_PRESENT;
+}
+
+static void debug_console_out(struct core *c, unsigned offset, u8 value)
+{
+    (void)offset;
+    console_log_put(&c->m->log[2], c->m->b.debug_out++, value);
+}
+
+static const struct port_device port_device[] = {
+    {PORT_CONSOLE, UART_PORTS, console_in, console_out},
+    {PORT_MANAGEMENT, UART_PORTS, management_in, management_out},
+    {PORT_DEBUG_CONSOLE, 1, debug_console_in, debug_console_out},
+};
+
+static const struct port_device *device_at(u16 port)
+{
+    for (size_t i = 0; i < sizeof port_device / sizeof *port_device; i++)
+        if (port - port_device[i].first < port_device[i].count && port >= port_device[i].first)
+            return &port_device[i];
+    return NULL;
+}
+
+/* Rule E5, the event and its micro. */
+static void reach_port(struct core *c, u16 port, bool write, unsigned n, u64 value)
+{
+    pipeline_drain_stores(c);
+    stall(c, &c->s.count.stall_device, c->m->p.device_latency);
+    PROBE(c, RS_PROBE_io, port, write, n, value);
+    micro(c, MICRO_DEVICE);
+}
+
+u64 board_in(struct core *c, u16 port, unsigned n)
+{
+    u64 value = 0;
+    reach_port(c, port, false, n, 0);
+    for (unsigned i = 0; i < n; i++) {
+        const struct port_device *d = device_at((u16)(port + i));
+        value |= (u64)(d ? d->in(c, (u16)(port + i) - d->first) : 0xff) << 8 * i;
+    }
+    return value;
+}
+
+static void debug_exit(struct core *c, u64 value)
+{
+    c->m->b.exit_status = (2 * value + 1) & 0xff;
+    c->m->b.halted = HALT_DEBUG_EXIT;
+    PROBE(c, RS_PROBE_halt, HALT_DEBUG_EXIT, c->m->b.exit_status);
+    micro(c, MICRO_EVENT);
+}
+
+void board_out(struct core *c, u16 port, unsigned n, u64 value)
+{
+    reach_port(c, port, true, n, value);
+    if (port == PORT_DEBUG_EXIT) {
+        debug_exit(c, value);
+        return;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        const struct port_device *d = device_at((u16)(port + i));
+        if (d)
+            d->out(c, (u16)(port + i) - d->first, (u8)(value >> 8 * i));
+    }
+}
+
+/* ---- addresses ---- */
+
+static bool in_apic_page(const struct core *c, u64 hpa)
+{
+    u64 mode = c->s.apic_base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC);
+    return mode == APIC_BASE_ENABLE && hpa >> PAGE_SHIFT == (c->s.apic_base & PHYS_MASK) >> PAGE_SHIFT;
+}
+
+enum page_kind board_page_kind(const struct core *c, u64 hpa)
+{
+    if (in_apic_page(c, hpa))
+        return PAGE_APIC;
+    return mem_has(c->m->mem, hpa, 1) ? PAGE_RAM : PAGE_NONE;
+}
+
+/* A 32-bit register stands at every 16th byte of the page (SDM vol. 3, 10.4.1 "The Local APIC Block Diagram"). */
+u64 board_mmio_read(struct core *c, u64 hpa, unsigned n)
+{
+    u64 ones = n < 8 ? (UINT64_C(1) << 8 * n) - 1 : UINT64_MAX;
+    if (!in_apic_page(c, hpa))
+        return ones;
+    u64 value = (hpa & 15) < 4 ? apic_read(c, hpa & 0xff0) >> 8 * (hpa & 3) : 0;
+    return value & ones;
+}
+
+void board_mmio_write(struct core *c, u64 hpa, unsigned n, u64 value)
+{
+    if (!in_apic_page(c, hpa) || hpa & 15 || n < 4)
+        return;
+    apic_write(c, hpa & 0xff0, value & 0xffffffff);
+    c->rt.look_again = 0;
+}

@@ -1,0 +1,245 @@
+/* history.c - see history.h. */
+#include "history.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "world.h"
+
+/* ---- saved states ---- */
+
+static void *copy_of(const void *from, size_t n)
+{
+    void *to = malloc(n);
+    if (!to)
+        abort();
+    return memcpy(to, from, n);
+}
+
+struct saved *saved_take(const struct rs_world *w)
+{
+    struct core *c = world_core(w);
+    struct saved s = {.atom = c->s.atom, .log_next = w->history.log_next};
+    s.core = copy_of(&c->s, sizeof c->s);
+    s.board = copy_of(&w->machine->b, sizeof w->machine->b);
+    s.mem = mem_freeze(w->machine->mem);
+    return copy_of(&s, sizeof s);
+}
+
+struct saved *saved_copy(const struct saved *s)
+{
+    struct saved copy = *s;
+    copy.core = copy_of(s->core, sizeof *s->core);
+    copy.board = copy_of(s->board, sizeof *s->board);
+    copy.mem = mem_image_copy(s->mem);
+    return copy_of(&copy, sizeof copy);
+}
+
+void saved_restore(struct rs_world *w, const struct saved *s)
+{
+    struct core *c = world_core(w);
+    machine_drop_pointers(w->machine);
+    c->rt.micro = c->rt.micro_stop = 0;
+    c->rt.walk.valid = false;
+    c->s = *s->core;
+    w->machine->b = *s->board;
+    mem_thaw(w->machine->mem, s->mem);
+    w->history.log_next = s->log_next;
+}
+
+void saved_free(struct saved *s)
+{
+    if (!s)
+        return;
+    free(s->core);
+    free(s->board);
+    mem_image_free(s->mem);
+    free(s);
+}
+
+/* ---- checkpoints ---- */
+
+static void drop_checkpoints(struct history *h, unsigned from)
+{
+    for (unsigned i = from; i < h->checkpoints; i++)
+        saved_free(h->checkpoint[i]);
+    if (h->checkpoints > from)
+        h->checkpoints = from;
+}
+
+static void remove_checkpoint(struct history *h, unsigned i)
+{
+    saved_free(h->checkpoint[i]);
+    h->checkpoints--;
+    memmove(&h->checkpoint[i], &h->checkpoint[i + 1], (h->checkpoints - i) * sizeof *h->checkpoint);
+}
+
+/* Drops the one whose loss widens a gap least, relative to how far back it is: near ones stay dense. */
+static void thin_checkpoints(struct history *h, u64 now)
+{
+    unsigned best = 1;
+    double least = 1e300;
+    for (unsigned i = 1; i + 1 < h->checkpoints; i++) {
+        double gap = (double)(h->checkpoint[i + 1]->atom - h->checkpoint[i - 1]->atom);
+        double cost = gap / (double)(now - h->checkpoint[i]->atom + 1);
+        if (cost < least) {
+            least = cost;
+            best = i;
+        }
+    }
+    remove_checkpoint(h, best);
+}
+
+void history_checkpoint(struct rs_world *w, u64 min_atoms)
+{
+    struct history *h = &w->history;
+    u64 now = world_core(w)->s.atom;
+    if (h->inside || now < h->checkpoint[h->checkpoints - 1]->atom + min_atoms)
+        return;
+    if (h->checkpoints == CHECKPOINTS_MAX)
+        thin_checkpoints(h, now);
+    h->checkpoint[h->checkpoints++] = saved_take(w);
+}
+
+const struct saved *history_before(const struct rs_world *w, u64 atom)
+{
+    const struct history *h = &w->history;
+    const struct saved *found = NULL;
+    for (unsigned i = 0; i < h->checkpoints && h->checkpoint[i]->atom <= atom; i++)
+        found = h->checkpoint[i];
+    return found;
+}
+
+/* ---- position ---- */
+
+struct rs_position history_position(const struct rs_world *w)
+{
+    const struct core *c = world_core(w);
+    return (struct rs_position){c->s.atom, c->rt.micro};
+}
+
+void history_reached(struct rs_world *w)
+{
+    struct rs_position now = history_position(w);
+    if (position_before(w->history.furthest, now))
+        w->history.furthest = now;
+    world_update_watched(w);
+}
+
+/* ---- the log ---- */
+
+static void cut_log(struct history *h, size_t from)
+{
+    for (size_t i = from; i < h->log_count; i++)
+        free(h->log[i].bytes);
+    if (h->log_count > from)
+        h->log_count = from;
+}
+
+void history_begin(struct rs_world *w, bool run)
+{
+    struct history *h = &w->history;
+    drop_checkpoints(h, 0);
+    saved_free(h->inside);
+    h->inside = NULL;
+    cut_log(h, 0);
+    h->log_next = 0;
+    w->undos = 0;
+    w->hunted = -1;
+    w->move.kind = MOVE_NONE;
+    h->checkpoint[h->checkpoints++] = saved_take(w);
+    h->furthest = history_position(w);
+    if (run)
+        record_begin(w);
+    world_update_watched(w);
+}
+
+void history_free(struct rs_world *w)
+{
+    struct history *h = &w->history;
+    drop_checkpoints(h, 0);
+    saved_free(h->inside);
+    cut_log(h, 0);
+    free(h->log);
+    record_free(w);
+}
+
+u64 history_next_input(const struct rs_world *w)
+{
+    const struct history *h = &w->history;
+    return h->log_next < h->log_count ? h->log[h->log_next].atom : UINT64_MAX;
+}
+
+static void tell_input(struct rs_world *w, const struct input *in)
+{
+    struct core *c = world_core(w);
+    PROBE(c, RS_PROBE_input, in->kind, in->n);
+}
+
+void history_apply_inputs(struct rs_world *w)
+{
+    struct history *h = &w->history;
+    while (history_next_input(w) == world_core(w)->s.atom) {
+        const struct input *in = &h->log[h->log_next++];
+        input_apply(w->machine, in);
+        tell_input(w, in);
+    }
+}
+
+/* The present becomes the furthest: what was logged and kept from later is no longer what happens. */
+static void cut_future(struct rs_world *w)
+{
+    struct history *h = &w->history;
+    struct rs_position now = history_position(w);
+    size_t from = h->log_next;
+    while (from < h->log_count && h->log[from].atom <= now.atom + (h->inside != NULL))
+        from++;
+    if (!position_before(now, h->furthest) && from == h->log_count)
+        return;
+    h->was_cut = true;
+    cut_log(h, from);
+    unsigned keep = 1;
+    while (keep < h->checkpoints && h->checkpoint[keep]->atom <= now.atom)
+        keep++;
+    drop_checkpoints(h, keep);
+    h->furthest = now;
+    world_update_watched(w);
+    record_rewrite(w);
+}
+
+static struct input *log_add(struct history *h, const struct input *in)
+{
+    if (h->log_count == h->log_capacity) {
+        h->log_capacity = h->log_capacity * 2 + 16;
+        h->log = realloc(h->log, h->log_capacity * sizeof *h->log);
+        if (!h->log)
+            abort();
+    }
+    struct input *kept = &h->log[h->log_count++];
+    *kept = *in;
+    kept->bytes = in->n ? copy_of(in->bytes, in->n) : NULL;
+    return kept;
+}
+
+void history_log(struct rs_world *w, const struct input *in)
+{
+    log_add(&w->history, in);
+}
+
+/* Checkpoints at this very atom were taken before the input; they replay it, since their log_next precedes it. */
+enum rs_status history_input(struct rs_world *w, const struct input *in, struct rs_error *err)
+{
+    struct history *h = &w->history;
+    (void)err;
+    if (replay_active(w))
+        return RS_OK;
+    cut_future(w);
+    struct input *kept = log_add(h, in);
+    kept->atom = world_core(w)->s.atom + (h->inside != NULL);
+    record_append(w, kept);
+    if (!h->inside) {
+        history_apply_inputs(w);
+        history_reached(w);
+    }
+    return RS_OK;
+}

@@ -1,0 +1,86 @@
+/* history.h - the past of a world: checkpoints, the log of inputs, and the way to any position by rerunning.
+ *
+ * A position (atom, micro) with micro > 0 is shown by rerunning its atom from the start and leaving it early; the state at the
+ * atom's start is kept in `inside`, from which every further movement begins. */
+#ifndef RINGSIDE_HISTORY_H
+#define RINGSIDE_HISTORY_H
+
+#include "machine.h"
+#include "mmu/mem.h"
+
+struct rs_world;
+
+/* State of a machine at the start of an atom. */
+struct saved {
+    u64 atom;
+    u64 log_next; /* inputs applied so far */
+    struct core_state *core;
+    struct board_state *board;
+    struct mem_image *mem;
+};
+
+enum input_kind { INPUT_CONSOLE, INPUT_MANAGEMENT, INPUT_POKE, INPUT_RESET, INPUT_KINDS };
+
+/* One input, applied at the start of `atom`. */
+struct input {
+    u64 atom;
+    enum input_kind kind;
+    u64 hpa; /* poke */
+    u8 *bytes;
+    size_t n;
+};
+
+#define CHECKPOINTS_MAX 48
+
+struct history {
+    struct saved *checkpoint[CHECKPOINTS_MAX]; /* in order; the first is the start */
+    unsigned checkpoints;
+    struct saved *inside; /* start of the atom that is half done; NULL: at an atom's start */
+    struct input *log;
+    size_t log_count, log_capacity, log_next;
+    struct rs_position furthest;
+    bool was_cut;
+    struct record *record; /* record.c: --record */
+    struct replay *replay; /* record.c: --replay */
+};
+
+struct saved *saved_take(const struct rs_world *w);
+void saved_restore(struct rs_world *w, const struct saved *s);
+struct saved *saved_copy(const struct saved *s);
+void saved_free(struct saved *s);
+
+/* Forgets the past: the present is the start, of a run (boot, restore) or of nothing yet (power-on). */
+void history_begin(struct rs_world *w, bool run);
+void history_free(struct rs_world *w);
+
+/* Keeps a checkpoint of the present (micro 0) if the last one is far enough behind. */
+void history_checkpoint(struct rs_world *w, u64 min_atoms);
+/* The last checkpoint at or before an atom; NULL if none. */
+const struct saved *history_before(const struct rs_world *w, u64 atom);
+
+struct rs_position history_position(const struct rs_world *w);
+/* The present counts as reached. */
+void history_reached(struct rs_world *w);
+
+/* Applies the inputs that are due at this atom. */
+void history_apply_inputs(struct rs_world *w);
+/* Atom of the next input, UINT64_MAX: none. */
+u64 history_next_input(const struct rs_world *w);
+/* Adds an input at the present, cutting what lay ahead. */
+enum rs_status history_input(struct rs_world *w, const struct input *in, struct rs_error *err);
+
+/* Adds an input that a log file holds, behind the others. */
+void history_log(struct rs_world *w, const struct input *in);
+
+/* input.c: what an input does. */
+bool input_apply(struct machine *m, const struct input *in);
+const char *input_kind_name(enum input_kind kind);
+
+/* record.c */
+void record_begin(struct rs_world *w);                        /* a new start: header line; loads the replay's next part */
+void record_rewrite(struct rs_world *w);                      /* after a cut */
+void record_append(struct rs_world *w, const struct input *in);
+void record_free(struct rs_world *w);
+bool replay_active(const struct rs_world *w);
+
+#endif

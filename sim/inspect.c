@@ -1,0 +1,266 @@
+/* inspect.c - what faces read: registers, state, counters, memory, positions.  No side effects. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/cpu.h"
+#include "mmu/mem.h"
+#include "mmu/mmu.h"
+#include "state.h"
+#include "world.h"
+
+const char *const rs_gpr_name[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                     "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+
+/* ---- memory ---- */
+
+enum rs_status rs_read(const rs_machine *m, uint64_t hpa, void *bytes, size_t n)
+{
+    return mem_copy_out(m->mem, hpa, bytes, n) ? RS_OK : RS_FAILED;
+}
+
+enum rs_status rs_read_linear(rs_machine *m, uint32_t core, uint64_t gva, void *bytes, size_t n)
+{
+    for (uint8_t *to = bytes; n;) {
+        struct rs_walk walk;
+        uint64_t room = PAGE_BYTES - (gva & (PAGE_BYTES - 1));
+        size_t run = (size_t)(n < room ? n : room);
+        rs_translate(m, core, gva, RS_READ, false, &walk);
+        bool denied = walk.owner == RS_GUEST_FAULT && walk.error & PF_P;
+        if ((walk.owner != RS_NO_FAULT && !denied) || rs_read(m, walk.hpa, to, run) != RS_OK)
+            return RS_FAILED;
+        to += run;
+        gva += run;
+        n -= run;
+    }
+    return RS_OK;
+}
+
+/* ---- state by name ---- */
+
+size_t rs_state_count(void)
+{
+    return state_fields();
+}
+
+const struct rs_state_info *rs_state_info(size_t i)
+{
+    static struct rs_state_info info;
+    const struct state_field *f = state_field(i);
+    if (!f)
+        return NULL;
+    info = (struct rs_state_info){f->name, f->arch, f->bytes / f->unit, f->unit};
+    return &info;
+}
+
+static uint64_t field_value(const struct state_field *f, const void *state, size_t index)
+{
+    const uint8_t *at = (const uint8_t *)state + f->offset + index * f->unit;
+    uint64_t value;
+    if (f->unit == 1)
+        return *at;
+    memcpy(&value, at, sizeof value);
+    return value;
+}
+
+enum rs_status rs_state_get(const rs_machine *m, uint32_t core, const char *name, size_t index, uint64_t *value)
+{
+    for (size_t i = 0; i < state_fields(); i++) {
+        const struct state_field *f = state_field(i);
+        if (strcmp(f->name, name) != 0)
+            continue;
+        if (core >= m->cores || index >= f->bytes / f->unit)
+            return RS_FAILED;
+        *value = field_value(f, f->core ? (const void *)&m->core[core]->s : (const void *)&m->b, index);
+        return RS_OK;
+    }
+    return RS_FAILED;
+}
+
+/* ---- registers ---- */
+
+static const char *const segment_name[] = {"es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"};
+
+static bool indexed_register(const struct core *c, const char *name, uint64_t *value)
+{
+    for (int i = 0; i < 16; i++)
+        if (strcmp(name, rs_gpr_name[i]) == 0) {
+            *value = c->s.gpr[i];
+            return true;
+        }
+    for (int i = SEG_ES; i <= SEG_TR; i++)
+        if (strcmp(name, segment_name[i]) == 0) {
+            *value = c->s.seg[i].selector;
+            return true;
+        }
+    if (strlen(name) == 3 && strncmp(name, "dr", 2) == 0 && name[2] >= '0' && name[2] <= '7') {
+        *value = c->s.dr[name[2] - '0'];
+        return true;
+    }
+    return false;
+}
+
+enum rs_status rs_reg(const rs_machine *m, uint32_t core, const char *name, uint64_t *value)
+{
+    static const char *const plain[] = {"rip", "rflags", "cr0", "cr2", "cr3", "cr4", "efer", "gdtr_base", "idtr_base"};
+    if (core >= m->cores)
+        return RS_FAILED;
+    const struct core *c = m->core[core];
+    if (indexed_register(c, name, value))
+        return RS_OK;
+    if (strcmp(name, "fs_base") == 0 || strcmp(name, "gs_base") == 0) {
+        *value = c->s.seg[name[0] == 'f' ? SEG_FS : SEG_GS].base;
+        return RS_OK;
+    }
+    if (strcmp(name, "cr8") == 0) {
+        *value = sys_read_cr(c, 8);
+        return RS_OK;
+    }
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
+        if (strcmp(name, plain[i]) == 0)
+            return rs_state_get(m, core, name, 0, value);
+    return RS_FAILED;
+}
+
+bool rs_guest_mode(const rs_machine *m, uint32_t core)
+{
+    return core < m->cores && m->core[core]->s.vmx_guest;
+}
+
+unsigned rs_cpl(const rs_machine *m, uint32_t core)
+{
+    return core < m->cores ? cpl(m->core[core]) : 0;
+}
+
+uint64_t rs_current_vmcs(const rs_machine *m, uint32_t core)
+{
+    return core < m->cores ? m->core[core]->s.vmcs_hpa : UINT64_MAX;
+}
+
+/* ---- clocks and counters ---- */
+
+uint64_t rs_cycles(const rs_machine *m, uint32_t core)
+{
+    return core < m->cores ? m->core[core]->s.cycle : 0;
+}
+
+uint64_t rs_insns(const rs_machine *m, uint32_t core)
+{
+    return core < m->cores ? m->core[core]->s.count.insns : 0;
+}
+
+static const struct rs_counter_info counter[] = {
+#define COUNTER(name, help) {#name, help},
+#include "counters.def"
+#undef COUNTER
+};
+
+size_t rs_counter_count(void)
+{
+    return sizeof counter / sizeof *counter;
+}
+
+const struct rs_counter_info *rs_counter_info(size_t i)
+{
+    return i < rs_counter_count() ? &counter[i] : NULL;
+}
+
+uint64_t rs_counter(const rs_machine *m, uint32_t core, size_t i)
+{
+    uint64_t value = 0;
+    if (core < m->cores && i < rs_counter_count())
+        memcpy(&value, (const uint8_t *)&m->core[core]->s.count + 8 * i, sizeof value);
+    return value;
+}
+
+/* ---- consoles ---- */
+
+const uint8_t *rs_console(const rs_machine *m, unsigned uart, size_t *n)
+{
+    *n = 0;
+    if (uart > 2)
+        return NULL;
+    u64 written = uart == 2 ? m->b.debug_out : m->b.uart[uart].out_bytes;
+    *n = (size_t)(written < m->log[uart].size ? written : m->log[uart].size);
+    return m->log[uart].bytes;
+}
+
+/* ---- how it ended ---- */
+
+const char *rs_halt_text(const rs_machine *m)
+{
+    static char text[160];
+    switch (m->b.halted) {
+    case HALT_DEBUG_EXIT:
+        snprintf(text, sizeof text, "debug-exit with status %" PRIu64, m->b.exit_status);
+        return text;
+    case HALT_SHUTDOWN:
+        snprintf(text, sizeof text, "shutdown: a triple fault at rip %#" PRIx64 " (a fault while a double fault was being "
+                                    "delivered: is the IDT right?)", m->core[0]->s.rip);
+        return text;
+    case HALT_FOREVER:
+        snprintf(text, sizeof text, "halted for ever: HLT at rip %#" PRIx64 " with nothing to wake it",
+                 m->core[0]->s.rip);
+        return text;
+    default: return NULL;
+    }
+}
+
+int rs_halt_status(const rs_machine *m)
+{
+    return m->b.halted == HALT_DEBUG_EXIT ? (int)m->b.exit_status : 255;
+}
+
+/* ---- positions as text ---- */
+
+void rs_position_format(const rs_machine *m, struct rs_position at, char text[64])
+{
+    if (at.micro)
+        snprintf(text, 64, "%s:%" PRIu64 ".%" PRIu64, m->name, at.atom, at.micro);
+    else
+        snprintf(text, 64, "%s:%" PRIu64, m->name, at.atom);
+}
+
+static bool number(const char **at, uint64_t *value)
+{
+    char *end;
+    if (**at < '0' || **at > '9')
+        return false;
+    *value = strtoull(*at, &end, 10);
+    *at = end;
+    return true;
+}
+
+enum rs_status rs_position_parse(const rs_machine *m, const char *text, struct rs_position *at, struct rs_error *err)
+{
+    size_t name = strlen(m->name);
+    const char *rest = text + name + 1;
+    *at = (struct rs_position){0, 0};
+    if (strncmp(text, m->name, name) != 0 || text[name] != ':')
+        return rs_fail(err, "position '%s' is not of machine '%s': write '%s:ATOM' or '%s:ATOM.MICRO'", text, m->name,
+                       m->name, m->name);
+    bool good = number(&rest, &at->atom);
+    if (good && *rest == '.') {
+        rest++;
+        good = number(&rest, &at->micro);
+    }
+    if (!good || *rest)
+        return rs_fail(err, "position '%s' is not of the form '%s:ATOM' or '%s:ATOM.MICRO'", text, m->name, m->name);
+    return RS_OK;
+}
+
+/* ---- hash ---- */
+
+uint64_t rs_hash(rs_world *w, enum rs_hash kind)
+{
+    struct machine *m = w->machine;
+    if (!m)
+        return 0;
+    bool arch = kind == RS_HASH_ARCH;
+    uint64_t hash = state_hash(false, &m->b, arch);
+    for (uint32_t i = 0; i < m->cores; i++)
+        hash = hash * UINT64_C(0x9e3779b97f4a7c15) + state_hash(true, &m->core[i]->s, arch);
+    hash = hash * UINT64_C(0x9e3779b97f4a7c15) + mem_hash(m->mem);
+    return arch ? hash : hash * UINT64_C(0x9e3779b97f4a7c15) + m->core[0]->rt.micro;
+}

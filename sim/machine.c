@@ -1,0 +1,145 @@
+/* machine.c - making a machine, and what is derived from its state. */
+#include "machine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/cpu.h"
+#include "cpu/decode_cache.h"
+#include "dev/board.h"
+#include "loader.h"
+#include "mmu/mem.h"
+#include "mmu/mmu.h"
+#include "params.h"
+#include "world.h"
+
+#define RAM_DEFAULT (UINT64_C(64) << 20)
+#define RAM_MIN (UINT64_C(2) << 20) /* the boot protocol's tables and an image at 1 MiB */
+#define RAM_MAX (UINT64_C(1) << (PHYS_BITS - 1))
+
+void rs_config_init(struct rs_config *config)
+{
+    *config = (struct rs_config){.name = "A", .cores = 1, .ram_bytes = RAM_DEFAULT,
+                                 .firmware = RS_FW_VTX | RS_FW_XD | RS_FW_EPT | RS_FW_LOCK};
+}
+
+static enum rs_status check_config(const struct rs_world *w, const struct rs_config *config, struct rs_error *err)
+{
+    if (w->machine)
+        return rs_fail(err, "this world has a machine, '%s': one is the limit of this release", w->machine->name);
+    if (!config->name[0] || !memchr(config->name, 0, RS_NAME_MAX) || strpbrk(config->name, " :\t\n"))
+        return rs_fail(err, "a machine's name has 1 to %d characters and no blank or colon", RS_NAME_MAX - 1);
+    if (config->cores != 1)
+        return rs_fail(err, "cores = %llu: this release has machines of one core", (unsigned long long)config->cores);
+    if (config->ram_bytes < RAM_MIN || config->ram_bytes > RAM_MAX || config->ram_bytes % PAGE_BYTES)
+        return rs_fail(err, "ram = %llu bytes: must be a multiple of 4096 from 2M to 512G",
+                       (unsigned long long)config->ram_bytes);
+    return RS_OK;
+}
+
+static struct core *core_new(struct machine *m, u32 id)
+{
+    struct core *c = calloc(1, sizeof *c);
+    if (!c)
+        abort();
+    c->m = m;
+    c->id = id;
+    return c;
+}
+
+rs_machine *rs_machine_new(rs_world *w, const struct rs_config *config, struct rs_error *err)
+{
+    struct params p;
+    params_default(&p);
+    if (config->params)
+        p = config->params->p;
+    if (check_config(w, config, err) != RS_OK || params_check(&p, err) != RS_OK)
+        return NULL;
+    struct machine *m = calloc(1, sizeof *m);
+    if (!m)
+        abort();
+    strcpy(m->name, config->name);
+    m->p = p;
+    m->world = w;
+    m->ram_bytes = config->ram_bytes;
+    m->firmware = config->firmware;
+    m->mem = mem_new(m->ram_bytes);
+    m->cores = 1;
+    m->core[0] = core_new(m, 0);
+    w->machine = m;
+    rs_power_cycle(m);
+    return m;
+}
+
+void machine_free(struct machine *m)
+{
+    if (!m)
+        return;
+    for (u32 i = 0; i < m->cores; i++) {
+        decode_cache_free(m->core[i]);
+        mmu_free_derived(m->core[i]);
+        free(m->core[i]);
+    }
+    for (unsigned i = 0; i < sizeof m->log / sizeof *m->log; i++)
+        free(m->log[i].bytes);
+    mem_free(m->mem);
+    loader_forget(m);
+    free(m);
+}
+
+void machine_drop_pointers(struct machine *m)
+{
+    for (u32 i = 0; i < m->cores; i++) {
+        mmu_drop_derived(m->core[i]);
+        m->core[i]->rt.look_again = 0;
+    }
+}
+
+void machine_drop_derived(struct machine *m)
+{
+    machine_drop_pointers(m);
+    for (u32 i = 0; i < m->cores; i++)
+        decode_cache_drop(m->core[i]);
+}
+
+static void core_power_on(struct core *c)
+{
+    u64 cycle = c->s.cycle, atom = c->s.atom;
+    memset(&c->s, 0, sizeof c->s);
+    c->s.cycle = c->s.tsc_reset_cycle = cycle;
+    c->s.atom = atom;
+    c->s.redirected = 1;
+    memset(c->s.direction, 1, sizeof c->s.direction); /* rule B2 */
+    cpu_power_on(c);
+    mmu_reset(c);
+    c->rt.micro = c->rt.micro_stop = 0;
+    c->rt.walk.valid = false;
+}
+
+void rs_power_cycle(rs_machine *m)
+{
+    memset(&m->b, 0, sizeof m->b);
+    m->b.firmware = m->firmware;
+    mem_clear(m->mem);
+    board_reset(m);
+    for (u32 i = 0; i < m->cores; i++)
+        core_power_on(m->core[i]);
+    loader_forget(m);
+    machine_drop_derived(m);
+    history_begin(m->world, false);
+}
+
+const char *rs_machine_name(const rs_machine *m)
+{
+    return m->name;
+}
+
+uint64_t rs_ram_bytes(const rs_machine *m)
+{
+    return m->ram_bytes;
+}
+
+uint64_t rs_cores(const rs_machine *m)
+{
+    return m->cores;
+}

@@ -1,0 +1,245 @@
+/* machine.h - the machine from inside: state, derived data, probes.  Only sim/ includes this. */
+#ifndef RINGSIDE_MACHINE_H
+#define RINGSIDE_MACHINE_H
+
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arch/x86.h"
+#include "ringside.h"
+
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef uint64_t u64;
+typedef int8_t i8;
+typedef int16_t i16;
+typedef int32_t i32;
+typedef int64_t i64;
+
+#if defined(__GNUC__)
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#else
+#define likely(x) (x)
+#define unlikely(x) (x)
+#endif
+
+/* ---- structs that state.def names; u64 fields only ---- */
+
+/* A segment register with its hidden part.  attr: VMX access rights format (SDM vol. 3, 24.4.1). */
+struct segment {
+    u64 selector, base, limit, attr;
+};
+
+/* One mapping of a TLB or walk cache.  Fields are documented in mmu/tlb.h. */
+struct tlb_entry {
+    u64 tag;   /* page number + 1 of its size, 0: invalid */
+    u64 space; /* VPID, PCID, kind and page size, packed by tlb_space() */
+    u64 eptp;  /* EP4TA (EPTP bits 51:12) of guest-physical and combined mappings, else 0 */
+    u64 frame; /* hPA of the page, or of the table for a walk cache; in linear walk caches under EPT a gPA */
+    u64 perms; /* enum tlb_perm */
+    u64 stamp; /* age clock at its last use */
+};
+
+struct cache_line {
+    u64 tag; /* hPA / 64 + 1, 0: invalid */
+    u64 stamp;
+};
+
+struct btb_entry {
+    u64 rip; /* address of the branch + 1, 0: invalid */
+    u64 target;
+    u64 kind; /* enum branch_kind */
+};
+
+struct counters {
+#define COUNTER(name, help) u64 name;
+#include "counters.def"
+#undef COUNTER
+};
+
+/* Controls and addresses that VM entry reads from the VMCS, for use until the exit. */
+struct vmx_controls {
+    u64 pin, proc, proc2, exit, entry;
+    u64 exception_bitmap, pf_mask, pf_match;
+    u64 cr0_mask, cr0_shadow, cr4_mask, cr4_shadow;
+    u64 cr3_target[4], cr3_target_count;
+    u64 io_bitmap_a, io_bitmap_b, msr_bitmap;
+    u64 eptp, vpid;
+    u64 tsc_offset;
+};
+
+/* 16550 UART.  The transmitter is always ready; `wire` holds input that the receive FIFO has no room for. */
+#define UART_WIRE_BYTES 4096
+struct uart {
+    u64 ier, fcr, lcr, mcr, scr, divisor;
+    u64 overrun;
+    u64 out_bytes;                /* written since power-on; the bytes are in struct machine's log */
+    u64 wire_head, wire_tail;     /* bytes put in and taken out */
+    u64 wire[UART_WIRE_BYTES / 8]; /* byte i at bits 8 (i mod 8) */
+};
+
+enum activity { ACTIVITY_ACTIVE, ACTIVITY_HLT, ACTIVITY_SHUTDOWN, ACTIVITY_WAIT_SIPI }; /* SDM vol. 3, 24.4.2 */
+
+enum halt_cause { HALT_NONE, HALT_DEBUG_EXIT, HALT_SHUTDOWN, HALT_FOREVER };
+
+enum event_type { /* SDM vol. 3, table 24-16: interruption type */
+    EVENT_EXTERNAL = 0, EVENT_NMI = 2, EVENT_HARD_EXCEPTION = 3, EVENT_SOFT_INT = 4,
+    EVENT_PRIV_EXCEPTION = 5, EVENT_SOFT_EXCEPTION = 6, EVENT_OTHER = 7
+};
+
+/* ---- state ---- */
+
+struct core_state {
+#define CORE(kind, type, name) type name;
+#define CORE_N(kind, type, name, count) type name[count];
+#include "state.def"
+};
+
+struct board_state {
+#define BOARD(kind, type, name) type name;
+#define BOARD_N(kind, type, name, count) type name[count];
+#include "state.def"
+};
+
+struct params {
+#define PARAM(name, def, min, max, unit, help) u64 name;
+#include "params.def"
+#undef PARAM
+};
+
+/* ---- a core ---- */
+
+struct machine;
+struct decode_cache; /* cpu/decode.c: derived */
+struct fast_tlb;     /* mmu/access.c: derived */
+
+/* Why the atom in progress was left early, by longjmp to core_rt.jmp. */
+enum atom_end { ATOM_DONE = 1, ATOM_STOPPED };
+
+/* The clock after each micro of an atom; atoms with more micros than that have no boundaries behind them. */
+#define CLOCK_MICROS 1024
+struct micro_clock {
+    u64 n, cycle[CLOCK_MICROS];
+};
+
+/* What is derived from state, or lives no longer than an atom.  Droppable between atoms. */
+struct core_rt {
+    jmp_buf jmp;              /* the run loop */
+    u64 micro;                /* micros of this atom so far */
+    u64 micro_stop;           /* leave the atom after this many; 0: never */
+    struct micro_clock *clock; /* notes the clock at each micro; NULL: nobody asks */
+    u64 atom_micros;          /* micros of the last whole atom */
+    u32 last_micro;           /* enum micro_kind */
+    u64 atom_cycle;           /* cycle at which this atom began */
+    u64 atom_guest;           /* 1 if it began in VMX non-root operation */
+    u64 next_rip;             /* where this atom will leave RIP: handlers of branches change it */
+    bool fetch_waited;        /* this atom's fetch has waited (rule F3) */
+    bool delivering;          /* with s.event_valid: `delivered` is being delivered; a VM exit records it as */
+    struct delivered { u64 vector, type, has_error, error, next_rip; } delivered; /* IDT-vectoring information */
+    u32 vmx_rule;             /* number of the rule that the last VM entry broke: vmx_rule_text(); 0: none */
+    u64 look_again;           /* cycle at which interrupts and timers must be looked at again; 0: now */
+    struct decode_cache *decoded;
+    struct fast_tlb *fast;
+    struct rs_walk walk;      /* the walk in progress, or the last one */
+    struct rs_event event;    /* the event being told */
+};
+
+struct core {
+    struct core_state s; /* all of it in state.def */
+    struct core_rt rt;
+    struct machine *m;
+    u32 id;
+};
+
+/* ---- a machine ---- */
+
+struct mem;
+
+struct machine {
+    char name[RS_NAME_MAX];
+    struct params p;
+    struct board_state b;
+    struct mem *mem;
+    struct core *core[RS_CORES_MAX];
+    u32 cores;
+    u64 ram_bytes;
+    u64 firmware;             /* enum rs_firmware: what a power cycle sets */
+    struct booted *booted;    /* loader.c: the image, to enter it again after a reset; NULL before boot */
+    u64 watched;              /* a bit per probe that someone watches; 0 while a replay is muted */
+    struct rs_world *world;
+    struct console_log { u8 *bytes; u64 size, capacity; } log[3]; /* uart 0, uart 1, port 0xe9: bytes ever written */
+};
+
+/* ---- atoms and micros (docs/machine.md, "Atoms and micros") ---- */
+
+enum micro_kind {
+    MICRO_WALK_REF, MICRO_AD_UPDATE, MICRO_TLB, MICRO_CACHE, MICRO_VMCS, MICRO_DEVICE, MICRO_FAULT, MICRO_EVENT,
+    MICRO_EXIT, MICRO_ENTRY, MICRO_RETIRE
+};
+
+/* Leaves the atom: its work so far is the position (atom, micro). */
+_Noreturn void micro_stop(struct core *c);
+
+static inline void note_clock(struct core *c)
+{
+    if (c->rt.clock->n < CLOCK_MICROS)
+        c->rt.clock->cycle[c->rt.clock->n++] = c->s.cycle;
+}
+
+/* Reports one micro, after its effect and its event. */
+static inline void micro(struct core *c, enum micro_kind kind)
+{
+    c->rt.last_micro = kind;
+    if (unlikely(c->rt.clock != NULL))
+        note_clock(c);
+    if (unlikely(++c->rt.micro == c->rt.micro_stop))
+        micro_stop(c);
+}
+
+/* Ends the atom early: a fault is pending, or an exit has been made. */
+static inline _Noreturn void atom_leave(struct core *c, enum atom_end how)
+{
+    longjmp(c->rt.jmp, how);
+}
+
+/* Adds `cycles` to the core's clock under a stall counter: stall(c, &c->s.count.stall_walk, 12). */
+static inline void stall(struct core *c, u64 *counter, u64 cycles)
+{
+    *counter += cycles;
+    c->s.cycle += cycles;
+}
+
+/* ---- probes ---- */
+
+static inline bool watched(const struct core *c, enum rs_probe probe)
+{
+    return unlikely(c->m->watched >> probe & 1);
+}
+
+/* Tells the watchers of `probe`.  fields: as many as probes.def lists, in its order.  Call only if watched().
+ * Every event is followed by its micro(), so that a watcher that asks for a stop gets it right there. */
+void probe_fire(struct core *c, enum rs_probe probe, const u64 *fields);
+
+#define PROBE(c, probe, ...)                                                   \
+    do {                                                                       \
+        if (watched((c), (probe)))                                             \
+            probe_fire((c), (probe), (const u64[]){__VA_ARGS__});              \
+    } while (0)
+
+/* ---- modes ---- */
+
+static inline unsigned cpl(const struct core *c)
+{
+    return (unsigned)(c->s.seg[SEG_SS].attr >> 5 & 3);
+}
+
+static inline u64 tsc_now(const struct core *c)
+{
+    return c->s.cycle - c->s.tsc_reset_cycle + c->s.tsc_adjust;
+}
+
+#endif

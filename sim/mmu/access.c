@@ -1,0 +1,281 @@
+/* access.c - loads, stores and fetches: translation, caches, bytes, and the cycles of each.
+ *
+ * The way that almost every access goes is the first function of each pair: one page, one line, a short cut to the
+ * TLB entry.  It counts, ages and costs exactly what the way behind it would. */
+#include "cpu/cpu.h"
+#include "mmu/derived.h"
+#include "mmu/mem.h"
+#include "mmu/mmu.h"
+#include "mmu/translate.h"
+
+/* ---- bytes ---- */
+
+static u64 load_le(const u8 *p, unsigned n)
+{
+    u64 value = 0;
+    switch (n) {
+    case 1:
+        return p[0];
+    case 4:
+        return (u32)p[0] | (u32)p[1] << 8 | (u32)p[2] << 16 | (u32)p[3] << 24;
+    case 8:
+        return (u64)p[0] | (u64)p[1] << 8 | (u64)p[2] << 16 | (u64)p[3] << 24 | (u64)p[4] << 32 | (u64)p[5] << 40
+             | (u64)p[6] << 48 | (u64)p[7] << 56;
+    default:
+        for (unsigned i = 0; i < n; i++)
+            value |= (u64)p[i] << 8 * i;
+        return value;
+    }
+}
+
+static void store_le(u8 *p, unsigned n, u64 value)
+{
+    for (unsigned i = 0; i < n; i++)
+        p[i] = (u8)(value >> 8 * i);
+}
+
+static unsigned min_unsigned(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+static u64 low_bytes(u64 value, unsigned n)
+{
+    return n < 8 ? value & ((UINT64_C(1) << 8 * n) - 1) : value;
+}
+
+static bool in_one_line(u64 address, unsigned n)
+{
+    return (address & (LINE_BYTES - 1)) + n <= LINE_BYTES;
+}
+
+/* ---- the data TLB ---- */
+
+static u64 by_shortcut(struct core *c, const struct shortcut *s, u64 gva)
+{
+    c->s.count.dtlb_lookups++;
+    s->entry->stamp = ++c->s.stamp;
+    return s->frame | (gva & (PAGE_BYTES - 1));
+}
+
+static enum page_kind kind_of(const struct tlb_entry *e)
+{
+    return (enum page_kind)((e->perms & PERM_KIND) >> PERM_KIND_SHIFT);
+}
+
+static void translate_piece(struct core *c, u64 gva, unsigned access, struct latch *l, unsigned piece)
+{
+    bool user = access & MMU_USER;
+    enum shortcut_kind how = access & MMU_WRITE ? SHORTCUT_WRITE : SHORTCUT_READ;
+    struct shortcut *s = access & MMU_IMPLICIT ? NULL : shortcut_find(c, how, user, gva);
+    if (s) {
+        l->hpa[piece] = by_shortcut(c, s, gva);
+        l->kind[piece] = PAGE_RAM;
+        return;
+    }
+    struct tlb_entry *e = translate(c, gva, access);
+    l->hpa[piece] = entry_hpa(e, gva);
+    l->kind[piece] = (u8)kind_of(e);
+    if (l->kind[piece] == PAGE_RAM && !(access & MMU_IMPLICIT))
+        shortcut_make(c, how, user, gva, e);
+}
+
+/* Translates all pages of an access before anything is touched. */
+static void translate_access(struct core *c, u64 gva, unsigned n, unsigned access, struct latch *l)
+{
+    unsigned first = min_unsigned(n, PAGE_BYTES - (unsigned)(gva & (PAGE_BYTES - 1)));
+    l->gva = gva;
+    l->size = (u8)n;
+    l->bytes[0] = (u8)first;
+    l->bytes[1] = (u8)(n - first);
+    translate_piece(c, gva, access, l, 0);
+    if (l->bytes[1])
+        translate_piece(c, gva + first, access, l, 1);
+}
+
+/* ---- devices ---- */
+
+/* Rule E5, with the event before the access and its micro. */
+static void reach_device(struct core *c, u64 hpa, bool write, unsigned n, u64 value)
+{
+    pipeline_drain_stores(c);
+    stall(c, &c->s.count.stall_device, c->m->p.device_latency);
+    PROBE(c, RS_PROBE_mmio, hpa, write, n, value);
+    micro(c, MICRO_DEVICE);
+}
+
+static u64 device_read(struct core *c, enum page_kind kind, u64 hpa, unsigned n)
+{
+    reach_device(c, hpa, false, n, 0);
+    return low_bytes(kind == PAGE_NONE ? UINT64_MAX : board_mmio_read(c, hpa, n), n);
+}
+
+static void device_write(struct core *c, enum page_kind kind, u64 hpa, unsigned n, u64 value)
+{
+    reach_device(c, hpa, true, n, value);
+    if (kind != PAGE_NONE)
+        board_mmio_write(c, hpa, n, value);
+}
+
+/* ---- reads ---- */
+
+/* M2: a line through the L1D. */
+static void read_line(struct core *c, u64 hpa, u64 *counter)
+{
+    enum rs_hit from;
+    u64 cycles = cache_read(c, hpa, &from);
+    if (likely(from == RS_L1))
+        return;
+    stall(c, counter, cycles);
+    micro(c, MICRO_CACHE);
+}
+
+/* M1, M3: the lines of a piece; `lines` counts those of the whole access. */
+static void read_lines(struct core *c, u64 hpa, unsigned n, unsigned *lines)
+{
+    for (u64 line = hpa >> LINE_SHIFT; line <= (hpa + n - 1) >> LINE_SHIFT; line++) {
+        if (++*lines > 1)
+            stall(c, &c->s.count.stall_load, 1);
+        read_line(c, line << LINE_SHIFT, &c->s.count.stall_load);
+    }
+}
+
+static u64 read_piece(struct core *c, const struct latch *l, unsigned piece, unsigned *lines)
+{
+    u64 hpa = l->hpa[piece];
+    unsigned n = l->bytes[piece];
+    if (l->kind[piece] != PAGE_RAM)
+        return device_read(c, (enum page_kind)l->kind[piece], hpa, n);
+    read_lines(c, hpa, n, lines);
+    return mem_read(c->m->mem, hpa, n);
+}
+
+static u64 read_access(struct core *c, const struct latch *l)
+{
+    unsigned lines = 0;
+    c->s.count.loads++;
+    u64 value = read_piece(c, l, 0, &lines);
+    if (l->bytes[1])
+        value |= read_piece(c, l, 1, &lines) << 8 * l->bytes[0];
+    return value;
+}
+
+static u64 load_slowly(struct core *c, u64 gva, unsigned n, unsigned access)
+{
+    struct latch l;
+    translate_access(c, gva, n, access, &l);
+    return read_access(c, &l);
+}
+
+u64 mmu_load(struct core *c, u64 gva, unsigned n, unsigned access)
+{
+    if (unlikely(!in_one_line(gva, n) || access & MMU_IMPLICIT))
+        return load_slowly(c, gva, n, access);
+    struct shortcut *s = shortcut_find(c, SHORTCUT_READ, access & MMU_USER, gva);
+    if (unlikely(!s))
+        return load_slowly(c, gva, n, access);
+    u64 hpa = by_shortcut(c, s, gva);
+    c->s.count.loads++;
+    read_line(c, hpa, &c->s.count.stall_load);
+    const u8 *page = mem_read_page(c->m->mem, hpa);
+    return likely(page != NULL) ? load_le(page + (hpa & (PAGE_BYTES - 1)), n) : low_bytes(UINT64_MAX, n);
+}
+
+u64 mmu_load_for_write(struct core *c, u64 gva, unsigned n, unsigned access, struct latch *l)
+{
+    mmu_store_check(c, gva, n, access, l);
+    return read_access(c, l);
+}
+
+/* ---- stores ---- */
+
+void mmu_store_check(struct core *c, u64 gva, unsigned n, unsigned access, struct latch *l)
+{
+    translate_access(c, gva, n, access | MMU_WRITE, l);
+}
+
+static void store_piece(struct core *c, const struct latch *l, unsigned piece, u64 value)
+{
+    u64 hpa = l->hpa[piece];
+    unsigned n = l->bytes[piece];
+    if (l->kind[piece] != PAGE_RAM) {
+        device_write(c, (enum page_kind)l->kind[piece], hpa, n, low_bytes(value, n));
+        return;
+    }
+    for (u64 line = hpa >> LINE_SHIFT; line <= (hpa + n - 1) >> LINE_SHIFT; line++)
+        store_buffer_take(c, line << LINE_SHIFT);
+    u8 *page = mem_write_page(c->m->mem, hpa);
+    if (likely(page != NULL))
+        store_le(page + (hpa & (PAGE_BYTES - 1)), n, value);
+}
+
+void mmu_store_commit(struct core *c, const struct latch *l, u64 value)
+{
+    c->s.count.stores++;
+    store_piece(c, l, 0, value);
+    if (l->bytes[1])
+        store_piece(c, l, 1, value >> 8 * l->bytes[0]);
+}
+
+/* ---- fetch ---- */
+
+#define NOWHERE ((u64)1 << 52) /* beyond any hPA: bytes there read as ones */
+
+static u64 fetch_hpa(struct core *c, u64 gva)
+{
+    bool user = cpl(c) == 3;
+    struct shortcut *s = shortcut_find(c, SHORTCUT_FETCH, user, gva);
+    if (likely(s != NULL)) {
+        c->s.count.itlb_lookups++;
+        s->entry->stamp = ++c->s.stamp;
+        return s->frame | (gva & (PAGE_BYTES - 1));
+    }
+    struct tlb_entry *e = translate(c, gva, MMU_FETCH | (user ? MMU_USER : 0));
+    if (kind_of(e) != PAGE_RAM)
+        return NOWHERE | (gva & (PAGE_BYTES - 1));
+    shortcut_make(c, SHORTCUT_FETCH, user, gva, e);
+    return entry_hpa(e, gva);
+}
+
+u64 mmu_fetch_line(struct core *c, u64 gva)
+{
+    u64 line = gva >> LINE_SHIFT, offset = gva & (LINE_BYTES - 1);
+    if (c->s.fetch_line == line + 1)
+        return c->s.fetch_hpa | offset;
+    u64 hpa = fetch_hpa(c, gva);
+    if (hpa < NOWHERE) {
+        enum rs_hit from;
+        stall(c, &c->s.count.stall_fetch, cache_fetch(c, hpa, &from));
+        if (from != RS_L1)
+            micro(c, MICRO_CACHE);
+    }
+    c->s.fetch_line = line + 1;
+    c->s.fetch_hpa = hpa & ~(u64)(LINE_BYTES - 1);
+    return hpa;
+}
+
+/* ---- physical ---- */
+
+static void physical_lines(struct core *c, u64 hpa, unsigned n)
+{
+    for (u64 line = hpa >> LINE_SHIFT; line <= (hpa + n - 1) >> LINE_SHIFT; line++)
+        if (mem_has(c->m->mem, line << LINE_SHIFT, LINE_BYTES))
+            read_line(c, line << LINE_SHIFT, &c->s.count.stall_vmx);
+}
+
+u64 phys_load(struct core *c, u64 hpa, unsigned n)
+{
+    unsigned first = min_unsigned(n, PAGE_BYTES - (unsigned)(hpa & (PAGE_BYTES - 1)));
+    physical_lines(c, hpa, n);
+    u64 value = mem_read(c->m->mem, hpa, first);
+    return first == n ? value : value | mem_read(c->m->mem, hpa + first, n - first) << 8 * first;
+}
+
+void phys_store(struct core *c, u64 hpa, unsigned n, u64 value)
+{
+    unsigned first = min_unsigned(n, PAGE_BYTES - (unsigned)(hpa & (PAGE_BYTES - 1)));
+    physical_lines(c, hpa, n);
+    mem_write(c->m->mem, hpa, first, value);
+    if (first < n)
+        mem_write(c->m->mem, hpa + first, n - first, value >> 8 * first);
+}

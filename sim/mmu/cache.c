@@ -1,0 +1,132 @@
+/* cache.c - caches, memory controller and store buffer.  The rules' letters are those of docs/machine.md. */
+#include "mmu/cache.h"
+
+#include "cpu/cpu.h"
+#include "mmu/derived.h"
+
+struct cache cache_geometry(struct core *c, enum cache_unit unit)
+{
+    const struct params *p = &c->m->p;
+    struct cache_line *line[CACHES] = {c->s.l1i, c->s.l1d, c->s.l2};
+    u64 lines[CACHES] = {p->l1i_bytes / LINE_BYTES, p->l1d_bytes / LINE_BYTES, p->l2_bytes / LINE_BYTES};
+    u64 ways[CACHES] = {p->l1i_ways, p->l1d_ways, p->l2_ways};
+    return (struct cache){line[unit], (u32)(lines[unit] / ways[unit]), (u32)ways[unit]};
+}
+
+static struct cache_line *set_of(const struct cache *k, u64 number)
+{
+    u64 set = k->sets & (k->sets - 1) ? number % k->sets : number & (k->sets - 1);
+    return &k->line[set * k->ways];
+}
+
+static struct cache_line *find(const struct cache *k, u64 number)
+{
+    struct cache_line *set = set_of(k, number);
+    for (u32 way = 0; way < k->ways; way++)
+        if (set[way].tag == number + 1)
+            return &set[way];
+    return NULL;
+}
+
+static struct cache_line *victim(const struct cache *k, u64 number)
+{
+    struct cache_line *set = set_of(k, number);
+    struct cache_line *oldest = set;
+    for (u32 way = 0; way < k->ways; way++) {
+        if (!set[way].tag)
+            return &set[way];
+        if (set[way].stamp < oldest->stamp)
+            oldest = &set[way];
+    }
+    return oldest;
+}
+
+/* Looks a line up and has it from then on.  True: it was there. */
+static bool touch(struct core *c, enum cache_unit unit, u64 number, struct cache_line **shortcut)
+{
+    c->s.stamp++;
+    if (!c->m->p.caches)
+        return false;
+    const struct cache *k = &derived_of(c)->cache[unit];
+    struct cache_line *l = find(k, number);
+    bool hit = l != NULL;
+    if (!hit)
+        l = victim(k, number);
+    *l = (struct cache_line){number + 1, c->s.stamp};
+    if (shortcut)
+        *shortcut = l;
+    return hit;
+}
+
+/* T7: the wait for the controller, which is then busy with this line. */
+static u64 memory_wait(struct core *c)
+{
+    u64 now = c->s.cycle;
+    u64 start = c->m->b.mem_busy_until > now ? c->m->b.mem_busy_until : now;
+    c->m->b.mem_busy_until = start + c->m->p.mem_busy;
+    return start - now;
+}
+
+/* Cycles beyond an L1 that does not have the line, which is asked for now. */
+static u64 beyond_l1(struct core *c, u64 number, enum rs_hit *from)
+{
+    c->s.count.l2_lookups++;
+    if (touch(c, CACHE_L2, number, NULL)) {
+        *from = RS_L2;
+        return c->m->p.l2_latency;
+    }
+    c->s.count.l2_misses++;
+    *from = RS_MEM;
+    return memory_wait(c) + c->m->p.l2_latency + c->m->p.mem_latency;
+}
+
+/* Looks the line up in an L1, which has it from then on.  True: it was there. */
+static bool in_l1(struct core *c, enum cache_unit l1, u64 number)
+{
+    bool data = l1 == CACHE_L1D;
+    *(data ? &c->s.count.l1d_lookups : &c->s.count.l1i_lookups) += 1;
+    struct cache_line **shortcut = &derived_of(c)->line[data][number & (LINE_SHORTCUTS - 1)];
+    if (likely(*shortcut && (*shortcut)->tag == number + 1)) {
+        (*shortcut)->stamp = ++c->s.stamp;
+        return true;
+    }
+    if (touch(c, l1, number, shortcut))
+        return true;
+    *(data ? &c->s.count.l1d_misses : &c->s.count.l1i_misses) += 1;
+    return false;
+}
+
+u64 cache_read(struct core *c, u64 hpa, enum rs_hit *from)
+{
+    *from = RS_L1;
+    if (likely(in_l1(c, CACHE_L1D, hpa >> LINE_SHIFT)))
+        return 0;
+    return beyond_l1(c, hpa >> LINE_SHIFT, from);
+}
+
+u64 cache_fetch(struct core *c, u64 hpa, enum rs_hit *from)
+{
+    *from = RS_L1;
+    if (likely(in_l1(c, CACHE_L1I, hpa >> LINE_SHIFT)))
+        return 0;
+    pipeline_fetch_miss(c); /* F3: the wait comes before L2 is asked */
+    return beyond_l1(c, hpa >> LINE_SHIFT, from);
+}
+
+/* ---- store buffer ---- */
+
+void store_buffer_take(struct core *c, u64 hpa)
+{
+    u64 size = c->m->p.store_buffer;
+    u64 entry = c->s.store_next < size ? c->s.store_next : 0;
+    u64 before = c->s.store_done[entry ? entry - 1 : size - 1];
+    if (c->s.store_done[entry] > c->s.cycle)
+        stall(c, &c->s.count.stall_store, c->s.store_done[entry] - c->s.cycle);
+    u64 start = before > c->s.cycle ? before : c->s.cycle;
+    enum rs_hit from;
+    bool hit = in_l1(c, CACHE_L1D, hpa >> LINE_SHIFT);
+    c->s.store_done[entry] = start + 1 + (likely(hit) ? 0 : beyond_l1(c, hpa >> LINE_SHIFT, &from));
+    c->s.store_next = entry + 1 == size ? 0 : entry + 1;
+    if (!hit)
+        micro(c, MICRO_CACHE);
+}

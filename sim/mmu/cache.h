@@ -1,0 +1,27 @@
+/* cache.h - L1I, L1D, L2 and the memory controller: tags and times, no data (docs/machine.md, T4, T6, T7, S3). */
+#ifndef RINGSIDE_MMU_CACHE_H
+#define RINGSIDE_MMU_CACHE_H
+
+#include "machine.h"
+
+#define LINE_BYTES 64u
+#define LINE_SHIFT 6
+
+enum cache_unit { CACHE_L1I, CACHE_L1D, CACHE_L2, CACHES };
+
+struct cache {
+    struct cache_line *line; /* set s holds line[s * ways] and on */
+    u32 sets, ways;
+};
+
+struct cache cache_geometry(struct core *c, enum cache_unit unit);
+
+/* The line of hpa through the L1D, or through the L1I with the wait of rule F3 if that misses.  Returns the cycles beyond an
+ * L1 hit (rule M2), which the caller adds to the clock.  *from says where the line was. */
+u64 cache_read(struct core *c, u64 hpa, enum rs_hit *from);
+u64 cache_fetch(struct core *c, u64 hpa, enum rs_hit *from);
+
+/* Rules S2 and S3: the line of hpa takes an entry of the store buffer. */
+void store_buffer_take(struct core *c, u64 hpa);
+
+#endif

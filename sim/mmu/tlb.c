@@ -1,0 +1,130 @@
+/* tlb.c - look-up, fill and replacement of TLB and walk cache entries. */
+#include "mmu/tlb.h"
+
+#include "arch/vmx.h"
+#include "mmu/derived.h"
+
+/* ---- tags ---- */
+
+struct mmu_context mmu_context(const struct core *c)
+{
+    const struct vmx_controls *v = &c->s.vmx;
+    u64 pcid = c->s.cr4 & CR4_PCIDE ? c->s.cr3 & CR3_PCID : 0;
+    struct mmu_context x = {0};
+    x.nested = c->s.vmx_guest && v->proc2 & PROC2_EPT;
+    u64 vpid = c->s.vmx_guest && v->proc2 & PROC2_VPID ? v->vpid : 0;
+    x.space = tlb_space(x.nested ? KIND_COMBINED : KIND_LINEAR, vpid, pcid);
+    x.eptp = x.nested ? EP4TA(v->eptp) : 0;
+    x.ept_flags = x.nested && v->eptp & EPTP_AD;
+    return x;
+}
+
+/* A global page serves every PCID of its VPID (SDM vol. 3, 4.10.2.4 "Global Pages"). */
+static bool same_space(const struct tlb_entry *e, u64 space)
+{
+    return e->space == space || (e->perms & PERM_GLOBAL && !((e->space ^ space) & ~SPACE_PCID));
+}
+
+/* ---- geometry ---- */
+
+static struct tlb geometry(struct tlb_entry *entry, u64 entries, u64 ways, enum rs_tlb which)
+{
+    if (ways > entries)
+        ways = entries;
+    return (struct tlb){entry, (u32)(entries / ways), (u32)ways, (u8)which};
+}
+
+#define LEVEL_ENTRIES 64 /* of state.def's walk caches, a level */
+
+struct tlb tlb_geometry(struct core *c, enum tlb_unit unit)
+{
+    const struct params *p = &c->m->p;
+    switch (unit) {
+    case UNIT_ITLB:
+        return geometry(c->s.itlb, p->itlb_entries, p->itlb_ways, RS_ITLB);
+    case UNIT_DTLB:
+        return geometry(c->s.dtlb, p->dtlb_entries, p->dtlb_ways, RS_DTLB);
+    case UNIT_STLB:
+        return geometry(c->s.stlb, p->stlb_entries, p->stlb_ways, RS_STLB);
+    case UNIT_NTLB:
+        return geometry(c->s.ntlb, p->ntlb_entries, p->ntlb_entries, RS_NTLB);
+    default:
+        break;
+    }
+    if (unit < UNIT_NPWC)
+        return geometry(&c->s.pwc[(unit - UNIT_PWC) * LEVEL_ENTRIES], p->pwc_entries, p->pwc_entries, RS_PWC);
+    return geometry(&c->s.npwc[(unit - UNIT_NPWC) * LEVEL_ENTRIES], p->npwc_entries, p->npwc_entries, RS_NPWC);
+}
+
+static struct tlb_entry *set_of(const struct tlb *t, u64 page)
+{
+    return &t->entry[(t->sets == 1 ? 0 : page % t->sets) * t->ways];
+}
+
+/* ---- look-up ---- */
+
+struct tlb_entry *tlb_find(struct core *c, enum tlb_unit unit, u64 address, unsigned reach, u64 space, u64 eptp)
+{
+    const struct tlb *t = &derived_of(c)->tlb[unit];
+    u64 page = address >> reach_shift(reach);
+    struct tlb_entry *set = set_of(t, page);
+    space |= (u64)reach << SPACE_REACH_SHIFT;
+    for (u32 way = 0; way < t->ways; way++)
+        if (set[way].tag == page + 1 && set[way].eptp == eptp && same_space(&set[way], space))
+            return &set[way];
+    return NULL;
+}
+
+struct tlb_entry *tlb_look_up(struct core *c, enum tlb_unit unit, u64 address, u64 space, u64 eptp)
+{
+    c->s.stamp++;
+    for (unsigned reach = REACH_4K; reach <= REACH_1G; reach++) {
+        struct tlb_entry *e = tlb_find(c, unit, address, reach, space, eptp);
+        if (e) {
+            e->stamp = c->s.stamp;
+            return e;
+        }
+    }
+    return NULL;
+}
+
+/* ---- fill ---- */
+
+static struct tlb_entry *victim(const struct tlb *t, u64 page)
+{
+    struct tlb_entry *set = set_of(t, page);
+    struct tlb_entry *oldest = set;
+    for (u32 way = 0; way < t->ways; way++) {
+        if (!set[way].tag)
+            return &set[way];
+        if (set[way].stamp < oldest->stamp)
+            oldest = &set[way];
+    }
+    return oldest;
+}
+
+static void tell(struct core *c, enum rs_probe probe, const struct tlb *t, const struct tlb_entry *e)
+{
+    PROBE(c, probe, t->which, entry_address(e), e->frame, reach_bytes(entry_reach(e)));
+    micro(c, MICRO_TLB);
+}
+
+struct tlb_entry *tlb_fill(struct core *c, enum tlb_unit unit, const struct tlb_entry *mapping)
+{
+    const struct tlb *t = &derived_of(c)->tlb[unit];
+    struct tlb_entry *e = victim(t, mapping->tag - 1);
+    struct tlb_entry old = *e;
+    *e = *mapping;
+    e->stamp = c->s.stamp;
+    derived_entry_changed(c, e);
+    if (old.tag)
+        tell(c, RS_PROBE_tlb_evict, t, &old);
+    tell(c, RS_PROBE_tlb_fill, t, e);
+    return e;
+}
+
+void tlb_drop(struct core *c, struct tlb_entry *e)
+{
+    *e = (struct tlb_entry){0};
+    derived_entry_changed(c, e);
+}

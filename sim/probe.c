@@ -1,0 +1,140 @@
+/* probe.c - telling the watchers. */
+#include <string.h>
+
+#include "arch/vmx.h"
+#include "cpu/cpu.h"
+#include "mmu/mmu.h"
+#include "trail.h"
+#include "world.h"
+
+/* ---- what there is to watch, from probes.def ---- */
+
+enum { HEX = RS_HEX, DEC = RS_DEC, BOOL = RS_BOOL, EXIT = RS_EXIT_REASON, VEC = RS_VECTOR, ACC = RS_ACCESS,
+       TLB = RS_TLB, FLUSH = RS_FLUSH, HIT = RS_HIT, STAGE = RS_STAGE, INPUT = RS_INPUT, HALT = RS_HALT };
+
+#define F(name, format, help) {#name, (enum rs_format)format, help},
+#define P(id, lua, when, help) static const struct rs_field_info fields_##id[] = {PROBE_FIELDS_##id(F)};
+PROBES(P)
+#undef P
+#undef F
+
+const struct rs_probe_info rs_probe_info[RS_PROBES] = {
+#define P(id, lua, when, help) {lua, when, help, sizeof fields_##id / sizeof *fields_##id, fields_##id},
+    PROBES(P)
+#undef P
+};
+
+/* ---- words ---- */
+
+static const char *const access_word[] = {"read", "write", "fetch"};
+static const char *const tlb_word[] = {"itlb", "dtlb", "stlb", "pwc", "npwc", "ntlb"};
+static const char *const flush_word[] = {"MOV CR3", "MOV CR0/CR4", "INVLPG", "INVPCID", "INVEPT", "INVVPID",
+                                         "VM entry", "VM exit", "EPT violation", "fault"};
+static const char *const hit_word[] = {"l1", "l2", "mem"};
+static const char *const stage_word[] = {"guest", "nested"};
+static const char *const halt_word[] = {"running", "debug-exit", "shutdown", "halted for ever"};
+static const char *const vector_word[] = {
+#define V(vector, mnemonic, ...) [vector] = mnemonic,
+    X86_VECTORS(V)
+#undef V
+};
+_Static_assert(sizeof flush_word / sizeof *flush_word == FLUSH_CAUSES, "a word for each cause");
+
+#define WORD(table, value) ((value) < sizeof(table) / sizeof *(table) ? (table)[value] : NULL)
+
+const char *rs_word(enum rs_format format, uint64_t value)
+{
+    switch (format) {
+    case RS_EXIT_REASON: return vmx_reason_name((u32)value);
+    case RS_VECTOR: return WORD(vector_word, value);
+    case RS_ACCESS: return WORD(access_word, value);
+    case RS_TLB: return WORD(tlb_word, value);
+    case RS_FLUSH: return WORD(flush_word, value);
+    case RS_HIT: return WORD(hit_word, value);
+    case RS_STAGE: return WORD(stage_word, value);
+    case RS_INPUT: return value < INPUT_KINDS ? input_kind_name((enum input_kind)value) : NULL;
+    case RS_HALT: return WORD(halt_word, value);
+    default: return NULL;
+    }
+}
+
+/* ---- watchers ---- */
+
+void world_update_watched(struct rs_world *w)
+{
+    u64 watched = w->hunted >= 0 ? UINT64_C(1) << w->hunted : 0;
+    bool replay = w->machine && position_before(history_position(w), w->history.furthest);
+    for (unsigned i = 0; i < WATCHERS_MAX; i++)
+        if (w->watcher[i].id && (w->watcher[i].always || !replay))
+            watched |= UINT64_C(1) << w->watcher[i].probe;
+    if (w->machine)
+        w->machine->watched = watched;
+}
+
+int rs_watch(rs_world *w, enum rs_probe probe, bool always, rs_watcher *fn, void *arg)
+{
+    for (unsigned i = 0; i < WATCHERS_MAX; i++)
+        if (!w->watcher[i].id) {
+            w->watcher[i] = (struct watcher){++w->next_watcher, probe, always, fn, arg};
+            world_update_watched(w);
+            return w->next_watcher;
+        }
+    return 0;
+}
+
+void rs_unwatch(rs_world *w, int id)
+{
+    for (unsigned i = 0; i < WATCHERS_MAX; i++)
+        if (w->watcher[i].id == id)
+            w->watcher[i].id = 0;
+    world_update_watched(w);
+}
+
+void rs_stop_here(rs_world *w)
+{
+    struct core *c = world_core(w);
+    if (w->settling)
+        return;
+    w->stop_requested = true;
+    c->rt.micro_stop = c->rt.micro + 1;
+}
+
+/* The search of a step or back: leaves the event's position in the trail, or counts it down if it is later than where
+ * the step began (an atom that is half done begins anew). */
+static void hunt(struct rs_world *w, struct core *c)
+{
+    struct rs_position at = {c->s.atom, c->rt.micro + 1};
+    if (w->trail)
+        trail_add(w->trail, at);
+    else if (w->hunt_left && position_before(w->move.origin, at) && --w->hunt_left == 0)
+        c->rt.micro_stop = at.micro;
+}
+
+static void fill_event(struct core *c, enum rs_probe probe, const u64 *fields)
+{
+    struct rs_event *e = &c->rt.event;
+    *e = (struct rs_event){.probe = probe, .cycle = c->s.cycle, .atom = c->s.atom, .micro = c->rt.micro + 1,
+                           .machine = c->m, .core = c->id, .guest = c->s.vmx_guest, .vmcs = c->s.vmcs_hpa,
+                           .cr3 = c->s.cr3, .rip = c->s.rip};
+    if (c->s.vmx_guest) {
+        e->eptp = c->s.vmx.eptp;
+        e->vpid = c->s.vmx.vpid;
+    }
+    memcpy(e->field, fields, rs_probe_info[probe].fields * sizeof *fields);
+    if (probe == RS_PROBE_walk_begin || probe == RS_PROBE_walk_ref || probe == RS_PROBE_walk_end)
+        e->walk = &c->rt.walk;
+}
+
+void probe_fire(struct core *c, enum rs_probe probe, const u64 *fields)
+{
+    struct rs_world *w = c->m->world;
+    bool replay = position_before(history_position(w), w->history.furthest);
+    if ((int)probe == w->hunted)
+        hunt(w, c);
+    fill_event(c, probe, fields);
+    for (unsigned i = 0; i < WATCHERS_MAX; i++) {
+        struct watcher watcher = w->watcher[i];
+        if (watcher.id && watcher.probe == probe && (watcher.always || !replay))
+            watcher.fn(&c->rt.event, watcher.arg);
+    }
+}

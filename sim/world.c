@@ -1,0 +1,612 @@
+/* world.c - moving through time: run, step, back, seek, undo.
+ *
+ * Everything is built of three moves: advance() runs whole atoms forward, applying the logged inputs on the way;
+ * restore() goes to a checkpoint; world_show_inside() leaves the next atom after k micros.  A movement keeps what it needs between
+ * slices in struct movement. */
+#include "world.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/cpu.h"
+
+#define CHECKPOINT_ATOMS 1000000
+#define CHECKPOINT_BEFORE_MOVE 20000 /* a movement that stops inside an atom reruns from the last checkpoint */
+
+const char *const rs_unit_name[RS_UNITS] = {"cycle", "micro", "insn", "walk", "exit"};
+
+/* ------------------------------------------------------------------ life */
+
+rs_world *rs_world_new(void)
+{
+    rs_world *w = calloc(1, sizeof *w);
+    if (!w)
+        abort();
+    w->hunted = -1;
+    return w;
+}
+
+void rs_world_free(rs_world *w)
+{
+    if (!w)
+        return;
+    history_free(w);
+    trail_end(&w->move.trail);
+    machine_free(w->machine);
+    free(w);
+}
+
+rs_machine *rs_world_machine(const rs_world *w, size_t i)
+{
+    return i == 0 ? w->machine : NULL;
+}
+
+void rs_set_max_cycles(rs_world *w, uint64_t cycles)
+{
+    w->max_cycles = cycles;
+}
+
+/* ------------------------------------------------------------------ derived data dropped at random, for tests */
+
+void rs_drop_derived(rs_world *w)
+{
+    if (w->machine)
+        machine_drop_derived(w->machine);
+}
+
+void rs_drop_derived_at_random(rs_world *w, uint64_t n, uint64_t seed)
+{
+    w->drop_every = n;
+    w->drop_random = seed | 1;
+}
+
+/* Atoms until the next drop. */
+static u64 random_gap(struct rs_world *w)
+{
+    w->drop_random ^= w->drop_random << 13; /* xorshift64 */
+    w->drop_random ^= w->drop_random >> 7;
+    w->drop_random ^= w->drop_random << 17;
+    return 1 + w->drop_random % (2 * w->drop_every);
+}
+
+/* ------------------------------------------------------------------ the three moves */
+
+static u64 min(u64 a, u64 b)
+{
+    return a < b ? a : b;
+}
+
+/* To the start of the atom that is half done. */
+static void leave_inside(struct rs_world *w)
+{
+    if (!w->history.inside)
+        return;
+    saved_restore(w, w->history.inside);
+    saved_free(w->history.inside);
+    w->history.inside = NULL;
+}
+
+static void restore(struct rs_world *w, const struct saved *s)
+{
+    saved_free(w->history.inside);
+    w->history.inside = NULL;
+    saved_restore(w, s);
+}
+
+/* Runs whole atoms until `until_atom`, `until_cycle` or the budget is used up. */
+static enum run_end advance(struct rs_world *w, u64 *budget, u64 until_atom, u64 until_cycle)
+{
+    struct core *c = world_core(w);
+    while (*budget && c->s.atom < until_atom && c->s.cycle < until_cycle) {
+        history_apply_inputs(w);
+        history_checkpoint(w, CHECKPOINT_ATOMS);
+        u64 before = c->s.atom;
+        u64 n = min(min(*budget, until_atom - before), min(history_next_input(w) - before, CHECKPOINT_ATOMS));
+        if (w->drop_every) {
+            n = min(n, random_gap(w));
+            rs_drop_derived(w);
+        }
+        bool replay = position_before(history_position(w), w->history.furthest);
+        if (replay && w->history.furthest.atom > before)
+            n = min(n, w->history.furthest.atom - before);
+        world_update_watched(w);
+        enum run_end end = cpu_run(c, n, until_cycle);
+        *budget -= min(*budget, c->s.atom - before + (end == RUN_STOPPED_INSIDE));
+        if (end != RUN_GOES_ON)
+            return end;
+    }
+    history_apply_inputs(w);
+    return c->m->b.halted ? RUN_HALTED : RUN_GOES_ON;
+}
+
+void world_show_inside(struct rs_world *w, u64 k)
+{
+    struct core *c = world_core(w);
+    struct saved *start = saved_take(w);
+    c->rt.micro_stop = k;
+    if (cpu_run(c, 1, UINT64_MAX) == RUN_STOPPED_INSIDE)
+        w->history.inside = start;
+    else
+        saved_free(start);
+}
+
+/* The machine was left inside an atom by a run that kept no start of it: go there again by way of a checkpoint. */
+static void settle_inside(struct rs_world *w)
+{
+    struct rs_position at = history_position(w);
+    int hunted = w->hunted;
+    u64 endless = UINT64_MAX;
+    history_reached(w);
+    w->settling = true;
+    w->hunted = -1;
+    restore(w, history_before(w, at.atom));
+    advance(w, &endless, at.atom, UINT64_MAX);
+    world_show_inside(w, at.micro);
+    w->settling = false;
+    w->hunted = hunted;
+}
+
+static void show(struct rs_world *w, struct rs_position at)
+{
+    w->settling = true;
+    if (at.micro)
+        world_show_inside(w, at.micro);
+    w->settling = false;
+}
+
+/* ------------------------------------------------------------------ movements */
+
+static enum rs_why finish(struct rs_world *w, enum rs_why why)
+{
+    if (w->machine && !w->history.inside)
+        history_apply_inputs(w);
+    history_reached(w);
+    w->move.kind = MOVE_NONE;
+    w->hunted = -1;
+    w->trail = NULL;
+    trail_end(&w->move.trail);
+    w->stop_requested = false;
+    world_update_watched(w);
+    return why;
+}
+
+/* How an advance that did not reach its own end has ended the movement. */
+static enum rs_why ended(struct rs_world *w, enum run_end end)
+{
+    if (end == RUN_STOPPED_INSIDE)
+        settle_inside(w);
+    if (end == RUN_HALTED && !w->stop_requested)
+        return finish(w, RS_HALTED);
+    return finish(w, w->stop_requested ? RS_STOPPED : RS_DONE);
+}
+
+static void begin(struct rs_world *w, enum movement_kind kind)
+{
+    finish(w, RS_DONE);
+    w->move = (struct movement){.kind = kind, .origin = history_position(w)};
+    history_checkpoint(w, CHECKPOINT_BEFORE_MOVE);
+}
+
+/* What undo will return to. */
+static void remember(struct rs_world *w)
+{
+    if (w->undos == UNDO_MAX)
+        memmove(w->undo, w->undo + 1, (--w->undos) * sizeof *w->undo);
+    w->undo[w->undos++] = history_position(w);
+}
+
+void rs_begin_run(rs_world *w, uint64_t until_cycle)
+{
+    begin(w, MOVE_RUN);
+    remember(w);
+    w->move.until_cycle = until_cycle;
+}
+
+void rs_begin_step(rs_world *w, uint64_t n, enum rs_unit unit)
+{
+    begin(w, MOVE_STEP);
+    remember(w);
+    w->move.unit = unit;
+    w->move.n = n;
+}
+
+void rs_begin_back(rs_world *w, uint64_t n, enum rs_unit unit)
+{
+    begin(w, MOVE_BACK);
+    remember(w);
+    w->move.unit = unit;
+    w->move.n = n;
+    w->move.hi = w->move.origin;
+}
+
+void rs_begin_seek(rs_world *w, struct rs_position at)
+{
+    begin(w, MOVE_SEEK);
+    remember(w);
+    w->move.target = at;
+}
+
+void rs_begin_undo(rs_world *w)
+{
+    struct rs_position at = w->undos ? w->undo[--w->undos] : history_position(w);
+    begin(w, MOVE_SEEK);
+    w->move.target = at;
+}
+
+/* ---- run and step ---- */
+
+static u64 cycle_limit(const struct rs_world *w, u64 until_cycle)
+{
+    return w->max_cycles ? min(until_cycle, w->max_cycles) : until_cycle;
+}
+
+static enum rs_why limit_or(const struct rs_world *w, enum rs_why why)
+{
+    return w->max_cycles && world_core(w)->s.cycle >= w->max_cycles ? RS_LIMIT : why;
+}
+
+/* Forward to `until_atom` or `until_cycle`, whichever comes first. */
+static enum rs_why forward(struct rs_world *w, u64 *budget, u64 until_atom, u64 until_cycle)
+{
+    struct core *c = world_core(w);
+    u64 limit = cycle_limit(w, until_cycle);
+    if (c->s.cycle >= limit && !w->move.started)
+        return finish(w, limit_or(w, RS_DONE));
+    w->move.started = true;
+    leave_inside(w);
+    enum run_end end = advance(w, budget, until_atom, limit);
+    if (end != RUN_GOES_ON)
+        return ended(w, end);
+    if (c->s.atom >= until_atom)
+        return finish(w, RS_DONE);
+    if (c->s.cycle >= limit)
+        return finish(w, limit_or(w, RS_DONE));
+    return RS_SLICE;
+}
+
+static enum rs_why step_insns(struct rs_world *w, u64 *budget)
+{
+    if (!w->move.started)
+        w->move.target.atom = w->move.origin.atom + w->move.n;
+    return forward(w, budget, w->move.target.atom, UINT64_MAX);
+}
+
+static enum rs_why step_hunt(struct rs_world *w, u64 *budget, enum rs_probe probe)
+{
+    if (!w->move.started) {
+        w->hunted = probe;
+        w->hunt_left = w->move.n;
+    }
+    return forward(w, budget, UINT64_MAX, UINT64_MAX);
+}
+
+/* One atom at a time: k micros further, over the ends of atoms. */
+static enum rs_why step_micros(struct rs_world *w, u64 *budget)
+{
+    struct core *c = world_core(w);
+    while (w->move.n && *budget && !c->m->b.halted) {
+        struct rs_position at = history_position(w);
+        history_reached(w);
+        leave_inside(w);
+        world_update_watched(w);
+        history_apply_inputs(w);
+        world_show_inside(w, at.micro + w->move.n);
+        --*budget;
+        w->move.n -= w->history.inside ? w->move.n : min(w->move.n, c->rt.atom_micros - at.micro);
+        if (w->stop_requested)
+            return finish(w, RS_STOPPED);
+    }
+    if (w->move.n == 0)
+        return finish(w, RS_DONE);
+    return c->m->b.halted ? finish(w, RS_HALTED) : RS_SLICE;
+}
+
+/* One atom, with the clock after each of its micros noted. */
+static void timed_atom(struct rs_world *w, struct micro_clock *clock)
+{
+    u64 one = 1;
+    clock->n = 0;
+    world_core(w)->rt.clock = clock;
+    advance(w, &one, UINT64_MAX, UINT64_MAX);
+    world_core(w)->rt.clock = NULL;
+}
+
+/* A boundary of the unit `cycle` is a position at which the clock has just moved: a stall is one step. */
+static bool moved(const struct micro_clock *clock, u64 start_cycle, u64 k)
+{
+    return clock->cycle[k - 1] > (k > 1 ? clock->cycle[k - 2] : start_cycle);
+}
+
+/* One atom at a time, as step_micros. */
+static enum rs_why step_cycles(struct rs_world *w, u64 *budget)
+{
+    struct core *c = world_core(w);
+    struct micro_clock clock;
+    while (w->move.n && *budget && !c->m->b.halted) {
+        u64 done = history_position(w).micro;
+        history_reached(w);
+        leave_inside(w);
+        history_apply_inputs(w);
+        struct saved *start = saved_take(w);
+        u64 cycle = c->s.cycle, k = done;
+        timed_atom(w, &clock);
+        --*budget;
+        while (w->move.n && k < clock.n)
+            w->move.n -= moved(&clock, cycle, ++k);
+        if (!w->stop_requested && w->move.n == 0 && k < c->rt.atom_micros) {
+            restore(w, start);
+            world_show_inside(w, k);
+        }
+        saved_free(start);
+        if (w->stop_requested)
+            return ended(w, c->rt.micro ? RUN_STOPPED_INSIDE : RUN_STOPPED);
+    }
+    if (w->move.n == 0)
+        return finish(w, RS_DONE);
+    return c->m->b.halted ? finish(w, RS_HALTED) : RS_SLICE;
+}
+
+static enum rs_why step(struct rs_world *w, u64 *budget)
+{
+    switch (w->move.unit) {
+    case RS_CYCLE: return step_cycles(w, budget);
+    case RS_MICRO: return step_micros(w, budget);
+    case RS_WALK: return step_hunt(w, budget, RS_PROBE_walk_end);
+    case RS_EXIT: return step_hunt(w, budget, RS_PROBE_vm_exit);
+    default: return step_insns(w, budget);
+    }
+}
+
+/* ---- seek ---- */
+
+static struct rs_position start_of_run(const struct rs_world *w)
+{
+    return (struct rs_position){w->history.checkpoint[0]->atom, 0};
+}
+
+/* To where the way to the target begins: the present if it lies before it, or a nearer checkpoint. */
+static void take_off(struct rs_world *w, struct rs_position target)
+{
+    const struct saved *s = history_before(w, target.atom);
+    history_reached(w);
+    if (position_before(target, history_position(w)) || s->atom > world_core(w)->s.atom)
+        restore(w, s);
+    else
+        leave_inside(w);
+    w->move.started = true;
+}
+
+static enum rs_why seek(struct rs_world *w, u64 *budget)
+{
+    struct rs_position target = w->move.target, now = history_position(w);
+    if (position_before(target, start_of_run(w)))
+        target = start_of_run(w);
+    if (!w->move.started) {
+        if (target.atom == now.atom && target.micro == now.micro)
+            return finish(w, RS_DONE);
+        take_off(w, target);
+    }
+    w->hunted = -1;
+    w->settling = position_before(target, w->history.furthest);
+    enum run_end end = advance(w, budget, target.atom, UINT64_MAX);
+    w->settling = false;
+    if (end != RUN_GOES_ON && world_core(w)->s.atom != target.atom)
+        return ended(w, end);
+    if (world_core(w)->s.atom < target.atom)
+        return RS_SLICE;
+    show(w, target);
+    return finish(w, RS_DONE);
+}
+
+/* ---- back ---- */
+
+static enum rs_why aim(struct rs_world *w, struct rs_position at)
+{
+    w->move.target = at;
+    w->move.aimed = true;
+    w->move.started = false;
+    w->trail = NULL;
+    w->hunted = -1;
+    return RS_SLICE;
+}
+
+static enum rs_why back_insns(struct rs_world *w)
+{
+    struct rs_position at = w->move.origin;
+    u64 n = w->move.n - (at.micro > 0); /* the start of an atom that is half done counts */
+    u64 start = start_of_run(w).atom;
+    return aim(w, (struct rs_position){at.atom - start < n ? start : at.atom - n, 0});
+}
+
+/* Every micro of the atoms from here to `hi`, one atom after another. */
+static enum rs_why trail_micros(struct rs_world *w, u64 *budget)
+{
+    struct core *c = world_core(w);
+    while (c->s.atom < w->move.hi.atom && *budget) {
+        u64 one = 1, atom = c->s.atom;
+        advance(w, &one, atom + 1, UINT64_MAX);
+        --*budget;
+        for (u64 k = 0; k < c->rt.atom_micros; k++)
+            trail_add(&w->move.trail, (struct rs_position){atom, k});
+    }
+    if (c->s.atom < w->move.hi.atom)
+        return RS_SLICE;
+    for (u64 k = 0; k < w->move.hi.micro; k++)
+        trail_add(&w->move.trail, (struct rs_position){w->move.hi.atom, k});
+    return RS_DONE;
+}
+
+/* The last n positions before the present lie in its last n atoms, since each has a micro. */
+static enum rs_why back_micros(struct rs_world *w, u64 *budget)
+{
+    u64 start = start_of_run(w).atom, n = w->move.n;
+    struct rs_position from = {w->move.hi.atom - start < n ? start : w->move.hi.atom - n, 0};
+    if (n <= w->move.hi.micro)
+        return aim(w, (struct rs_position){w->move.hi.atom, w->move.hi.micro - n});
+    if (!w->move.started) {
+        trail_begin(&w->move.trail, n);
+        take_off(w, from);
+    }
+    if (world_core(w)->s.atom < from.atom) {
+        advance(w, budget, from.atom, UINT64_MAX);
+        return RS_SLICE;
+    }
+    if (trail_micros(w, budget) == RS_SLICE)
+        return RS_SLICE;
+    return aim(w, n <= w->move.trail.count ? trail_back(&w->move.trail, n) : start_of_run(w));
+}
+
+/* Boundaries of the unit `cycle` in the atoms from here to `hi`. */
+static enum rs_why trail_cycles(struct rs_world *w, u64 *budget)
+{
+    struct core *c = world_core(w);
+    struct micro_clock clock;
+    while (c->s.atom < w->move.hi.atom + (w->move.hi.micro > 0) && *budget) {
+        u64 atom = c->s.atom, cycle = c->s.cycle;
+        timed_atom(w, &clock);
+        --*budget;
+        for (u64 k = 1; k <= clock.n; k++) {
+            bool whole = k == c->rt.atom_micros;
+            struct rs_position at = {atom + whole, whole ? 0 : k};
+            if (moved(&clock, cycle, k) && position_before(at, w->move.hi))
+                trail_add(&w->move.trail, at);
+        }
+    }
+    return c->s.atom < w->move.hi.atom ? RS_SLICE : RS_DONE;
+}
+
+/* Nearly every atom moves the clock; where n atoms did not hold n boundaries, twice as many are searched. */
+static enum rs_why back_cycles(struct rs_world *w, u64 *budget)
+{
+    u64 start = start_of_run(w).atom, hi = w->move.hi.atom;
+    if (!w->move.started) {
+        w->move.reach = w->move.reach ? 2 * w->move.reach : w->move.n + 1;
+        w->move.target.atom = hi - start < w->move.reach ? start : hi - w->move.reach;
+        trail_begin(&w->move.trail, w->move.n);
+        take_off(w, w->move.target);
+    }
+    w->settling = true;
+    if (world_core(w)->s.atom < w->move.target.atom)
+        advance(w, budget, w->move.target.atom, UINT64_MAX);
+    enum rs_why why = world_core(w)->s.atom < w->move.target.atom ? RS_SLICE : trail_cycles(w, budget);
+    w->settling = false;
+    if (why == RS_SLICE)
+        return RS_SLICE;
+    if (w->move.trail.count >= w->move.n)
+        return aim(w, trail_back(&w->move.trail, w->move.n));
+    if (w->move.target.atom == start)
+        return aim(w, start_of_run(w));
+    w->move.started = false;
+    return RS_SLICE;
+}
+
+/* Before a segment of the past is searched: from the last checkpoint before `hi`; false if there is none. */
+static bool begin_segment(struct rs_world *w)
+{
+    struct rs_position hi = w->move.hi;
+    const struct saved *s = hi.micro ? history_before(w, hi.atom) : hi.atom ? history_before(w, hi.atom - 1) : NULL;
+    if (!s)
+        return false;
+    history_reached(w);
+    restore(w, s);
+    w->move.target = (struct rs_position){s->atom, 0};
+    w->move.started = true;
+    trail_begin(&w->move.trail, w->move.n);
+    w->trail = &w->move.trail;
+    return true;
+}
+
+/* Positions right after an event of `probe`, searched backwards, a segment between checkpoints at a time. */
+static enum rs_why back_hunt(struct rs_world *w, u64 *budget, enum rs_probe probe)
+{
+    w->hunted = probe;
+    w->settling = true;
+    if (!w->move.started && !begin_segment(w)) {
+        w->settling = false;
+        return aim(w, start_of_run(w));
+    }
+    advance(w, budget, w->move.hi.atom, UINT64_MAX);
+    if (world_core(w)->s.atom < w->move.hi.atom) {
+        w->settling = false;
+        return RS_SLICE;
+    }
+    world_update_watched(w);
+    if (w->move.hi.micro > 1)
+        world_show_inside(w, w->move.hi.micro - 1);
+    w->settling = false;
+    struct trail *t = &w->move.trail;
+    u64 found = t->count;
+    if (found && w->move.n <= found)
+        return aim(w, trail_back(t, w->move.n));
+    w->move.n -= found;
+    w->move.hi = w->move.target;
+    w->move.started = false;
+    return RS_SLICE;
+}
+
+static enum rs_why back(struct rs_world *w, u64 *budget)
+{
+    if (w->move.aimed)
+        return seek(w, budget);
+    if (w->move.n == 0)
+        return finish(w, RS_DONE);
+    switch (w->move.unit) {
+    case RS_CYCLE: return back_cycles(w, budget);
+    case RS_MICRO: return back_micros(w, budget);
+    case RS_WALK: return back_hunt(w, budget, RS_PROBE_walk_end);
+    case RS_EXIT: return back_hunt(w, budget, RS_PROBE_vm_exit);
+    default: return back_insns(w);
+    }
+}
+
+/* ---- carrying on ---- */
+
+enum rs_why rs_continue(rs_world *w, uint64_t atoms)
+{
+    u64 budget = atoms ? atoms : 1;
+    enum rs_why why = RS_SLICE;
+    if (!w->machine || w->move.kind == MOVE_NONE)
+        return RS_DONE;
+    while (why == RS_SLICE && budget) {
+        switch (w->move.kind) {
+        case MOVE_RUN: why = forward(w, &budget, UINT64_MAX, w->move.until_cycle); break;
+        case MOVE_STEP: why = step(w, &budget); break;
+        case MOVE_BACK: why = back(w, &budget); break;
+        case MOVE_SEEK: why = seek(w, &budget); break;
+        default: return RS_DONE;
+        }
+    }
+    if (why == RS_SLICE && (w->move.kind == MOVE_RUN || w->move.kind == MOVE_STEP))
+        history_reached(w);
+    return why;
+}
+
+void rs_cancel(rs_world *w)
+{
+    struct movement move = w->move;
+    if (move.kind == MOVE_NONE)
+        return;
+    finish(w, RS_DONE);
+    if (move.kind != MOVE_BACK && move.kind != MOVE_SEEK)
+        return;
+    w->move = (struct movement){.kind = MOVE_SEEK, .target = move.origin, .origin = move.origin};
+    while (rs_continue(w, UINT64_MAX) == RS_SLICE)
+        continue;
+}
+
+/* ------------------------------------------------------------------ position */
+
+struct rs_position rs_position(const rs_machine *m)
+{
+    return history_position(m->world);
+}
+
+bool rs_in_past(const rs_world *w)
+{
+    return w->machine && position_before(history_position(w), w->history.furthest);
+}
+
+struct rs_position rs_furthest(const rs_world *w)
+{
+    return w->history.furthest;
+}

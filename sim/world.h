@@ -1,0 +1,79 @@
+/* world.h - the world from inside: its machine, watchers, history and the movement under way. */
+#ifndef RINGSIDE_WORLD_H
+#define RINGSIDE_WORLD_H
+
+#include "history.h"
+#include "machine.h"
+#include "trail.h"
+
+#define WATCHERS_MAX 256
+
+struct watcher {
+    int id; /* 0: free */
+    enum rs_probe probe;
+    bool always;
+    rs_watcher *fn;
+    void *arg;
+};
+
+/* What rs_continue is carrying on; world.c has one function a kind. */
+enum movement_kind { MOVE_NONE, MOVE_RUN, MOVE_STEP, MOVE_BACK, MOVE_SEEK };
+
+struct movement {
+    enum movement_kind kind;
+    enum rs_unit unit;
+    bool started, aimed;       /* aimed: the search is over, target is known */
+    u64 n;                     /* boundaries still to go */
+    u64 until_cycle;
+    struct rs_position target;
+    struct rs_position origin; /* where it began */
+    struct rs_position hi;     /* back: boundaries are sought before this */
+    struct trail trail;        /* back: those found */
+    u64 reach;                 /* back by cycles: atoms searched so far */
+};
+
+#define UNDO_MAX 256
+
+struct rs_world {
+    struct machine *machine; /* NULL until rs_machine_new */
+    struct watcher watcher[WATCHERS_MAX];
+    int next_watcher;
+    bool stop_requested; /* by a handler, in this movement */
+    bool settling;       /* rerunning to show a position: nobody may stop that */
+
+    struct history history;
+    struct movement move;
+    struct rs_position undo[UNDO_MAX];
+    unsigned undos;
+    u64 max_cycles; /* 0: none */
+
+    /* The search for a boundary: events of this probe are counted down to a stop, or recorded. */
+    int hunted;          /* enum rs_probe, -1: none */
+    u64 hunt_left;       /* stop at the n-th */
+    struct trail *trail; /* record instead, if not NULL */
+
+    u64 drop_every, drop_random; /* rs_drop_derived_at_random */
+};
+
+static inline struct core *world_core(const struct rs_world *w)
+{
+    return w->machine->core[0];
+}
+
+static inline bool position_before(struct rs_position a, struct rs_position b)
+{
+    return a.atom < b.atom || (a.atom == b.atom && a.micro < b.micro);
+}
+
+/* Which probes the machine must tell of: all that are watched, or in replay only those that always are. */
+void world_update_watched(struct rs_world *w);
+
+/* From an atom's start: does k of its micros.  If it has no more than k, the atom is whole. */
+void world_show_inside(struct rs_world *w, u64 k);
+
+/* Machine life, machine.c. */
+void machine_free(struct machine *m);
+void machine_drop_pointers(struct machine *m); /* of what a restored state invalidates */
+void machine_drop_derived(struct machine *m);  /* all of it */
+
+#endif

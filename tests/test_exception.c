@@ -1,0 +1,420 @@
+/* test_exception.c - delivery of exceptions and interrupts (SDM vol. 3, 6 "Interrupt and Exception Handling"). */
+#include "cpu/cpu.h"
+#include "lib/bare.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+static struct bare b;
+static struct core *c;
+
+static void set_up(void)
+{
+    bare_open(&b, RS_FW_VTX | RS_FW_XD | RS_FW_EPT | RS_FW_LOCK);
+    c = b.core;
+}
+
+static void tear_down(void)
+{
+    bare_close(&b);
+}
+
+static u64 handler(unsigned vector)
+{
+    return BARE_HANDLER + 16 * vector;
+}
+
+/* The i-th word of the frame, from the stack's top: [error,] RIP, CS, RFLAGS, RSP, SS. */
+static u64 frame(unsigned i)
+{
+    return bare_u64(&b, c->s.gpr[REG_RSP] + 8 * i);
+}
+
+#define UD2 "\x0f\x0b"
+#define INT_80 "\xcd\x80"
+#define IRETQ "\x48\xcf"
+#define LOAD_RAX "\x48\x8b\x00"     /* mov (%rax),%rax */
+#define STORE_RAX "\x48\x89\x00"    /* mov %rax,(%rax) */
+#define MOV_DS_EAX "\x8e\xd8"
+#define DIV_ECX "\xf7\xf1"
+
+/* ---- the frame ---- */
+
+START_TEST(fault_without_error_code)
+{
+    c->s.gpr[REG_RSP] = BARE_STACK - 4; /* to be aligned */
+    c->s.rflags = FLAG_FIXED | FLAG_IF | FLAG_CF | FLAG_NT;
+    BARE_INSN(&b, UD2);
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.event_valid, 1);
+    ck_assert_uint_eq(c->s.event_vector, VEC_UD);
+    ck_assert_uint_eq(c->s.event_type, EVENT_HARD_EXCEPTION);
+    ck_assert_uint_eq(c->s.rip, BARE_CODE);
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.event_valid, 0);
+    ck_assert_uint_eq(c->s.rip, handler(VEC_UD));
+    ck_assert_uint_eq(c->s.gpr[REG_RSP], BARE_STACK - 16 - 40);
+    ck_assert_uint_eq(frame(0), BARE_CODE);
+    ck_assert_uint_eq(frame(1), BARE_CS0);
+    ck_assert_uint_eq(frame(2), FLAG_FIXED | FLAG_IF | FLAG_CF | FLAG_NT | FLAG_RF);
+    ck_assert_uint_eq(frame(3), BARE_STACK - 4);
+    ck_assert_uint_eq(frame(4), BARE_DS0);
+    ck_assert_uint_eq(c->s.rflags, FLAG_FIXED | FLAG_CF);
+}
+END_TEST
+
+START_TEST(fault_with_error_code)
+{
+    c->s.gpr[REG_RAX] = 0x1230;
+    BARE_INSN(&b, MOV_DS_EAX);
+    bare_atoms(&b, 2);
+    ck_assert_uint_eq(c->s.rip, handler(VEC_GP));
+    ck_assert_uint_eq(frame(0), 0x1230);
+    ck_assert_uint_eq(frame(1), BARE_CODE);
+}
+END_TEST
+
+START_TEST(from_ring_3)
+{
+    bare_enter_user(&b);
+    BARE_INSN(&b, DIV_ECX);
+    bare_atoms(&b, 2);
+    ck_assert_uint_eq(c->s.rip, handler(VEC_DE));
+    ck_assert_uint_eq(cpl(c), 0);
+    ck_assert_uint_eq(c->s.seg[SEG_CS].selector, BARE_CS0);
+    ck_assert_uint_eq(c->s.seg[SEG_SS].selector, 0);
+    ck_assert_uint_eq(c->s.gpr[REG_RSP], BARE_RSP0 - 40);
+    ck_assert_uint_eq(frame(0), BARE_USER);
+    ck_assert_uint_eq(frame(1), BARE_CS3);
+    ck_assert_uint_eq(frame(3), BARE_USER_STACK);
+    ck_assert_uint_eq(frame(4), BARE_DS3);
+}
+END_TEST
+
+START_TEST(interrupt_stack_table)
+{
+    bare_gate(&b, VEC_UD, handler(VEC_UD), BARE_CS0, SEG_P | SYS_TRAP_GATE, 1);
+    c->s.rflags |= FLAG_IF;
+    BARE_INSN(&b, UD2);
+    bare_atoms(&b, 2);
+    ck_assert_uint_eq(c->s.gpr[REG_RSP], BARE_IST1 - 40);
+    ck_assert_uint_ne(c->s.rflags & FLAG_IF, 0); /* a trap gate */
+}
+END_TEST
+
+START_TEST(there_and_back)
+{
+    bare_enter_user(&b);
+    bare_gate(&b, 0x80, handler(0x80), BARE_CS0, SEG_P | SEG_DPL | SYS_INTERRUPT_GATE, 0);
+    bare_put(&b, handler(0x80), IRETQ, 2);
+    c->s.rflags |= FLAG_IF | FLAG_ZF;
+    BARE_INSN(&b, INT_80);
+    bare_atoms(&b, 2);
+    ck_assert_uint_eq(frame(0), BARE_USER + 2);
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.rip, BARE_USER + 2);
+    ck_assert_uint_eq(cpl(c), 3);
+    ck_assert_uint_eq(c->s.seg[SEG_CS].selector, BARE_CS3);
+    ck_assert_uint_eq(c->s.seg[SEG_SS].selector, BARE_DS3);
+    ck_assert_uint_eq(c->s.gpr[REG_RSP], BARE_USER_STACK);
+    ck_assert_uint_eq(c->s.rflags, FLAG_FIXED | FLAG_IF | FLAG_ZF);
+    ck_assert_uint_eq(c->s.seg[SEG_DS].attr & SEG_UNUSABLE, SEG_UNUSABLE); /* ring 0's data segment */
+}
+END_TEST
+
+/* ---- page faults ---- */
+
+static const struct { const char *insn; u64 address; bool user; u32 error; } page_fault[] = {
+    {LOAD_RAX, BARE_UNMAPPED + 8, false, 0},
+    {STORE_RAX, BARE_UNMAPPED + 8, false, PF_W},
+    {LOAD_RAX, BARE_UNMAPPED + 8, true, PF_U},
+    {STORE_RAX, BARE_CODE + 8, true, PF_P | PF_W | PF_U},
+};
+
+START_TEST(page_faults)
+{
+    if (page_fault[_i].user)
+        bare_enter_user(&b);
+    c->s.gpr[REG_RAX] = page_fault[_i].address;
+    bare_put(&b, c->s.rip, page_fault[_i].insn, 3);
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.cr2, 0);
+    ck_assert_uint_eq(c->s.event_cr2, page_fault[_i].address);
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.rip, handler(VEC_PF));
+    ck_assert_uint_eq(c->s.cr2, page_fault[_i].address);
+    ck_assert_uint_eq(frame(0), page_fault[_i].error);
+}
+END_TEST
+
+/* ---- gates ---- */
+
+static const struct { unsigned selector, type; unsigned vector; u32 error; } bad_gate[] = {
+    {BARE_CS0, SYS_INTERRUPT_GATE, VEC_NP, 0x80 << 3 | ERROR_IDT},             /* not present */
+    {BARE_CS0, SEG_P | SYS_CALL_GATE, VEC_GP, 0x80 << 3 | ERROR_IDT},
+    {0, SEG_P | SYS_INTERRUPT_GATE, VEC_GP, 0},
+    {BARE_DS0, SEG_P | SYS_INTERRUPT_GATE, VEC_GP, BARE_DS0},
+    {BARE_CS_COMPAT, SEG_P | SYS_INTERRUPT_GATE, VEC_GP, BARE_CS_COMPAT},
+    {BARE_CS_ABSENT, SEG_P | SYS_INTERRUPT_GATE, VEC_NP, BARE_CS_ABSENT},
+    {BARE_CS3, SEG_P | SYS_INTERRUPT_GATE, VEC_GP, BARE_CS3 & ~3},             /* outward */
+    {0x1000, SEG_P | SYS_INTERRUPT_GATE, VEC_GP, 0x1000},                      /* beyond the GDT */
+};
+
+static void check_bad_gate(int i, u32 ext)
+{
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.event_vector, bad_gate[i].vector);
+    ck_assert_uint_eq(c->s.event_error, bad_gate[i].error | ext);
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.rip, handler(bad_gate[i].vector));
+}
+
+START_TEST(bad_gates_of_int_n)
+{
+    bare_gate(&b, 0x80, handler(0x80), bad_gate[_i].selector, bad_gate[_i].type, 0);
+    BARE_INSN(&b, INT_80);
+    bare_atoms(&b, 1);
+    check_bad_gate(_i, 0);
+}
+END_TEST
+
+static void enable_apic(void)
+{
+    apic_write(c, 0xf0, 0x1ff);
+}
+
+START_TEST(bad_gates_of_an_interrupt)
+{
+    bare_gate(&b, 0x80, handler(0x80), bad_gate[_i].selector, bad_gate[_i].type, 0);
+    enable_apic();
+    apic_raise(c, 0x80);
+    c->s.rflags |= FLAG_IF;
+    check_bad_gate(_i, ERROR_EXT);
+}
+END_TEST
+
+START_TEST(gate_privilege)
+{
+    bare_enter_user(&b);
+    BARE_INSN(&b, INT_80);
+    bare_atoms(&b, 2);
+    ck_assert_uint_eq(c->s.event_vector, VEC_GP);
+    ck_assert_uint_eq(c->s.event_error, 0x80 << 3 | ERROR_IDT);
+}
+END_TEST
+
+START_TEST(idt_limit)
+{
+    c->s.idtr_limit = 16 * 0x80 - 1;
+    BARE_INSN(&b, INT_80);
+    bare_atoms(&b, 2);
+    ck_assert_uint_eq(c->s.event_vector, VEC_GP);
+    ck_assert_uint_eq(c->s.event_error, 0x80 << 3 | ERROR_IDT);
+}
+END_TEST
+
+START_TEST(tss_limit)
+{
+    bare_enter_user(&b);
+    c->s.seg[SEG_TR].limit = TSS_RSP0 + 6;
+    BARE_INSN(&b, UD2);
+    bare_atoms(&b, 2);
+    ck_assert_uint_eq(c->s.event_vector, VEC_TS);
+    ck_assert_uint_eq(c->s.event_error, BARE_TR | ERROR_EXT);
+}
+END_TEST
+
+START_TEST(stack_not_canonical)
+{
+    bare_set_u64(&b, BARE_TSS + TSS_RSP0, 0x800000000000);
+    bare_enter_user(&b);
+    BARE_INSN(&b, UD2);
+    bare_atoms(&b, 2);
+    ck_assert_uint_eq(c->s.event_vector, VEC_SS);
+    ck_assert_uint_eq(c->s.event_error, ERROR_EXT);
+}
+END_TEST
+
+/* A delivery that fails leaves registers as they were. */
+START_TEST(failed_delivery_changes_nothing)
+{
+    u64 flags;
+
+    bare_set_u64(&b, BARE_TSS + TSS_RSP0, BARE_UNMAPPED + 0x1000);
+    bare_enter_user(&b);
+    BARE_INSN(&b, UD2);
+    bare_atoms(&b, 1);
+    flags = c->s.rflags;
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.event_vector, VEC_PF);
+    ck_assert_uint_eq(c->s.event_cr2, BARE_UNMAPPED + 0xff8);
+    ck_assert_uint_eq(c->s.event_error, PF_W);
+    ck_assert_uint_eq(cpl(c), 3);
+    ck_assert_uint_eq(c->s.rip, BARE_USER);
+    ck_assert_uint_eq(c->s.gpr[REG_RSP], BARE_USER_STACK);
+    ck_assert_uint_eq(c->s.rflags, flags);
+}
+END_TEST
+
+/* ---- double faults (table 6-5): an absent gate makes #NP, which is contributory ---- */
+
+static void no_gate(unsigned vector)
+{
+    bare_gate(&b, vector, 0, BARE_CS0, SYS_INTERRUPT_GATE, 0);
+}
+
+static const struct { const char *insn; unsigned first, second; } twice[] = {
+    {UD2 "\x90", VEC_UD, VEC_NP},        /* benign, contributory: one after the other */
+    {DIV_ECX "\x90", VEC_DE, VEC_DF},    /* contributory twice */
+    {LOAD_RAX, VEC_PF, VEC_DF},          /* page fault, contributory */
+    {INT_80 "\x90", 0x80, VEC_NP},       /* INT n is benign */
+    {"\xcd\x0d\x90", VEC_GP, VEC_NP},    /* even if its number is an exception's */
+};
+
+START_TEST(double_faults)
+{
+    no_gate(twice[_i].first);
+    c->s.gpr[REG_RAX] = BARE_UNMAPPED;
+    bare_put(&b, c->s.rip, twice[_i].insn, 3);
+    bare_atoms(&b, 2);
+    ck_assert_uint_eq(c->s.event_vector, twice[_i].second);
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.rip, handler(twice[_i].second));
+    if (twice[_i].second == VEC_DF)
+        ck_assert_uint_eq(frame(0), 0);
+}
+END_TEST
+
+/* #GP, then #PF on the stack: serial; #PF, then #PF: double fault; then #PF again: shutdown. */
+START_TEST(down_to_shutdown)
+{
+    bare_set_u64(&b, BARE_TSS + TSS_RSP0, BARE_UNMAPPED + 0x1000);
+    bare_enter_user(&b);
+    BARE_INSN(&b, "\xf4"); /* hlt in ring 3 */
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.event_vector, VEC_GP);
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.event_vector, VEC_PF);
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.event_vector, VEC_DF);
+    ck_assert_uint_eq(c->s.cr2, BARE_UNMAPPED + 0xff8);
+    ck_assert_uint_eq(b.machine->b.halted, HALT_NONE);
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(b.machine->b.halted, HALT_SHUTDOWN);
+    ck_assert_uint_eq(c->s.activity, ACTIVITY_SHUTDOWN);
+}
+END_TEST
+
+/* ---- interrupts ---- */
+
+START_TEST(interrupt_waits_for_if)
+{
+    enable_apic();
+    apic_raise(c, 0x41);
+    BARE_INSN(&b, "\x90\xfb\x90\x90"); /* nop; sti; nop; nop */
+    bare_atoms(&b, 2);
+    ck_assert_uint_eq(c->s.rip, BARE_CODE + 2);
+    bare_atoms(&b, 1); /* STI's shadow covers one instruction */
+    ck_assert_uint_eq(c->s.rip, BARE_CODE + 3);
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.rip, handler(0x41));
+    ck_assert_uint_eq(frame(0), BARE_CODE + 3);
+    ck_assert_uint_eq(c->s.count.interrupts, 1);
+}
+END_TEST
+
+START_TEST(interrupt_ends_hlt)
+{
+    enable_apic();
+    BARE_INSN(&b, "\xfb\xf4"); /* sti; hlt */
+    bare_atoms(&b, 2);
+    ck_assert_uint_eq(c->s.activity, ACTIVITY_HLT);
+    apic_raise(c, 0x41);
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.rip, handler(0x41));
+    ck_assert_uint_eq(frame(0), BARE_CODE + 2);
+    ck_assert_uint_eq(c->s.activity, ACTIVITY_ACTIVE);
+}
+END_TEST
+
+START_TEST(nmi_blocks_nmi_until_iret)
+{
+    bare_put(&b, handler(VEC_NMI), IRETQ, 2);
+    c->s.nmi_pending = 1;
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.rip, handler(VEC_NMI));
+    ck_assert_uint_eq(c->s.nmi_blocked, 1);
+    ck_assert_uint_eq(c->s.nmi_pending, 0);
+    c->s.nmi_pending = 1;
+    bare_atoms(&b, 1); /* IRET, not the NMI */
+    ck_assert_uint_eq(c->s.nmi_blocked, 0);
+    ck_assert_uint_eq(c->s.rip, BARE_CODE);
+    c->rt.look_again = 0;
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.rip, handler(VEC_NMI));
+}
+END_TEST
+
+START_TEST(single_step)
+{
+    c->s.rflags |= FLAG_TF;
+    BARE_INSN(&b, "\x90\x90");
+    bare_atoms(&b, 3);
+    ck_assert_uint_eq(c->s.rip, handler(VEC_DB));
+    ck_assert_uint_eq(frame(0), BARE_CODE + 1);
+    ck_assert_uint_ne(frame(2) & FLAG_TF, 0);
+    ck_assert_uint_eq(frame(2) & FLAG_RF, 0); /* a trap */
+    ck_assert_uint_eq(c->s.rflags & FLAG_TF, 0);
+    ck_assert_uint_eq(c->s.dr[6], DR6_FIXED | DR6_BS);
+}
+END_TEST
+
+/* Rule E1: the parameter's cycles, under its counter. */
+START_TEST(cost)
+{
+    u64 before;
+
+    BARE_INSN(&b, UD2);
+    bare_atoms(&b, 1);
+    before = c->s.count.stall_event;
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.count.stall_event - before, b.machine->p.event_cycles);
+    ck_assert_uint_eq(c->s.count.insns, 0);
+}
+END_TEST
+
+#define ROWS(table) ((int)(sizeof(table) / sizeof *(table)))
+
+int main(void)
+{
+    Suite *suite = suite_create("exception");
+    TCase *t = tcase_create("delivery");
+
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_test(t, fault_without_error_code);
+    tcase_add_test(t, fault_with_error_code);
+    tcase_add_test(t, from_ring_3);
+    tcase_add_test(t, interrupt_stack_table);
+    tcase_add_test(t, there_and_back);
+    tcase_add_loop_test(t, page_faults, 0, ROWS(page_fault));
+    tcase_add_loop_test(t, bad_gates_of_int_n, 0, ROWS(bad_gate));
+    tcase_add_loop_test(t, bad_gates_of_an_interrupt, 0, ROWS(bad_gate));
+    tcase_add_test(t, gate_privilege);
+    tcase_add_test(t, idt_limit);
+    tcase_add_test(t, tss_limit);
+    tcase_add_test(t, stack_not_canonical);
+    tcase_add_test(t, failed_delivery_changes_nothing);
+    tcase_add_loop_test(t, double_faults, 0, ROWS(twice));
+    tcase_add_test(t, down_to_shutdown);
+    tcase_add_test(t, interrupt_waits_for_if);
+    tcase_add_test(t, interrupt_ends_hlt);
+    tcase_add_test(t, nmi_blocks_nmi_until_iret);
+    tcase_add_test(t, single_step);
+    tcase_add_test(t, cost);
+    suite_add_tcase(suite, t);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

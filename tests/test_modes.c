@@ -1,0 +1,325 @@
+/* test_modes.c - one run is one run: the same cycles and hashes, however it is driven and watched. */
+#include "ringside.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- worlds ---- */
+
+struct run {
+    rs_world *world;
+    rs_machine *machine;
+};
+
+struct outcome {
+    uint64_t cycles, insns, all, arch;
+    struct rs_position at;
+};
+
+#define RUN_CYCLES 300000u /* where runs are cut and compared */
+#define NESTED_CYCLES 2000000u
+
+static const char *image_path(char path[512], const char *name)
+{
+    const char *build = getenv("RINGSIDE_BUILD");
+    snprintf(path, 512, "%s/%s", build ? build : "build", name);
+    return path;
+}
+
+/* The guests take turns: those with the hypervisor too. */
+static const struct subject {
+    const char *image, *cmdline, *module;
+} subjects[] = {
+    {"guests/hello.elf", "hello", NULL},
+    {"guests/walk.elf", "walk", NULL},
+    {"guests/fault.elf", "fault", NULL},
+    {"guests/alu.elf", "alu 2000", NULL},
+    {"hv/hv.elf", "hv", "guests/hello.elf"},
+    {"hv/hv.elf", "hv", "guests/vmcall.elf"},
+};
+
+#define SUBJECTS ((int)(sizeof subjects / sizeof *subjects))
+
+static uint64_t end_of(int i)
+{
+    return subjects[i].module ? NESTED_CYCLES : RUN_CYCLES;
+}
+
+static void boot(struct run *r, int i)
+{
+    char path[512], module_path[512];
+    struct rs_error err;
+    struct rs_config config;
+    rs_config_init(&config);
+    r->world = rs_world_new();
+    r->machine = rs_machine_new(r->world, &config, &err);
+    ck_assert_msg(r->machine != NULL, "%s", err.text);
+    struct rs_boot_module module = {NULL, "vm1 image=guest ram=8M mmu=nested"};
+    struct rs_boot image = {.path = image_path(path, subjects[i].image), .cmdline = subjects[i].cmdline};
+    if (subjects[i].module) {
+        module.path = image_path(module_path, subjects[i].module);
+        image.modules = &module;
+        image.module_count = 1;
+    }
+    ck_assert_msg(rs_boot(r->machine, &image, &err) == RS_OK, "%s", err.text);
+}
+
+static struct outcome outcome_of(const struct run *r)
+{
+    return (struct outcome){rs_cycles(r->machine, 0), rs_insns(r->machine, 0), rs_hash(r->world, RS_HASH_ALL),
+                            rs_hash(r->world, RS_HASH_ARCH), rs_position(r->machine)};
+}
+
+static void finish(struct run *r, uint64_t slice)
+{
+    while (rs_continue(r->world, slice) == RS_SLICE)
+        ;
+}
+
+static void run_to(struct run *r, uint64_t cycle, uint64_t slice)
+{
+    rs_begin_run(r->world, cycle);
+    finish(r, slice);
+}
+
+static void same(struct outcome want, struct outcome got, const char *mode)
+{
+    ck_assert_msg(want.cycles == got.cycles, "%s: %llu cycles, not %llu", mode, (unsigned long long)got.cycles,
+                  (unsigned long long)want.cycles);
+    ck_assert_msg(want.insns == got.insns, "%s: instructions differ", mode);
+    ck_assert_msg(want.at.atom == got.at.atom && want.at.micro == got.at.micro, "%s: positions differ", mode);
+    ck_assert_msg(want.arch == got.arch, "%s: what software can see differs", mode);
+    ck_assert_msg(want.all == got.all, "%s: micro-architectural state differs", mode);
+}
+
+/* Headless and unwatched, in big slices: what every other way must equal. */
+static struct outcome plain(int i)
+{
+    struct run r;
+    boot(&r, i);
+    run_to(&r, end_of(i), 1000000);
+    struct outcome o = outcome_of(&r);
+    ck_assert_uint_gt(o.insns, 1000);
+    rs_world_free(r.world);
+    return o;
+}
+
+/* ---- ways to run ---- */
+
+START_TEST(slices_of_every_size)
+{
+    static const uint64_t slice[] = {1, 7, 1000};
+    struct outcome want = plain(_i);
+    for (int k = 0; k < 3; k++) {
+        struct run r;
+        boot(&r, _i);
+        run_to(&r, end_of(_i), slice[k]);
+        same(want, outcome_of(&r), "in slices");
+        rs_world_free(r.world);
+    }
+}
+END_TEST
+
+/* Two stops at odd places on the way. */
+START_TEST(run_in_parts)
+{
+    struct outcome want = plain(_i);
+    struct run r;
+    boot(&r, _i);
+    run_to(&r, end_of(_i) / 3, 10000);
+    rs_hash(r.world, RS_HASH_ALL);
+    run_to(&r, end_of(_i) / 2 + 1, 10000);
+    run_to(&r, end_of(_i), 10000);
+    same(want, outcome_of(&r), "in parts");
+    rs_world_free(r.world);
+}
+END_TEST
+
+static void step_until(struct run *r, uint64_t insns, enum rs_unit unit, uint64_t n)
+{
+    while (rs_insns(r->machine, 0) < insns && !rs_halt_text(r->machine)) {
+        rs_begin_step(r->world, n, unit);
+        finish(r, 1000);
+    }
+}
+
+/* To the same position by steps of each unit, a few thousand instructions in. */
+START_TEST(by_steps)
+{
+    static const struct {
+        enum rs_unit unit;
+        uint64_t n;
+    } ways[] = {{RS_MICRO, 1}, {RS_MICRO, 3}, {RS_INSN, 1}, {RS_CYCLE, 1}, {RS_CYCLE, 13}};
+    for (size_t k = 0; k < sizeof ways / sizeof *ways; k++) {
+        struct run r, by_run;
+        boot(&r, _i);
+        boot(&by_run, _i);
+        run_to(&r, end_of(_i) / 2, 10000);
+        step_until(&r, rs_insns(r.machine, 0) + 500, ways[k].unit, ways[k].n);
+        struct rs_position at = rs_position(r.machine);
+        rs_begin_seek(by_run.world, at);
+        finish(&by_run, 10000);
+        same(outcome_of(&by_run), outcome_of(&r), rs_unit_name[ways[k].unit]);
+        rs_world_free(r.world);
+        rs_world_free(by_run.world);
+    }
+}
+END_TEST
+
+static void count_event(const struct rs_event *event, void *arg)
+{
+    uint64_t *sum = arg;
+    *sum += event->cycle + event->field[0];
+}
+
+START_TEST(every_probe_watched)
+{
+    struct outcome want = plain(_i);
+    struct run r;
+    uint64_t sum = 0;
+    boot(&r, _i);
+    for (int p = 0; p < RS_PROBES; p++)
+        rs_watch(r.world, (enum rs_probe)p, p % 2, count_event, &sum);
+    run_to(&r, end_of(_i), 10000);
+    same(want, outcome_of(&r), "watched");
+    ck_assert_uint_gt(sum, 0);
+    rs_world_free(r.world);
+}
+END_TEST
+
+START_TEST(derived_dropped)
+{
+    static const uint64_t every[] = {1, 5, 100};
+    struct outcome want = plain(_i);
+    for (int k = 0; k < 3; k++) {
+        struct run r;
+        boot(&r, _i);
+        rs_drop_derived_at_random(r.world, every[k], 42 + (uint64_t)k);
+        run_to(&r, end_of(_i), 10000);
+        same(want, outcome_of(&r), "with derived caches dropped");
+        rs_world_free(r.world);
+    }
+}
+END_TEST
+
+START_TEST(snapshot_and_restore)
+{
+    struct rs_error err;
+    struct outcome want = plain(_i);
+    struct run r;
+    boot(&r, _i);
+    run_to(&r, end_of(_i) / 2, 10000);
+    struct outcome half = outcome_of(&r);
+    rs_snapshot *s = rs_snapshot_take(r.world);
+    run_to(&r, end_of(_i), 10000);
+    same(want, outcome_of(&r), "after a snapshot");
+    ck_assert_msg(rs_snapshot_restore(r.world, s, &err) == RS_OK, "%s", err.text);
+    same(half, outcome_of(&r), "restored");
+    run_to(&r, end_of(_i), 10000);
+    same(want, outcome_of(&r), "from a snapshot");
+    rs_snapshot_free(s);
+    rs_world_free(r.world);
+}
+END_TEST
+
+/* Through a file into another world. */
+START_TEST(snapshot_file)
+{
+    char path[] = "/tmp/ringside-modes-XXXXXX";
+    struct rs_error err;
+    struct outcome want = plain(_i);
+    struct run r, other;
+    ck_assert_int_ge(close(mkstemp(path)), 0);
+    boot(&r, _i);
+    boot(&other, _i);
+    run_to(&r, end_of(_i) / 2, 10000);
+    rs_snapshot *s = rs_snapshot_take(r.world);
+    ck_assert_msg(rs_snapshot_save(s, path, &err) == RS_OK, "%s", err.text);
+    rs_snapshot *loaded = rs_snapshot_load(other.world, path, &err);
+    ck_assert_msg(loaded != NULL, "%s", err.text);
+    ck_assert_msg(rs_snapshot_restore(other.world, loaded, &err) == RS_OK, "%s", err.text);
+    same(outcome_of(&r), outcome_of(&other), "loaded");
+    run_to(&other, end_of(_i), 10000);
+    same(want, outcome_of(&other), "from a file");
+    unlink(path);
+    rs_snapshot_free(s);
+    rs_snapshot_free(loaded);
+    rs_world_free(r.world);
+    rs_world_free(other.world);
+}
+END_TEST
+
+START_TEST(back_and_again)
+{
+    static const enum rs_unit unit[] = {RS_CYCLE, RS_MICRO, RS_INSN};
+    struct outcome want = plain(_i);
+    struct run r;
+    boot(&r, _i);
+    run_to(&r, end_of(_i), 10000);
+    for (int k = 0; k < 3; k++) {
+        rs_begin_back(r.world, 100 + (uint64_t)k, unit[k]);
+        finish(&r, 10000);
+        ck_assert(rs_in_past(r.world));
+        rs_begin_seek(r.world, want.at);
+        finish(&r, 10000);
+        same(want, outcome_of(&r), "back and again");
+    }
+    rs_begin_back(r.world, 3, RS_MICRO);
+    finish(&r, 10000);
+    rs_begin_undo(r.world);
+    finish(&r, 10000);
+    same(want, outcome_of(&r), "undone");
+    rs_world_free(r.world);
+}
+END_TEST
+
+/* Bytes arrive on the console in mid-run; the log brings them again at the same atoms. */
+START_TEST(record_and_replay)
+{
+    char path[] = "/tmp/ringside-modes-XXXXXX";
+    struct rs_error err;
+    struct run r, again;
+    ck_assert_int_ge(close(mkstemp(path)), 0);
+    boot(&r, _i);
+    ck_assert_msg(rs_record(r.world, path, &err) == RS_OK, "%s", err.text);
+    for (unsigned k = 1; k <= 3; k++) {
+        run_to(&r, end_of(_i) / 4 * k, 10000);
+        ck_assert_msg(rs_input_console(r.machine, k % 2, "help\n", 5, &err) == RS_OK, "%s", err.text);
+        ck_assert_msg(rs_input_poke(r.machine, 0x3000000 + k, "\1", 1, &err) == RS_OK, "%s", err.text);
+    }
+    run_to(&r, end_of(_i), 10000);
+    struct outcome want = outcome_of(&r);
+    rs_world_free(r.world);
+    boot(&again, _i);
+    ck_assert_msg(rs_replay(again.world, path, &err) == RS_OK, "%s", err.text);
+    run_to(&again, end_of(_i), 333);
+    same(want, outcome_of(&again), "replayed");
+    rs_world_free(again.world);
+    unlink(path);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("modes");
+    TCase *t = tcase_create("modes");
+    tcase_set_timeout(t, 120);
+    tcase_add_loop_test(t, slices_of_every_size, 0, SUBJECTS);
+    tcase_add_loop_test(t, run_in_parts, 0, SUBJECTS);
+    tcase_add_loop_test(t, by_steps, 0, SUBJECTS);
+    tcase_add_loop_test(t, every_probe_watched, 0, SUBJECTS);
+    tcase_add_loop_test(t, derived_dropped, 0, SUBJECTS);
+    tcase_add_loop_test(t, snapshot_and_restore, 0, SUBJECTS);
+    tcase_add_loop_test(t, snapshot_file, 0, SUBJECTS);
+    tcase_add_loop_test(t, back_and_again, 0, SUBJECTS);
+    tcase_add_loop_test(t, record_and_replay, 0, SUBJECTS);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}

@@ -1,0 +1,614 @@
+/* The view model: what the screen shows of made-up walks, and that it never leaves the screen. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../ui/view/canvas.h"
+#include "../ui/view/doc.h"
+#include "../ui/view/exits.h"
+#include "../ui/view/layout.h"
+#include "../ui/view/walk_grid.h"
+#include "../ui/view/walk_view.h"
+#include "../ui/view/words.h"
+
+#define W WALK_MIN_W
+#define H WALK_MIN_H
+
+static struct canvas canvas;
+static struct rs_walk walk;
+static struct walk_view view;
+
+/* ---- made-up walks ---- */
+
+static uint64_t table_of_row(unsigned row) /* gPA of the guest's table, or of the page */
+{
+    return 0x100000 + 0x1000 * (uint64_t)row;
+}
+
+static struct rs_walk_ref *add_ref(enum rs_stage stage, unsigned row, unsigned col)
+{
+    struct rs_walk_ref *ref = &walk.ref[walk.ref_count++];
+    unsigned level = stage == RS_GUEST ? walk.rows - row : walk.cols - col;
+    *ref = (struct rs_walk_ref){.stage = stage, .n = walk.ref_count, .level = (uint8_t)level, .row = (uint8_t)row,
+                                .col = (uint8_t)col, .cycles = 184, .from = RS_MEM, .leaf = level == 1};
+    ref->base_ref = (uint8_t)(stage == RS_NESTED && col > 1 ? ref->n - 1u : 0);
+    return ref;
+}
+
+static void add_nested(unsigned row, unsigned col)
+{
+    struct rs_walk_ref *ref = add_ref(RS_NESTED, row, col);
+    ref->gpa = walk.row_gpa[row];
+    ref->index = 3;
+    ref->hpa = 0x400000 + 0x10000 * (uint64_t)row + 0x1000 * col + 8 * 3;
+    ref->before = ref->entry = (0x400000 + 0x10000 * (uint64_t)row + 0x1000 * (col + 1)) | 0x107;
+}
+
+static void add_guest(unsigned row)
+{
+    struct rs_walk_ref *ref = add_ref(RS_GUEST, row, walk.cols);
+    ref->gpa = walk.row_gpa[row];
+    ref->index = 2;
+    ref->base_ref = (uint8_t)(row > 1 ? ref->n - 5u : 0);
+    ref->hpa = 0x800000 + table_of_row(row) + 8 * 2;
+    ref->before = table_of_row(row + 1) | 3;
+    ref->entry = ref->before | 0x20;
+}
+
+static void begin_nested(void)
+{
+    memset(&walk, 0, sizeof walk);
+    memset(&view, 0, sizeof view);
+    walk = (struct rs_walk){.valid = true, .nested = true, .guest = true, .paging = true, .gva = 0x0000010080402678,
+                            .rows = 5, .cols = 5, .vpid = 1, .eptp = 0x40001e, .page_bytes = 4096, .cycles = 1234};
+    for (unsigned row = 1; row <= 5; row++)
+        walk.row_gpa[row] = table_of_row(row) + (row < 5 ? 8 * 2 : 0x678);
+    view.walk = &walk;
+    snprintf(view.who, sizeof view.who, "vm1");
+    snprintf(view.insn, sizeof view.insn, "mov rax, qword ptr [rbx]");
+}
+
+/* The first n references of the full walk; all 24 end it. */
+static void make_nested(unsigned n)
+{
+    begin_nested();
+    for (unsigned row = 1; row <= 5; row++)
+        for (unsigned col = 1; col <= 5 && walk.ref_count < n; col++) {
+            if (col < 5)
+                add_nested(row, col);
+            else if (row < 5)
+                add_guest(row);
+        }
+    walk.ended = n == 24;
+    walk.gpa = walk.row_gpa[5];
+    walk.hpa = 0x905678;
+}
+
+static void make_native(void)
+{
+    begin_nested();
+    walk.nested = walk.guest = false;
+    walk.cols = 1;
+    for (unsigned row = 1; row <= 4; row++) {
+        add_guest(row);
+        walk.ref[row - 1].col = 1;
+        walk.ref[row - 1].base_ref = (uint8_t)(row - 1);
+        walk.ref[row - 1].hpa = table_of_row(row) + 8 * 2;
+    }
+    walk.ended = true;
+    walk.hpa = 0x105678;
+}
+
+/* ---- the screen as text ---- */
+
+static char screen[64 * 1024];
+
+static const char *draw(int width, int height)
+{
+    char line[2048];
+    ck_assert(canvas_resize(&canvas, width, height));
+    struct area a = canvas_area(&canvas);
+    walk_view_draw(&view, &a);
+    screen[0] = 0;
+    for (int y = 0; y < height; y++) {
+        canvas_line(&canvas, y, line, sizeof line);
+        strcat(screen, line);
+        strcat(screen, "\n");
+    }
+    if (getenv("TEST_VIEW_SHOW"))
+        fputs(screen, stderr);
+    return screen;
+}
+
+static void expect(const char *text)
+{
+    ck_assert_msg(strstr(screen, text), "\"%s\" is not in\n%s", text, screen);
+}
+
+static void expect_not(const char *text)
+{
+    ck_assert_msg(!strstr(screen, text), "\"%s\" is in\n%s", text, screen);
+}
+
+/* Line y, counted from 0. */
+static const char *line_at(int y)
+{
+    static char line[2048];
+    canvas_line(&canvas, y, line, sizeof line);
+    return line;
+}
+
+/* ---- walks ---- */
+
+START_TEST(nested_header)
+{
+    make_nested(13);
+    draw(W, H);
+    expect("vm1: supervisor read by \"mov rax, qword ptr [rbx]\"");
+    expect("gVA 0000010080402678 = PML4 2 | PDPT 2 |[PD 2]| PT 2 | offset 678");
+    expect("reference 13 of at most 24, 1,234 cycles so far (a native walk: 4)");
+    expect(" nL4 PML4E");
+    expect(" guest entry");
+}
+END_TEST
+
+START_TEST(nested_cells_in_order)
+{
+    make_nested(24);
+    draw(W, H);
+    for (unsigned n = 1; n <= 24; n++) {
+        const struct rs_walk_ref *ref = &walk.ref[n - 1];
+        char number[32], address[32];
+        snprintf(number, sizeof number, "%2u mem 184", n);
+        snprintf(address, sizeof address, "h:%llx", (unsigned long long)ref->hpa);
+        int y = 4 + 2 * (ref->row - 1), x = 12 + 13 * (ref->col - 1) + 1;
+        for (int i = 0; number[i]; i++)
+            ck_assert_int_eq((int)canvas.cell[y * W + x + i].ch, number[i]);
+        for (int i = 0; address[i]; i++)
+            ck_assert_int_eq((int)canvas.cell[(y + 1) * W + x + i].ch, address[i]);
+    }
+    expect("gL4 PML4E");
+    expect("g:101010");
+    expect("g:105678");
+    expect("h:905678");
+}
+END_TEST
+
+START_TEST(nested_reference_is_explained)
+{
+    make_nested(13);
+    draw(W, H);
+    expect("13. nL2, the EPT's PDE for g:103010 (the guest's PDE): mem, 184 cycles");
+    expect("address h:433018 = h:433000 (from reference 12) + 3 x 8");
+    expect("entry 0000000000434107 = table h:434000 + R W X A");
+    expect(">13 mem 184");
+}
+END_TEST
+
+START_TEST(guest_reference_is_explained)
+{
+    make_nested(10);
+    draw(W, H);
+    expect("10. gL3, the guest's PDPTE: mem, 184 cycles");
+    expect("address g:102010 = g:102000 (from reference 5) + 2 x 8, at h:902010");
+    expect("entry 0000000000103023 = table g:103000 + P R/W A; A set");
+    expect("10 mem 184 A");
+}
+END_TEST
+
+START_TEST(first_references_name_their_roots)
+{
+    make_nested(1);
+    draw(W, H);
+    expect("(from the EPTP)");
+    make_nested(5);
+    draw(W, H);
+    expect("(from CR3)");
+    make_native();
+    view.selected = 1;
+    draw(W, H);
+    expect("(from CR3)");
+}
+END_TEST
+
+START_TEST(what_is_to_come_is_not_shown)
+{
+    make_nested(12);
+    draw(W, H);
+    expect_not("13 mem");
+    expect_not("h:905678");
+    expect_not("TLB entry");
+}
+END_TEST
+
+START_TEST(ended_walk_shows_its_tlb_entry)
+{
+    make_nested(24);
+    draw(W, H);
+    expect("TLB entry: gVA 0000010080402000 -> h:905000, 4 KiB");
+    expect("tags: combined, VPID 1, PCID 0, EP4TA h:400000");
+    expect("reference 24 of at most 24, 1,234 cycles in all (a native walk: 4)");
+}
+END_TEST
+
+START_TEST(selected_reference)
+{
+    make_nested(24);
+    view.selected = 7;
+    draw(W, H);
+    expect("reference 7 of at most 24, 1,234 cycles in all, 24 made");
+    expect("7. nL3, the EPT's PDPTE");
+    expect("> 7 mem 184");
+    ck_assert_uint_eq(walk_view_find(&view, "902010", 0), 10);
+    ck_assert_uint_eq(walk_view_find(&view, "902010", 12), 10);
+    ck_assert_uint_eq(walk_view_find(&view, "no such", 0), 0);
+}
+END_TEST
+
+START_TEST(guest_fault_is_the_guests)
+{
+    make_nested(20);
+    walk.ended = true;
+    walk.owner = RS_GUEST_FAULT;
+    walk.error = 2;
+    walk.ref[19].entry = walk.ref[19].before = 0;
+    draw(W, H);
+    expect("FAULT: the guest kernel's (#PF, no exit)");
+    expect("error code 2: write, supervisor, not present");
+    expect("not present (P=0)");
+    expect("!20 mem");
+    expect_not("TLB entry");
+}
+END_TEST
+
+START_TEST(ept_violation_is_the_hypervisors)
+{
+    make_nested(24);
+    walk.owner = RS_EPT_VIOLATION;
+    walk.qualification = 0x182;
+    draw(W, H);
+    expect("FAULT: the hypervisor's (exit 48)");
+    expect("qualification 182: write of the page; EPT has no mapping; at g:105678");
+    expect("!24 mem");
+}
+END_TEST
+
+START_TEST(saved_cells_name_their_cache)
+{
+    begin_nested();
+    for (uint8_t col = 1; col <= 5; col++)
+        walk.skip[walk.skip_count++] = (struct rs_walk_skip){1, col, RS_BY_PWC};
+    for (uint8_t col = 1; col <= 4; col++)
+        walk.skip[walk.skip_count++] = (struct rs_walk_skip){2, col, RS_BY_NTLB};
+    walk.skip[walk.skip_count++] = (struct rs_walk_skip){3, 1, RS_BY_NPWC};
+    add_guest(2);
+    draw(W, H);
+    expect("-- PWC");
+    expect("-- nTLB");
+    expect("-- nPWC");
+    ck_assert_int_eq(walk_cell(&walk, 1, 5).kind, CELL_SAVED);
+    ck_assert_int_eq(walk_cell(&walk, 2, 5).kind, CELL_REF);
+    ck_assert_int_eq(walk_cell(&walk, 4, 4).kind, CELL_AHEAD);
+    ck_assert_int_eq(walk_cell(&walk, 5, 5).kind, CELL_DATA);
+}
+END_TEST
+
+START_TEST(large_pages_leave_cells_absent)
+{
+    begin_nested();
+    for (unsigned row = 1; row <= 5; row++) {
+        if (row == 4)
+            continue;
+        for (unsigned col = 1; col <= 3; col++)
+            add_nested(row, col);
+        walk.ref[walk.ref_count - 1].leaf = true;
+        if (row < 5)
+            add_guest(row);
+        walk.ref[walk.ref_count - 1].leaf = row == 3 || row == 5;
+    }
+    walk.ended = true;
+    walk.page_bytes = 2 << 20;
+    walk.hpa = 0x802678;
+    draw(W, H);
+    ck_assert_uint_eq(walk.ref_count, 15);
+    expect("-- 2 MiB");
+    expect("TLB entry: gVA 0000010080400000 -> h:800000, 2 MiB (the smaller page)");
+    ck_assert_int_eq(walk_cell(&walk, 1, 4).kind, CELL_ABSENT);
+    ck_assert_int_eq(walk_cell(&walk, 4, 1).kind, CELL_ABSENT);
+    ck_assert_int_eq(walk_cell(&walk, 4, 5).kind, CELL_ABSENT);
+}
+END_TEST
+
+START_TEST(native_walk_has_one_column)
+{
+    make_native();
+    draw(W, H);
+    expect("VA 0000010080402678");
+    expect("reference 4 of at most 4, 1,234 cycles in all (a nested walk: up to 24)");
+    expect("L4 PML4E");
+    expect("TLB entry: VA 0000010080402000 -> h:105000, 4 KiB");
+    expect("tags: linear");
+    expect_not("g:");
+    expect_not("nL4");
+    ck_assert_ptr_nonnull(strstr(line_at(5), "h:101010"));
+}
+END_TEST
+
+START_TEST(question_hides_the_walk)
+{
+    make_nested(2);
+    view.hidden = true;
+    draw(W, H);
+    expect("hidden until the question is answered");
+    expect(" 2 mem");
+    expect_not("24");
+    expect_not("\xc2\xb7");
+    make_nested(24);
+    view.hidden = true;
+    draw(W, H);
+    expect_not("24");
+    expect_not("h:905678");
+}
+END_TEST
+
+START_TEST(full_cells_when_there_is_room)
+{
+    make_nested(24);
+    draw(114, 30);
+    expect("= 0000000000434107");
+    expect("13 mem   184 cycles");
+    expect("TLB entry: gVA");
+    expect("tags: combined");
+}
+END_TEST
+
+START_TEST(no_walk_is_said)
+{
+    memset(&view, 0, sizeof view);
+    draw(W, H);
+    expect("No page walk yet");
+}
+END_TEST
+
+/* Numbers at their largest, every count out of range: nothing outside the area, no crash. */
+START_TEST(hostile_walks_stay_inside)
+{
+    for (int round = 0; round < 200; round++) {
+        unsigned char *bytes = (unsigned char *)&walk;
+        begin_nested();
+        srand((unsigned)round);
+        for (size_t i = 0; i < offsetof(struct rs_walk, fault_text); i++)
+            bytes[i] = (unsigned char)(rand() >> 4);
+        walk.valid = walk.ended = walk.nested = walk.guest = walk.paging = walk.user = true;
+        for (size_t i = 0; i < RS_WALK_REFS; i++)
+            walk.ref[i].leaf = i % 2;
+        walk.ref_count = (uint8_t)(round % (RS_WALK_REFS + 2));
+        walk.skip_count = (uint8_t)(round * 7 % (RS_WALK_REFS + 2));
+        walk.rows = (uint8_t)(round % 8);
+        walk.cols = (uint8_t)(round % 7);
+        walk.fault_text = NULL;
+        ck_assert(canvas_resize(&canvas, 100, 40));
+        struct area all = canvas_area(&canvas), part = area_part(&all, 10, 10, W, H);
+        walk_view_draw(&view, &part);
+        for (int y = 0; y < 40; y++)
+            for (int x = 0; x < 100; x++)
+                if (x < 10 || x >= 10 + W || y < 10 || y >= 10 + H)
+                    ck_assert_int_eq((int)canvas.cell[y * 100 + x].ch, ' ');
+    }
+}
+END_TEST
+
+/* ---- layout ---- */
+
+START_TEST(layout_covers_the_screen_once)
+{
+    for (int width = 80; width <= 260; width += 7)
+        for (int height = 24; height <= 90; height += 5)
+            for (int focus = 0; focus < PANES; focus++) {
+                struct layout l = layout_for(width, height, (enum pane)focus, PANE_TLB);
+                int cells = 0, gaps = 0;
+                ck_assert(!l.too_small);
+                for (int i = 0; i < l.parts; i++) {
+                    const struct layout_part *p = &l.part[i];
+                    ck_assert(p->x >= 0 && p->y >= LAYOUT_HEAD && p->w > 0 && p->h > 0);
+                    ck_assert(p->x + p->w <= width && p->y + p->h <= height - LAYOUT_FOOT);
+                    if (p->pane == PANE_WALK)
+                        ck_assert(p->w >= WALK_MIN_W && p->h - l.titled >= WALK_MIN_H);
+                    cells += p->w * p->h;
+                    gaps += p->x > 0 ? p->h : 0;
+                }
+                ck_assert_int_eq(cells + gaps, width * (height - LAYOUT_HEAD - LAYOUT_FOOT));
+            }
+}
+END_TEST
+
+START_TEST(focus_is_always_shown)
+{
+    static const int SIZES[][2] = {{80, 24}, {80, 50}, {120, 30}, {120, 40}, {200, 60}, {260, 90}};
+    for (size_t i = 0; i < sizeof SIZES / sizeof *SIZES; i++)
+        for (int focus = 0; focus < PANES; focus++) {
+            int width = SIZES[i][0], height = SIZES[i][1];
+            bool seen = false, fixed = layout_fixed(width, height, (enum pane)focus);
+            struct layout l = layout_for(width, height, (enum pane)focus, fixed ? PANE_TLB : (enum pane)focus);
+            for (int p = 0; p < l.parts; p++)
+                seen = seen || l.part[p].pane == (enum pane)focus;
+            ck_assert_msg(seen, "pane %d at %dx%d", focus, width, height);
+        }
+}
+END_TEST
+
+START_TEST(small_screens_are_too_small)
+{
+    ck_assert(layout_for(79, 24, PANE_WALK, PANE_TLB).too_small);
+    ck_assert(layout_for(80, 23, PANE_WALK, PANE_TLB).too_small);
+    ck_assert(layout_for(1, 1, PANE_WALK, PANE_TLB).too_small);
+    ck_assert(!layout_for(80, 24, PANE_WALK, PANE_TLB).too_small);
+}
+END_TEST
+
+/* ---- text ---- */
+
+START_TEST(text_is_clipped_and_cleaned)
+{
+    char line[256];
+    ck_assert(canvas_resize(&canvas, 10, 2));
+    struct area a = canvas_area(&canvas);
+    ck_assert_int_eq(area_text(&a, 0, 0, STYLE_TEXT, "0123456789abc"), 13);
+    ck_assert_int_eq(area_text(&a, -2, 1, STYLE_TEXT, "ab\x1b\xff" "c\xc3\xa9"), 4);
+    canvas_line(&canvas, 0, line, sizeof line);
+    ck_assert_str_eq(line, "0123456789");
+    canvas_line(&canvas, 1, line, sizeof line);
+    ck_assert_str_eq(line, "..c\xc3\xa9");
+}
+END_TEST
+
+START_TEST(wide_characters_are_not_cut_in_half)
+{
+    ck_assert(canvas_resize(&canvas, 3, 1));
+    struct area a = canvas_area(&canvas);
+    area_text(&a, 0, 0, STYLE_TEXT, "\xe4\xb8\xad\xe4\xb8\xad");
+    ck_assert_uint_eq(canvas.cell[0].ch, 0x4e2d);
+    ck_assert_uint_eq(canvas.cell[1].ch, 0);
+    ck_assert_uint_eq(canvas.cell[2].ch, ' ');
+}
+END_TEST
+
+START_TEST(every_drawn_character_has_an_ascii_form)
+{
+    make_nested(24);
+    draw(114, 40);
+    for (int i = 0; i < canvas.width * canvas.height; i++)
+        ck_assert_msg(ascii_for(canvas.cell[i].ch) != '?', "U+%04x", canvas.cell[i].ch);
+}
+END_TEST
+
+static struct doc doc;
+
+START_TEST(doc_wraps_between_words)
+{
+    doc_clear(&doc);
+    doc_wrap(&doc, STYLE_TEXT, "one two three four\nfive", 10, 2);
+    ck_assert_uint_eq(doc.lines, 4);
+    ck_assert_int_le(doc_columns(&doc), 10);
+    ck_assert_int_eq(doc_find(&doc, "THREE", 0), 1);
+    ck_assert_int_eq(doc_find(&doc, "five", 0), 3);
+    ck_assert_int_eq(doc_find(&doc, "one", 2), 0);
+    ck_assert_int_eq(doc_find(&doc, "six", 0), -1);
+    doc_clear(&doc);
+    doc_wrap(&doc, STYLE_TEXT, "abcdefghijklmnopqrstuvwxyz", 10, 0);
+    ck_assert_uint_eq(doc.lines, 3);
+}
+END_TEST
+
+/* ---- exits ---- */
+
+static struct exit_log exits;
+
+static void add_exit(uint64_t atom, uint64_t micro)
+{
+    struct exit_entry e = {.atom = atom, .micro = micro, .number = 10};
+    exit_log_add(&exits, &e);
+}
+
+START_TEST(exits_end_at_the_present)
+{
+    exits.count = 0;
+    for (uint64_t atom = 1; atom <= 10; atom++)
+        add_exit(atom, 5);
+    exit_log_truncate(&exits, (struct rs_position){10, 5});
+    ck_assert_uint_eq(exits.count, 10);
+    exit_log_truncate(&exits, (struct rs_position){10, 4});
+    ck_assert_uint_eq(exits.count, 9);
+    add_exit(7, 5); /* told again in replay */
+    ck_assert_uint_eq(exits.count, 7);
+    add_exit(8, 5);
+    ck_assert_uint_eq(exits.count, 8);
+}
+END_TEST
+
+START_TEST(exits_are_bounded)
+{
+    exits.count = 0;
+    for (uint64_t atom = 0; atom < 3 * EXITS_MAX; atom++)
+        add_exit(atom, 1);
+    ck_assert_uint_le(exits.count, EXITS_MAX);
+    ck_assert_uint_eq(exits.entry[exits.count - 1].atom, 3 * EXITS_MAX - 1);
+    ck_assert_uint_eq(exits.count + exits.dropped, 3 * EXITS_MAX);
+}
+END_TEST
+
+START_TEST(exits_in_words)
+{
+    struct exit_entry io = {.number = 30, .qualification = 0x3f80008};
+    struct exit_entry ept = {.number = 48, .qualification = 0x182, .gpa = 0x7000};
+    char text[160];
+    exit_words(&io, text, sizeof text);
+    ck_assert_ptr_nonnull(strstr(text, "IN from port 3f8, 1 byte"));
+    exit_words(&ept, text, sizeof text);
+    ck_assert_ptr_nonnull(strstr(text, "write of the page; EPT has no mapping, g:7000"));
+}
+END_TEST
+
+START_TEST(numbers_in_words)
+{
+    char text[32];
+    ck_assert_str_eq(word_count(0, text), "0");
+    ck_assert_str_eq(word_count(999, text), "999");
+    ck_assert_str_eq(word_count(1234567, text), "1,234,567");
+    ck_assert_str_eq(word_bytes(4096, text), "4 KiB");
+    ck_assert_str_eq(word_bytes(2 << 20, text), "2 MiB");
+    ck_assert_str_eq(word_bytes(1 << 30, text), "1 GiB");
+}
+END_TEST
+
+static void add_walk_tests(TCase *t)
+{
+    tcase_add_test(t, nested_header);
+    tcase_add_test(t, nested_cells_in_order);
+    tcase_add_test(t, nested_reference_is_explained);
+    tcase_add_test(t, guest_reference_is_explained);
+    tcase_add_test(t, first_references_name_their_roots);
+    tcase_add_test(t, what_is_to_come_is_not_shown);
+    tcase_add_test(t, ended_walk_shows_its_tlb_entry);
+    tcase_add_test(t, selected_reference);
+    tcase_add_test(t, guest_fault_is_the_guests);
+    tcase_add_test(t, ept_violation_is_the_hypervisors);
+    tcase_add_test(t, saved_cells_name_their_cache);
+    tcase_add_test(t, large_pages_leave_cells_absent);
+    tcase_add_test(t, native_walk_has_one_column);
+    tcase_add_test(t, question_hides_the_walk);
+    tcase_add_test(t, full_cells_when_there_is_room);
+    tcase_add_test(t, no_walk_is_said);
+    tcase_add_test(t, hostile_walks_stay_inside);
+}
+
+static void add_other_tests(TCase *t)
+{
+    tcase_add_test(t, layout_covers_the_screen_once);
+    tcase_add_test(t, focus_is_always_shown);
+    tcase_add_test(t, small_screens_are_too_small);
+    tcase_add_test(t, text_is_clipped_and_cleaned);
+    tcase_add_test(t, wide_characters_are_not_cut_in_half);
+    tcase_add_test(t, every_drawn_character_has_an_ascii_form);
+    tcase_add_test(t, doc_wraps_between_words);
+    tcase_add_test(t, exits_end_at_the_present);
+    tcase_add_test(t, exits_are_bounded);
+    tcase_add_test(t, exits_in_words);
+    tcase_add_test(t, numbers_in_words);
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("view");
+    TCase *walks = tcase_create("walk"), *others = tcase_create("frame");
+    add_walk_tests(walks);
+    add_other_tests(others);
+    suite_add_tcase(suite, walks);
+    suite_add_tcase(suite, others);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

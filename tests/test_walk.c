@@ -1,0 +1,698 @@
+/* test_walk.c - the page walker: references and their order, rights, accessed and dirty flags, EPT. */
+#include "arch/vmx.h"
+#include "lib/mmu_bench.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GVA 0x7f1234567008ull
+#define FRAME 0x400000ull
+#define USER_PAGE (PTE_P | PTE_W | PTE_U)
+
+static const struct setting bare_walks[] = {{"walk_caches", 0}, {NULL, 0}};
+
+static u64 entry(const struct mmu_bench *b, u64 hpa)
+{
+    return mem_read(b->m->mem, hpa, 8);
+}
+
+/* ---- references: how many, in which order, from where ---- */
+
+static void check_ref(const struct mmu_bench *b, const struct rs_walk *w, unsigned i)
+{
+    const struct rs_walk_ref *r = &w->ref[i];
+    ck_assert_uint_eq(r->n, i + 1);
+    ck_assert_uint_eq(r->entry, entry(b, r->hpa));
+    ck_assert_uint_eq(r->index * 8, r->hpa & 0xfff);
+    if (!r->base_ref)
+        return;
+    ck_assert_uint_lt(r->base_ref, r->n);
+    const struct rs_walk_ref *base = &w->ref[r->base_ref - 1];
+    ck_assert_int_eq(base->stage, r->stage);
+    u64 at = r->stage == RS_GUEST && w->nested ? r->gpa : r->hpa;
+    ck_assert_uint_eq(at & ~0xfffull, base->entry & PTE_ADDR);
+}
+
+START_TEST(native_walk_makes_four)
+{
+    struct mmu_bench b = bench_new(bare_walks);
+    bench_map_guest(&b, GVA, FRAME, REACH_4K, USER_PAGE);
+    ck_assert_uint_eq(bench_refs(&b, GVA, MMU_READ), 4);
+    const struct rs_walk *w = rs_last_walk(b.m, 0);
+    ck_assert_uint_eq(w->ref_count, 4);
+    ck_assert(w->ended && !w->nested && w->cols == 1 && w->rows == 5);
+    for (unsigned i = 0; i < 4; i++) {
+        check_ref(&b, w, i);
+        ck_assert_uint_eq(w->ref[i].level, 4 - i);
+        ck_assert_uint_eq(w->ref[i].row, i + 1);
+        ck_assert_uint_eq(w->ref[i].col, 1);
+        ck_assert_uint_eq(w->ref[i].hpa, bench_guest_entry(&b, GVA, 4 - i));
+        ck_assert_uint_eq(w->ref[i].base_ref, i);
+        ck_assert_int_eq(w->ref[i].leaf, i == 3);
+    }
+    ck_assert_uint_eq(w->hpa, FRAME | 8);
+    ck_assert_uint_eq(bench_refs(&b, GVA + 16, MMU_READ), 0);
+    bench_free(&b);
+}
+END_TEST
+
+START_TEST(native_large_pages)
+{
+    struct mmu_bench b = bench_new(bare_walks);
+    bench_map_guest(&b, 0x40000000, 0, REACH_1G, USER_PAGE);
+    bench_map_guest(&b, 0x80000000, 0x400000, REACH_2M, USER_PAGE);
+    ck_assert_uint_eq(bench_refs(&b, 0x80001000, MMU_READ), 3);
+    ck_assert_uint_eq(rs_last_walk(b.m, 0)->hpa, 0x401000);
+    ck_assert_uint_eq(rs_last_walk(b.m, 0)->page_bytes, 2 << 20);
+    ck_assert_uint_eq(bench_refs(&b, 0x80010000, MMU_READ), 0);
+    ck_assert_uint_eq(bench_refs(&b, 0x40234000, MMU_READ), 2);
+    ck_assert_uint_eq(rs_last_walk(b.m, 0)->hpa, 0x234000);
+    ck_assert_uint_eq(rs_last_walk(b.m, 0)->page_bytes, 4096); /* RAM ends inside the page */
+    bench_free(&b);
+}
+END_TEST
+
+static const struct shape {
+    unsigned guest, ept, refs;
+} shapes[] = {{REACH_4K, REACH_4K, 24}, {REACH_2M, REACH_4K, 19}, {REACH_4K, REACH_2M, 19}, {REACH_2M, REACH_2M, 15}};
+
+/* gL4(nL4..nL1 guest) ... data(nL4..nL1), with the levels that large pages leave out. */
+static void check_order(const struct mmu_bench *b, const struct shape *shape)
+{
+    const struct rs_walk *w = rs_last_walk(b->m, 0);
+    unsigned i = 0;
+    for (unsigned row = 1; row <= 5; row++) {
+        unsigned level = row == 5 ? 0 : 5 - row;
+        if (level && level <= shape->guest)
+            continue;
+        for (unsigned n = 4; n > shape->ept; n--, i++) {
+            ck_assert_int_eq(w->ref[i].stage, RS_NESTED);
+            ck_assert(w->ref[i].level == n && w->ref[i].row == row && w->ref[i].col == 5 - n);
+            ck_assert_uint_eq(w->ref[i].gpa, w->row_gpa[row]);
+            ck_assert_uint_eq(w->ref[i].hpa, bench_ept_entry(b, w->row_gpa[row], n));
+        }
+        if (!level)
+            continue;
+        ck_assert_int_eq(w->ref[i].stage, RS_GUEST);
+        ck_assert(w->ref[i].level == level && w->ref[i].row == row && w->ref[i].col == 5);
+        ck_assert_uint_eq(w->ref[i].gpa, w->row_gpa[row]);
+        ck_assert_uint_eq(w->ref[i].hpa, w->row_gpa[row] + GUEST_HPA);
+        i++;
+    }
+    ck_assert_uint_eq(i, w->ref_count);
+}
+
+START_TEST(nested_walk_in_order)
+{
+    const struct shape *shape = &shapes[_i];
+    struct mmu_bench b = bench_new(bare_walks);
+    bench_enter_guest(&b, shape->ept);
+    bench_map_guest(&b, GVA, FRAME, shape->guest, USER_PAGE);
+    ck_assert_uint_eq(bench_refs(&b, GVA, MMU_READ), shape->refs);
+    const struct rs_walk *w = rs_last_walk(b.m, 0);
+    ck_assert(w->nested && w->cols == 5 && w->rows == 5);
+    check_order(&b, shape);
+    for (unsigned i = 0; i < w->ref_count; i++)
+        check_ref(&b, w, i);
+    u64 offset = GVA & (reach_bytes(shape->guest) - 1);
+    ck_assert_uint_eq(w->gpa, FRAME | offset);
+    ck_assert_uint_eq(w->hpa, w->gpa + GUEST_HPA);
+    ck_assert_uint_eq(w->page_bytes, reach_bytes(shape->guest < shape->ept ? shape->guest : shape->ept));
+    ck_assert_uint_eq(bench_refs(&b, GVA + 16, MMU_READ), 0);
+    ck_assert_uint_eq(bench_refs(&b, GVA, MMU_FETCH), shape->refs);
+    bench_free(&b);
+}
+END_TEST
+
+START_TEST(ept_gigabyte_page)
+{
+    struct mmu_bench b = bench_new(bare_walks);
+    bench_enter_guest(&b, REACH_2M);
+    b.ept_root = 0x700000;
+    b.next_ept_table = 0x701000;
+    b.c->s.vmx.eptp = b.ept_root | EPTP_WALK_4 | EPTP_WB;
+    bench_map_ept(&b, 0, 0, REACH_1G, EPT_RWX | EPT_WB);
+    b.c->s.cr3 += GUEST_HPA;
+    b.nested = false; /* gPA = hPA now */
+    b.next_table = 0x1800000;
+    bench_map_guest(&b, GVA, FRAME, REACH_4K, USER_PAGE);
+    ck_assert_uint_eq(bench_refs(&b, GVA, MMU_READ), 4 * 3 + 2);
+    ck_assert_uint_eq(rs_last_walk(b.m, 0)->hpa, FRAME | 8);
+    bench_free(&b);
+}
+END_TEST
+
+/* ---- looking on ---- */
+
+static bool same_refs(const struct rs_walk *a, const struct rs_walk *b)
+{
+    return a->ref_count == b->ref_count && memcmp(a->ref, b->ref, a->ref_count * sizeof *a->ref) == 0
+        && a->skip_count == b->skip_count && memcmp(a->skip, b->skip, a->skip_count * sizeof *a->skip) == 0
+        && a->cycles == b->cycles && a->hpa == b->hpa && a->perms == b->perms && a->owner == b->owner
+        && a->page_bytes == b->page_bytes && a->fault_text == b->fault_text && a->qualification == b->qualification;
+}
+
+START_TEST(translate_is_the_walk_without_effects)
+{
+    static const struct setting defaults[] = {{NULL, 0}};
+    struct mmu_bench b = bench_new(_i & 1 ? defaults : bare_walks);
+    bench_enter_guest(&b, REACH_4K);
+    b.c->s.vmx.eptp |= _i & 2 ? EPTP_AD : 0;
+    for (unsigned page = 0; page < 3; page++)
+        bench_map_guest(&b, GVA + page * 4096ull, FRAME + page * 4096ull, REACH_4K, USER_PAGE);
+    for (unsigned page = 0; page < 4; page++) {
+        struct rs_walk dry;
+        struct core_state *before = malloc(sizeof *before);
+        *before = b.c->s;
+        u64 hash = mem_hash(b.m->mem);
+        rs_translate(b.m, 0, GVA + page * 4096ull, RS_WRITE, true, &dry);
+        ck_assert(memcmp(before, &b.c->s, sizeof *before) == 0);
+        ck_assert_uint_eq(mem_hash(b.m->mem), hash);
+        free(before);
+        ck_assert_int_eq(bench_access(&b, GVA + page * 4096ull, MMU_WRITE), page < 3);
+        ck_assert(same_refs(&dry, &b.c->rt.walk));
+        if (page < 3)
+            ck_assert_uint_eq(dry.ref_count + dry.skip_count, 24);
+    }
+    bench_free(&b);
+}
+END_TEST
+
+START_TEST(translate_of_a_hit_makes_no_reference)
+{
+    struct mmu_bench b = bench_new(NULL);
+    struct rs_walk w;
+    bench_map_guest(&b, GVA, FRAME, REACH_4K, USER_PAGE);
+    ck_assert(bench_access(&b, GVA, MMU_READ));
+    rs_translate(b.m, 0, GVA, RS_READ, true, &w);
+    ck_assert(w.valid && w.ref_count == 0 && w.hpa == (FRAME | 8));
+    rs_translate(b.m, 0, GVA, RS_READ, false, &w);
+    ck_assert_uint_eq(w.ref_count, 4);
+    ck_assert_uint_eq(w.skip_count, 0);
+    rs_translate(b.m, 0, 0x800000000000ull, RS_READ, false, &w);
+    ck_assert_int_eq(w.owner, RS_NON_CANONICAL);
+    bench_free(&b);
+}
+END_TEST
+
+START_TEST(gpa_to_hpa_by_tables)
+{
+    struct mmu_bench b = bench_new(NULL);
+    u64 hpa;
+    bench_enter_guest(&b, REACH_2M);
+    ck_assert(rs_gpa_to_hpa(b.m, b.ept_root, 0x123456, &hpa) == RS_OK);
+    ck_assert_uint_eq(hpa, 0x123456 + GUEST_HPA);
+    ck_assert(rs_gpa_to_hpa(b.m, b.ept_root, GUEST_BYTES, &hpa) == RS_FAILED);
+    ck_assert(rs_gpa_to_hpa(b.m, b.ept_root, 1ull << 48, &hpa) == RS_FAILED);
+    ck_assert(rs_gpa_to_hpa(b.m, ~0ull, 0, &hpa) == RS_FAILED);
+    bench_free(&b);
+}
+END_TEST
+
+/* ---- rights: SDM vol. 3, 4.6 "Access Rights" ---- */
+
+#define U MMU_USER
+#define I MMU_IMPLICIT
+
+static const struct right {
+    u64 leaf, upper_clear; /* bits of the leaf; bits cleared in the PDE */
+    u64 cr0_clear, cr4, rflags, efer_clear;
+    unsigned access;
+    int error; /* -1: allowed */
+} rights[] = {
+    {PTE_P, 0, 0, 0, 0, 0, MMU_READ, -1},
+    {PTE_P, 0, 0, 0, 0, 0, MMU_WRITE, PF_P | PF_W},
+    {PTE_P, 0, CR0_WP, 0, 0, 0, MMU_WRITE, -1},
+    {PTE_P | PTE_W, 0, 0, 0, 0, 0, MMU_WRITE, -1},
+    {PTE_P | PTE_W, PTE_W, 0, 0, 0, 0, MMU_WRITE, PF_P | PF_W},
+    {PTE_P | PTE_W, 0, 0, 0, 0, 0, MMU_FETCH, -1},
+    {PTE_P | PTE_NX, 0, 0, 0, 0, 0, MMU_FETCH, PF_P | PF_I},
+    {PTE_P | PTE_NX, 0, 0, 0, 0, 0, MMU_READ, -1},
+    {PTE_P | PTE_W, 0, 0, 0, 0, 0, MMU_READ | U, PF_P | PF_U},
+    {PTE_P | PTE_W, 0, 0, 0, 0, 0, MMU_READ | U | I, -1},
+    {PTE_P | PTE_W | PTE_U, 0, 0, 0, 0, 0, MMU_READ | U, -1},
+    {PTE_P | PTE_W | PTE_U, PTE_U, 0, 0, 0, 0, MMU_READ | U, PF_P | PF_U},
+    {PTE_P | PTE_W | PTE_U, 0, 0, 0, 0, 0, MMU_WRITE | U, -1},
+    {PTE_P | PTE_U, 0, 0, 0, 0, 0, MMU_WRITE | U, PF_P | PF_W | PF_U},
+    {PTE_P | PTE_U, 0, CR0_WP, 0, 0, 0, MMU_WRITE | U, PF_P | PF_W | PF_U},
+    {PTE_P | PTE_U, 0, 0, 0, 0, 0, MMU_WRITE, PF_P | PF_W},
+    {PTE_P | PTE_U | PTE_NX, 0, 0, 0, 0, 0, MMU_FETCH | U, PF_P | PF_U | PF_I},
+    {PTE_P | PTE_U, 0, 0, CR4_SMEP, 0, 0, MMU_FETCH, PF_P | PF_I},
+    {PTE_P | PTE_U, 0, 0, CR4_SMEP, 0, 0, MMU_FETCH | U, -1},
+    {PTE_P, 0, 0, CR4_SMEP, 0, 0, MMU_FETCH, -1},
+    {PTE_P | PTE_U, 0, 0, CR4_SMAP, 0, 0, MMU_READ, PF_P},
+    {PTE_P | PTE_U, 0, 0, CR4_SMAP, FLAG_AC, 0, MMU_READ, -1},
+    {PTE_P | PTE_U, 0, 0, CR4_SMAP, FLAG_AC, 0, MMU_READ | I, PF_P},
+    {PTE_P | PTE_U | PTE_W, 0, 0, CR4_SMAP, 0, 0, MMU_WRITE, PF_P | PF_W},
+    {PTE_P | PTE_U, 0, 0, CR4_SMAP, 0, 0, MMU_READ | U, -1},
+    {PTE_P | PTE_U, 0, 0, CR4_SMAP, 0, 0, MMU_FETCH, -1},
+    {0, 0, 0, 0, 0, 0, MMU_READ, 0},
+    {0, 0, 0, 0, 0, 0, MMU_WRITE | U, PF_W | PF_U},
+    {0, 0, 0, 0, 0, 0, MMU_FETCH, PF_I},
+    {0, 0, 0, 0, 0, EFER_NXE, MMU_FETCH, 0},
+    {0, 0, 0, CR4_SMEP, 0, EFER_NXE, MMU_FETCH, PF_I},
+    {PTE_P | PTE_NX, 0, 0, 0, 0, EFER_NXE, MMU_READ, PF_P | PF_RSVD},
+    {PTE_P | 1ull << PHYS_BITS, 0, 0, 0, 0, 0, MMU_READ, PF_P | PF_RSVD},
+    {PTE_P | 1ull << 51, 0, 0, 0, 0, 0, MMU_WRITE, PF_P | PF_RSVD | PF_W},
+    {1ull << 51, 0, 0, 0, 0, 0, MMU_READ, 0}, /* not looked at if not present */
+};
+
+START_TEST(access_rights)
+{
+    const struct right *r = &rights[_i];
+    struct mmu_bench b = bench_new(NULL);
+    bench_map_guest(&b, GVA, FRAME, REACH_4K, r->leaf);
+    bench_clear(&b, bench_guest_entry(&b, GVA, 2), r->upper_clear);
+    b.c->s.cr0 &= ~r->cr0_clear;
+    b.c->s.cr4 |= r->cr4;
+    b.c->s.rflags |= r->rflags;
+    b.c->s.efer &= ~r->efer_clear;
+    b.c->s.seg[SEG_SS].attr |= r->access & MMU_USER && r->access & MMU_FETCH ? SEG_DPL : 0;
+    bool allowed = bench_access(&b, GVA, r->access);
+    ck_assert_int_eq(allowed, r->error < 0);
+    if (!allowed) {
+        ck_assert(b.c->s.event_valid && b.c->s.event_vector == VEC_PF);
+        ck_assert_uint_eq(b.c->s.event_error, (u64)r->error);
+        ck_assert_uint_eq(b.c->s.event_cr2, GVA);
+        ck_assert_int_eq(b.c->rt.walk.owner, RS_GUEST_FAULT);
+        ck_assert(b.c->rt.walk.fault_text && strstr(b.c->rt.walk.fault_text, "#PF"));
+    }
+    /* what a TLB entry allows or not is the same rule */
+    ck_assert(!allowed || bench_refs(&b, GVA, r->access) == 0);
+    bench_free(&b);
+}
+END_TEST
+
+/* A TLB entry filled by a read does not let a refused access pass, for every pair of rows on the same tables. */
+START_TEST(access_rights_by_tlb_hit)
+{
+    const struct right *r = &rights[_i];
+    struct mmu_bench b = bench_new(NULL);
+    bench_map_guest(&b, GVA, FRAME, REACH_4K, r->leaf | PTE_D);
+    bench_clear(&b, bench_guest_entry(&b, GVA, 2), r->upper_clear);
+    b.c->s.efer &= ~r->efer_clear;
+    bench_access(&b, GVA, MMU_READ);
+    bench_access(&b, GVA, MMU_FETCH);
+    b.c->s.cr0 &= ~r->cr0_clear;
+    b.c->s.cr4 |= r->cr4;
+    b.c->s.rflags |= r->rflags;
+    b.c->s.seg[SEG_SS].attr |= r->access & MMU_USER && r->access & MMU_FETCH ? SEG_DPL : 0;
+    ck_assert_int_eq(bench_access(&b, GVA, r->access), r->error < 0);
+    bench_free(&b);
+}
+END_TEST
+
+/* Reserved bits by level: SDM vol. 3, tables 4-15 to 4-20. */
+static const struct reserved {
+    unsigned reach, level;
+    u64 bit;
+    bool faults;
+} reserved[] = {
+    {REACH_4K, 4, PTE_PS, true}, {REACH_4K, 4, 1ull << PHYS_BITS, true}, {REACH_4K, 3, 1ull << 51, true},
+    {REACH_4K, 2, 1ull << PHYS_BITS, true}, {REACH_2M, 2, 1ull << 13, true}, {REACH_2M, 2, 1ull << 20, true},
+    {REACH_2M, 2, 1ull << 12, false}, {REACH_1G, 3, 1ull << 13, true}, {REACH_1G, 3, 1ull << 29, true},
+    {REACH_1G, 3, 1ull << 12, false}, {REACH_4K, 1, PTE_PS, false}, {REACH_4K, 2, 1ull << 52, false},
+};
+
+START_TEST(reserved_bits)
+{
+    const struct reserved *r = &reserved[_i];
+    struct mmu_bench b = bench_new(NULL);
+    bench_map_guest(&b, GVA, 0, r->reach, USER_PAGE);
+    bench_or(&b, bench_guest_entry(&b, GVA, r->level), r->bit);
+    ck_assert_int_eq(bench_access(&b, GVA, MMU_READ), !r->faults);
+    if (r->faults)
+        ck_assert_uint_eq(b.c->s.event_error, PF_P | PF_RSVD);
+    bench_free(&b);
+}
+END_TEST
+
+/* ---- accessed and dirty flags: SDM vol. 3, 4.8 ---- */
+
+static void check_flags(const struct mmu_bench *b, unsigned level, u64 flags)
+{
+    ck_assert_uint_eq(entry(b, bench_guest_entry(b, GVA, level)) & (PTE_A | PTE_D), flags);
+}
+
+START_TEST(accessed_and_dirty)
+{
+    struct mmu_bench b = bench_new(bare_walks);
+    bench_map_guest(&b, GVA, FRAME, REACH_4K, USER_PAGE);
+    ck_assert(bench_access(&b, GVA, MMU_READ));
+    for (unsigned level = 1; level <= 4; level++)
+        check_flags(&b, level, PTE_A);
+    ck_assert_uint_eq(b.c->s.count.ad_updates, 4);
+    const struct rs_walk_ref *r = &b.c->rt.walk.ref[3];
+    ck_assert_uint_eq(r->before ^ r->entry, PTE_A);
+    ck_assert_uint_eq(bench_refs(&b, GVA, MMU_WRITE), 4); /* a clean entry: walks again (T5) */
+    check_flags(&b, 1, PTE_A | PTE_D);
+    check_flags(&b, 2, PTE_A);
+    ck_assert_uint_eq(b.c->s.count.ad_updates, 5);
+    ck_assert_uint_eq(bench_refs(&b, GVA, MMU_WRITE), 0);
+    ck_assert_uint_eq(bench_refs(&b, GVA, MMU_READ), 0);
+    bench_free(&b);
+}
+END_TEST
+
+START_TEST(faulting_walk_sets_what_it_used)
+{
+    struct mmu_bench b = bench_new(bare_walks);
+    bench_map_guest(&b, GVA, FRAME, REACH_4K, PTE_P);
+    ck_assert(!bench_access(&b, GVA, MMU_WRITE));
+    check_flags(&b, 1, 0);
+    for (unsigned level = 2; level <= 4; level++)
+        check_flags(&b, level, PTE_A);
+    struct rs_tlb_view view;
+    ck_assert(!rs_tlb_get(b.m, 0, RS_DTLB, 0, &view) && !rs_tlb_get(b.m, 0, RS_STLB, 0, &view));
+    bench_free(&b);
+}
+END_TEST
+
+/* ---- EPT ---- */
+
+#define DATA_GPA FRAME
+
+static u64 ept_flags(const struct mmu_bench *b, u64 gpa, unsigned level)
+{
+    return entry(b, bench_ept_entry(b, gpa, level)) & (EPT_A | EPT_D);
+}
+
+START_TEST(ept_accessed_and_dirty)
+{
+    struct mmu_bench b = bench_new(bare_walks);
+    bench_enter_guest(&b, REACH_4K);
+    b.c->s.vmx.eptp |= EPTP_AD;
+    bench_map_guest(&b, GVA, FRAME, REACH_4K, USER_PAGE);
+    ck_assert(bench_access(&b, GVA, MMU_READ));
+    u64 pte_gpa = bench_guest_entry(&b, GVA, 1) - GUEST_HPA;
+    ck_assert_uint_eq(ept_flags(&b, DATA_GPA, 1), EPT_A);
+    ck_assert_uint_eq(ept_flags(&b, DATA_GPA, 2), EPT_A);
+    ck_assert_uint_eq(ept_flags(&b, pte_gpa, 1), EPT_A | EPT_D); /* references to guest tables are writes */
+    ck_assert(bench_refs(&b, GVA, MMU_WRITE) == 24);
+    ck_assert_uint_eq(ept_flags(&b, DATA_GPA, 1), EPT_A | EPT_D);
+    bench_free(&b);
+}
+END_TEST
+
+START_TEST(ept_flags_off_stay_clear)
+{
+    struct mmu_bench b = bench_new(bare_walks);
+    bench_enter_guest(&b, REACH_4K);
+    bench_map_guest(&b, GVA, FRAME, REACH_4K, USER_PAGE);
+    ck_assert(bench_access(&b, GVA, MMU_WRITE));
+    ck_assert_uint_eq(ept_flags(&b, DATA_GPA, 1), 0);
+    bench_free(&b);
+}
+END_TEST
+
+/* What the walk says, and what the exit wrote to the VMCS. */
+static void check_exit(const struct mmu_bench *b, u64 reason, u64 qualification, u64 gpa)
+{
+    const struct rs_walk *w = &b->c->rt.walk;
+    u64 value = 0;
+    ck_assert_int_eq(w->owner, reason == EXIT_EPT_VIOLATION ? RS_EPT_VIOLATION : RS_EPT_MISCONFIG);
+    ck_assert_uint_eq(w->qualification, qualification);
+    ck_assert(w->fault_text && strstr(w->fault_text, reason == EXIT_EPT_VIOLATION ? "(exit 48)" : "(exit 49)"));
+    ck_assert(rs_vmcs_get(b->m, BENCH_VMCS, "exit_reason", &value) == RS_OK && value == reason);
+    ck_assert(rs_vmcs_get(b->m, BENCH_VMCS, "guest_physical_address", &value) == RS_OK);
+    ck_assert_uint_eq(value, gpa);
+    ck_assert(rs_vmcs_get(b->m, BENCH_VMCS, "guest_linear_address", &value) == RS_OK);
+    ck_assert_uint_eq(value, GVA);
+    ck_assert(rs_vmcs_get(b->m, BENCH_VMCS, "exit_qualification", &value) == RS_OK);
+    ck_assert_uint_eq(value, qualification);
+}
+
+#define LEAF (QUAL_EPT_LINEAR_VALID | QUAL_EPT_TRANSLATED)
+
+static const struct violation {
+    u64 bits; /* of the leaf in EPT */
+    unsigned access;
+    u64 qualification; /* 0: allowed */
+} violations[] = {
+    {EPT_RWX | EPT_WB, MMU_READ, 0},
+    {EPT_RWX | EPT_WB, MMU_WRITE, 0},
+    {EPT_RWX | EPT_WB, MMU_FETCH, 0},
+    {0, MMU_READ, LEAF | QUAL_EPT_READ},
+    {0, MMU_WRITE, LEAF | QUAL_EPT_WRITE},
+    {0, MMU_FETCH, LEAF | QUAL_EPT_FETCH},
+    {EPT_R | EPT_WB, MMU_READ, 0},
+    {EPT_R | EPT_WB, MMU_WRITE, LEAF | QUAL_EPT_WRITE | QUAL_EPT_READABLE},
+    {EPT_R | EPT_WB, MMU_FETCH, LEAF | QUAL_EPT_FETCH | QUAL_EPT_READABLE},
+    {EPT_R | EPT_W | EPT_WB, MMU_FETCH, LEAF | QUAL_EPT_FETCH | QUAL_EPT_READABLE | QUAL_EPT_WRITABLE},
+    {EPT_R | EPT_X | EPT_WB, MMU_WRITE, LEAF | QUAL_EPT_WRITE | QUAL_EPT_READABLE | QUAL_EPT_EXECUTABLE},
+    {EPT_X | EPT_WB, MMU_FETCH, 0},
+    {EPT_X | EPT_WB, MMU_READ, LEAF | QUAL_EPT_READ | QUAL_EPT_EXECUTABLE},
+};
+
+START_TEST(ept_violations_of_data)
+{
+    const struct violation *v = &violations[_i];
+    struct mmu_bench b = bench_new(NULL);
+    bench_enter_guest(&b, REACH_4K);
+    bench_map_guest(&b, GVA, FRAME, REACH_4K, USER_PAGE);
+    bench_map_ept(&b, DATA_GPA, GUEST_HPA + DATA_GPA, REACH_4K, v->bits);
+    ck_assert_int_eq(bench_access(&b, GVA, v->access), v->qualification == 0);
+    if (v->qualification)
+        check_exit(&b, EXIT_EPT_VIOLATION, v->qualification, DATA_GPA | 8);
+    bench_free(&b);
+}
+END_TEST
+
+START_TEST(ept_rights_are_those_of_all_levels)
+{
+    struct mmu_bench b = bench_new(NULL);
+    bench_enter_guest(&b, REACH_4K);
+    bench_map_guest(&b, GVA, FRAME + 0x200000, REACH_4K, USER_PAGE);
+    bench_clear(&b, bench_ept_entry(&b, FRAME + 0x200000, 2), EPT_W);
+    ck_assert(bench_access(&b, GVA, MMU_READ));
+    ck_assert(!bench_access(&b, GVA, MMU_WRITE));
+    check_exit(&b, EXIT_EPT_VIOLATION, LEAF | QUAL_EPT_WRITE | QUAL_EPT_READABLE | QUAL_EPT_EXECUTABLE,
+               (FRAME + 0x200000) | 8);
+    bench_free(&b);
+}
+END_TEST
+
+START_TEST(ept_violation_of_a_table)
+{
+    struct mmu_bench b = bench_new(bare_walks);
+    bool flags = _i & 1;
+    bench_enter_guest(&b, REACH_4K);
+    b.c->s.vmx.eptp |= flags ? EPTP_AD : 0;
+    bench_map_guest(&b, GVA, FRAME, REACH_4K, USER_PAGE);
+    u64 gpa = bench_guest_entry(&b, GVA, 3) - GUEST_HPA;
+    bench_clear(&b, bench_ept_entry(&b, gpa, 1), EPT_RWX);
+    ck_assert(!bench_access(&b, GVA, MMU_FETCH));
+    check_exit(&b, EXIT_EPT_VIOLATION, QUAL_EPT_LINEAR_VALID | QUAL_EPT_READ | (flags ? QUAL_EPT_WRITE : 0), gpa);
+    ck_assert_uint_eq(b.c->rt.walk.ref_count, 5 + 4); /* the row of gL4, and nL4..nL1 of gL3 */
+    bench_free(&b);
+}
+END_TEST
+
+/* A guest table that EPT makes read-only: reading is fine, setting A is not; with the flags for EPT, reading is not either. */
+START_TEST(ept_read_only_table)
+{
+    struct mmu_bench b = bench_new(bare_walks);
+    bool flags = _i & 1;
+    bench_enter_guest(&b, REACH_4K);
+    b.c->s.vmx.eptp |= flags ? EPTP_AD : 0;
+    bench_map_guest(&b, GVA, FRAME, REACH_4K, USER_PAGE | PTE_A | PTE_D);
+    u64 hpa = bench_guest_entry(&b, GVA, 1);
+    bench_clear(&b, bench_ept_entry(&b, hpa - GUEST_HPA, 1), EPT_W);
+    u64 table = QUAL_EPT_LINEAR_VALID | QUAL_EPT_READABLE | QUAL_EPT_EXECUTABLE | QUAL_EPT_WRITE;
+    ck_assert_int_eq(bench_access(&b, GVA, MMU_WRITE), !flags);
+    if (flags) {
+        check_exit(&b, EXIT_EPT_VIOLATION, table | QUAL_EPT_READ, hpa - GUEST_HPA);
+    } else {
+        bench_clear(&b, hpa, PTE_A);
+        ck_assert(!bench_access(&b, GVA, MMU_FETCH));
+        check_exit(&b, EXIT_EPT_VIOLATION, table, hpa - GUEST_HPA);
+        ck_assert_uint_eq(entry(&b, hpa) & PTE_A, 0);
+    }
+    bench_free(&b);
+}
+END_TEST
+
+/* #PF comes before what EPT says of the data (28.3.3.3 "Prioritization of EPT Misconfigurations and EPT Violations"). */
+START_TEST(guest_fault_comes_first)
+{
+    struct mmu_bench b = bench_new(NULL);
+    bench_enter_guest(&b, REACH_4K);
+    bench_map_guest(&b, GVA, FRAME, REACH_4K, PTE_P);
+    bench_map_ept(&b, DATA_GPA, GUEST_HPA + DATA_GPA, REACH_4K, 0);
+    ck_assert(!bench_access(&b, GVA, MMU_WRITE));
+    ck_assert_int_eq(b.c->rt.walk.owner, RS_GUEST_FAULT);
+    ck_assert(strstr(b.c->rt.walk.fault_text, "the guest kernel's (#PF, no exit)"));
+    ck_assert(b.c->s.vmx_guest && b.c->s.event_vector == VEC_PF);
+    bench_free(&b);
+}
+END_TEST
+
+/* SDM vol. 3, 28.3.3.1 "EPT Misconfigurations". */
+static const struct misconfig {
+    unsigned reach, level;
+    u64 clear, set;
+    bool exits;
+} misconfigs[] = {
+    {REACH_4K, 1, EPT_RWX, EPT_W, true},          {REACH_4K, 1, EPT_RWX, EPT_W | EPT_X, true},
+    {REACH_4K, 3, EPT_RWX, EPT_W, true},          {REACH_4K, 1, EPT_MEMORY_TYPE, 2 << 3, true},
+    {REACH_4K, 1, EPT_MEMORY_TYPE, 3 << 3, true}, {REACH_4K, 1, EPT_MEMORY_TYPE, 7 << 3, true},
+    {REACH_4K, 1, EPT_MEMORY_TYPE, 0, false},     {REACH_4K, 1, EPT_MEMORY_TYPE, 1 << 3, false},
+    {REACH_4K, 1, EPT_MEMORY_TYPE, 4 << 3, false}, {REACH_4K, 1, EPT_MEMORY_TYPE, 5 << 3, false},
+    {REACH_2M, 2, EPT_MEMORY_TYPE, 7 << 3, true}, {REACH_4K, 1, 0, 1ull << PHYS_BITS, true},
+    {REACH_4K, 2, 0, 1ull << 51, true},           {REACH_4K, 4, 0, 1ull << 7, true},
+    {REACH_4K, 4, 0, 1ull << 3, true},            {REACH_4K, 3, 0, 1ull << 6, true},
+    {REACH_4K, 2, 0, 1ull << 4, true},            {REACH_2M, 2, 0, 1ull << 12, true},
+    {REACH_2M, 2, 0, 1ull << 20, true},           {REACH_4K, 1, 0, 1ull << 7, false},
+    {REACH_4K, 1, 0, EPT_IGNORE_PAT, false},      {REACH_4K, 4, 0, 1ull << 52, false},
+};
+
+START_TEST(ept_misconfigurations)
+{
+    const struct misconfig *m = &misconfigs[_i];
+    struct mmu_bench b = bench_new(bare_walks);
+    u64 gpa = m->reach == REACH_2M ? 0x600000 : DATA_GPA;
+    bench_enter_guest(&b, m->reach);
+    if (m->level > 1 && m->reach == REACH_4K)
+        gpa = 0x40000000; /* under entries of its own */
+    bench_map_ept(&b, gpa, GUEST_HPA + (m->reach == REACH_2M ? gpa : 0), m->reach, EPT_RWX | EPT_WB);
+    bench_map_guest(&b, GVA, gpa, REACH_4K, USER_PAGE);
+    if (m->level == 4) { /* the whole tree hangs from it: the first reference already fails */
+        gpa = bench_guest_entry(&b, GVA, 4) - GUEST_HPA;
+    }
+    u64 at = bench_ept_entry(&b, gpa, m->level);
+    bench_clear(&b, at, m->clear);
+    bench_or(&b, at, m->set);
+    ck_assert_int_eq(bench_access(&b, GVA, MMU_READ), !m->exits);
+    if (m->exits)
+        check_exit(&b, EXIT_EPT_MISCONFIG, 0, m->level == 4 ? gpa : gpa | 8);
+    bench_free(&b);
+}
+END_TEST
+
+/* ---- walk caches ---- */
+
+START_TEST(walk_caches_save_references)
+{
+    struct mmu_bench b = bench_new(NULL);
+    bench_map_guest(&b, GVA, FRAME, REACH_4K, USER_PAGE);
+    bench_map_guest(&b, GVA + 0x1000, FRAME, REACH_4K, USER_PAGE);
+    bench_map_guest(&b, GVA + 0x40000000, FRAME, REACH_4K, USER_PAGE);
+    ck_assert_uint_eq(bench_refs(&b, GVA, MMU_READ), 4);
+    ck_assert_uint_eq(bench_refs(&b, GVA + 0x1000, MMU_READ), 1); /* by its PDE */
+    const struct rs_walk *w = &b.c->rt.walk;
+    ck_assert_uint_eq(w->skip_count, 3);
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert(w->skip[i].row == i + 1 && w->skip[i].col == 1 && w->skip[i].by == RS_BY_PWC);
+    ck_assert_uint_eq(w->ref[0].base_ref, 0);
+    ck_assert_uint_eq(bench_refs(&b, GVA + 0x40000000, MMU_READ), 3); /* by its PML4E */
+    ck_assert_uint_eq(b.c->s.count.pwc_hits, 2);
+    bench_free(&b);
+}
+END_TEST
+
+START_TEST(nested_walk_caches)
+{
+    static const struct setting no_pwc[] = {{"pwc", 0}, {NULL, 0}}, no_ntlb[] = {{"pwc", 0}, {"ntlb", 0}, {NULL, 0}};
+    struct mmu_bench b = bench_new(_i ? no_ntlb : no_pwc);
+    bench_enter_guest(&b, REACH_4K);
+    bench_map_guest(&b, GVA, FRAME, REACH_4K, USER_PAGE);
+    bench_map_guest(&b, GVA + 0x1000, FRAME + 0x1000, REACH_4K, USER_PAGE);
+    /* tables lie in one 2 MiB, the data in another: after nL4..nL1 once, nL1 alone; for the data, nL2 and nL1 */
+    ck_assert_uint_eq(bench_refs(&b, GVA, MMU_READ), 4 + 1 + 2 + 2 + 2 + 2);
+    unsigned guest = 4, nested = _i ? 5 : 1; /* the nested TLB has the tables' pages */
+    ck_assert_uint_eq(bench_refs(&b, GVA + 0x1000, MMU_READ), guest + nested);
+    ck_assert_uint_eq(b.c->rt.walk.ref_count + b.c->rt.walk.skip_count, 24);
+    bench_free(&b);
+}
+END_TEST
+
+START_TEST(off_is_neither_read_nor_filled)
+{
+    struct mmu_bench b = bench_new(bare_walks);
+    struct rs_tlb_view view;
+    bench_enter_guest(&b, REACH_4K);
+    bench_map_guest(&b, GVA, FRAME, REACH_4K, USER_PAGE);
+    ck_assert(bench_access(&b, GVA, MMU_READ));
+    for (enum rs_tlb which = RS_PWC; which <= RS_NTLB; which++)
+        ck_assert(!rs_tlb_get(b.m, 0, which, 0, &view));
+    bench_free(&b);
+}
+END_TEST
+
+/* ---- stopping inside ---- */
+
+START_TEST(stops_after_each_micro)
+{
+    struct mmu_bench b = bench_new(bare_walks);
+    bench_enter_guest(&b, REACH_4K);
+    bench_map_guest(&b, GVA, FRAME, REACH_4K, USER_PAGE | PTE_A);
+    for (unsigned level = 2; level <= 4; level++)
+        bench_or(&b, bench_guest_entry(&b, GVA, level), PTE_A);
+    for (unsigned stop = 1; stop <= 25; stop++) { /* the beginning, then 24 references */
+        b.c->rt.micro_stop = stop;
+        ck_assert(!bench_access(&b, GVA, MMU_READ));
+        ck_assert_uint_eq(b.c->rt.walk.ref_count, stop - 1);
+        ck_assert_int_eq(b.c->rt.last_micro, stop == 1 ? MICRO_TLB : MICRO_WALK_REF);
+        ck_assert(!b.c->rt.walk.ended);
+    }
+    bench_free(&b);
+}
+END_TEST
+
+#define LOOP(t, test, rows) tcase_add_loop_test(t, test, 0, (int)(sizeof(rows) / sizeof *(rows)))
+
+static TCase *references(void)
+{
+    TCase *t = tcase_create("references");
+    tcase_add_test(t, native_walk_makes_four);
+    tcase_add_test(t, native_large_pages);
+    LOOP(t, nested_walk_in_order, shapes);
+    tcase_add_test(t, ept_gigabyte_page);
+    tcase_add_loop_test(t, translate_is_the_walk_without_effects, 0, 4);
+    tcase_add_test(t, translate_of_a_hit_makes_no_reference);
+    tcase_add_test(t, gpa_to_hpa_by_tables);
+    tcase_add_test(t, walk_caches_save_references);
+    tcase_add_loop_test(t, nested_walk_caches, 0, 2);
+    tcase_add_test(t, off_is_neither_read_nor_filled);
+    tcase_add_test(t, stops_after_each_micro);
+    return t;
+}
+
+static TCase *guest_rules(void)
+{
+    TCase *t = tcase_create("rights and flags");
+    LOOP(t, access_rights, rights);
+    LOOP(t, access_rights_by_tlb_hit, rights);
+    LOOP(t, reserved_bits, reserved);
+    tcase_add_test(t, accessed_and_dirty);
+    tcase_add_test(t, faulting_walk_sets_what_it_used);
+    return t;
+}
+
+static TCase *ept_rules(void)
+{
+    TCase *t = tcase_create("EPT");
+    tcase_add_test(t, ept_accessed_and_dirty);
+    tcase_add_test(t, ept_flags_off_stay_clear);
+    LOOP(t, ept_violations_of_data, violations);
+    tcase_add_test(t, ept_rights_are_those_of_all_levels);
+    tcase_add_loop_test(t, ept_violation_of_a_table, 0, 2);
+    tcase_add_loop_test(t, ept_read_only_table, 0, 2);
+    tcase_add_test(t, guest_fault_comes_first);
+    LOOP(t, ept_misconfigurations, misconfigs);
+    return t;
+}
+
+int main(void)
+{
+    Suite *s = suite_create("walk");
+    suite_add_tcase(s, references());
+    suite_add_tcase(s, guest_rules());
+    suite_add_tcase(s, ept_rules());
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}

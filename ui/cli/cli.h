@@ -1,0 +1,28 @@
+/* cli.h - the commands. */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <stdio.h>
+
+#include "cli/options.h"
+#include "lua/scenario.h"
+
+/* Each does its command and returns the exit status. */
+int cli_run(const struct cli *cli);
+int cli_tui(const struct cli *cli);
+int cli_repl(const struct cli *cli);
+int cli_exec(const struct cli *cli);
+
+/* "ringside: MESSAGE" on stderr; returns 2. */
+int cli_complain(const char *message);
+/* Finds and loads the scenario that the command line names; complains and returns NULL if it can't. */
+struct scenario *cli_load(const struct cli *cli, bool interactive);
+/* --stats, and the trouble of a replay; returns the exit status, which they may change. */
+int cli_finish(const struct cli *cli, rs_world *w, int status);
+/* Where a machine stands: position, mode, instruction, last walk. */
+void cli_show_position(const struct scenario *s, const rs_machine *m);
+
+/* Prints narration that has not been printed yet; *shown counts it. */
+void cli_narrate(const struct scenario *s, size_t *shown);
+
+#endif

@@ -1,0 +1,121 @@
+/* common.c - what the commands share: loading, narration, statistics. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "lua/images.h"
+
+int cli_complain(const char *message)
+{
+    fflush(stdout);
+    fprintf(stderr, "ringside: %s\n", message);
+    return 2;
+}
+
+struct scenario *cli_load(const struct cli *cli, bool interactive)
+{
+    struct scenario_options options = {
+        .argc = cli->argc, .argv = cli->argv, .seed = cli->seed, .max_cycles = cli->max_cycles, .timing = cli->timing,
+        .record = cli->record, .replay = cli->replay, .at = cli->at, .interactive = interactive,
+    };
+    char path[IMAGE_PATH_MAX];
+    struct rs_error err;
+    if (cli->file && images_scenario(cli->file, path, &err) != RS_OK) {
+        cli_complain(err.text);
+        return NULL;
+    }
+    struct scenario *s = scenario_load(cli->file ? path : NULL, &options, &err);
+    if (!s)
+        cli_complain(err.text);
+    return s;
+}
+
+/* ------------------------------------------------------------------ narration */
+
+static bool colours(void)
+{
+    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+    return isatty(STDOUT_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
+}
+
+static void print_line(const struct scenario_line *line, bool colour)
+{
+    static const struct { const char *lead, *colour; } styles[] = {
+        [SCENARIO_SAY] = { "", "" },          [SCENARIO_CHECK_OK] = { "  ok    ", "\033[32m" },
+        [SCENARIO_CHECK_FAILED] = { "  FAIL  ", "\033[1;31m" },
+        [SCENARIO_PAUSE] = { "  ...   ", "\033[2m" },
+        [SCENARIO_ASK] = { "  ?     ", "\033[1m" }, [SCENARIO_ANSWER] = { "  =     ", "\033[1m" },
+    };
+    bool styled = colour && *styles[line->kind].colour;
+    printf("%s%s%s%s\n", styled ? styles[line->kind].colour : "", styles[line->kind].lead, line->text,
+           styled ? "\033[0m" : "");
+}
+
+void cli_narrate(const struct scenario *s, size_t *shown)
+{
+    struct scenario_line line;
+    bool colour = colours();
+    if (*shown == scenario_lines(s))
+        return;
+    for (; scenario_line(s, *shown, &line); ++*shown)
+        print_line(&line, colour);
+    fflush(stdout);
+}
+
+/* ------------------------------------------------------------------ where it stands */
+
+static void show_instruction(rs_machine *m)
+{
+    uint8_t bytes[15];
+    uint64_t rip = 0;
+    char text[128];
+    size_t n = sizeof bytes;
+    rs_reg(m, 0, "rip", &rip);
+    while (n > 0 && rs_read_linear(m, 0, rip, bytes, n) != RS_OK)
+        n--;
+    if (n == 0 || rs_disassemble(bytes, n, rip, text, sizeof text) == 0)
+        snprintf(text, sizeof text, "(no instruction can be read there)");
+    printf("  rip 0x%" PRIx64 "  %s\n", rip, text);
+}
+
+void cli_show_position(const struct scenario *s, const rs_machine *m)
+{
+    char at[64], name[RS_NAME_MAX];
+    const struct rs_walk *walk = rs_last_walk(m, 0);
+    rs_position_format(m, rs_position(m), at);
+    scenario_running((struct scenario *)s, m, 0, name);
+    printf("at %s, cycle %" PRIu64 ": %s mode, %s, ring %u\n", at, rs_cycles(m, 0),
+           rs_guest_mode(m, 0) ? "non-root" : "root", name, rs_cpl(m, 0));
+    show_instruction((rs_machine *)m);
+    if (walk && walk->valid)
+        printf("  %s walk of 0x%" PRIx64 ": %u references, %" PRIu64 " cycles\n", walk->ended ? "last" : "in a",
+               walk->gva, walk->ref_count, walk->cycles);
+}
+
+/* ------------------------------------------------------------------ at the end */
+
+static void print_stats(const rs_machine *m)
+{
+    fprintf(stderr, "%s:\n  %-20s %14" PRIu64 "\n", rs_machine_name(m), "cycles", rs_cycles(m, 0));
+    for (size_t i = 0; i < rs_counter_count(); i++) {
+        const struct rs_counter_info *info = rs_counter_info(i);
+        uint64_t sum = 0;
+        for (uint32_t core = 0; core < rs_cores(m); core++)
+            sum += rs_counter(m, core, i);
+        fprintf(stderr, "  %-20s %14" PRIu64 "  %s\n", info->name, sum, info->help);
+    }
+}
+
+int cli_finish(const struct cli *cli, rs_world *w, int status)
+{
+    const rs_machine *m;
+    fflush(stdout);
+    for (size_t i = 0; cli->stats && (m = rs_world_machine(w, i)); i++)
+        print_stats(m);
+    if (cli->replay && rs_replay_trouble(w))
+        return cli_complain(rs_replay_trouble(w));
+    return status;
+}

@@ -1,0 +1,218 @@
+/* exec.c - ringside exec: boots an image with its console on this terminal. */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "lua/images.h"
+
+#define SLICE 200000
+#define INPUT_MAX 256
+#define ESCAPE 1 /* Ctrl-A; then x ends the run, Ctrl-A is itself */
+
+/* ------------------------------------------------------------------ booting */
+
+/* "FILE STRING": the string is what follows the first blank, or the image's name. */
+struct module { char path[IMAGE_PATH_MAX], string[1024]; };
+
+static enum rs_status find_module(const char *text, struct module *module, struct rs_error *err)
+{
+    char name[IMAGE_PATH_MAX], short_name[RS_NAME_MAX];
+    size_t n = strcspn(text, " ");
+    snprintf(name, sizeof name, "%.*s", (int)(n < sizeof name ? n : sizeof name - 1), text);
+    if (images_find(name, module->path, err) != RS_OK)
+        return RS_FAILED;
+    images_name(module->path, short_name);
+    snprintf(module->string, sizeof module->string, "%s", text[n] ? text + n + 1 : short_name);
+    return RS_OK;
+}
+
+static enum rs_status boot(const struct cli *cli, rs_machine *m, struct rs_error *err)
+{
+    static struct module modules[MODULES_MAX];
+    struct rs_boot_module list[MODULES_MAX];
+    char path[IMAGE_PATH_MAX], name[RS_NAME_MAX], cmdline[4096];
+    struct rs_boot what = { .path = path, .cmdline = cmdline, .modules = list, .module_count = cli->modules };
+    if (images_find(cli->file, path, err) != RS_OK)
+        return RS_FAILED;
+    images_name(path, name);
+    snprintf(cmdline, sizeof cmdline, "%s%s%s", name, cli->cmdline ? " " : "", cli->cmdline ? cli->cmdline : "");
+    for (size_t i = 0; i < cli->modules; i++) {
+        if (find_module(cli->module[i], &modules[i], err) != RS_OK)
+            return RS_FAILED;
+        list[i] = (struct rs_boot_module){ modules[i].path, modules[i].string };
+    }
+    return rs_boot(m, &what, err);
+}
+
+static rs_machine *start(const struct cli *cli, rs_world *w, struct rs_error *err)
+{
+    struct rs_config config;
+    struct rs_params *params = rs_params_new();
+    rs_config_init(&config);
+    config.ram_bytes = cli->ram_bytes;
+    config.params = params;
+    rs_set_max_cycles(w, cli->max_cycles);
+    enum rs_status status = cli->timing ? rs_params_preset(params, cli->timing, err) : RS_OK;
+    if (status == RS_OK && cli->record)
+        status = rs_record(w, cli->record, err);
+    if (status == RS_OK && cli->replay)
+        status = rs_replay(w, cli->replay, err);
+    rs_machine *m = status == RS_OK ? rs_machine_new(w, &config, err) : NULL;
+    rs_params_free(params);
+    return m && boot(cli, m, err) == RS_OK ? m : NULL;
+}
+
+/* ------------------------------------------------------------------ the terminal */
+
+static struct termios saved;
+static bool raw;
+
+static void cook(void)
+{
+    if (raw)
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
+    raw = false;
+}
+
+/* Keys go to the guest one by one, unseen and uninterpreted. */
+static void make_raw(void)
+{
+    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &saved) != 0)
+        return;
+    struct termios t = saved;
+    t.c_iflag &= (tcflag_t) ~(BRKINT | ICRNL | INPCK | ISTRIP | IXON);
+    t.c_lflag &= (tcflag_t) ~(ECHO | ICANON | IEXTEN | ISIG);
+    t.c_cc[VMIN] = 1;
+    t.c_cc[VTIME] = 0;
+    atexit(cook);
+    raw = tcsetattr(STDIN_FILENO, TCSADRAIN, &t) == 0;
+    if (raw)
+        fprintf(stderr, "ringside: Ctrl-A x ends the run\n");
+}
+
+struct input {
+    uint8_t bytes[INPUT_MAX];
+    size_t n;
+    bool closed, escaped, quit;
+};
+
+static void take_key(struct input *in, uint8_t key)
+{
+    if (in->escaped && (key == 'x' || key == 'X'))
+        in->quit = true;
+    bool begins = raw && key == ESCAPE && !in->escaped;
+    if (!begins)
+        in->bytes[in->n++] = key;
+    in->escaped = begins;
+}
+
+/* Reads what is there, without waiting. */
+static void read_input(struct input *in)
+{
+    struct pollfd fd = { .fd = STDIN_FILENO, .events = POLLIN };
+    uint8_t bytes[INPUT_MAX];
+    if (in->closed || in->n > 0 || poll(&fd, 1, 0) <= 0)
+        return;
+    ssize_t n = read(STDIN_FILENO, bytes, sizeof bytes);
+    in->closed = n <= 0;
+    for (ssize_t i = 0; i < n; i++)
+        take_key(in, bytes[i]);
+}
+
+/* Sends it if there is room; else it is tried again later. */
+static void send_input(struct input *in, rs_machine *m)
+{
+    struct rs_error err;
+    if (in->n > 0 && rs_input_console(m, 0, in->bytes, in->n, &err) == RS_OK)
+        in->n = 0;
+}
+
+static void write_console(const rs_machine *m, size_t *shown)
+{
+    size_t n;
+    const uint8_t *bytes = rs_console(m, 0, &n);
+    if (n > *shown) {
+        fwrite(bytes + *shown, 1, n - *shown, stdout);
+        fflush(stdout);
+        *shown = n;
+    }
+}
+
+/* ------------------------------------------------------------------ running */
+
+static enum rs_why run(rs_world *w, rs_machine *m, bool replay)
+{
+    struct input in = { .n = 0 };
+    size_t shown = 0;
+    enum rs_why why;
+    rs_begin_run(w, UINT64_MAX);
+    do {
+        why = rs_continue(w, SLICE);
+        write_console(m, &shown);
+        if (replay)
+            continue;
+        read_input(&in);
+        send_input(&in, m);
+    } while (why == RS_SLICE && !in.quit);
+    return in.quit ? RS_DONE : why;
+}
+
+static enum rs_why run_to(const char *position, rs_world *w, rs_machine *m, struct rs_error *err)
+{
+    struct rs_position at;
+    size_t shown = 0;
+    enum rs_why why;
+    if (rs_position_parse(m, position, &at, err) != RS_OK)
+        return RS_STOPPED;
+    rs_begin_seek(w, at);
+    while ((why = rs_continue(w, SLICE)) == RS_SLICE)
+        ;
+    write_console(m, &shown);
+    return why;
+}
+
+static void show_where(rs_machine *m)
+{
+    char at[64];
+    rs_position_format(m, rs_position(m), at);
+    fprintf(stderr, "ringside: stopped at %s, cycle %llu\n", at, (unsigned long long)rs_cycles(m, 0));
+}
+
+static int ended(const struct cli *cli, rs_machine *m, enum rs_why why)
+{
+    if (why == RS_LIMIT)
+        return cli_complain("--max-cycles is reached, and the image still runs");
+    if (why == RS_DONE && cli->at)
+        show_where(m);
+    if (why != RS_HALTED)
+        return 0;
+    if (cli->at)
+        return cli_complain("--at: the run ended before that position");
+    int status = rs_halt_status(m);
+    if (status == 255)
+        cli_complain(rs_halt_text(m));
+    return status & 255;
+}
+
+int cli_exec(const struct cli *cli)
+{
+    struct rs_error err;
+    rs_world *w = rs_world_new();
+    rs_machine *m = start(cli, w, &err);
+    enum rs_why why = RS_STOPPED;
+    if (m && cli->at)
+        why = run_to(cli->at, w, m, &err);
+    else if (m) {
+        make_raw();
+        why = run(w, m, cli->replay != NULL);
+        cook();
+    }
+    int status = why == RS_STOPPED ? cli_complain(err.text) : ended(cli, m, why);
+    status = cli_finish(cli, w, status);
+    rs_world_free(w);
+    return status;
+}

@@ -1,0 +1,245 @@
+#include "options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lua/names.h"
+
+/* ------------------------------------------------------------------ tables */
+
+static const struct { const char *name, *arguments, *help; } commands[COMMANDS] = {
+    [CMD_RUN] = { "run", "SCENARIO [NAME=VALUE...]", "run a scenario; what it says goes to stdout" },
+    [CMD_TUI] = { "tui", "SCENARIO [NAME=VALUE...]", "the terminal view of a scenario" },
+    [CMD_REPL] = { "repl", "[SCENARIO] [NAME=VALUE...]", "a Lua prompt, after the scenario if one is given" },
+    [CMD_EXEC] = { "exec", "IMAGE", "boot an image, its console on this terminal; exit with its status" },
+};
+
+enum option { RECORD, REPLAY, AT, SEED, MAX_CYCLES, STATS, TIMING, MODULE, CMDLINE, RAM, HELP, VERSION, OPTIONS };
+
+#define ON(command) (1u << (command))
+#define ALL (ON(COMMANDS) - 1)
+
+static const struct {
+    const char *name;
+    char letter;
+    const char *argument; /* NULL: a flag */
+    unsigned on;          /* commands that take it */
+    const char *help;
+} options[OPTIONS] = {
+    [RECORD] = { "--record", 0, "FILE", ALL, "write the inputs of the run to FILE" },
+    [REPLAY] = { "--replay", 0, "FILE", ALL, "take the inputs from FILE, written by --record" },
+    [AT] = { "--at", 0, "POSITION", ALL, "stop at a position such as A:120.13: 120 atoms and 13 micros" },
+    [SEED] = { "--seed", 0, "N", ALL, "seed of a scenario's math.random (0)" },
+    [MAX_CYCLES] = { "--max-cycles", 0, "N", ALL, "stop after N cycles" },
+    [STATS] = { "--stats", 0, NULL, ALL, "print the machine's counters at the end, on stderr" },
+    [TIMING] = { "--timing", 0, "PRESET", ALL, "timing of machines that name none (skylake)" },
+    [MODULE] = { "--module", 'm', "MODULE", ON(CMD_EXEC), "boot module: an image and, after a blank, its string; repeatable" },
+    [CMDLINE] = { "--append", 'a', "CMDLINE", ON(CMD_EXEC), "command line, after the image's name" },
+    [RAM] = { "--ram", 0, "SIZE", ON(CMD_EXEC), "RAM of the machine (64M)" },
+    [HELP] = { "--help", 'h', NULL, ALL, "show this and exit" },
+    [VERSION] = { "--version", 0, NULL, ALL, "show the version and exit" },
+};
+
+static const char *command_at(size_t i, const void *arg)
+{
+    (void)arg;
+    return i < COMMANDS ? commands[i].name : NULL;
+}
+
+/* The i-th option that the command takes; arg: enum command, COMMANDS for any. */
+static const char *option_at(size_t i, const void *arg)
+{
+    unsigned command = *(const unsigned *)arg;
+    for (unsigned o = 0; o < OPTIONS; o++)
+        if ((command == COMMANDS || options[o].on & ON(command)) && i-- == 0)
+            return options[o].name;
+    return NULL;
+}
+
+static const char *preset_at(size_t i, const void *arg)
+{
+    (void)arg;
+    return rs_preset_name(i);
+}
+
+/* ------------------------------------------------------------------ help */
+
+static void print_option(unsigned o)
+{
+    char left[40] = "      ";
+    if (options[o].letter)
+        snprintf(left, sizeof left, "  -%c, ", options[o].letter);
+    names_add(left, sizeof left, "%s", options[o].name);
+    if (options[o].argument)
+        names_add(left, sizeof left, " %s", options[o].argument);
+    printf("%-28s%s\n", left, options[o].help);
+}
+
+void cli_help(const struct cli *cli)
+{
+    unsigned command = cli->command;
+    if (command == COMMANDS) {
+        printf("usage: ringside COMMAND [OPTIONS]\n\n");
+        for (unsigned i = 0; i < COMMANDS; i++)
+            printf("  %-5s %-27s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+    } else {
+        printf("usage: ringside %s %s [OPTIONS]\n\n%s\n", commands[command].name, commands[command].arguments,
+               commands[command].help);
+    }
+    printf("\noptions:\n");
+    for (unsigned o = 0; o < OPTIONS; o++)
+        if (command == COMMANDS || options[o].on & ON(command))
+            print_option(o);
+    printf("\nexit status: 0 all checks hold, 1 a check failed, 2 bad usage or input; of exec: the image's own\n");
+}
+
+/* ------------------------------------------------------------------ values */
+
+static enum rs_status number(const char *option, const char *text, uint64_t *value, struct rs_error *err)
+{
+    uint64_t n;
+    if (!names_cycles(text, 1, &n) || strpbrk(text, "smun"))
+        return rs_fail(err, "%s wants a number, not '%s'", option, text);
+    *value = n;
+    return RS_OK;
+}
+
+static enum rs_status set_timing(struct cli *cli, const char *value, struct rs_error *err)
+{
+    char text[512];
+    const char *preset;
+    for (size_t i = 0; (preset = rs_preset_name(i)); i++)
+        if (strcmp(preset, value) == 0) {
+            cli->timing = preset;
+            return RS_OK;
+        }
+    names_complain(text, sizeof text, "timing preset", value, preset_at, NULL);
+    return rs_fail(err, "--timing: %s", text);
+}
+
+static enum rs_status set_option(struct cli *cli, unsigned option, const char *value, struct rs_error *err)
+{
+    switch (option) {
+    case RECORD: cli->record = value; break;
+    case REPLAY: cli->replay = value; break;
+    case AT: cli->at = value; break;
+    case SEED: return number("--seed", value, &cli->seed, err);
+    case MAX_CYCLES: return number("--max-cycles", value, &cli->max_cycles, err);
+    case STATS: cli->stats = true; break;
+    case TIMING: return set_timing(cli, value, err);
+    case CMDLINE: cli->cmdline = value; break;
+    case RAM:
+        if (!names_size(value, &cli->ram_bytes))
+            return rs_fail(err, "--ram wants a size such as 64M, not '%s'", value);
+        break;
+    case MODULE:
+        if (cli->modules == MODULES_MAX)
+            return rs_fail(err, "%d modules are the most that can be booted", MODULES_MAX);
+        cli->module[cli->modules++] = value;
+        break;
+    case HELP: cli->help = true; break;
+    default: cli->version = true; break;
+    }
+    return RS_OK;
+}
+
+/* ------------------------------------------------------------------ parsing */
+
+static enum rs_status unknown_option(const struct cli *cli, const char *name, struct rs_error *err)
+{
+    char text[900];
+    unsigned command = cli->command, any = COMMANDS;
+    for (unsigned o = 0; o < OPTIONS && command != COMMANDS; o++)
+        if (strcmp(options[o].name, name) == 0)
+            return rs_fail(err, "ringside %s takes no %s; see ringside %s --help", commands[command].name, name,
+                           commands[command].name);
+    names_complain(text, sizeof text, "option", name, option_at, command == COMMANDS ? &any : &command);
+    return rs_fail(err, "%s", text);
+}
+
+static unsigned find_option(const struct cli *cli, const char *name, size_t n)
+{
+    for (unsigned o = 0; o < OPTIONS; o++) {
+        bool is = n == 2 && name[1] != '-' ? options[o].letter == name[1]
+                                           : strlen(options[o].name) == n && memcmp(options[o].name, name, n) == 0;
+        if (is && (cli->command == COMMANDS || options[o].on & ON(cli->command)))
+            return o;
+    }
+    return OPTIONS;
+}
+
+/* The option at argv[*i], and its value, which may be the next argument. */
+static enum rs_status parse_option(struct cli *cli, int argc, char **argv, int *i, struct rs_error *err)
+{
+    char *argument = argv[*i];
+    size_t n = strcspn(argument, "=");
+    unsigned o = find_option(cli, argument, n);
+    const char *value = argument[n] ? argument + n + 1 : NULL;
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)n, argument);
+    if (o == OPTIONS)
+        return unknown_option(cli, name, err);
+    if (!options[o].argument && value)
+        return rs_fail(err, "%s takes no value", name);
+    if (options[o].argument && !value) {
+        if (*i + 1 >= argc)
+            return rs_fail(err, "%s wants a value: %s %s", name, name, options[o].argument);
+        value = argv[++*i];
+    }
+    return set_option(cli, o, value, err);
+}
+
+static enum rs_status set_command(struct cli *cli, const char *name, struct rs_error *err)
+{
+    char text[512];
+    for (unsigned i = 0; i < COMMANDS; i++)
+        if (strcmp(commands[i].name, name) == 0) {
+            cli->command = (enum command)i;
+            return RS_OK;
+        }
+    names_complain(text, sizeof text, "command", name, command_at, NULL);
+    return rs_fail(err, "%s; see ringside --help", text);
+}
+
+static enum rs_status check_usage(const struct cli *cli, struct rs_error *err)
+{
+    if (cli->help || cli->version)
+        return RS_OK;
+    if (cli->command == COMMANDS)
+        return rs_fail(err, "a command is wanted; see ringside --help");
+    if (!cli->file && cli->command != CMD_REPL)
+        return rs_fail(err, "usage: ringside %s %s", commands[cli->command].name, commands[cli->command].arguments);
+    for (int i = 0; i < cli->argc; i++)
+        if (cli->command == CMD_EXEC || !strchr(cli->argv[i], '='))
+            return rs_fail(err, "unexpected argument '%s'; %s", cli->argv[i],
+                           cli->command == CMD_EXEC ? "the image's own go into -a \"...\"" : "parameters are given as NAME=VALUE");
+    if (cli->record && cli->replay && strcmp(cli->record, cli->replay) == 0)
+        return rs_fail(err, "--record and --replay name the same file");
+    return RS_OK;
+}
+
+enum rs_status cli_parse(int argc, char **argv, struct cli *cli, struct rs_error *err)
+{
+    bool only_arguments = false;
+    int kept = 0;
+    *cli = (struct cli){ .command = COMMANDS, .ram_bytes = (uint64_t)64 << 20, .argv = argv };
+    for (int i = 1; i < argc; i++) {
+        bool option = !only_arguments && argv[i][0] == '-' && argv[i][1];
+        enum rs_status status = RS_OK;
+        if (option && strcmp(argv[i], "--") == 0)
+            only_arguments = true;
+        else if (option)
+            status = parse_option(cli, argc, argv, &i, err);
+        else if (cli->command == COMMANDS)
+            status = set_command(cli, argv[i], err);
+        else if (!cli->file && !(cli->command == CMD_REPL && strchr(argv[i], '=')))
+            cli->file = argv[i];
+        else
+            argv[kept++] = argv[i];
+        if (status != RS_OK)
+            return status;
+    }
+    cli->argc = kept;
+    return check_usage(cli, err);
+}

@@ -1,0 +1,29 @@
+/* options.h - the command line: one table of commands, one of options; help and errors come from them. */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include "ringside.h"
+
+enum command { CMD_RUN, CMD_TUI, CMD_REPL, CMD_EXEC, COMMANDS };
+
+#define MODULES_MAX 16
+
+struct cli {
+    enum command command;
+    bool help, version;
+    const char *file;             /* scenario or image, NULL if none is given */
+    int argc;                     /* arguments after it */
+    char **argv;
+    const char *record, *replay, *at, *timing, *cmdline;
+    const char *module[MODULES_MAX];
+    size_t modules;
+    uint64_t seed, max_cycles, ram_bytes;
+    bool stats;
+};
+
+/* Reads argv, moving the arguments of the scenario to the front of *argv.  RS_FAILED and a message on misuse. */
+enum rs_status cli_parse(int argc, char **argv, struct cli *cli, struct rs_error *err);
+/* Help on stdout: of one command if cli->file or a command was given, else of all. */
+void cli_help(const struct cli *cli);
+
+#endif

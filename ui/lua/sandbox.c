@@ -1,0 +1,269 @@
+/* sandbox.c - the Lua that scenarios get: no files, no processes, no native code, and a budget of instructions
+ * and memory that pcall cannot escape. */
+#include <lualib.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "binding.h"
+
+#define HOOK_EVERY 10000u
+#define INSTRUCTIONS 200000000u
+#define MEMORY_BYTES ((size_t)256 << 20)
+#define MOVE_COST 1000u      /* of a movement that brings nothing new, in instructions */
+#define C_LOOP_MAX 10000000  /* elements that one library call may go through */
+#define SUBJECT_MAX 4096     /* bytes that a pattern with many repetitions may search */
+
+static void *allocate(void *arg, void *old, size_t old_bytes, size_t bytes)
+{
+    struct scenario *s = arg;
+    size_t had = old ? old_bytes : 0;
+    if (bytes == 0) {
+        free(old);
+        s->memory -= had;
+        return NULL;
+    }
+    if (bytes > had && s->memory + (bytes - had) > MEMORY_BYTES)
+        return NULL;
+    void *block = realloc(old, bytes);
+    if (block)
+        s->memory += bytes - had;
+    return block;
+}
+
+/* Once the budget is gone, every instruction raises the error, so that no pcall can go on. */
+static void spend(lua_State *L, lua_Debug *debug)
+{
+    struct scenario *s = sc_of(L);
+    (void)debug;
+    s->spent += HOOK_EVERY;
+    if (!s->exhausted && s->spent <= INSTRUCTIONS)
+        return;
+    s->exhausted = true;
+    lua_sethook(L, spend, LUA_MASKCOUNT, 1);
+    luaL_error(L, "the scenario ran %d million Lua instructions without moving the world on: it seems to loop for ever",
+               (int)(INSTRUCTIONS / 1000000));
+}
+
+void sc_budget_fresh(struct scenario *s)
+{
+    s->spent = 0;
+    s->exhausted = false;
+}
+
+void sc_budget_moved(struct scenario *s)
+{
+    struct rs_position now = rs_furthest(s->world);
+    bool further = now.atom != s->furthest.atom || now.micro != s->furthest.micro;
+    s->furthest = now;
+    s->spent = further ? 0 : s->spent + MOVE_COST;
+}
+
+/* ---- library functions that could loop in C, out of the hook's reach ---- */
+
+static lua_Integer length_of(lua_State *L, int index)
+{
+    luaL_checktype(L, index, LUA_TTABLE);
+    lua_Integer n = luaL_len(L, index);
+    if (n > C_LOOP_MAX)
+        luaL_error(L, "a table of %d elements at most can be handled at once", C_LOOP_MAX);
+    return n;
+}
+
+/* Calls the library's own function, upvalue 1, with the arguments as they are. */
+static int call_original(lua_State *L)
+{
+    int n = lua_gettop(L);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, n, LUA_MULTRET);
+    return lua_gettop(L);
+}
+
+static int guarded_table(lua_State *L)
+{
+    length_of(L, 1);
+    return call_original(L);
+}
+
+static int guarded_move(lua_State *L)
+{
+    lua_Integer first = luaL_checkinteger(L, 2), last = luaL_checkinteger(L, 3);
+    if (last >= first && (lua_Unsigned)last - (lua_Unsigned)first > C_LOOP_MAX)
+        return luaL_error(L, "table.move can move %d elements at most", C_LOOP_MAX);
+    return call_original(L);
+}
+
+static int guarded_rep(lua_State *L)
+{
+    size_t n, separator;
+    luaL_checklstring(L, 1, &n);
+    luaL_optlstring(L, 3, "", &separator);
+    luaL_checkinteger(L, 2);
+    if (n + separator == 0) {
+        lua_pushliteral(L, "");
+        return 1;
+    }
+    return call_original(L);
+}
+
+/* Backtracking takes time of the order of length^repetitions: long subjects are for patterns with few. */
+static int guarded_pattern(lua_State *L)
+{
+    size_t subject, n, repeats = 0;
+    luaL_checklstring(L, 1, &subject);
+    const char *pattern = luaL_checklstring(L, 2, &n);
+    for (size_t i = 0; i < n; i++)
+        repeats += strchr("*+-?", pattern[i]) != NULL && pattern[i] != '\0';
+    double steps = 1;
+    for (size_t i = 0; i <= repeats; i++)
+        steps *= (double)subject + 1;
+    if (repeats > 2 && subject > SUBJECT_MAX && steps > 1e13)
+        return luaL_error(L, "a pattern with %d repetitions can search %d bytes at most, not %d: cut the text into lines first",
+                          (int)repeats, SUBJECT_MAX, (int)subject);
+    return call_original(L);
+}
+
+/* A finaliser would run out of the hook's reach. */
+static int guarded_setmetatable(lua_State *L)
+{
+    if (lua_istable(L, 2)) {
+        lua_pushliteral(L, "__gc");
+        lua_rawget(L, 2);
+        if (!lua_isnil(L, -1))
+            return luaL_error(L, "metatables with __gc are not available in scenarios");
+        lua_pop(L, 1);
+    }
+    return call_original(L);
+}
+
+static int guarded_load(lua_State *L)
+{
+    lua_settop(L, 4);
+    lua_pushliteral(L, "t");
+    lua_replace(L, 3);
+    if (lua_isnil(L, 4))
+        lua_settop(L, 3);
+    return call_original(L);
+}
+
+static const struct { const char *library, *name; lua_CFunction guard; } guards[] = {
+    { "_G", "setmetatable", guarded_setmetatable }, { "_G", "load", guarded_load },
+    { "string", "rep", guarded_rep },
+    { "string", "find", guarded_pattern }, { "string", "match", guarded_pattern },
+    { "string", "gmatch", guarded_pattern }, { "string", "gsub", guarded_pattern },
+    { "table", "insert", guarded_table }, { "table", "remove", guarded_table }, { "table", "sort", guarded_table },
+    { "table", "concat", guarded_table }, { "table", "move", guarded_move },
+};
+
+static const struct { const char *library, *name; } removed[] = {
+    { "_G", "dofile" }, { "_G", "loadfile" }, { "_G", "collectgarbage" }, { "_G", "warn" },
+    { "string", "dump" }, { "math", "randomseed" },
+};
+
+static void open_libraries(lua_State *L)
+{
+    static const luaL_Reg libraries[] = {
+        { "_G", luaopen_base }, { "string", luaopen_string }, { "table", luaopen_table }, { "math", luaopen_math },
+        { "utf8", luaopen_utf8 }, { "coroutine", luaopen_coroutine },
+    };
+    for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
+        luaL_requiref(L, libraries[i].name, libraries[i].func, 1);
+        lua_pop(L, 1);
+    }
+    lua_getglobal(L, "math");
+    lua_getfield(L, -1, "randomseed");
+    lua_pushinteger(L, (lua_Integer)sc_of(L)->options.seed);
+    lua_call(L, 1, 0);
+    lua_pop(L, 1);
+}
+
+static void fence(lua_State *L)
+{
+    for (size_t i = 0; i < sizeof guards / sizeof *guards; i++) {
+        lua_getglobal(L, guards[i].library);
+        lua_getfield(L, -1, guards[i].name);
+        lua_pushcclosure(L, guards[i].guard, 1);
+        lua_setfield(L, -2, guards[i].name);
+        lua_pop(L, 1);
+    }
+    for (size_t i = 0; i < sizeof removed / sizeof *removed; i++) {
+        lua_getglobal(L, removed[i].library);
+        lua_pushnil(L);
+        lua_setfield(L, -2, removed[i].name);
+        lua_pop(L, 1);
+    }
+}
+
+/* ---- reading a global that does not exist ---- */
+
+static const char *const absent[] = { "io", "os", "debug", "package", "require", "dofile", "loadfile", "collectgarbage",
+                                      "warn", NULL };
+
+static const char *global_at(size_t i, const void *arg)
+{
+    static const char *const names[] = {
+        "machine", "snapshot", "say", "hex", "param", "pause", "ask", "check", "check_eq", "check_near", "check_order",
+        "must", "print", "pairs", "ipairs", "string", "table", "math", "utf8", "type", "tostring", "tonumber", "pcall",
+        "error", "assert", "select", NULL
+    };
+    (void)arg;
+    return names[i];
+}
+
+static int unknown_global(lua_State *L)
+{
+    const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : NULL;
+    if (!name)
+        return luaL_error(L, "globals have names");
+    for (size_t i = 0; absent[i]; i++)
+        if (strcmp(name, absent[i]) == 0)
+            return luaL_error(L, "'%s' is not available in scenarios", name);
+    const char *nearest = names_nearest(name, global_at, NULL);
+    if (nearest)
+        return luaL_error(L, "unknown name '%s': did you mean '%s'?", name, nearest);
+    return luaL_error(L, "unknown name '%s': nothing has been assigned to it", name);
+}
+
+static void make_strict(lua_State *L)
+{
+    lua_pushglobaltable(L);
+    lua_newtable(L);
+    lua_pushcfunction(L, unknown_global);
+    lua_setfield(L, -2, "__index");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_setmetatable(L, -2);
+    lua_pop(L, 1);
+}
+
+static int set_up(lua_State *L)
+{
+    struct scenario *s = sc_of(L);
+    open_libraries(L);
+    fence(L);
+    sc_open_machine(L);
+    sc_open_core(L);
+    sc_open_snapshot(L);
+    sc_open_lesson(L);
+    sc_open_event(L);
+    sc_open_vm(L);
+    make_strict(L);
+    s->handlers = lua_newthread(L);
+    luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+lua_State *sc_sandbox(struct scenario *s)
+{
+    lua_State *L = lua_newstate(allocate, s);
+    if (!L)
+        return NULL;
+    *(struct scenario **)lua_getextraspace(L) = s;
+    lua_sethook(L, spend, LUA_MASKCOUNT, HOOK_EVERY);
+    lua_pushcfunction(L, set_up);
+    if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
+        lua_close(L);
+        return NULL;
+    }
+    return L;
+}

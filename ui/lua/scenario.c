@@ -1,0 +1,448 @@
+/* scenario.c - a scenario's life: load, resume, move the world, pause, end. */
+#include "binding.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SAID_MAX ((size_t)64 << 20)
+
+/* ------------------------------------------------------------------ narration */
+
+static bool more_lines(struct scenario *s)
+{
+    if (s->lines < s->line_room)
+        return true;
+    size_t room = s->line_room ? 2 * s->line_room : 64;
+    struct scenario_line *line = realloc(s->line, room * sizeof *line);
+    if (!line)
+        return false;
+    s->line = line;
+    s->line_room = room;
+    return true;
+}
+
+void sc_tell(struct scenario *s, lua_State *L, enum scenario_kind kind, const char *text)
+{
+    size_t n = strlen(text) + 1;
+    s->said_bytes += n + sizeof *s->line;
+    char *copy = s->said_bytes > SAID_MAX || !more_lines(s) ? NULL : malloc(n);
+    if (!copy) {
+        luaL_error(L, "the scenario has said more than %d MiB", (int)(SAID_MAX >> 20));
+        return;
+    }
+    memcpy(copy, text, n);
+    s->line[s->lines++] = (struct scenario_line){ .kind = kind, .text = copy };
+    s->passed += kind == SCENARIO_CHECK_OK;
+    s->failed += kind == SCENARIO_CHECK_FAILED;
+}
+
+bool scenario_line(const struct scenario *s, size_t i, struct scenario_line *line)
+{
+    if (i >= s->lines)
+        return false;
+    *line = s->line[i];
+    return true;
+}
+
+size_t scenario_lines(const struct scenario *s)
+{
+    return s->lines;
+}
+
+size_t scenario_checks(const struct scenario *s, bool passed)
+{
+    return passed ? s->passed : s->failed;
+}
+
+/* ------------------------------------------------------------------ ending */
+
+static void fail(struct scenario *s, int status, const char *text)
+{
+    snprintf(s->error, sizeof s->error, "%s", text);
+    s->status = status;
+    s->state = SCENARIO_FAILED;
+}
+
+/* The message at the top of a thread's stack; nothing here may raise. */
+static const char *message_of(lua_State *L)
+{
+    if (lua_type(L, -1) == LUA_TSTRING)
+        return lua_tostring(L, -1);
+    return "the scenario raised an error that is not a text";
+}
+
+static void fail_by_error(struct scenario *s, int error)
+{
+    if (error == LUA_ERRMEM)
+        fail(s, 2, "the scenario has used up its 256 MiB of memory");
+    else
+        fail(s, s->failed_check ? 1 : 2, message_of(s->co));
+}
+
+static bool complain_of_arguments(struct scenario *s)
+{
+    char text[1024], name[64];
+    for (int i = 0; i < s->options.argc && i < 64; i++) {
+        if (s->used[i])
+            continue;
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(s->options.argv[i], "="), s->options.argv[i]);
+        if (s->params)
+            names_complain(text, sizeof text, "parameter", name, sc_list_at, s->param);
+        else
+            snprintf(text, sizeof text, "the scenario takes no parameters, but '%s' is given", name);
+        fail(s, 2, "");
+        snprintf(s->error, sizeof s->error, "%.900s: %s", s->path, text);
+        return true;
+    }
+    return false;
+}
+
+static bool complain_of_position(struct scenario *s)
+{
+    if (!s->options.at || s->at_reached)
+        return false;
+    char text[64] = "no machine was made";
+    if (s->hosts)
+        rs_position_format(s->host[0]->m, rs_position(s->host[0]->m), text);
+    fail(s, 2, "");
+    snprintf(s->error, sizeof s->error, "--at %.60s: the run ended before (at %s)", s->options.at, text);
+    return true;
+}
+
+static void finish(struct scenario *s)
+{
+    if (complain_of_arguments(s) || complain_of_position(s))
+        return;
+    s->state = SCENARIO_FINISHED;
+    s->status = s->failed ? 1 : 0;
+}
+
+/* ------------------------------------------------------------------ moving */
+
+static struct rs_position position(const struct scenario *s)
+{
+    return s->hosts ? rs_position(s->host[0]->m) : (struct rs_position){ 0, 0 };
+}
+
+static bool same_position(struct rs_position a, struct rs_position b)
+{
+    return a.atom == b.atom && a.micro == b.micro;
+}
+
+static void begin(struct scenario *s)
+{
+    const struct move *m = &s->move;
+    s->began = position(s);
+    s->phase = PHASE_MOVE;
+    switch (m->kind) {
+    case MOVE_RUN: rs_begin_run(s->world, m->until); break;
+    case MOVE_STEP: rs_begin_step(s->world, m->n, m->unit); break;
+    case MOVE_BACK: rs_begin_back(s->world, m->n, m->unit); break;
+    case MOVE_UNDO: rs_begin_undo(s->world); break;
+    }
+}
+
+void sc_may_move(lua_State *L, const char *what)
+{
+    struct scenario *s = sc_of(L);
+    if (s->in_handler)
+        luaL_error(L, "%s: an event handler cannot move the world or stop the lesson; it can read, count and check", what);
+    if (L != s->co)
+        luaL_error(L, "%s: only the scenario itself can do this, not a coroutine that it made", what);
+}
+
+int sc_move(lua_State *L, const struct move *move, lua_KContext ctx, lua_KFunction k)
+{
+    struct scenario *s = sc_of(L);
+    s->move = *move;
+    s->yielded = true;
+    begin(s);
+    return lua_yieldk(L, 0, ctx, k);
+}
+
+void sc_moved(lua_State *L)
+{
+    struct scenario *s = sc_of(L);
+    if (s->handler_error == LUA_NOREF)
+        return;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, s->handler_error);
+    luaL_unref(L, LUA_REGISTRYINDEX, s->handler_error);
+    s->handler_error = LUA_NOREF;
+    lua_error(L);
+}
+
+int sc_pause(lua_State *L, lua_KFunction k)
+{
+    struct scenario *s = sc_of(L);
+    s->yielded = true;
+    s->after = PHASE_SCRIPT;
+    s->here = position(s);
+    s->state = SCENARIO_PAUSED;
+    return lua_yieldk(L, 0, 0, k);
+}
+
+int sc_unmet(lua_State *L, const char *text)
+{
+    sc_of(L)->failed_check = true;
+    return luaL_error(L, "%s", text);
+}
+
+static void run_script(struct scenario *s)
+{
+    int results = 0;
+    s->yielded = false;
+    s->failed_check = false;
+    int end = lua_resume(s->co, s->L, 0, &results);
+    if (end == LUA_YIELD && s->yielded)
+        return;
+    if (end == LUA_OK)
+        finish(s);
+    else if (end == LUA_YIELD)
+        fail(s, 2, "coroutine.yield: the scenario itself has nobody to yield to");
+    else
+        fail_by_error(s, end);
+}
+
+/* True if the movement has come to the position of --at, or past it: then seeks it. */
+static bool reach_at(struct scenario *s, bool unfinished)
+{
+    struct rs_position at, now;
+    struct rs_error err;
+    if (!s->options.at || s->at_reached || !s->hosts || (unfinished && s->move.kind != MOVE_RUN))
+        return false;
+    if (rs_position_parse(s->host[0]->m, s->options.at, &at, &err) != RS_OK)
+        return false;
+    now = position(s);
+    if (now.atom < at.atom || (now.atom == at.atom && now.micro < at.micro))
+        return false;
+    if (unfinished)
+        rs_cancel(s->world);
+    s->at_reached = true;
+    s->after = unfinished ? PHASE_MOVE : PHASE_SCRIPT;
+    s->here = position(s);
+    rs_begin_seek(s->world, at);
+    s->phase = PHASE_AT;
+    return true;
+}
+
+static void carry_on(struct scenario *s, uint64_t atoms)
+{
+    enum rs_why why = rs_continue(s->world, atoms);
+    if (reach_at(s, why == RS_SLICE)) {
+        s->why = why;
+    } else if (why != RS_SLICE) {
+        s->why = why;
+        sc_budget_moved(s);
+        s->phase = PHASE_SCRIPT;
+    }
+}
+
+void sc_set_text(struct scenario *s, const char *text)
+{
+    size_t n = strlen(text) + 1;
+    free(s->text);
+    s->text = malloc(n);
+    if (s->text)
+        memcpy(s->text, text, n);
+}
+
+static void stop_here(struct scenario *s, const char *why)
+{
+    char text[128], at[64] = "the start";
+    if (s->hosts)
+        rs_position_format(s->host[0]->m, rs_position(s->host[0]->m), at);
+    snprintf(text, sizeof text, "%s %s", why, at);
+    sc_set_text(s, text);
+    s->state = SCENARIO_PAUSED;
+}
+
+static void leave_pause(struct scenario *s)
+{
+    s->phase = s->after;
+    if (s->phase == PHASE_MOVE)
+        begin(s);
+}
+
+enum scenario_state scenario_advance(struct scenario *s, uint64_t atoms)
+{
+    if (s->state != SCENARIO_MOVING)
+        return s->state;
+    switch (s->phase) {
+    case PHASE_SCRIPT: run_script(s); break;
+    case PHASE_MOVE: carry_on(s, atoms); break;
+    case PHASE_RETURN:
+        if (rs_continue(s->world, atoms) != RS_SLICE)
+            leave_pause(s);
+        break;
+    case PHASE_AT:
+        if (rs_continue(s->world, atoms) != RS_SLICE)
+            stop_here(s, "at");
+        break;
+    }
+    return s->state;
+}
+
+enum scenario_state scenario_state(const struct scenario *s)
+{
+    return s->state;
+}
+
+void scenario_interrupt(struct scenario *s)
+{
+    if (s->state != SCENARIO_MOVING || s->phase != PHASE_MOVE)
+        return;
+    rs_cancel(s->world);
+    s->after = PHASE_MOVE;
+    s->here = s->move.kind == MOVE_RUN ? position(s) : s->began; /* steps are made again as a whole */
+    stop_here(s, "stopped at");
+}
+
+void scenario_continue(struct scenario *s)
+{
+    if (s->state != SCENARIO_PAUSED)
+        return;
+    free(s->text);
+    s->text = NULL;
+    s->state = SCENARIO_MOVING;
+    if (!s->hosts || same_position(position(s), s->here)) {
+        leave_pause(s);
+        return;
+    }
+    rs_begin_seek(s->world, s->here);
+    s->phase = PHASE_RETURN;
+}
+
+void scenario_answer(struct scenario *s, size_t i)
+{
+    if (i < s->choices)
+        s->given = (long)i;
+    scenario_continue(s);
+}
+
+/* ------------------------------------------------------------------ loading and freeing */
+
+static enum rs_status new_coroutine(struct scenario *s, const char *code, const char *chunk, struct rs_error *err)
+{
+    lua_settop(s->L, 0);
+    s->co = lua_newthread(s->L); /* stays on L's stack, and so alive */
+    int end = code ? luaL_loadbufferx(s->co, code, strlen(code), chunk, "t") : luaL_loadfilex(s->co, chunk, "t");
+    if (end == LUA_OK)
+        return RS_OK;
+    if (end == LUA_ERRFILE)
+        return rs_fail(err, "%s: cannot be read as a scenario", chunk);
+    return rs_fail(err, "%s", end == LUA_ERRMEM ? "the scenario does not fit into its 256 MiB of memory" : message_of(s->co));
+}
+
+enum rs_status sc_start(struct scenario *s, const char *code, const char *chunk, struct rs_error *err)
+{
+    sc_budget_fresh(s);
+    if (new_coroutine(s, code, chunk, err) != RS_OK)
+        return RS_FAILED;
+    s->state = SCENARIO_MOVING;
+    s->phase = PHASE_SCRIPT;
+    s->error[0] = '\0';
+    return RS_OK;
+}
+
+static enum rs_status make_world(struct scenario *s, struct rs_error *err)
+{
+    const struct scenario_options *o = &s->options;
+    s->world = rs_world_new();
+    if (!s->world)
+        return rs_fail(err, "no memory for a world");
+    rs_set_max_cycles(s->world, o->max_cycles);
+    if (o->record && rs_record(s->world, o->record, err) != RS_OK)
+        return RS_FAILED;
+    if (o->replay && rs_replay(s->world, o->replay, err) != RS_OK)
+        return RS_FAILED;
+    s->L = sc_sandbox(s);
+    return s->L ? RS_OK : rs_fail(err, "no memory for Lua");
+}
+
+struct scenario *scenario_load(const char *path, const struct scenario_options *options, struct rs_error *err)
+{
+    struct scenario *s = calloc(1, sizeof *s);
+    if (!s) {
+        rs_fail(err, "no memory for the scenario");
+        return NULL;
+    }
+    s->options = *options;
+    s->handler_error = LUA_NOREF;
+    snprintf(s->path, sizeof s->path, "%s", path ? path : "prompt");
+    enum rs_status status = make_world(s, err);
+    if (status == RS_OK)
+        status = path ? sc_start(s, NULL, s->path, err) : sc_start(s, "", "=prompt", err);
+    if (status == RS_OK)
+        return s;
+    scenario_free(s);
+    return NULL;
+}
+
+static void free_hosts(struct scenario *s)
+{
+    for (size_t i = 0; i < s->hosts; i++) {
+        for (size_t j = 0; j < s->host[i]->guests; j++)
+            if (s->host[i]->guest[j].symbols)
+                rs_symbols_free(s->host[i]->guest[j].symbols);
+        free(s->host[i]);
+    }
+}
+
+void scenario_free(struct scenario *s)
+{
+    if (!s)
+        return;
+    if (s->L)
+        lua_close(s->L);
+    free_hosts(s);
+    if (s->world)
+        rs_world_free(s->world);
+    for (size_t i = 0; i < s->lines; i++)
+        free((char *)s->line[i].text);
+    for (size_t i = 0; i < s->choices; i++)
+        free(s->choice[i]);
+    for (size_t i = 0; i < s->params; i++)
+        free(s->param[i]);
+    free(s->line);
+    free(s->text);
+    free(s->wait.text);
+    free(s);
+}
+
+/* ------------------------------------------------------------------ accessors */
+
+int scenario_status(const struct scenario *s)
+{
+    return s->status;
+}
+
+const char *scenario_error(const struct scenario *s)
+{
+    return s->state == SCENARIO_FAILED ? s->error : NULL;
+}
+
+const char *scenario_text(const struct scenario *s)
+{
+    return s->state == SCENARIO_PAUSED ? s->text : NULL;
+}
+
+const char *scenario_choice(const struct scenario *s, size_t i)
+{
+    return s->state == SCENARIO_PAUSED && i < s->choices ? s->choice[i] : NULL;
+}
+
+const char *scenario_hides(const struct scenario *s)
+{
+    return s->state == SCENARIO_PAUSED && s->hides[0] ? s->hides : NULL;
+}
+
+rs_world *scenario_world(const struct scenario *s)
+{
+    return s->world;
+}
+
+const char *scenario_path(const struct scenario *s)
+{
+    return s->path;
+}

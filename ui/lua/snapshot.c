@@ -1,0 +1,121 @@
+/* snapshot.c - snapshots of the world. */
+#include <string.h>
+
+#include "binding.h"
+
+#define TYPE "snapshot"
+
+struct handle { rs_snapshot *snapshot; struct scenario *s; };
+
+static struct handle *get(lua_State *L, int index)
+{
+    struct handle *h = luaL_testudata(L, index, TYPE);
+    if (!h)
+        luaL_error(L, "a snapshot is wanted, not %s: s = host:snapshot()", luaL_typename(L, index));
+    else if (!h->snapshot)
+        luaL_error(L, "this snapshot has been freed");
+    return h;
+}
+
+static int release(lua_State *L)
+{
+    struct handle *h = luaL_testudata(L, 1, TYPE);
+    if (!h || !h->snapshot)
+        return 0;
+    rs_snapshot_free(h->snapshot);
+    h->snapshot = NULL;
+    h->s->snapshots--;
+    return 0;
+}
+
+static int free_snapshot(lua_State *L)
+{
+    get(L, 1);
+    return release(L);
+}
+
+/* An empty handle: made first, so that no snapshot is lost if memory runs out. */
+static struct handle *push_handle(lua_State *L)
+{
+    struct scenario *s = sc_of(L);
+    if (s->snapshots >= SNAPSHOTS_MAX)
+        lua_gc(L, LUA_GCCOLLECT);
+    if (s->snapshots >= SNAPSHOTS_MAX)
+        luaL_error(L, "%d snapshots are held already; free some with s:free()", SNAPSHOTS_MAX);
+    struct handle *h = lua_newuserdatauv(L, sizeof *h, 0);
+    *h = (struct handle){ NULL, s };
+    luaL_setmetatable(L, TYPE);
+    return h;
+}
+
+static int take(lua_State *L)
+{
+    sc_host(L, 1);
+    sc_may_move(L, "snapshot");
+    struct handle *h = push_handle(L);
+    h->snapshot = rs_snapshot_take(h->s->world);
+    if (!h->snapshot)
+        return luaL_error(L, "no memory for a snapshot");
+    h->s->snapshots++;
+    return 1;
+}
+
+static int restore(lua_State *L)
+{
+    struct rs_error err;
+    sc_host(L, 1);
+    struct handle *h = get(L, 2);
+    sc_may_move(L, "restore");
+    if (rs_snapshot_restore(h->s->world, h->snapshot, &err) != RS_OK)
+        return sc_error(L, &err);
+    return 0;
+}
+
+static int save(lua_State *L)
+{
+    struct handle *h = get(L, 1);
+    struct rs_error err;
+    if (rs_snapshot_save(h->snapshot, luaL_checkstring(L, 2), &err) != RS_OK)
+        return sc_error(L, &err);
+    return 0;
+}
+
+static int load(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    struct rs_error err;
+    sc_may_move(L, "snapshot.load");
+    if (sc_of(L)->hosts == 0)
+        return luaL_error(L, "snapshot.load: make the machines first, as they were when the snapshot was saved");
+    struct handle *h = push_handle(L);
+    h->snapshot = rs_snapshot_load(h->s->world, path, &err);
+    if (!h->snapshot)
+        return sc_error(L, &err);
+    h->s->snapshots++;
+    return 1;
+}
+
+static int member(lua_State *L)
+{
+    static const char *const names[] = { "save", "free", NULL };
+    const char *key = luaL_checkstring(L, 2);
+    if (strcmp(key, "save") == 0)
+        lua_pushcfunction(L, save);
+    else if (strcmp(key, "free") == 0)
+        lua_pushcfunction(L, free_snapshot);
+    else
+        return sc_unknown(L, "snapshot method", key, sc_list_at, names);
+    return 1;
+}
+
+const luaL_Reg sc_snapshot_methods[] = { { "snapshot", take }, { "restore", restore }, { NULL, NULL } };
+
+void sc_open_snapshot(lua_State *L)
+{
+    static const luaL_Reg meta[] = { { "__index", member }, { "__gc", release }, { NULL, NULL } };
+    sc_new_type(L, TYPE, meta);
+    lua_newtable(L);
+    lua_pushcfunction(L, load);
+    lua_setfield(L, -2, "load");
+    lua_setglobal(L, "snapshot");
+}

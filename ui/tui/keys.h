@@ -1,0 +1,42 @@
+/* keys.h - the keys of the terminal view: one table for what they do and for the help. */
+#ifndef TUI_KEYS_H
+#define TUI_KEYS_H
+
+#include <stdbool.h>
+
+#include "../lua/scenario.h"
+#include "../view/view.h"
+
+struct tui {
+    struct scenario *s;
+    struct view *view;
+    struct canvas canvas;
+    bool moving;              /* a movement that a key began */
+    struct rs_position from;  /* where it began */
+    const char *stuck;        /* what to say if it ends where it began */
+    bool asks_quit, quit;
+    int key;                  /* the one being handled */
+    struct doc help;
+    char hints[128];
+};
+
+struct binding {
+    const char *name; /* as the help writes it */
+    int key;
+    const char *hint; /* a word for the line of keys, NULL: not there */
+    const char *help;
+    void (*function)(struct tui *t);
+};
+
+/* Ends with a binding without function. */
+extern const struct binding tui_bindings[];
+
+/* True while the machine runs, by a key or by the scenario. */
+bool tui_busy(const struct tui *t);
+void tui_key(struct tui *t, int key);
+/* Begins to move on by the scenario, if it is under way. */
+void tui_stop(struct tui *t);
+/* Fills t->help and t->hints from the table. */
+void tui_make_help(struct tui *t);
+
+#endif

@@ -1,0 +1,25 @@
+/* term.h - the terminal: paints a canvas, reads keys, and is put back as it was on every way out. */
+#ifndef TUI_TERM_H
+#define TUI_TERM_H
+
+#include <stdbool.h>
+
+#include "../view/canvas.h"
+#include "tui.h"
+
+/* Keys that are not characters. */
+enum { TERM_UP = 0x110000, TERM_DOWN, TERM_LEFT, TERM_RIGHT, TERM_PAGE_UP, TERM_PAGE_DOWN, TERM_HOME, TERM_END,
+       TERM_ENTER, TERM_BACKSPACE, TERM_ESCAPE, TERM_BACKTAB, TERM_INTERRUPT, TERM_RESIZE,
+       TERM_GONE /* there is no terminal any more */ };
+
+/* NULL, or why there is no terminal to draw on. */
+const char *term_open(const struct tui_options *options);
+void term_close(void);
+void term_size(int *width, int *height);
+void term_paint(const struct canvas *c);
+/* Draws everything anew at the next term_paint. */
+void term_redraw(void);
+/* A key: a character or one of the above; 0 if none came within the milliseconds (-1: no limit). */
+int term_key(int milliseconds);
+
+#endif

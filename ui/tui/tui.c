@@ -1,0 +1,118 @@
+/* tui.c - the terminal view: carries the machine on, draws, reads keys. */
+#include "tui.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "keys.h"
+#include "term.h"
+
+#define SLICE_ATOMS 50000
+#define FRAME_MS 50 /* between frames of a run */
+
+static long long now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
+}
+
+static void draw(struct tui *t)
+{
+    int width, height;
+    term_size(&width, &height);
+    if (!canvas_resize(&t->canvas, width, height))
+        return;
+    t->view->running = tui_busy(t);
+    view_draw(t->view, &t->canvas);
+    term_paint(&t->canvas);
+}
+
+/* A movement that a key began has ended. */
+static void arrive(struct tui *t, enum rs_why why)
+{
+    rs_machine *m = view_machine(t->view);
+    struct rs_position at = rs_position(m);
+    bool still = at.atom == t->from.atom && at.micro == t->from.micro;
+    t->moving = false;
+    if (why == RS_HALTED && rs_halt_text(m))
+        view_message(t->view, "%s stands still: %s. b goes back.", rs_machine_name(m), rs_halt_text(m));
+    else if (why == RS_STOPPED)
+        view_message(t->view, "Stopped by a handler of the scenario.");
+    else if (why == RS_LIMIT)
+        view_message(t->view, "Stopped: the limit of --max-cycles is reached.");
+    else if (still && t->stuck)
+        view_message(t->view, "%s", t->stuck);
+}
+
+/* The scenario has come to a pause, a question or its end: show where that is told. */
+static void scenario_stood(struct tui *t)
+{
+    struct view *v = t->view;
+    bool asks = scenario_choice(t->s, 0) != NULL;
+    bool failed = scenario_state(t->s) == SCENARIO_FAILED;
+    if ((asks || failed) && v->focus != PANE_HELP)
+        view_choose(v, PANE_LESSON, t->canvas.width, t->canvas.height);
+}
+
+static void carry_on(struct tui *t)
+{
+    if (t->moving) {
+        enum rs_why why = rs_continue(scenario_world(t->s), SLICE_ATOMS);
+        if (why != RS_SLICE)
+            arrive(t, why);
+    } else if (scenario_advance(t->s, SLICE_ATOMS) != SCENARIO_MOVING) {
+        scenario_stood(t);
+    }
+}
+
+static void loop(struct tui *t)
+{
+    long long drawn = -FRAME_MS;
+    while (!t->quit) {
+        bool busy = tui_busy(t);
+        if (busy)
+            carry_on(t);
+        if (!tui_busy(t) || now_ms() - drawn >= FRAME_MS) {
+            draw(t);
+            drawn = now_ms();
+        }
+        int key = term_key(tui_busy(t) ? 0 : -1);
+        if (key == TERM_GONE)
+            t->quit = true;
+        else if (key && key != TERM_RESIZE)
+            tui_key(t, key);
+    }
+}
+
+static int exit_status(const struct scenario *s)
+{
+    enum scenario_state state = scenario_state(s);
+    if (state == SCENARIO_FINISHED || state == SCENARIO_FAILED)
+        return scenario_status(s);
+    return scenario_checks(s, false) ? 1 : 0;
+}
+
+int tui_run(struct scenario *s, const struct tui_options *options)
+{
+    struct tui t = {.s = s};
+    const char *why = term_open(options);
+    if (why) {
+        fprintf(stderr, "ringside: tui: %s\n", why);
+        return 2;
+    }
+    t.view = view_new(s);
+    if (t.view) {
+        tui_make_help(&t);
+        t.view->keys = t.hints;
+        t.view->help = &t.help;
+        loop(&t);
+    }
+    view_free(t.view);
+    canvas_free(&t.canvas);
+    doc_free(&t.help);
+    term_close();
+    if (scenario_error(s))
+        fprintf(stderr, "ringside: %s\n", scenario_error(s));
+    return exit_status(s);
+}

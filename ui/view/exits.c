@@ -1,0 +1,105 @@
+/* exits.c - the log of VM exits. */
+#include "exits.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "words.h"
+
+typedef unsigned long long ull;
+
+/* Basic exit reasons whose qualification is told in words (SDM vol. 3, appendix C "VMX Basic Exit Reasons"). */
+enum { EXIT_EXTERNAL = 1, EXIT_CR = 28, EXIT_IO = 30, EXIT_EPT_VIOLATION = 48, EXIT_EPT_MISCONFIG = 49 };
+
+static bool before(const struct exit_entry *e, uint64_t atom, uint64_t micro)
+{
+    return e->atom < atom || (e->atom == atom && e->micro < micro);
+}
+
+void exit_log_add(struct exit_log *log, const struct exit_entry *e)
+{
+    while (log->count && !before(&log->entry[log->count - 1], e->atom, e->micro))
+        log->count--;
+    if (log->count == EXITS_MAX) {
+        memmove(log->entry, log->entry + EXITS_MAX / 2, EXITS_MAX / 2 * sizeof *log->entry);
+        log->count = EXITS_MAX / 2;
+        log->dropped += EXITS_MAX / 2;
+    }
+    log->entry[log->count++] = *e;
+}
+
+void exit_log_truncate(struct exit_log *log, struct rs_position now)
+{
+    while (log->count && !before(&log->entry[log->count - 1], now.atom, now.micro + 1))
+        log->count--;
+}
+
+/* Where field `name` stands among the probe's fields. */
+static uint64_t field(const struct rs_event *event, const char *name)
+{
+    const struct rs_probe_info *info = &rs_probe_info[event->probe];
+    for (size_t i = 0; i < info->fields; i++)
+        if (strcmp(info->field[i].name, name) == 0)
+            return event->field[i];
+    return 0;
+}
+
+struct exit_entry exit_entry_from(const struct rs_event *event, const char *who)
+{
+    struct exit_entry e = {
+        .cycle = event->cycle, .atom = event->atom, .micro = event->micro,
+        .number = field(event, "number"), .qualification = field(event, "qualification"),
+        .gpa = field(event, "gpa"), .gva = field(event, "gva"), .rip = field(event, "guest_rip"),
+        .cycles = field(event, "cycles"),
+    };
+    snprintf(e.who, sizeof e.who, "%s", who);
+    return e;
+}
+
+/* Exit qualification for I/O instructions (SDM vol. 3, table 27-5). */
+static void io_words(uint64_t q, char *text, size_t size)
+{
+    snprintf(text, size, ": %s port %llx, %llu byte%s", q & 8 ? "IN from" : "OUT to", (ull)(q >> 16 & 0xffff),
+             (ull)(q & 7) + 1, q & 7 ? "s" : "");
+}
+
+/* Exit qualification for control-register accesses (SDM vol. 3, table 27-3). */
+static void cr_words(uint64_t q, char *text, size_t size)
+{
+    static const char *const TYPE[] = {"MOV to", "MOV from", "CLTS", "LMSW"};
+    snprintf(text, size, ": %s CR%llu", TYPE[q >> 4 & 3], (ull)(q & 15));
+}
+
+void exit_words(const struct exit_entry *e, char *text, size_t size)
+{
+    const char *reason = rs_word(RS_EXIT_REASON, e->number);
+    char more[96] = "", access[80];
+    if (e->number == EXIT_IO)
+        io_words(e->qualification, more, sizeof more);
+    else if (e->number == EXIT_CR)
+        cr_words(e->qualification, more, sizeof more);
+    else if (e->number == EXIT_EPT_VIOLATION) {
+        word_ept_violation(e->qualification, access, sizeof access);
+        snprintf(more, sizeof more, ": %s, g:%llx", access, (ull)e->gpa);
+    } else if (e->number == EXIT_EPT_MISCONFIG)
+        snprintf(more, sizeof more, ": g:%llx", (ull)e->gpa);
+    else if (e->qualification)
+        snprintf(more, sizeof more, ": qualification %llx", (ull)e->qualification);
+    snprintf(text, size, "%s%s", reason ? reason : "unknown reason", more);
+}
+
+void exits_doc(const struct exit_log *log, struct doc *d)
+{
+    char words[160], cycle[32];
+    doc_line(d, STYLE_TITLE, "%13s  %-8s %3s  %-16s  %s", "cycle", "VM", "no.", "guest RIP", "reason");
+    if (log->dropped)
+        doc_line(d, STYLE_DIM, "%13s  (%llu older ones are not kept)", "", (ull)log->dropped);
+    if (!log->count)
+        doc_line(d, STYLE_DIM, "no VM exit up to here");
+    for (size_t i = 0; i < log->count; i++) {
+        const struct exit_entry *e = &log->entry[i];
+        exit_words(e, words, sizeof words);
+        doc_line(d, i + 1 == log->count ? STYLE_CHANGED : STYLE_TEXT, "%13s  %-8s %3llu  %016llx  %s",
+                 word_count(e->cycle, cycle), e->who, (ull)e->number, (ull)e->rip, words);
+    }
+}

@@ -1,0 +1,32 @@
+/* exits.h - the log of VM exits up to the present position. */
+#ifndef VIEW_EXITS_H
+#define VIEW_EXITS_H
+
+#include "doc.h"
+#include "ringside.h"
+
+#define EXITS_MAX 1024 /* older ones are dropped */
+
+struct exit_entry {
+    uint64_t cycle, atom, micro;
+    uint64_t number, qualification, gpa, gva, rip, cycles;
+    char who[RS_NAME_MAX];
+};
+
+struct exit_log {
+    size_t count;
+    uint64_t dropped;
+    struct exit_entry entry[EXITS_MAX];
+};
+
+/* Adds an exit; those at or after its position, told before one went back, make way. */
+void exit_log_add(struct exit_log *log, const struct exit_entry *e);
+/* Drops what lies after a position. */
+void exit_log_truncate(struct exit_log *log, struct rs_position now);
+/* An exit of event vm.exit; who: the VM's name. */
+struct exit_entry exit_entry_from(const struct rs_event *event, const char *who);
+/* In words: "EPT violation: write; EPT has no mapping, g:1000". */
+void exit_words(const struct exit_entry *e, char *text, size_t size);
+void exits_doc(const struct exit_log *log, struct doc *d);
+
+#endif

@@ -1,0 +1,348 @@
+/* view.c - the view model: what each pane shows, and where it is scrolled to. */
+#include "view.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../lua/scenario.h"
+#include "code.h"
+#include "frame.h"
+#include "tlbs.h"
+#include "told.h"
+
+rs_machine *view_machine(const struct view *v)
+{
+    return rs_world_machine(scenario_world(v->scenario), 0);
+}
+
+/* ---- who runs: names and symbols ---- */
+
+static void name_of_vmcs(const struct view *v, const rs_machine *m, uint64_t vmcs, char name[RS_NAME_MAX])
+{
+    struct scenario_vm vm;
+    if (scenario_vm_at(v->scenario, m, vmcs, &vm))
+        snprintf(name, RS_NAME_MAX, "%s", vm.name);
+    else
+        snprintf(name, RS_NAME_MAX, "guest");
+}
+
+static const struct rs_symbols *symbols_now(const struct view *v, const rs_machine *m)
+{
+    char name[RS_NAME_MAX];
+    if (!rs_guest_mode(m, v->core))
+        return rs_machine_symbols(m);
+    name_of_vmcs(v, m, rs_current_vmcs(m, v->core), name);
+    return scenario_vm_symbols(v->scenario, m, name);
+}
+
+static void on_exit_event(const struct rs_event *event, void *arg)
+{
+    struct view *v = arg;
+    char name[RS_NAME_MAX];
+    if (event->machine != view_machine(v))
+        return;
+    name_of_vmcs(v, event->machine, event->vmcs, name);
+    struct exit_entry e = exit_entry_from(event, name);
+    exit_log_add(&v->exits, &e);
+}
+
+struct view *view_new(struct scenario *s)
+{
+    struct view *v = calloc(1, sizeof *v);
+    if (!v)
+        return NULL;
+    v->scenario = s;
+    v->slot = PANE_CPU;
+    for (int i = 0; i < PANES; i++)
+        v->pane[i].found = -1;
+    v->pane[PANE_EXITS].follow = v->pane[PANE_CONSOLE].follow = v->pane[PANE_LESSON].follow = true;
+    v->watch = rs_watch(scenario_world(s), RS_PROBE_vm_exit, true, on_exit_event, v);
+    return v;
+}
+
+void view_free(struct view *v)
+{
+    if (!v)
+        return;
+    rs_unwatch(scenario_world(v->scenario), v->watch);
+    for (int i = 0; i < PANES; i++)
+        doc_free(&v->pane[i].doc);
+    free(v);
+}
+
+/* ---- the walk ---- */
+
+static void describe_walker(const struct view *v, rs_machine *m, struct walk_view *w)
+{
+    const struct rs_walk *walk = w->walk;
+    char name[RS_NAME_MAX] = "";
+    bool now = walk->guest == rs_guest_mode(m, v->core);
+    if (walk->guest)
+        name_of_vmcs(v, m, rs_current_vmcs(m, v->core), name);
+    else if (now)
+        scenario_running(v->scenario, m, v->core, name);
+    snprintf(w->who, sizeof w->who, "%s", name[0] ? name : rs_machine_name(m));
+    if (!now)
+        return;
+    if (!code_at(m, v->core, walk->rip, w->insn, sizeof w->insn))
+        w->insn[0] = 0;
+    code_place(symbols_now(v, m), walk->rip, w->place, sizeof w->place);
+    if (!w->place[0])
+        snprintf(w->place, sizeof w->place, "%llx", (unsigned long long)walk->rip);
+}
+
+static bool entry_of(const struct rs_tlb_view *e, const struct rs_walk *walk)
+{
+    return walk->gva >= e->va && walk->gva - e->va < e->page_bytes && e->vpid == walk->vpid &&
+           (e->global || e->pcid == walk->pcid);
+}
+
+static void find_entry(const struct view *v, rs_machine *m, struct walk_view *w)
+{
+    enum rs_tlb which = w->walk->access == RS_FETCH ? RS_ITLB : RS_DTLB;
+    for (size_t i = 0; rs_tlb_get(m, v->core, which, i, &w->entry); i++)
+        if (entry_of(&w->entry, w->walk)) {
+            w->has_entry = true;
+            return;
+        }
+}
+
+struct walk_view view_walk(const struct view *v)
+{
+    struct walk_view w = {.selected = v->selected};
+    rs_machine *m = view_machine(v);
+    const char *hides = scenario_hides(v->scenario);
+    if (!m)
+        return w;
+    w.hidden = hides && strcmp(hides, "walk") == 0;
+    w.walk = rs_last_walk(m, v->core);
+    if (!w.walk || !w.walk->valid)
+        return w;
+    describe_walker(v, m, &w);
+    if (w.walk->ended && w.walk->owner == RS_NO_FAULT)
+        find_entry(v, m, &w);
+    return w;
+}
+
+/* ---- what the panes show ---- */
+
+static void fill_cpu(struct view *v, struct doc *d, int width, int height)
+{
+    rs_machine *m = view_machine(v);
+    struct registers now;
+    if (!m)
+        return;
+    registers_read(m, v->core, &now);
+    registers_doc(&now, &v->before, width, d);
+    doc_line(d, STYLE_TEXT, " ");
+    int lines = height - (int)d->lines;
+    code_doc(m, v->core, symbols_now(v, m), lines > 8 ? lines : 8, d);
+}
+
+static void fill(struct view *v, enum pane pane, int width, int height)
+{
+    struct doc *d = &v->pane[pane].doc;
+    rs_machine *m = view_machine(v);
+    doc_clear(d);
+    if (pane == PANE_CPU)
+        fill_cpu(v, d, width, height);
+    else if (pane == PANE_TLB && m)
+        tlbs_doc(m, v->core, d);
+    else if (pane == PANE_EXITS)
+        exits_doc(&v->exits, d);
+    else if (pane == PANE_CONSOLE && m)
+        consoles_doc(v->scenario, m, d);
+    else if (pane == PANE_LESSON)
+        lesson_doc(v->scenario, width, d);
+}
+
+static const struct doc *pane_doc(const struct view *v, enum pane pane)
+{
+    return pane == PANE_HELP ? v->help : &v->pane[pane].doc;
+}
+
+/* ---- drawing ---- */
+
+static void clamp_scroll(struct view_pane *p, const struct doc *d, int height)
+{
+    long last = (long)d->lines - height;
+    p->height = height;
+    if (p->follow || p->top > last)
+        p->top = last;
+    if (p->top < 0)
+        p->top = 0;
+}
+
+static void draw_more(const struct doc *d, const struct view_pane *p, const struct area *a)
+{
+    long below = (long)d->lines - p->top - a->h;
+    if (p->top > 0)
+        area_print(a, a->w - 12, 0, STYLE_ALERT, "%6ld above", p->top);
+    if (below > 0)
+        area_print(a, a->w - 12, a->h - 1, STYLE_ALERT, "%6ld below", below);
+}
+
+static void draw_doc(struct view *v, enum pane pane, const struct area *a)
+{
+    struct view_pane *p = &v->pane[pane];
+    fill(v, pane, a->w, a->h);
+    const struct doc *d = pane_doc(v, pane);
+    if (!d || a->h < 1)
+        return;
+    clamp_scroll(p, d, a->h);
+    doc_draw(d, a, p->top, p->left, p->found);
+    draw_more(d, p, a);
+}
+
+static void draw_part(struct view *v, const struct layout *l, const struct layout_part *part, const struct area *screen)
+{
+    struct area whole = area_part(screen, part->x, part->y, part->w, part->h);
+    struct area body = area_part(&whole, 0, l->titled, part->w, part->h - l->titled);
+    bool focus = v->focus == part->pane;
+    char title[32];
+    if (l->titled) {
+        snprintf(title, sizeof title, focus ? "[%s]" : "%s", pane_title[part->pane]);
+        area_rule(&whole, 0, focus ? STYLE_CURRENT : STYLE_TITLE, title);
+    }
+    if (part->x > 0) {
+        struct area line = area_part(screen, part->x - 1, part->y, 1, part->h);
+        area_vline(&line, 0);
+    }
+    if (part->pane == PANE_WALK) {
+        struct walk_view w = view_walk(v);
+        walk_view_draw(&w, &body);
+    } else {
+        draw_doc(v, part->pane, &body);
+    }
+}
+
+void view_draw(struct view *v, struct canvas *c)
+{
+    rs_machine *m = view_machine(v);
+    struct layout l = layout_for(c->width, c->height, v->focus, v->slot);
+    if (l.too_small) {
+        frame_too_small(c);
+        return;
+    }
+    if (m)
+        exit_log_truncate(&v->exits, rs_position(m));
+    struct area screen = canvas_area(c);
+    for (int i = 0; i < l.parts; i++)
+        draw_part(v, &l, &l.part[i], &screen);
+    struct area head = area_part(&screen, 0, 0, c->width, LAYOUT_HEAD);
+    struct area foot = area_part(&screen, 0, c->height - LAYOUT_FOOT, c->width, LAYOUT_FOOT);
+    frame_header(v, &head);
+    frame_footer(v, &foot);
+}
+
+/* ---- what keys do ---- */
+
+void view_mark(struct view *v)
+{
+    rs_machine *m = view_machine(v);
+    if (m)
+        registers_read(m, v->core, &v->before);
+    v->selected = 0;
+    v->message[0] = 0;
+    v->pane[PANE_CPU].top = 0;
+    for (int i = 0; i < PANES; i++)
+        v->pane[i].found = -1;
+}
+
+void view_message(struct view *v, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(v->message, sizeof v->message, format, args);
+    va_end(args);
+}
+
+void view_choose(struct view *v, enum pane pane, int width, int height)
+{
+    if (pane == PANE_HELP && v->focus != PANE_HELP)
+        v->before_help = v->focus;
+    v->focus = pane;
+    if (pane != PANE_HELP && !layout_fixed(width, height, pane) && pane != PANE_WALK)
+        v->slot = pane;
+}
+
+void view_cycle(struct view *v, int step, int width, int height)
+{
+    int from = v->focus == PANE_HELP ? (int)v->before_help : (int)v->focus;
+    view_choose(v, (enum pane)((from + step + PANE_HELP) % PANE_HELP), width, height);
+}
+
+static void select_ref(struct view *v, long step)
+{
+    struct walk_view w = view_walk(v);
+    const struct rs_walk_ref *ref = walk_view_ref(&w);
+    if (!ref || w.hidden)
+        return;
+    long n = (long)ref->n + step;
+    v->selected = n < 1 ? 1 : n > w.walk->ref_count ? w.walk->ref_count : (unsigned)n;
+}
+
+void view_scroll(struct view *v, long lines, long columns)
+{
+    struct view_pane *p = &v->pane[v->focus];
+    struct walk_view w = {0};
+    if (v->focus == PANE_WALK) {
+        w = view_walk(v);
+        long row = w.walk && w.walk->nested ? w.walk->cols : 1;
+        select_ref(v, lines * row + columns);
+        return;
+    }
+    p->follow = false;
+    p->top = p->top + lines > 0 ? p->top + lines : 0;
+    p->left = p->left + 8 * columns > 0 ? p->left + 8 * columns : 0;
+}
+
+void view_page(struct view *v, int pages)
+{
+    int height = v->pane[v->focus].height;
+    view_scroll(v, pages * (height > 2 ? height - 1 : 1), 0);
+}
+
+void view_end(struct view *v, int end)
+{
+    struct view_pane *p = &v->pane[v->focus];
+    if (v->focus == PANE_WALK) {
+        select_ref(v, end < 0 ? -RS_WALK_REFS : RS_WALK_REFS);
+        return;
+    }
+    p->follow = end > 0;
+    p->top = p->left = 0;
+}
+
+static void find_in_walk(struct view *v)
+{
+    struct walk_view w = view_walk(v);
+    const struct rs_walk_ref *ref = walk_view_ref(&w);
+    unsigned n = ref && !w.hidden ? walk_view_find(&w, v->search, ref->n) : 0;
+    if (n)
+        v->selected = n;
+    else
+        view_message(v, "No reference of this walk has \"%s\" in its address or entry.", v->search);
+}
+
+void view_find(struct view *v)
+{
+    struct view_pane *p = &v->pane[v->focus];
+    if (!v->search[0])
+        return;
+    if (v->focus == PANE_WALK) {
+        find_in_walk(v);
+        return;
+    }
+    const struct doc *d = pane_doc(v, v->focus);
+    p->found = d ? doc_find(d, v->search, (size_t)(p->found >= 0 ? p->found + 1 : p->top)) : -1;
+    if (p->found < 0) {
+        view_message(v, "\"%s\" is not in the pane %s.", v->search, pane_title[v->focus]);
+        return;
+    }
+    p->follow = false;
+    if (p->found < p->top || p->found >= p->top + p->height)
+        p->top = p->found - p->height / 2;
+}

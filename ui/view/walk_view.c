@@ -1,0 +1,236 @@
+/* walk_view.c - the header, the explanation and the end of a walk; walk_grid.c draws the grid. */
+#include "walk_view.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "walk_grid.h"
+#include "words.h"
+
+typedef unsigned long long ull;
+
+const struct rs_walk_ref *walk_view_ref(const struct walk_view *v)
+{
+    const struct rs_walk *walk = v->walk;
+    if (!walk || !walk->ref_count || walk->ref_count > RS_WALK_REFS)
+        return NULL;
+    unsigned n = v->selected && v->selected <= walk->ref_count ? v->selected : walk->ref_count;
+    return &walk->ref[n - 1];
+}
+
+unsigned walk_view_find(const struct walk_view *v, const char *text, unsigned from)
+{
+    unsigned count = v->walk ? v->walk->ref_count : 0;
+    for (unsigned i = 0; i < count; i++) {
+        unsigned n = (from + i) % count;
+        const struct rs_walk_ref *ref = &v->walk->ref[n];
+        char line[128];
+        snprintf(line, sizeof line, "h:%llx g:%llx %016llx", (ull)ref->hpa, (ull)ref->gpa, (ull)ref->entry);
+        if (strstr(line, text))
+            return n + 1;
+    }
+    return 0;
+}
+
+/* ---- header: who, the address in parts, how far ---- */
+
+static void draw_who(const struct walk_view *v, const struct area *a)
+{
+    const struct rs_walk *walk = v->walk;
+    int x = area_print(a, 0, 0, STYLE_TITLE, "%s", v->who);
+    x = area_print(a, x, 0, STYLE_TEXT, ": %s %s", walk->user ? "user" : "supervisor", word_access(walk->access));
+    if (v->insn[0])
+        x = area_print(a, x, 0, STYLE_TEXT, " by \"%s\"", v->insn);
+    if (v->place[0])
+        area_print(a, x, 0, STYLE_TEXT, " at %s", v->place);
+}
+
+/* Level of the guest's table that the explained reference is about; 0 is the data row. */
+static unsigned level_in_use(const struct walk_view *v)
+{
+    const struct rs_walk_ref *ref = walk_view_ref(v);
+    return ref && ref->row <= v->walk->rows ? v->walk->rows - ref->row : v->walk->rows;
+}
+
+static void draw_split(const struct walk_view *v, const struct area *a)
+{
+    const struct rs_walk *walk = v->walk;
+    unsigned in_use = level_in_use(v);
+    int x = area_print(a, 0, 1, STYLE_TEXT, "%s %016llx =", walk->guest ? "gVA" : "VA", (ull)walk->gva);
+    for (unsigned level = walk->rows - 1u; level >= 1 && level < RS_WALK_ROWS; level--) {
+        unsigned index = (unsigned)(walk->gva >> (3 + 9 * level)) & 511;
+        bool now = level == in_use;
+        x = area_print(a, x, 1, now ? STYLE_CURRENT : STYLE_TEXT, now ? "[%s %u]" : " %s %u ", word_index(level), index);
+        x = area_print(a, x, 1, STYLE_DIM, "|");
+    }
+    area_print(a, x, 1, in_use ? STYLE_TEXT : STYLE_CURRENT, in_use ? " offset %03llx " : "[offset %03llx]",
+               (ull)(walk->gva & 0xfff));
+}
+
+static void draw_progress(const struct walk_view *v, const struct area *a)
+{
+    const struct rs_walk *walk = v->walk;
+    const struct rs_walk_ref *ref = walk_view_ref(v);
+    unsigned native = walk->rows ? walk->rows - 1u : 0;
+    unsigned most = walk->nested ? walk->rows * walk->cols - 1u : native;
+    char cycles[32];
+    word_count(walk->cycles, cycles);
+    if (!walk->paging && !walk->nested) {
+        area_text(a, 0, 2, STYLE_TEXT, "paging is off: the linear address is the physical address");
+        return;
+    }
+    if (v->hidden) {
+        area_text(a, 0, 2, STYLE_ALERT, "The rest of the walk is hidden until the question is answered.");
+        return;
+    }
+    int x = area_print(a, 0, 2, STYLE_TITLE, "reference %u of at most %u", ref ? ref->n : 0u, most);
+    x = area_print(a, x, 2, STYLE_TEXT, ", %s cycles %s", cycles, walk->ended ? "in all" : "so far");
+    if (walk->ended && ref && ref->n != walk->ref_count)
+        x = area_print(a, x, 2, STYLE_TEXT, ", %u made", walk->ref_count);
+    area_print(a, x, 2, STYLE_TEXT, walk->nested ? " (a native walk: %u)" : " (a nested walk: up to %u)",
+               walk->nested ? native : (native + 1) * (native + 1) - 1);
+}
+
+/* ---- the reference explained ---- */
+
+static void draw_what(const struct walk_view *v, const struct rs_walk_ref *ref, const struct area *a)
+{
+    const struct rs_walk *walk = v->walk;
+    char what[96];
+    if (ref->stage == RS_GUEST)
+        snprintf(what, sizeof what, "%sL%u, the %s %s", walk->nested ? "g" : "", ref->level,
+                 walk->guest ? "guest's" : "kernel's", word_entry(ref->level));
+    else
+        snprintf(what, sizeof what, "nL%u, the EPT's %s for g:%llx (the %s%s)", ref->level, word_entry(ref->level),
+                 (ull)ref->gpa, ref->row < walk->rows ? "guest's " : "", word_entry(level_in_use(v)));
+    int x = area_print(a, 0, 0, STYLE_TITLE, "%u. ", ref->n);
+    x = area_print(a, x, 0, STYLE_TEXT, "%s", what);
+    area_print(a, x, 0, STYLE_TEXT, ": %s, %llu cycles", word_hit(ref->from), (ull)ref->cycles);
+}
+
+static void base_name(const struct walk_view *v, const struct rs_walk_ref *ref, char *text, size_t size)
+{
+    bool top = ref->stage == RS_NESTED ? ref->col == 1 : ref->row == 1;
+    if (ref->base_ref)
+        snprintf(text, size, "from reference %u", ref->base_ref);
+    else
+        snprintf(text, size, "from %s", !top ? "a walk cache" : ref->stage == RS_NESTED ? "the EPTP" : "CR3");
+    (void)v;
+}
+
+static void draw_base(const struct walk_view *v, const struct rs_walk_ref *ref, const struct area *a)
+{
+    char from[40];
+    base_name(v, ref, from, sizeof from);
+    bool in_guest = ref->stage == RS_GUEST && v->walk->nested;
+    uint64_t address = in_guest ? ref->gpa : ref->hpa, offset = 8ull * ref->index;
+    char space = in_guest ? 'g' : 'h';
+    int x = area_print(a, 3, 1, STYLE_TEXT, "address %c:%llx = %c:%llx (%s) + %u x 8", space, (ull)address, space,
+                       (ull)(address - offset), from, ref->index);
+    if (in_guest)
+        area_print(a, x, 1, STYLE_TEXT, ", at h:%llx", (ull)ref->hpa);
+}
+
+static void draw_entry(const struct walk_view *v, const struct rs_walk_ref *ref, const struct area *a)
+{
+    char flags[64], size[24];
+    const char *set = word_ad_set(ref);
+    word_flags(ref, ref->entry, flags, sizeof flags);
+    char space = ref->stage == RS_GUEST && v->walk->nested ? 'g' : 'h';
+    int x = area_print(a, 3, 2, STYLE_TEXT, "entry %016llx = %s %c:%llx", (ull)ref->entry,
+                       ref->leaf ? "frame" : "table", space, (ull)entry_frame(ref));
+    if (ref->leaf && ref->level > 1)
+        x = area_print(a, x, 2, STYLE_TEXT, " (%s)", word_bytes(level_bytes(ref->level), size));
+    x = area_print(a, x, 2, STYLE_TEXT, " + %s", flags);
+    if (*set)
+        area_print(a, x, 2, STYLE_CHANGED, "; %s set", set);
+}
+
+/* ---- the end ---- */
+
+static void draw_tags(const struct walk_view *v, const struct area *a, int y)
+{
+    const struct rs_walk *walk = v->walk;
+    const struct rs_tlb_view *e = &v->entry;
+    int x = area_print(a, 3, y, STYLE_TEXT, "tags: %s", v->has_entry ? e->kind : walk->nested ? "combined" : "linear");
+    x = area_print(a, x, y, STYLE_TEXT, ", VPID %llu, PCID %llu", (ull)walk->vpid, (ull)walk->pcid);
+    if (walk->nested)
+        x = area_print(a, x, y, STYLE_TEXT, ", EP4TA h:%llx", (ull)(walk->eptp & 0x000ffffffffff000ull));
+    if (v->has_entry)
+        area_print(a, x, y, STYLE_TEXT, "; allows R%s%s%s%s%s", e->writable ? " W" : "", e->executable ? " X" : "",
+                   e->user ? " U" : "", e->dirty ? ", dirty" : ", clean", e->global ? ", global" : "");
+}
+
+static void draw_result(const struct walk_view *v, const struct area *a)
+{
+    const struct rs_walk *walk = v->walk;
+    char size[24];
+    uint64_t mask = walk->page_bytes ? walk->page_bytes - 1 : 0xfff;
+    area_print(a, 0, 3, STYLE_GOOD, "TLB entry: %s %016llx -> h:%llx, %s%s", walk->guest ? "gVA" : "VA",
+               (ull)(walk->gva & ~mask), (ull)(walk->hpa & ~mask), word_bytes(mask + 1, size),
+               walk->nested ? " (the smaller page)" : "");
+    draw_tags(v, a, 4);
+}
+
+/* The error code or qualification, in words. */
+static void draw_fault_detail(const struct rs_walk *walk, const struct rs_walk_ref *last, const struct area *a)
+{
+    char words[96] = "";
+    ull gpa = last && last->stage == RS_NESTED ? last->gpa : walk->gpa;
+    if (walk->owner == RS_GUEST_FAULT) {
+        word_pf_error(walk->error, words, sizeof words);
+        area_print(a, 3, 4, STYLE_TEXT, "error code %x: %s", walk->error, words);
+    } else if (walk->owner == RS_EPT_VIOLATION) {
+        word_ept_violation(walk->qualification, words, sizeof words);
+        area_print(a, 3, 4, STYLE_TEXT, "qualification %llx: %s; at g:%llx", (ull)walk->qualification, words, gpa);
+    } else if (walk->owner == RS_EPT_MISCONFIG) {
+        area_print(a, 3, 4, STYLE_TEXT, "EPT misconfiguration at g:%llx", gpa);
+    }
+}
+
+static void draw_fault(const struct walk_view *v, const struct area *a)
+{
+    const struct rs_walk *walk = v->walk;
+    const struct rs_walk_ref *last = walk->ref_count ? &walk->ref[walk->ref_count - 1] : NULL;
+    area_print(a, 0, 3, STYLE_BAD, "FAULT: %s", walk->fault_text ? walk->fault_text : word_owner(walk));
+    draw_fault_detail(walk, last, a);
+}
+
+static void draw_explanation(const struct walk_view *v, const struct area *a)
+{
+    const struct rs_walk_ref *ref = walk_view_ref(v);
+    if (ref) {
+        draw_what(v, ref, a);
+        draw_base(v, ref, a);
+        draw_entry(v, ref, a);
+    }
+    if (v->walk->ended && v->walk->owner != RS_NO_FAULT)
+        draw_fault(v, a);
+    else if (v->walk->ended)
+        draw_result(v, a);
+}
+
+static bool drawable(const struct rs_walk *walk)
+{
+    return walk->rows >= 2 && walk->rows <= RS_WALK_ROWS && walk->cols >= 1 && walk->cols <= RS_WALK_COLS &&
+           walk->ref_count <= RS_WALK_REFS && walk->skip_count <= RS_WALK_REFS;
+}
+
+void walk_view_draw(const struct walk_view *v, const struct area *a)
+{
+    const struct rs_walk *walk = v->walk;
+    if (!walk || !walk->valid || !drawable(walk)) {
+        area_text(a, 0, 0, STYLE_DIM, "No page walk yet: every translation so far came from a TLB.");
+        return;
+    }
+    draw_who(v, a);
+    draw_split(v, a);
+    draw_progress(v, a);
+    if (v->hidden && walk->ended)
+        return;
+    int room = a->h - 3 - 5;
+    struct area grid = area_part(a, 0, 3, a->w, room);
+    int used = walk_grid_draw(v, &grid);
+    struct area below = area_part(a, 0, 3 + used, a->w, a->h - 3 - used);
+    draw_explanation(v, &below);
+}
