@@ -64,8 +64,7 @@ STD := -std=c17 -D_POSIX_C_SOURCE=200809L
 DEPS = -MMD -MP
 CFLAGS ?=
 SIM_CFLAGS = $(STD) $(HOST_WARN) $(OPT) -Isim $(SIM_PC_CFLAGS) $(CPPFLAGS) $(CFLAGS)
-UI_CFLAGS = $(STD) -D_XOPEN_SOURCE=700 $(HOST_WARN) $(OPT) -Isim -Iui $(UI_PC_CFLAGS) -DRINGSIDE_SHARE='"$(PREFIX)/share/ringside"' \
-    $(CPPFLAGS) $(CFLAGS)
+UI_CFLAGS = $(STD) -D_XOPEN_SOURCE=700 $(HOST_WARN) $(OPT) -Isim -Iui $(UI_PC_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 TEST_CFLAGS = $(STD) -D_XOPEN_SOURCE=700 $(HOST_WARN) $(OPT) -Isim -Iui -Itests $(SIM_PC_CFLAGS) $(UI_PC_CFLAGS) $(CFLAGS_check) \
     $(CPPFLAGS) $(CFLAGS)
 # What runs on the machine: no vector registers, no red zone, nothing of the host.
@@ -110,7 +109,7 @@ TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 HOST_OBJ := $(SIM_OBJ) $(UI_OBJ) $(TEST_OBJ) $(TEST_LIB_OBJ) $(BENCH_OBJ) $(TOOL_OBJ)
 BARE_OBJ := $(HV_OBJ) $(GUEST_OBJ) $(GUEST_LIB_OBJ)
 
-.PHONY: all lib hv guests images tests demo demo-run check check-run bench lint format install uninstall clean setup docs help FORCE
+.PHONY: all lib hv guests images tests demo demo-run check check-run bench lint format install install-files uninstall clean setup docs help FORCE
 
 all: $(BUILD)/ringside images
 lib: $(LIB)
@@ -147,11 +146,11 @@ $(BUILD)/tools-found: tools/setup
 stamp = @mkdir -p $(@D); printf '%s\n' $(1) | cmp -s - $@ || printf '%s\n' $(1) > $@
 
 $(BUILD)/flags-sim: FORCE
-	$(call stamp,'$(CC) $(subst ','\'',$(SIM_CFLAGS))')
+	$(call stamp,'$(CC) $(SIM_CFLAGS)')
 $(BUILD)/flags-ui: FORCE
-	$(call stamp,'$(CC) $(subst ','\'',$(UI_CFLAGS))')
+	$(call stamp,'$(CC) $(UI_CFLAGS)')
 $(BUILD)/flags-tests: FORCE
-	$(call stamp,'$(CC) $(subst ','\'',$(TEST_CFLAGS))')
+	$(call stamp,'$(CC) $(TEST_CFLAGS)')
 $(BUILD)/flags-bare: FORCE
 	$(call stamp,'$(CLANG) $(BARE_CFLAGS) $(LLD) $(BARE_LDFLAGS)')
 $(BUILD)/sources: FORCE
@@ -280,7 +279,7 @@ compile_commands.json: FORCE
 	@{ printf '['; sep=''; \
 	entry() { printf '%s\n{"directory":"%s","file":"%s","command":"%s"}' "$$sep" '$(CURDIR)' "$$1" "$$2 -c $$1"; sep=','; }; \
 	for f in $(SIM_SRC); do entry $$f '$(CC) $(SIM_CFLAGS)'; done; \
-	for f in $(UI_SRC); do entry $$f '$(CC) $(subst ",\\\",$(subst ','\'',$(UI_CFLAGS)))'; done; \
+	for f in $(UI_SRC); do entry $$f '$(CC) $(UI_CFLAGS)'; done; \
 	for f in $(TEST_SRC) $(TEST_LIB_SRC) $(BENCH_SRC) $(TOOL_SRC); do entry $$f '$(CC) $(TEST_CFLAGS)'; done; \
 	for f in $(filter %.c,$(HV_SRC) $(GUEST_SRC) $(GUEST_LIB_SRC)); do entry $$f "$(CLANG) $(BARE_CFLAGS) -I$${f%%/*}"; done; \
 	printf '\n]\n'; } > $@.new && { cmp -s $@.new $@ && rm $@.new || mv $@.new $@; }
@@ -289,7 +288,10 @@ compile_commands.json: FORCE
 SHARE = $(DESTDIR)$(PREFIX)/share/ringside
 DOC = $(DESTDIR)$(PREFIX)/share/doc/ringside
 
-install: all
+install: all install-files
+
+# What is built, without looking whether it is up to date.
+install-files:
 	mkdir -p $(DESTDIR)$(PREFIX)/bin $(SHARE)/hv $(SHARE)/guests $(SHARE)/scenarios $(DOC)
 	install -m 755 $(BUILD)/ringside $(DESTDIR)$(PREFIX)/bin/ringside
 	install -m 644 $(HV) $(SHARE)/hv/

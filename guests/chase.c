@@ -1,4 +1,5 @@
-/* chase - follows pointers over random 4 KiB pages, beyond what the TLB reaches, between mark 1 and mark 2 (RDI: steps).
+/* chase - follows pointers over random 4 KiB pages, beyond what the TLB reaches, between mark 1 and mark 2
+ * (RDI: steps).
  *
  *     chase [PAGES] [STEPS]     default 8192 pages (32 MiB), 200000 steps; RAM needed: 4 MiB + PAGES * 4 KiB
  */
@@ -10,9 +11,9 @@
 #include "lib/print.h"
 
 #define IDENTITY_BYTES UINT64_C(0x400000)
-#define FIRST_FRAME UINT64_C(0x400000)
-#define FIRST_GVA GVA(1, 0, 0, 0)
-#define PAGES_MAX 16384
+#define FIRST_FRAME    UINT64_C(0x400000)
+#define FIRST_GVA      GVA(1, 0, 0, 0)
+#define PAGES_MAX      16384
 
 static uint32_t order[PAGES_MAX];
 
@@ -26,7 +27,8 @@ static uint64_t random_below(uint64_t n)
     return x % n;
 }
 
-/* One cycle through all pages (Sattolo's shuffle).  A page's pointer lies at an offset that spreads over cache sets. */
+/* One cycle through all pages (Sattolo's shuffle).  A page's pointer lies at an offset that spreads over
+ * cache sets. */
 static uint64_t address_of(uint64_t page)
 {
     return FIRST_GVA + page * PAGE_4K + page * 64 % PAGE_4K;
@@ -52,7 +54,10 @@ static uint64_t chase(uint64_t steps)
     uint64_t at = address_of(0), n = steps;
 
     mark(1, steps, 0);
-    __asm__ volatile(".balign 64\n1:\tmovq (%0), %0\n\tdecq %1\n\tjnz 1b" : "+r"(at), "+r"(n) : : "memory", "cc");
+    __asm__ volatile(".balign 64\n1:\tmovq (%0), %0\n\tdecq %1\n\tjnz 1b"
+                     : "+r"(at), "+r"(n)
+                     :
+                     : "memory", "cc");
     mark(2, steps, 0);
     return at;
 }

@@ -4,15 +4,14 @@
  *
  * Marks (RAX the id, RDI the address), each followed by the instruction that faults:
  *
- *     1   load from a page that is not present: #PF.  The handler maps it, read-only, to a frame that nothing has touched
- *         yet, and the instruction runs again.  In a VM made with `lazy=yes` that second try is an EPT violation, which the
- *         hypervisor ends by giving the VM a page; the third succeeds.
- *     2   store to that page: #PF, since CR0.WP holds.  The handler makes it writable.
- *     3   DIV by zero: #DE, skipped
- *     4   INT3: #BP
- *     5   the end of the sequence.  Nothing is printed before it, so between the marks there are no other exits.
+ *     1   load from a page that is not present: #PF.  The handler maps it, read-only, to a frame that nothing
+ * has touched yet, and the instruction runs again.  In a VM made with `lazy=yes` that second try is an EPT
+ * violation, which the hypervisor ends by giving the VM a page; the third succeeds. 2   store to that page:
+ * #PF, since CR0.WP holds.  The handler makes it writable. 3   DIV by zero: #DE, skipped 4   INT3: #BP 5 the
+ * end of the sequence.  Nothing is printed before it, so between the marks there are no other exits.
  *
- * With `beyond`, last of all: mark 6, and a load from a guest-physical address that no RAM backs.  A bare machine reads ones. */
+ * With `beyond`, last of all: mark 6, and a load from a guest-physical address that no RAM backs.  A bare
+ * machine reads ones. */
 #include "lib/guest.h"
 
 #include "lib/args.h"
@@ -21,13 +20,13 @@
 #include "lib/print.h"
 #include "lib/traps.h"
 
-#define FAULT_GVA GVA(2, 3, 4, 5)
-#define FAULT_FRAME UINT64_C(0x600000)
-#define BEYOND_GVA GVA(2, 3, 4, 6)
-#define BEYOND_GPA UINT64_C(0xc0000000)
+#define FAULT_GVA      GVA(2, 3, 4, 5)
+#define FAULT_FRAME    UINT64_C(0x600000)
+#define BEYOND_GVA     GVA(2, 3, 4, 6)
+#define BEYOND_GPA     UINT64_C(0xc0000000)
 #define IDENTITY_BYTES UINT64_C(0x400000)
-#define NEEDED_BYTES UINT64_C(0x800000)
-#define RECORDS 8
+#define NEEDED_BYTES   UINT64_C(0x800000)
+#define RECORDS        8
 
 static uint64_t *pml4;
 

@@ -21,7 +21,10 @@ static void on_invalid_opcode(struct trap_frame *frame)
 static void run(uint64_t n)
 {
     mark(1, n, 0);
-    __asm__ volatile("1:\tmovl %1, %%eax\n\tvmcall\n\tdecq %0\n\tjnz 1b" : "+r"(n) : "i"(HC_NOP) : "rax", "cc");
+    __asm__ volatile("1:\tmovl %1, %%eax\n\tvmcall\n\tdecq %0\n\tjnz 1b"
+                     : "+r"(n)
+                     : "i"(HC_NOP)
+                     : "rax", "cc");
     mark(2, n, 0);
 }
 

@@ -4,7 +4,7 @@
 
 #include "string.h"
 
-#define CMDLINE_MAX 512
+#define CMDLINE_MAX  512
 #define MAPPED_BYTES (UINT64_C(4) << 30) /* what the boot protocol's tables map */
 
 extern const char image_end[];

@@ -4,11 +4,11 @@
 #include "print.h"
 #include "string.h"
 
-#define STRING_MAX 512
+#define STRING_MAX  512
 #define RAM_DEFAULT (UINT64_C(8) << 20)
-#define RAM_MIN (UINT64_C(2) << 20)
-#define RAM_MAX (UINT64_C(2) << 30)
-#define WEIGHT_MAX 100
+#define RAM_MIN     (UINT64_C(2) << 20)
+#define RAM_MAX     (UINT64_C(2) << 30)
+#define WEIGHT_MAX  100
 
 struct why {
     char *text;
@@ -22,8 +22,8 @@ static bool parse_image(struct vm_config *c, const char *value)
 
 static bool parse_ram(struct vm_config *c, const char *value)
 {
-    return text_number(value, &c->ram_bytes) && c->ram_bytes % PAGE_BYTES == 0 && c->ram_bytes >= RAM_MIN
-           && c->ram_bytes <= RAM_MAX;
+    return text_number(value, &c->ram_bytes) && c->ram_bytes % PAGE_BYTES == 0 && c->ram_bytes >= RAM_MIN &&
+           c->ram_bytes <= RAM_MAX;
 }
 
 static bool parse_mmu(struct vm_config *c, const char *value)
@@ -84,7 +84,8 @@ static bool parse_option(struct vm_config *c, const char *word, struct why why)
         format_text(why.text, why.size, "%s: possible is %s", word, keys[i].possible);
         return false;
     }
-    format_text(why.text, why.size, "unknown option %s; known are image= ram= mmu= page= start= lazy= weight=", word);
+    format_text(why.text, why.size,
+                "unknown option %s; known are image= ram= mmu= page= start= lazy= weight=", word);
     return false;
 }
 

@@ -1,4 +1,5 @@
-/* console.h - what a VM has written: a ring that watchers read through the VM directory, and lines on the host's console. */
+/* console.h - what a VM has written: a ring that watchers read through the VM directory, and lines on the
+ * host's console. */
 #ifndef HV_CONSOLE_H
 #define HV_CONSOLE_H
 

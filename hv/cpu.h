@@ -37,7 +37,9 @@ static inline void wrmsr(uint32_t msr, uint64_t value)
 
 static inline void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) /* eax ebx ecx edx */
 {
-    __asm__ volatile("cpuid" : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3]) : "a"(leaf), "c"(subleaf));
+    __asm__ volatile("cpuid"
+                     : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
+                     : "a"(leaf), "c"(subleaf));
 }
 
 static inline uint64_t rdtsc(void)
@@ -49,17 +51,17 @@ static inline uint64_t rdtsc(void)
 }
 
 /* read_cr0(), write_cr0() and so on */
-#define REGISTER(name)                                                       \
-    static inline uint64_t read_##name(void)                                 \
-    {                                                                        \
-        uint64_t value;                                                      \
-                                                                             \
-        __asm__ volatile("mov %%" #name ", %0" : "=r"(value));               \
-        return value;                                                        \
-    }                                                                        \
-    static inline void write_##name(uint64_t value)                          \
-    {                                                                        \
-        __asm__ volatile("mov %0, %%" #name : : "r"(value) : "memory");      \
+#define REGISTER(name) \
+    static inline uint64_t read_##name(void) \
+    { \
+        uint64_t value; \
+\
+        __asm__ volatile("mov %%" #name ", %0" : "=r"(value)); \
+        return value; \
+    } \
+    static inline void write_##name(uint64_t value) \
+    { \
+        __asm__ volatile("mov %0, %%" #name : : "r"(value) : "memory"); \
     }
 REGISTER(cr0)
 REGISTER(cr2)

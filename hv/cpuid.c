@@ -7,20 +7,20 @@
 
 enum { EAX, EBX, ECX, EDX };
 
-#define LEAF_FEATURES 1
-#define LEAF_MONITOR 5
-#define LEAF_STRUCTURED 7
-#define LEAF_PERFORMANCE 0xa
-#define LEAF_TOPOLOGY 0xb
-#define LEAF_XSAVE 0xd
+#define LEAF_FEATURES       1
+#define LEAF_MONITOR        5
+#define LEAF_STRUCTURED     7
+#define LEAF_PERFORMANCE    0xa
+#define LEAF_TOPOLOGY       0xb
+#define LEAF_XSAVE          0xd
 #define CPUID_1_ECX_MONITOR 0x8
-#define CPUID_1_ECX_XSAVE 0x4000000
+#define CPUID_1_ECX_XSAVE   0x4000000
 #define CPUID_1_ECX_OSXSAVE 0x8000000
 
 static void mask_features(uint32_t r[4])
 {
-    r[ECX] &= ~(uint32_t)(CPUID_1_ECX_VMX | CPUID_1_ECX_X2APIC | CPUID_1_ECX_TSC_DEADLINE | CPUID_1_ECX_MONITOR
-                          | CPUID_1_ECX_XSAVE | CPUID_1_ECX_OSXSAVE);
+    r[ECX] &= ~(uint32_t)(CPUID_1_ECX_VMX | CPUID_1_ECX_X2APIC | CPUID_1_ECX_TSC_DEADLINE |
+                          CPUID_1_ECX_MONITOR | CPUID_1_ECX_XSAVE | CPUID_1_ECX_OSXSAVE);
     r[ECX] |= CPUID_1_ECX_HYPERVISOR;
     r[EDX] &= ~(uint32_t)CPUID_1_EDX_APIC;
 }

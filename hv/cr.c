@@ -21,14 +21,16 @@ static void write_gpr(struct vm *vm, unsigned r, uint64_t value)
 /* Caching off (CD, NW) and NE off are the guest's own belief: it reads back what it wrote. */
 static bool write_guest_cr0(uint64_t value)
 {
-    if (value & ~(uint64_t)CR0_ALL || !(value & CR0_PE) || !(value & CR0_PG) || (value & (CR0_NW | CR0_CD)) == CR0_NW)
+    if (value & ~(uint64_t)CR0_ALL || !(value & CR0_PE) || !(value & CR0_PG) ||
+        (value & (CR0_NW | CR0_CD)) == CR0_NW)
         return false;
     vmwrite(VMCS_CR0_SHADOW, value);
     vmwrite(VMCS_GUEST_CR0, vmx_fix_cr0(value & ~(uint64_t)(CR0_NW | CR0_CD)));
     return true;
 }
 
-/* Whoever comes here wants VMXE, which it has not, or to leave PAE, or a bit that no CR4 of this machine has. */
+/* Whoever comes here wants VMXE, which it has not, or to leave PAE, or a bit that no CR4 of this machine has.
+ */
 static bool write_guest_cr4(uint64_t value)
 {
     if (value & (CR4_VMXE | ~vmx_cr4_allowed()) || !(value & CR4_PAE))

@@ -1,4 +1,5 @@
-/* demand.c - EPT violations: RAM that is mapped when it is first touched (lazy=yes), and accesses where there is none. */
+/* demand.c - EPT violations: RAM that is mapped when it is first touched (lazy=yes), and accesses where there
+ * is none. */
 #include "exits.h"
 #include "print.h"
 #include "vmcs.h"
@@ -15,14 +16,15 @@ static void crash_outside(struct vm *vm, uint64_t gpa, uint64_t qualification)
 
     if (qualification & QUAL_EPT_LINEAR_VALID)
         vm_crash(vm, "%s of guest-physical 0x%lx (linear 0x%lx) at rip 0x%lx, where it has no RAM (%lu KiB)",
-                 access_name(qualification), gpa, vmread(VMCS_GUEST_LINEAR_ADDRESS), rip, vm->config.ram_bytes >> 10);
+                 access_name(qualification), gpa, vmread(VMCS_GUEST_LINEAR_ADDRESS), rip,
+                 vm->config.ram_bytes >> 10);
     else
-        vm_crash(vm, "%s of guest-physical 0x%lx at rip 0x%lx, where it has no RAM (%lu KiB)", access_name(qualification),
-                 gpa, rip, vm->config.ram_bytes >> 10);
+        vm_crash(vm, "%s of guest-physical 0x%lx at rip 0x%lx, where it has no RAM (%lu KiB)",
+                 access_name(qualification), gpa, rip, vm->config.ram_bytes >> 10);
 }
 
-/* A violation leaves no translation of the page in the processor (SDM vol. 3, 28.3.3.1), so no INVEPT is needed.  The
- * instruction runs again, or the event that was being delivered is delivered again. */
+/* A violation leaves no translation of the page in the processor (SDM vol. 3, 28.3.3.1), so no INVEPT is
+ * needed.  The instruction runs again, or the event that was being delivered is delivered again. */
 void exit_ept_violation(struct vm *vm)
 {
     uint64_t gpa = vmread(VMCS_GUEST_PHYSICAL_ADDRESS), qualification = vmread(VMCS_EXIT_QUALIFICATION);

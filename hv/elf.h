@@ -4,11 +4,11 @@
 
 #include <stdint.h>
 
-#define ELF_CLASS_64 2
+#define ELF_CLASS_64      2
 #define ELF_LITTLE_ENDIAN 1
-#define ELF_EXECUTABLE 2
-#define ELF_X86_64 62
-#define ELF_LOAD 1
+#define ELF_EXECUTABLE    2
+#define ELF_X86_64        62
+#define ELF_LOAD          1
 
 struct elf_header {
     uint8_t magic[4], class, data, version, abi[9];

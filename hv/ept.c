@@ -3,7 +3,7 @@
 #include "arch/vmx.h"
 #include "page.h"
 
-#define LEVELS 4
+#define LEVELS  4
 #define ENTRIES 512
 
 /* Bits of an address that select an entry: level 4 is the root's, level 1 that of 4 KiB pages. */
@@ -84,12 +84,10 @@ static void free_table(uint64_t table, unsigned level)
             continue;
         if (!leaf(entry, level))
             free_table(hpa, level - 1);
-        else if (level == 2)
-            page_free_large(hpa);
         else
-            page_free(hpa);
+            page_free(hpa, level == 2 ? LARGE_BYTES : PAGE_BYTES);
     }
-    page_free(table);
+    page_free(table, PAGE_BYTES);
 }
 
 void ept_free(uint64_t root)

@@ -1,4 +1,5 @@
-/* ept.h - extended page tables: guest-physical to host-physical (SDM vol. 3, 28.2 "The Extended Page Table Mechanism"). */
+/* ept.h - extended page tables: guest-physical to host-physical (SDM vol. 3, 28.2 "The Extended Page Table
+ * Mechanism"). */
 #ifndef HV_EPT_H
 #define HV_EPT_H
 
@@ -9,7 +10,8 @@
 uint64_t ept_new(void);
 /* The EPTP field's value for a root. */
 uint64_t ept_pointer(uint64_t root);
-/* Maps one page of `bytes` (PAGE_BYTES or LARGE_BYTES), readable, writable, executable, write-back.  False: out of memory. */
+/* Maps one page of `bytes` (PAGE_BYTES or LARGE_BYTES), readable, writable, executable, write-back.  False:
+ * out of memory. */
 bool ept_map(uint64_t root, uint64_t gpa, uint64_t hpa, uint64_t bytes);
 /* False if gpa is not mapped. */
 bool ept_translate(uint64_t root, uint64_t gpa, uint64_t *hpa);

@@ -18,11 +18,13 @@ static void exit_interrupt(struct vm *vm)
 
 static void exit_triple_fault(struct vm *vm)
 {
-    vm_crash(vm, "triple fault (an exception in delivering a double fault) at rip 0x%lx", vmread(VMCS_GUEST_RIP));
+    vm_crash(vm, "triple fault (an exception in delivering a double fault) at rip 0x%lx",
+             vmread(VMCS_GUEST_RIP));
+    vmcs_dump(vm);
 }
 
-/* No interrupt reaches a VM yet, so one that waits for it waits until it is told to stop; with interrupts off, nothing
- * could wake even a real processor. */
+/* No interrupt reaches a VM yet, so one that waits for it waits until it is told to stop; with interrupts
+ * off, nothing could wake even a real processor. */
 static void exit_hlt(struct vm *vm)
 {
     bool interrupts_on = vmread(VMCS_GUEST_RFLAGS) & FLAG_IF;
@@ -71,6 +73,7 @@ static void exit_entry_failure(struct vm *vm, uint64_t reason)
 
 static void handle(struct vm *vm, uint64_t reason)
 {
+    /* clang-format off */
     switch (reason) {
     case EXIT_EXTERNAL_INTERRUPT: exit_interrupt(vm); break;
     case EXIT_TRIPLE_FAULT: exit_triple_fault(vm); break;
@@ -100,6 +103,7 @@ static void handle(struct vm *vm, uint64_t reason)
     case EXIT_INVVPID: exit_undefined(vm); break;
     default: exit_unhandled(vm, reason); break;
     }
+    /* clang-format on */
 }
 
 /* SDM vol. 3, 26.2: the entry failed before any guest state was loaded. */

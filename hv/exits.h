@@ -5,9 +5,9 @@
 #include "vm.h"
 
 /* What a VM may end with, as the run of a bare machine does. */
-#define STATUS_NONE 0      /* stopped from outside */
-#define STATUS_SUCCESS 1   /* debug-exit of 0: 2 value + 1 */
-#define STATUS_HALTED 255
+#define STATUS_NONE    0 /* stopped from outside */
+#define STATUS_SUCCESS 1 /* debug-exit of 0: 2 value + 1 */
+#define STATUS_HALTED  255
 
 /* One entry into vm, whose VMCS is current, and the handling of its exit.  Returns the basic exit reason. */
 uint64_t vm_enter_once(struct vm *vm);

@@ -5,12 +5,12 @@
 #include "page.h"
 #include "string.h"
 
-#define ENTRIES 512
-#define TABLE (PTE_P | PTE_W)
-#define DIRECTORIES 4 /* of 1 GiB each */
+#define ENTRIES        512
+#define TABLE          (PTE_P | PTE_W)
+#define DIRECTORIES    4 /* of 1 GiB each */
 #define LOW_MEMORY_KIB 640
 
-#define MMAP_AT (BOOT_INFO + 0x100)
+#define MMAP_AT    (BOOT_INFO + 0x100)
 #define CMDLINE_AT (BOOT_INFO + 0x200)
 
 static uint64_t *table_at(struct vm *vm, uint64_t gpa)
@@ -83,8 +83,8 @@ static bool write_info(struct vm *vm)
         .mmap_addr = MMAP_AT,
     };
 
-    return vm_write(vm, BOOT_INFO, &info, sizeof info) && vm_write(vm, MMAP_AT, &mmap, sizeof mmap)
-           && vm_write(vm, CMDLINE_AT, vm->config.cmdline, text_length(vm->config.cmdline) + 1);
+    return vm_write(vm, BOOT_INFO, &info, sizeof info) && vm_write(vm, MMAP_AT, &mmap, sizeof mmap) &&
+           vm_write(vm, CMDLINE_AT, vm->config.cmdline, text_length(vm->config.cmdline) + 1);
 }
 
 bool guest_boot_write(struct vm *vm)

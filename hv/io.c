@@ -1,4 +1,5 @@
-/* io.c - ports of a VM: its UART, debug-exit, and nothing else.  Unclaimed ports read as ones, as on the board. */
+/* io.c - ports of a VM: its UART, debug-exit, and nothing else.  Unclaimed ports read as ones, as on the
+ * board. */
 #include "arch/board.h"
 #include "arch/x86.h"
 #include "exits.h"
@@ -39,7 +40,8 @@ void exit_io(struct vm *vm)
     unsigned port = QUAL_IO_PORT(q), bytes = QUAL_IO_BYTES(q);
 
     if (q & QUAL_IO_STRING) {
-        vm_crash(vm, "INS or OUTS at rip 0x%lx, port 0x%x: string I/O is not emulated", vmread(VMCS_GUEST_RIP), port);
+        vm_crash(vm, "INS or OUTS at rip 0x%lx, port 0x%x: string I/O is not emulated",
+                 vmread(VMCS_GUEST_RIP), port);
         return;
     }
     if (q & QUAL_IO_IN)

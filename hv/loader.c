@@ -34,8 +34,8 @@ static bool check_header(const struct image *im)
         return bad(im, "ELF, but not 64-bit x86");
     if (h->type != ELF_EXECUTABLE)
         return bad(im, "ELF, but not an executable (link it statically, without PIE)");
-    if (h->phentsize != sizeof(struct elf_segment) || h->phnum == 0)
-        return bad(im, "no program headers, or of the wrong size");
+    if (h->phentsize != sizeof(struct elf_segment) || h->phnum == 0 || h->phoff % 8 != 0)
+        return bad(im, "no program headers, or of the wrong size or alignment");
     if (!in_file(im, h->phoff, (uint64_t)h->phnum * sizeof(struct elf_segment)))
         return bad(im, "truncated: the program headers lie outside the file");
     return true;
@@ -52,12 +52,13 @@ static bool load_segment(const struct image *im, const struct elf_segment *s)
     if (s->paddr < BOOT_IMAGE_MIN)
         return bad(im, "a segment lies below 1 MiB, where the boot protocol's tables are");
     if (s->paddr > ram || s->memsz > ram - s->paddr) {
-        format_text(im->why, im->size, "image %s: a segment at 0x%lx, %lu bytes, does not fit into %lu KiB of RAM",
+        format_text(im->why, im->size,
+                    "image %s: a segment at 0x%lx, %lu bytes, does not fit into %lu KiB of RAM",
                     im->vm->config.image, s->paddr, s->memsz, ram >> 10);
         return false;
     }
-    if (!vm_write(im->vm, s->paddr, im->vm->module + s->offset, s->filesz)
-        || !vm_write(im->vm, s->paddr + s->filesz, NULL, s->memsz - s->filesz))
+    if (!vm_write(im->vm, s->paddr, im->vm->module + s->offset, s->filesz) ||
+        !vm_write(im->vm, s->paddr + s->filesz, NULL, s->memsz - s->filesz))
         return bad(im, "out of memory");
     return true;
 }

@@ -4,8 +4,8 @@
 
 #include "vm.h"
 
-/* Puts the segments of vm->module where they belong and finds the entry.  Every field is checked: a bad image gives false
- * and a message in `why`. */
+/* Puts the segments of vm->module where they belong and finds the entry.  Every field is checked: a bad image
+ * gives false and a message in `why`. */
 bool loader_load(struct vm *vm, uint64_t *entry, char *why, size_t size);
 
 #endif

@@ -14,7 +14,7 @@
 #include "vm.h"
 
 #define LINE_MAX 512
-#define WHY_MAX 256
+#define WHY_MAX  256
 
 static char line[LINE_MAX];
 static unsigned used;
@@ -150,7 +150,8 @@ static const struct vm_command {
     {"resume", "NAME", "end a pause", resume, false},
     {"stop", "NAME", "stop it for good", stop, false},
     {"flush", "NAME", "INVEPT: drop what the processor has cached of its translations", flush, false},
-    {"input", "NAME TEXT", "bytes for its console; \\n \\r \\t \\\\ \\0 and \\xHH are understood", input, true},
+    {"input", "NAME TEXT", "bytes for its console; \\n \\r \\t \\\\ \\0 and \\xHH are understood", input,
+     true},
 };
 #define VM_COMMANDS (sizeof vm_commands / sizeof vm_commands[0])
 
@@ -158,22 +159,27 @@ static struct vm *named_vm(const char *name)
 {
     struct vm *vm = vm_find(name);
 
-    if (!vm && !*name)
-        error("the name of a VM is missing; `vm list` lists them");
-    else if (!vm)
+    if (!vm && *name)
         error("there is no VM %s; `vm list` lists them", name);
+    else if (!vm)
+        error("the name of a VM is missing; `vm list` lists them");
     return vm;
 }
 
 /* ---- commands ---- */
 
-static void list(void)
+static void list(const char *rest)
 {
+    if (*rest) {
+        error("vm list: \"%s\" is too much", rest);
+        return;
+    }
     for (unsigned i = 0; vm_at(i); i++) {
         const struct vm *vm = vm_at(i);
 
-        say("name=%s state=%s image=%s ram=%luK page=%luK weight=%lu status=%llu", vm->dir->name, vm_state_name(vm),
-            vm->dir->image, vm->config.ram_bytes >> 10, vm->config.page_bytes >> 10, vm->config.weight, vm->dir->status);
+        say("name=%s state=%s image=%s ram=%luK page=%luK weight=%lu status=%llu", vm->dir->name,
+            vm_state_name(vm), vm->dir->image, vm->config.ram_bytes >> 10, vm->config.page_bytes >> 10,
+            vm->config.weight, vm->dir->status);
     }
     ok();
 }
@@ -195,7 +201,7 @@ static void vm_command(char *rest)
     const char *word = text_word(&rest);
 
     if (text_equal(word, "list")) {
-        list();
+        list(rest);
         return;
     }
     for (unsigned i = 0; i < VM_COMMANDS; i++)
@@ -203,7 +209,7 @@ static void vm_command(char *rest)
             run_vm_command(&vm_commands[i], rest);
             return;
         }
-    error("vm %s: possible are list, start, pause, resume, stop, flush, input", word);
+    error("vm %s? possible are vm list, start, pause, resume, stop, flush and input", *word ? word : "what");
 }
 
 static void show_host(void)
@@ -218,6 +224,10 @@ static void stats_command(char *rest)
 
     if (*name && !vm)
         return;
+    if (*rest) {
+        error("stats [NAME]: \"%s\" is too much", rest);
+        return;
+    }
     if (vm)
         stats_show(vm, say);
     for (unsigned i = 0; !vm && vm_at(i); i++)
@@ -229,7 +239,10 @@ static void stats_command(char *rest)
 
 static void help_command(char *rest)
 {
-    (void)rest;
+    if (*rest) {
+        error("help: \"%s\" is too much", rest);
+        return;
+    }
     say("help                   this list");
     say("vm list                the VMs and their states");
     for (unsigned i = 0; i < VM_COMMANDS; i++)

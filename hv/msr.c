@@ -1,5 +1,6 @@
-/* msr.c - the model-specific registers of a VM.  An MSR lives in one of three places: in the VMCS, in the core itself as long as
- * this VM has it (vcpu.c), or nowhere, as a constant.  All others do not exist: #GP(0). */
+/* msr.c - the model-specific registers of a VM.  An MSR lives in one of three places: in the VMCS, in the
+ * core itself as long as this VM has it (vcpu.c), or nowhere, as a constant.  All others do not exist:
+ * #GP(0). */
 #include "arch/x86.h"
 #include "cpu.h"
 #include "exits.h"
@@ -79,8 +80,8 @@ static bool pat_valid(uint64_t value)
 /* LME and LMA stay: the virtual processor, like the real one, has 64-bit mode alone. */
 static bool efer_valid(uint64_t value)
 {
-    return (value & ~(uint64_t)(EFER_SCE | EFER_NXE)) == (EFER_LME | EFER_LMA)
-           || (value & ~(uint64_t)(EFER_SCE | EFER_NXE)) == EFER_LME;
+    return (value & ~(uint64_t)(EFER_SCE | EFER_NXE)) == (EFER_LME | EFER_LMA) ||
+           (value & ~(uint64_t)(EFER_SCE | EFER_NXE)) == EFER_LME;
 }
 
 static bool value_valid(const struct virtual_msr *m, uint64_t value)

@@ -30,7 +30,8 @@ static void print_place(uint64_t rip)
     print("\n");
 }
 
-/* Every function keeps a frame pointer: [RBP] is the caller's, [RBP + 8] the return address; entry.S starts with 0. */
+/* Every function keeps a frame pointer: [RBP] is the caller's, [RBP + 8] the return address; entry.S starts
+ * with 0. */
 static void backtrace(const uint64_t *rbp)
 {
     for (int i = 0; i < FRAMES_MAX && on_our_stack(rbp); i++) {
@@ -79,7 +80,8 @@ static void print_registers(const struct trap_frame *f)
     print("    rbp %016lx  r8  %016lx  r9  %016lx\n", f->rbp, f->r8, f->r9);
     print("    r10 %016lx  r11 %016lx  r12 %016lx\n", f->r10, f->r11, f->r12);
     print("    r13 %016lx  r14 %016lx  r15 %016lx\n", f->r13, f->r14, f->r15);
-    print("    cr0 %016lx  cr2 %016lx  cr3 %016lx  cr4 %016lx\n", read_cr0(), read_cr2(), read_cr3(), read_cr4());
+    print("    cr0 %016lx  cr2 %016lx  cr3 %016lx  cr4 %016lx\n", read_cr0(), read_cr2(), read_cr3(),
+          read_cr4());
 }
 
 _Noreturn void panic_trap(const struct trap_frame *frame)

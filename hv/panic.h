@@ -8,7 +8,7 @@
 
 #define HV_EXIT_SUCCESS 0 /* debug-exit values */
 #define HV_EXIT_FAILURE 1
-#define HV_EXIT_PANIC 2
+#define HV_EXIT_PANIC   2
 
 /* The machine or its configuration cannot run us: says why and ends the run. */
 _Noreturn void fatal(const char *format, ...) __attribute__((format(printf, 1, 2)));

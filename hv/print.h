@@ -7,8 +7,8 @@
 
 typedef void put_char(void *to, char c);
 
-/* %s %c %d %u %x, %lu %lx (64 bits), %%.  A number before the letter is a width: u and x pad on the left with spaces, or
- * with zeros if it begins with one; s pads on the right. */
+/* %s %c %d %u %x, %lu %lx (64 bits), %%.  A number before the letter is a width: u and x pad on the left with
+ * spaces, or with zeros if it begins with one; s pads on the right. */
 void vformat(put_char *put, void *to, const char *format, va_list args);
 
 /* To the host's console, as it stands. */

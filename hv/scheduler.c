@@ -12,7 +12,7 @@
 /* Round-robin: the next VM after the last one that can run, NULL if there is none. */
 static struct vm *next_vm(void)
 {
-    static unsigned last;
+    static unsigned last = VMDIR_VMS - 1;
 
     for (unsigned tried = 0; tried < VMDIR_VMS; tried++) {
         struct vm *vm;
@@ -25,8 +25,8 @@ static struct vm *next_vm(void)
     return NULL;
 }
 
-/* A turn.  The processor itself keeps what is left of the timer from an exit to the next entry ("Save VMX-preemption timer
- * value"), but that is guest time alone: handlers count too, by the TSC. */
+/* A turn.  The processor itself keeps what is left of the timer from an exit to the next entry ("Save
+ * VMX-preemption timer value"), but that is guest time alone: handlers count too, by the TSC. */
 static void run_turn(struct vm *vm)
 {
     uint64_t quantum = QUANTUM_CYCLES * vm->config.weight, end = rdtsc() + quantum;
@@ -69,8 +69,8 @@ static bool all_over(void)
 static bool all_well(void)
 {
     for (unsigned i = 0; vm_at(i); i++)
-        if (vm_at(i)->dir->state == VMDIR_CRASHED
-            || (vm_at(i)->dir->status != STATUS_NONE && vm_at(i)->dir->status != STATUS_SUCCESS))
+        if (vm_at(i)->dir->state == VMDIR_CRASHED ||
+            (vm_at(i)->dir->status != STATUS_NONE && vm_at(i)->dir->status != STATUS_SUCCESS))
             return false;
     return true;
 }

@@ -7,7 +7,8 @@
 /* A turn is QUANTUM_CYCLES times the VM's weight, kept by the VMX-preemption timer; 1 ms at 1 GHz. */
 #define QUANTUM_CYCLES 1000000u
 
-/* Gives VMs turns until all that were ever started have stopped (for ever, if `stay`).  True if all ended well. */
+/* Gives VMs turns until all that were ever started have stopped (for ever, if `stay`).  True if all ended
+ * well. */
 bool scheduler_run(bool stay);
 
 #endif

@@ -1,6 +1,7 @@
 #include "string.h"
 
-/* Eight bytes an iteration, then the rest: each iteration of a REP string instruction takes the core a cycle or more. */
+/* Eight bytes an iteration, then the rest: each iteration of a REP string instruction takes the core a cycle
+ * or more. */
 void *memcpy(void *to, const void *from, size_t n)
 {
     void *d = to;

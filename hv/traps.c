@@ -4,11 +4,11 @@
 #include "arch/x86.h"
 #include "panic.h"
 
-#define VECTORS 80
-#define STUB_BYTES 16
-#define GATE_PRESENT 0x80
+#define VECTORS          80
+#define STUB_BYTES       16
+#define GATE_PRESENT     0x80
 #define IST_DOUBLE_FAULT 1
-#define IST_BYTES 4096
+#define IST_BYTES        4096
 
 extern const char trap_stubs[];
 
@@ -44,12 +44,13 @@ static void set_tss(void)
     tss.ist[0][0] = (uint32_t)stack;
     tss.ist[0][1] = (uint32_t)(stack >> 32);
     tss.iomap = sizeof tss;
-    gdt[3] = (sizeof tss - 1) | (base & 0xffffff) << 16 | (uint64_t)(SYS_TSS_AVAILABLE | SEG_P) << 40
-             | (base >> 24 & 0xff) << 56;
+    gdt[3] = (sizeof tss - 1) | (base & 0xffffff) << 16 | (uint64_t)(SYS_TSS_AVAILABLE | SEG_P) << 40 |
+             (base >> 24 & 0xff) << 56;
     gdt[4] = base >> 32;
 }
 
-/* CS and the data segments need no reload: the boot protocol's GDT had the same descriptors at the same selectors. */
+/* CS and the data segments need no reload: the boot protocol's GDT had the same descriptors at the same
+ * selectors. */
 static void load_tables(void)
 {
     struct table_register gdtr = {sizeof gdt - 1, (uint64_t)gdt};

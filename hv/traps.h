@@ -1,15 +1,16 @@
-/* traps.h - the hypervisor's own GDT, TSS and IDT.  Its exceptions are bugs; its one interrupt is the idle timer. */
+/* traps.h - the hypervisor's own GDT, TSS and IDT.  Its exceptions are bugs; its one interrupt is the idle
+ * timer. */
 #ifndef HV_TRAPS_H
 #define HV_TRAPS_H
 
 #include <stdint.h>
 
-#define VECTOR_TIMER 0x40
+#define VECTOR_TIMER    0x40
 #define VECTOR_SPURIOUS 0x4f
 
 #define SELECTOR_CODE 0x08
 #define SELECTOR_DATA 0x10
-#define SELECTOR_TSS 0x18
+#define SELECTOR_TSS  0x18
 
 /* What traps.S pushes. */
 struct trap_frame {

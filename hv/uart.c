@@ -3,6 +3,8 @@
 #include "arch/board.h"
 #include "cpu.h"
 
+#define NO_UART 0xff /* ports that nobody claims read as ones */
+
 void uart_init(uint16_t port)
 {
     out8(port + UART_IER, 0);
@@ -19,7 +21,9 @@ void uart_put(uint16_t port, char c)
 
 bool uart_get(uint16_t port, char *c)
 {
-    if (!(in8(port + UART_LSR) & UART_LSR_READY))
+    uint8_t status = in8(port + UART_LSR);
+
+    if (!(status & UART_LSR_READY) || status == NO_UART)
         return false;
     *c = (char)in8(port + UART_RBR);
     return true;

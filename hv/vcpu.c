@@ -12,7 +12,8 @@ _Static_assert(VMCS_HOST_RSP == VCPU_HOST_RSP_FIELD, "vmenter.S relies on it");
 
 bool vmx_enter(struct vcpu *vcpu, uint64_t launched);
 
-/* Registers that neither VM entry nor the hypervisor itself uses: the guest's stay in the core until another guest runs. */
+/* Registers that neither VM entry nor the hypervisor itself uses: the guest's stay in the core until another
+ * guest runs. */
 static const uint32_t vcpu_msrs[VCPU_MSRS] = {MSR_STAR,  MSR_LSTAR,          MSR_CSTAR,
                                               MSR_FMASK, MSR_KERNEL_GS_BASE, MSR_TSC_AUX};
 
@@ -78,7 +79,7 @@ void vcpu_skip_instruction(void)
 }
 
 #define TYPE_HARDWARE_EXCEPTION 3 /* SDM vol. 3, table 24-16 */
-#define TYPE_IS_SOFTWARE(info) (((info) >> INTR_TYPE_SHIFT & 7) >= 4)
+#define TYPE_IS_SOFTWARE(info)  (((info) >> INTR_TYPE_SHIFT & 7) >= 4)
 
 void vcpu_inject(unsigned vector, bool has_error, uint32_t error)
 {

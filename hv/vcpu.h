@@ -3,7 +3,7 @@
 #define HV_VCPU_H
 
 /* For vmenter.S: offsets in struct vcpu, and the encoding of the host RSP field. */
-#define VCPU_HOST_RSP 128
+#define VCPU_HOST_RSP       128
 #define VCPU_HOST_RSP_FIELD 0x6c14
 
 #ifndef __ASSEMBLER__
@@ -14,10 +14,10 @@
 #define VCPU_MSRS 6
 
 struct vcpu {
-    uint64_t gpr[16];       /* in encoding order (REG_RAX ...); RSP is in the VMCS */
-    uint64_t host_rsp;      /* what the host RSP field holds */
-    uint64_t vmcs;          /* hpa */
-    uint64_t launched;      /* VMRESUME, not VMLAUNCH */
+    uint64_t gpr[16];  /* in encoding order (REG_RAX ...); RSP is in the VMCS */
+    uint64_t host_rsp; /* what the host RSP field holds */
+    uint64_t vmcs;     /* hpa */
+    uint64_t launched; /* VMRESUME, not VMLAUNCH */
     uint64_t cr2, cr8;
     uint64_t dr[4], dr6;
     uint64_t msr[VCPU_MSRS]; /* vcpu_msrs[] in vcpu.c */

@@ -38,13 +38,13 @@ struct vm *vm_find(const char *name)
 
 static bool map_page(struct vm *vm, uint64_t gpa, uint64_t bytes)
 {
-    uint64_t hpa = bytes == LARGE_BYTES ? page_alloc_large() : page_alloc();
+    uint64_t hpa = page_alloc_ram(bytes);
 
     if (!hpa)
         return false;
     if (ept_map(vm->dir->root, gpa & ~(bytes - 1), hpa, bytes))
         return true;
-    bytes == LARGE_BYTES ? page_free_large(hpa) : page_free(hpa);
+    page_free(hpa, bytes);
     return false;
 }
 
@@ -113,22 +113,23 @@ void vm_flush(struct vm *vm)
 
 /* ---- life ---- */
 
+static bool out_of_memory(const struct vm *vm, char *why, size_t size)
+{
+    format_text(why, size, "out of memory: ram=%luK and the tables do not fit into the %lu KiB that are free",
+                vm->config.ram_bytes >> 10, page_free_bytes() >> 10);
+    return false;
+}
+
 static bool prepare_memory(struct vm *vm, uint64_t *entry, char *why, size_t size)
 {
-    release_memory(vm);
+    if (!vm->config.lazy && vm->config.ram_bytes > page_free_bytes())
+        return out_of_memory(vm, why, size);
     vm->dir->root = ept_new();
-    if (!vm->dir->root || !guest_boot_write(vm)) {
-        format_text(why, size, "out of memory: %lu KiB are free", page_free_bytes() >> 10);
-        return false;
-    }
+    if (!vm->dir->root || !guest_boot_write(vm))
+        return out_of_memory(vm, why, size);
     if (!loader_load(vm, entry, why, size))
         return false;
-    if (!vm->config.lazy && !map_all(vm)) {
-        format_text(why, size, "out of memory: ram=%luM, but only %lu KiB are free", vm->config.ram_bytes >> 20,
-                    page_free_bytes() >> 10);
-        return false;
-    }
-    return true;
+    return vm->config.lazy || map_all(vm) || out_of_memory(vm, why, size);
 }
 
 static bool prepare_vcpu(struct vm *vm, uint64_t entry)
@@ -155,8 +156,11 @@ bool vm_start(struct vm *vm, char *why, size_t size)
     vm->ever_started = true;
     vm->dir->state = VMDIR_CRASHED;
     vm->dir->status = 0;
-    if (!prepare_memory(vm, &entry, why, size))
+    release_memory(vm);
+    if (!prepare_memory(vm, &entry, why, size)) {
+        release_memory(vm);
         return false;
+    }
     if (!prepare_vcpu(vm, entry)) {
         format_text(why, size, "out of memory for a VMCS");
         return false;
@@ -234,6 +238,8 @@ void vm_create(const char *string, const uint8_t *module, uint64_t module_bytes)
     bool good = config_parse(&config, string, why, sizeof why);
     struct vm *vm;
 
+    if (!config.name[0])
+        text_copy(config.name, "unnamed", sizeof config.name);
     if (vm_directory.count == VMDIR_VMS || vm_find(config.name)) {
         print("hv: module \"%s\" ignored: %s\n", string,
               vm_find(config.name) ? "there is a VM of that name" : "there may be 8 VMs");

@@ -44,13 +44,15 @@ struct vm {
 struct vm *vm_at(unsigned i);
 struct vm *vm_find(const char *name);
 
-/* A VM for a boot module, started if it says so.  Whatever is wrong with it is printed, and the VM listed as crashed. */
+/* A VM for a boot module, started if it says so.  Whatever is wrong with it is printed, and the VM listed as
+ * crashed. */
 void vm_create(const char *module_string, const uint8_t *module, uint64_t module_bytes);
 
-/* From the module to a VM that runs: memory, tables, boot protocol, VMCS.  False, with a message in `why`, if it can't. */
+/* From the module to a VM that runs: memory, tables, boot protocol, VMCS.  False, with a message in `why`, if
+ * it can't. */
 bool vm_start(struct vm *vm, char *why, size_t size);
-/* Stops for good: an orderly end with the status that a bare machine's run would have (0: none), or a crash.  Each says so on
- * the console, with its cause.  Memory stays for whoever wants to look. */
+/* Stops for good: an orderly end with the status that a bare machine's run would have (0: none), or a crash.
+ * Each says so on the console, with its cause.  Memory stays for whoever wants to look. */
 void vm_stop(struct vm *vm, uint64_t status, const char *cause);
 void vm_crash(struct vm *vm, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -58,7 +60,8 @@ bool vm_runnable(const struct vm *vm);
 /* "running", "halted", "paused", "stopped", "crashed" */
 const char *vm_state_name(const struct vm *vm);
 
-/* The host's view of a page of guest RAM, mapped now if it was not yet; NULL outside RAM or when memory has run out. */
+/* The host's view of a page of guest RAM, mapped now if it was not yet; NULL outside RAM or when memory has
+ * run out. */
 uint8_t *vm_page(struct vm *vm, uint64_t gpa);
 /* Copies into guest RAM; from NULL: zeros.  False if any byte lies outside. */
 bool vm_write(struct vm *vm, uint64_t gpa, const void *from, uint64_t n);

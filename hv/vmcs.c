@@ -12,19 +12,22 @@ extern const char vmx_exit_point[];
 
 /* ---- VM-execution, VM-exit and VM-entry controls (SDM vol. 3, 24.6 to 24.8) ---- */
 
-/* What the guest may not do by itself: keep the processor (timer, interrupts), stop it (HLT), reach the board (I/O, TPR).
- * Without MSR bitmaps every RDMSR and WRMSR exits; without a bit in the exception bitmap no exception does. */
+/* What the guest may not do by itself: keep the processor (timer, interrupts), stop it (HLT), reach the board
+ * (I/O, TPR). Without MSR bitmaps every RDMSR and WRMSR exits; without a bit in the exception bitmap no
+ * exception does. */
 static void setup_controls(const struct vm *vm)
 {
-    vmwrite(VMCS_PIN_CONTROLS, vmx_controls(WORD_PIN, PIN_EXTERNAL_INTERRUPT | PIN_NMI | PIN_PREEMPTION_TIMER));
-    vmwrite(VMCS_PROC_CONTROLS, vmx_controls(WORD_PROC, PROC_HLT | PROC_UNCONDITIONAL_IO | PROC_CR8_LOAD | PROC_CR8_STORE
-                                                            | PROC_SECONDARY));
+    vmwrite(VMCS_PIN_CONTROLS,
+            vmx_controls(WORD_PIN, PIN_EXTERNAL_INTERRUPT | PIN_NMI | PIN_PREEMPTION_TIMER));
+    vmwrite(VMCS_PROC_CONTROLS, vmx_controls(WORD_PROC, PROC_HLT | PROC_UNCONDITIONAL_IO | PROC_CR8_LOAD |
+                                                            PROC_CR8_STORE | PROC_SECONDARY));
     vmwrite(VMCS_PROC2_CONTROLS,
             vmx_controls(WORD_PROC2, PROC2_EPT | PROC2_VPID | PROC2_RDTSCP | PROC2_INVPCID | PROC2_WBINVD));
     vmwrite(VMCS_EXIT_CONTROLS,
-            vmx_controls(WORD_VMEXIT, VMEXIT_HOST_64 | VMEXIT_SAVE_EFER | VMEXIT_LOAD_EFER | VMEXIT_SAVE_PAT
-                                          | VMEXIT_LOAD_PAT | VMEXIT_SAVE_PREEMPTION_TIMER));
-    vmwrite(VMCS_ENTRY_CONTROLS, vmx_controls(WORD_VMENTRY, VMENTRY_GUEST_64 | VMENTRY_LOAD_EFER | VMENTRY_LOAD_PAT));
+            vmx_controls(WORD_VMEXIT, VMEXIT_HOST_64 | VMEXIT_SAVE_EFER | VMEXIT_LOAD_EFER | VMEXIT_SAVE_PAT |
+                                          VMEXIT_LOAD_PAT | VMEXIT_SAVE_PREEMPTION_TIMER));
+    vmwrite(VMCS_ENTRY_CONTROLS,
+            vmx_controls(WORD_VMENTRY, VMENTRY_GUEST_64 | VMENTRY_LOAD_EFER | VMENTRY_LOAD_PAT));
     vmwrite(VMCS_EXCEPTION_BITMAP, 0);
     vmwrite(VMCS_CR3_TARGET_COUNT, 0);
     vmwrite(VMCS_ENTRY_INTR_INFO, 0);
@@ -32,11 +35,11 @@ static void setup_controls(const struct vm *vm)
     vmwrite(VMCS_VPID, vm->vpid);
 }
 
-/* Bits that the guest does not own: a MOV that would change one of them exits, and reading gives the shadow's bit.  VMX
- * operation needs CR4.VMXE and CR0.NE; the machine has no way out of 64-bit mode. */
+/* Bits that the guest does not own: a MOV that would change one of them exits, and reading gives the shadow's
+ * bit.  VMX operation needs CR4.VMXE and CR0.NE; the machine has no way out of 64-bit mode. */
 static void setup_control_registers(void)
 {
-    uint64_t cr0 = CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_PE, cr4 = CR4_PAE;
+    uint64_t cr0 = CR0_PG | CR0_NE | CR0_ET | CR0_PE, cr4 = CR4_PAE;
 
     vmwrite(VMCS_CR0_MASK, CR0_PG | CR0_PE | CR0_NE | CR0_NW | CR0_CD);
     vmwrite(VMCS_CR0_SHADOW, cr0);
@@ -146,8 +149,8 @@ static void dump_registers(const struct vcpu *v)
                                        "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
 
     for (unsigned r = 0; r < 16; r++)
-        print("%s%4s %016lx%s", r % 4 == 0 ? "    " : "  ", name[r], r == REG_RSP ? vmread(VMCS_GUEST_RSP) : v->gpr[r],
-              r % 4 == 3 ? "\n" : "");
+        print("%s%4s %016lx%s", r % 4 == 0 ? "    " : "  ", name[r],
+              r == REG_RSP ? vmread(VMCS_GUEST_RSP) : v->gpr[r], r % 4 == 3 ? "\n" : "");
     print("     rip %016lx   flags %08lx\n", vmread(VMCS_GUEST_RIP), vmread(VMCS_GUEST_RFLAGS));
 }
 
@@ -158,12 +161,13 @@ void vmcs_dump(const struct vm *vm)
     print("  last exit of %s: %lu, %s; qualification 0x%lx\n", vm->dir->name, reason & 0xffff,
           exit_reason_name(reason & 0xffff), vmread(VMCS_EXIT_QUALIFICATION));
     dump_registers(&vm->vcpu);
-    print("     cr0 %016lx   cr3 %016lx   cr4 %016lx  efer %016lx\n", vmread(VMCS_GUEST_CR0), vmread(VMCS_GUEST_CR3),
-          vmread(VMCS_GUEST_CR4), vmread(VMCS_GUEST_EFER));
+    print("     cr0 %016lx   cr3 %016lx   cr4 %016lx  efer %016lx\n", vmread(VMCS_GUEST_CR0),
+          vmread(VMCS_GUEST_CR3), vmread(VMCS_GUEST_CR4), vmread(VMCS_GUEST_EFER));
     dump_segments();
     print("    GDTR base %016lx limit %04lx   IDTR base %016lx limit %04lx\n", vmread(VMCS_GUEST_GDTR_BASE),
           vmread(VMCS_GUEST_GDTR_LIMIT), vmread(VMCS_GUEST_IDTR_BASE), vmread(VMCS_GUEST_IDTR_LIMIT));
-    print("    activity %lu  interruptibility 0x%lx  pin 0x%lx  proc 0x%lx  proc2 0x%lx  exit 0x%lx  entry 0x%lx\n",
+    print("    activity %lu  interruptibility 0x%lx  pin 0x%lx  proc 0x%lx  proc2 0x%lx  exit 0x%lx  entry "
+          "0x%lx\n",
           vmread(VMCS_GUEST_ACTIVITY), vmread(VMCS_GUEST_INTERRUPTIBILITY), vmread(VMCS_PIN_CONTROLS),
           vmread(VMCS_PROC_CONTROLS), vmread(VMCS_PROC2_CONTROLS), vmread(VMCS_EXIT_CONTROLS),
           vmread(VMCS_ENTRY_CONTROLS));

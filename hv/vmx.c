@@ -6,8 +6,8 @@
 #include "panic.h"
 
 #define VMX_BASIC_TRUE_CONTROLS (UINT64_C(1) << 55)
-#define VMX_BASIC_REVISION 0x7fffffffu
-#define CONTROL_WORDS 5
+#define VMX_BASIC_REVISION      0x7fffffffu
+#define CONTROL_WORDS           5
 
 static uint64_t vmx_basic;
 
@@ -22,7 +22,8 @@ static void require_vtx(void)
         fatal("this processor offers no VT-x (CPUID.1:ECX.VMX is 0): turn it on in the firmware settings");
 }
 
-/* SDM vol. 3, 23.7 "Enabling and Entering VMX Operation": VMXON faults unless firmware has allowed it and locked. */
+/* SDM vol. 3, 23.7 "Enabling and Entering VMX Operation": VMXON faults unless firmware has allowed it and
+ * locked. */
 static void require_feature_control(void)
 {
     uint64_t feature = rdmsr(MSR_FEATURE_CONTROL);

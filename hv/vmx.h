@@ -7,11 +7,13 @@
 
 #include "arch/vmx.h"
 
-/* VMXON, with everything that it asks for first; ends the run with a message if this processor has no VT-x for us. */
+/* VMXON, with everything that it asks for first; ends the run with a message if this processor has no VT-x
+ * for us. */
 void vmx_init(void);
 
-/* The value of a control field that has the bits `want` and those that the processor demands; `word` is PIN, PROC, PROC2,
- * VMEXIT or VMENTRY of arch/vmx_controls.def.  Ends the run with a message if one of them cannot be had. */
+/* The value of a control field that has the bits `want` and those that the processor demands; `word` is PIN,
+ * PROC, PROC2, VMEXIT or VMENTRY of arch/vmx_controls.def.  Ends the run with a message if one of them cannot
+ * be had. */
 enum control_word { WORD_PIN, WORD_PROC, WORD_PROC2, WORD_VMEXIT, WORD_VMENTRY };
 uint32_t vmx_controls(enum control_word word, uint32_t want);
 
@@ -23,11 +25,11 @@ uint64_t vmx_fix_cr4(uint64_t value);
 /* Bits that CR4 may have. */
 uint64_t vmx_cr4_allowed(void);
 
-uint64_t vmcs_new(void);             /* hpa of a region with its revision identifier, cleared; 0: out of memory */
-void vmcs_clear(uint64_t vmcs);      /* VMCLEAR */
-void vmcs_load(uint64_t vmcs);       /* VMPTRLD */
-void vmx_flush_ept(uint64_t eptp);   /* INVEPT, single context */
-void vmx_flush_vpid(uint16_t vpid);  /* INVVPID, single context */
+uint64_t vmcs_new(void);        /* hpa of a region with its revision identifier, cleared; 0: out of memory */
+void vmcs_clear(uint64_t vmcs); /* VMCLEAR */
+void vmcs_load(uint64_t vmcs);  /* VMPTRLD */
+void vmx_flush_ept(uint64_t eptp);  /* INVEPT, single context */
+void vmx_flush_vpid(uint16_t vpid); /* INVVPID, single context */
 
 /* "VM entry with invalid control field(s)" */
 const char *vmx_error_name(uint64_t number);
@@ -51,7 +53,10 @@ static inline void vmwrite(uint32_t field, uint64_t value)
 {
     bool failed;
 
-    __asm__ volatile("vmwrite %1, %2\n\tsetbe %0" : "=r"(failed) : "r"(value), "r"((uint64_t)field) : "cc", "memory");
+    __asm__ volatile("vmwrite %1, %2\n\tsetbe %0"
+                     : "=r"(failed)
+                     : "r"(value), "r"((uint64_t)field)
+                     : "cc", "memory");
     if (__builtin_expect(failed, 0))
         vmx_access_failed(field);
 }

@@ -26,7 +26,8 @@ bool vuart_receive(struct vuart *u, uint8_t byte)
     return true;
 }
 
-/* The cause of the interrupt of highest priority; VMs have no interrupt controller yet, so it can only be polled. */
+/* The cause of the interrupt of highest priority; VMs have no interrupt controller yet, so it can only be
+ * polled. */
 static uint8_t interrupt_id(const struct vuart *u)
 {
     uint8_t fifos = u->fcr & UART_FCR_ENABLE ? UART_IIR_FIFOS : 0;

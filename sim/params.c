@@ -140,3 +140,22 @@ enum rs_status params_check(const struct params *p, struct rs_error *err)
                            (unsigned long long)bytes[i]);
     return RS_OK;
 }
+
+/* ---- parameters of a machine ---- */
+
+struct rs_params *rs_params_of(const rs_machine *m)
+{
+    struct rs_params *p = rs_params_new();
+    p->p = m->p;
+    return p;
+}
+
+enum rs_status rs_set_params(rs_machine *m, const struct rs_params *p, struct rs_error *err)
+{
+    if (m->booted)
+        return rs_fail(err, "machine '%s' is switched on: power-cycle it before its parameters are changed", m->name);
+    if (params_check(&p->p, err) != RS_OK)
+        return RS_FAILED;
+    m->p = p->p;
+    return RS_OK;
+}

@@ -87,6 +87,11 @@ enum rs_status rs_boot(rs_machine *m, const struct rs_boot *boot, struct rs_erro
 void rs_reset(rs_machine *m);       /* RESET: IA32_FEATURE_CONTROL stays; image stays booted: starts at its entry again */
 void rs_power_cycle(rs_machine *m); /* RAM and all state cleared; boot again */
 
+/* New parameters for a machine that is switched off: before rs_boot, or after rs_power_cycle.  rs_params_of gives a
+ * copy of those that it has. */
+struct rs_params *rs_params_of(const rs_machine *m);
+enum rs_status rs_set_params(rs_machine *m, const struct rs_params *p, struct rs_error *err);
+
 /* ------------------------------------------------------------------ position and running */
 
 /* A position in a run: after `atom` whole atoms and `micro` micros of the next. */

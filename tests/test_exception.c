@@ -1,4 +1,5 @@
-/* test_exception.c - delivery of exceptions and interrupts (SDM vol. 3, 6 "Interrupt and Exception Handling"). */
+/* test_exception.c - delivery of exceptions and interrupts (SDM vol. 3, 6 "Interrupt and Exception
+ * Handling"). */
 #include "cpu/cpu.h"
 #include "lib/bare.h"
 

@@ -48,15 +48,20 @@ static uint64_t end_of(int i)
     return subjects[i].module ? NESTED_CYCLES : RUN_CYCLES;
 }
 
-static void boot(struct run *r, int i)
+static void make_machine(struct run *r)
 {
-    char path[512], module_path[512];
     struct rs_error err;
     struct rs_config config;
     rs_config_init(&config);
     r->world = rs_world_new();
     r->machine = rs_machine_new(r->world, &config, &err);
     ck_assert_msg(r->machine != NULL, "%s", err.text);
+}
+
+static void boot_image(struct run *r, int i)
+{
+    char path[512], module_path[512];
+    struct rs_error err;
     struct rs_boot_module module = {NULL, "vm1 image=guest ram=8M mmu=nested"};
     struct rs_boot image = {.path = image_path(path, subjects[i].image), .cmdline = subjects[i].cmdline};
     if (subjects[i].module) {
@@ -65,6 +70,12 @@ static void boot(struct run *r, int i)
         image.module_count = 1;
     }
     ck_assert_msg(rs_boot(r->machine, &image, &err) == RS_OK, "%s", err.text);
+}
+
+static void boot(struct run *r, int i)
+{
+    make_machine(r);
+    boot_image(r, i);
 }
 
 static struct outcome outcome_of(const struct run *r)
@@ -254,13 +265,13 @@ END_TEST
 
 START_TEST(back_and_again)
 {
-    static const enum rs_unit unit[] = {RS_CYCLE, RS_MICRO, RS_INSN};
+    static const uint64_t steps[RS_UNITS] = {[RS_CYCLE] = 100, [RS_MICRO] = 101, [RS_INSN] = 102, [RS_WALK] = 5, [RS_EXIT] = 2};
     struct outcome want = plain(_i);
     struct run r;
     boot(&r, _i);
     run_to(&r, end_of(_i), 10000);
-    for (int k = 0; k < 3; k++) {
-        rs_begin_back(r.world, 100 + (uint64_t)k, unit[k]);
+    for (enum rs_unit unit = 0; unit < RS_UNITS; unit++) {
+        rs_begin_back(r.world, steps[unit], unit);
         finish(&r, 10000);
         ck_assert(rs_in_past(r.world));
         rs_begin_seek(r.world, want.at);
@@ -283,8 +294,9 @@ START_TEST(record_and_replay)
     struct rs_error err;
     struct run r, again;
     ck_assert_int_ge(close(mkstemp(path)), 0);
-    boot(&r, _i);
+    make_machine(&r);
     ck_assert_msg(rs_record(r.world, path, &err) == RS_OK, "%s", err.text);
+    boot_image(&r, _i);
     for (unsigned k = 1; k <= 3; k++) {
         run_to(&r, end_of(_i) / 4 * k, 10000);
         ck_assert_msg(rs_input_console(r.machine, k % 2, "help\n", 5, &err) == RS_OK, "%s", err.text);
@@ -293,8 +305,9 @@ START_TEST(record_and_replay)
     run_to(&r, end_of(_i), 10000);
     struct outcome want = outcome_of(&r);
     rs_world_free(r.world);
-    boot(&again, _i);
+    make_machine(&again);
     ck_assert_msg(rs_replay(again.world, path, &err) == RS_OK, "%s", err.text);
+    boot_image(&again, _i);
     run_to(&again, end_of(_i), 333);
     same(want, outcome_of(&again), "replayed");
     rs_world_free(again.world);

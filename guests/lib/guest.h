@@ -9,7 +9,8 @@
 #include "arch/boot.h"
 #include "arch/x86.h"
 
-/* A guest's own part: `args` is its command line, the image's name first.  The result goes to debug-exit: 0 is success. */
+/* A guest's own part: `args` is its command line, the image's name first.  The result goes to debug-exit: 0
+ * is success. */
 uint32_t guest_main(const char *args);
 
 /* Bytes of RAM from address 0, by the boot protocol's memory map. */

@@ -4,8 +4,8 @@
 #include "lib/guest.h"
 #include "lib/print.h"
 
-#define TABLES 64
-#define ENTRIES 512
+#define TABLES         64
+#define ENTRIES        512
 #define EXIT_NO_TABLES 125
 
 static uint64_t pool[TABLES][ENTRIES] __attribute__((aligned(4096)));

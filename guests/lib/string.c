@@ -2,7 +2,8 @@
 
 #include <stdint.h>
 
-/* Eight bytes an iteration, then the rest: each iteration of a REP string instruction costs the machine one atom. */
+/* Eight bytes an iteration, then the rest: each iteration of a REP string instruction costs the machine one
+ * atom. */
 void *memcpy(void *to, const void *from, size_t n)
 {
     void *d = to;

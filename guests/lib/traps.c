@@ -6,8 +6,8 @@
 #include "lib/guest.h"
 #include "lib/print.h"
 
-#define STUB_BYTES 16
-#define GATE_PRESENT 0x80
+#define STUB_BYTES      16
+#define GATE_PRESENT    0x80
 #define EXIT_UNEXPECTED 126 /* debug-exit value of an exception that nobody handles */
 
 extern const char trap_stubs[];

@@ -16,3 +16,10 @@ void uart_put(char c)
         ;
     out8(PORT_CONSOLE + UART_THR, (uint8_t)c);
 }
+
+char uart_get(void)
+{
+    while (!(in8(PORT_CONSOLE + UART_LSR) & UART_LSR_READY))
+        ;
+    return (char)in8(PORT_CONSOLE + UART_RBR);
+}

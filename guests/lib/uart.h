@@ -4,5 +4,7 @@
 
 void uart_init(void);
 void uart_put(char c);
+/* Waits for a byte. */
+char uart_get(void);
 
 #endif

@@ -53,7 +53,7 @@ multiboot_start:
     movl $(EFER_LME | EFER_SCE), %eax
     xorl %edx, %edx
     wrmsr
-    movl $(CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_PE), %eax
+    movl $(CR0_PG | CR0_NE | CR0_ET | CR0_PE), %eax
     movl %eax, %cr0
     lgdt multiboot_gdtr
     ljmp $BOOT_CS, $multiboot_64

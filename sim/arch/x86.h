@@ -13,7 +13,7 @@
 
 #define PHYS_BITS 40 /* MAXPHYADDR */
 #define LINEAR_BITS 48
-#define PHYS_MASK ((X86_U64(1) << PHYS_BITS) - 1)
+#define PHYS_MASK X86_U64(0xffffffffff) /* PHYS_BITS ones */
 
 /* ---- general registers, in encoding order ---- */
 
@@ -71,7 +71,8 @@
 #define CR0_NW 0x20000000
 #define CR0_CD 0x40000000
 #define CR0_PG 0x80000000
-#define CR0_ALL (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
+#define CR0_ALL \
+    (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 
 #define CR3_PWT 0x8
 #define CR3_PCD 0x10
@@ -193,7 +194,7 @@
 #define SELECTOR_RPL 3
 #define SELECTOR_TI 4 /* in the LDT */
 
-/* Attributes of a segment register: the VMX access-rights format (SDM vol. 3, 24.4.1 "Guest Register State"). */
+/* Attributes of a segment register: VMX access rights (SDM vol. 3, 24.4.1 "Guest Register State"). */
 #define SEG_TYPE 0xf
 #define SEG_ACCESSED 0x1 /* code and data */
 #define SEG_WRITABLE 0x2 /* data */
@@ -231,9 +232,9 @@
 #define DESC_DATA_USER X86_U64(0x00cff3000000ffff)
 
 /* Bits of a descriptor's 8 bytes. */
-#define DESC_P (X86_U64(1) << 47)
-#define DESC_ACCESSED (X86_U64(1) << 40)
-#define DESC_TSS_IS_BUSY (X86_U64(1) << 41)
+#define DESC_P X86_U64(0x800000000000)
+#define DESC_ACCESSED X86_U64(0x10000000000)
+#define DESC_TSS_IS_BUSY X86_U64(0x20000000000)
 
 /* 64-bit TSS (SDM vol. 3, 7.7 "Task Management in 64-bit Mode"): offsets. */
 #define TSS_RSP0 4
@@ -242,6 +243,8 @@
 #define TSS_BYTES 104
 
 #ifndef __ASSEMBLER__
+
+_Static_assert(PHYS_MASK == (UINT64_C(1) << PHYS_BITS) - 1, "PHYS_MASK and PHYS_BITS agree");
 
 enum segment_reg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR };
 
@@ -401,7 +404,6 @@ static inline uint64_t desc_attr(uint64_t d)
 #define CPUID_1_EDX_PGE 0x2000
 #define CPUID_1_EDX_CMOV 0x8000
 #define CPUID_1_EDX_PAT 0x10000
-#define CPUID_1_EDX_CLFSH 0x80000
 #define CPUID_7_EBX_TSC_ADJUST 0x2
 #define CPUID_7_EBX_SMEP 0x80
 #define CPUID_7_EBX_INVPCID 0x400

@@ -1,5 +1,5 @@
-/* apic.c - the local APIC (SDM vol. 3, 10 "Advanced Programmable Interrupt Controller (APIC)"): registers, interrupt
- * acceptance, the timer, inter-processor interrupts.  Interrupts here are edge-triggered. */
+/* apic.c - the local APIC (SDM vol. 3, 10 "Advanced Programmable Interrupt Controller (APIC)"): registers,
+ * interrupt acceptance, the timer, inter-processor interrupts.  Interrupts here are edge-triggered. */
 #include "cpu/apic.h"
 
 #include "arch/apic.h"
@@ -353,8 +353,8 @@ static bool is_lvt(u32 offset)
     return offset >= APIC_LVT_TIMER && offset <= APIC_LVT_ERROR;
 }
 
-/* Software disable masks every local source (SDM vol. 3, 10.4.7.2 "Local APIC State After It Has Been Software
- * Disabled"). */
+/* Software disable masks every local source (SDM vol. 3, 10.4.7.2 "Local APIC State After It Has Been
+ * Software Disabled"). */
 static void write_svr(struct core *c, u64 value)
 {
     *reg(c, APIC_SVR) = value;

@@ -79,6 +79,7 @@ static void insn_retired(struct core *c, const struct insn *in, u64 flags_before
 {
     u64 rip = c->s.rip;
     c->s.rip = c->rt.next_rip;
+    c->s.rflags &= ~(flags_before & FLAG_RF); /* SDM vol. 3, 17.3.1.1 "Instruction-Breakpoint Exception Condition" */
     c->s.count.insns++;
     c->s.count.insns_guest += c->rt.atom_guest;
     if (flags_before & FLAG_TF)
@@ -110,7 +111,7 @@ static void atom(struct core *c)
 {
     c->rt.atom_cycle = c->s.cycle;
     c->rt.atom_guest = c->s.vmx_guest;
-    c->rt.fetch_waited = false;
+    c->rt.fetch_waited = c->rt.delivering = false;
     if (unlikely(c->s.event_valid)) {
         look(c);
         cpu_deliver_event(c);

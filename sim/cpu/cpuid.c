@@ -36,20 +36,23 @@ static void leaf_features(const struct core *c, u32 out[4])
     bool apic = c->s.apic_base & APIC_BASE_ENABLE;
 
     out[EAX] = CPU_SIGNATURE;
-    out[EBX] = c->id << 24 | c->m->cores << 16 | 64 / 8 << 8;
+    out[EBX] = c->id << 24 | c->m->cores << 16;
     out[ECX] = (vmx ? CPUID_1_ECX_VMX : 0) | CPUID_1_ECX_CX16 | CPUID_1_ECX_PCID | CPUID_1_ECX_X2APIC |
                CPUID_1_ECX_TSC_DEADLINE;
     out[EDX] = CPUID_1_EDX_DE | CPUID_1_EDX_PSE | CPUID_1_EDX_TSC | CPUID_1_EDX_MSR | CPUID_1_EDX_PAE |
                CPUID_1_EDX_MCE | CPUID_1_EDX_CX8 | (apic ? CPUID_1_EDX_APIC : 0) | CPUID_1_EDX_PGE |
-               CPUID_1_EDX_CMOV | CPUID_1_EDX_PAT | CPUID_1_EDX_CLFSH;
+               CPUID_1_EDX_CMOV | CPUID_1_EDX_PAT;
 }
 
 /* Deterministic cache parameters: L1D, L1I, L2 as machine{} has them. */
 static void leaf_cache(const struct core *c, u32 subleaf, u32 out[4])
 {
     const struct params *p = &c->m->p;
-    const struct { u64 bytes, ways, type, level; } cache[] = {
-        {p->l1d_bytes, p->l1d_ways, 1, 1}, {p->l1i_bytes, p->l1i_ways, 2, 1}, {p->l2_bytes, p->l2_ways, 3, 2}};
+    const struct {
+        u64 bytes, ways, type, level;
+    } cache[] = {{p->l1d_bytes, p->l1d_ways, 1, 1},
+                 {p->l1i_bytes, p->l1i_ways, 2, 1},
+                 {p->l2_bytes, p->l2_ways, 3, 2}};
 
     if (!p->caches || subleaf >= 3)
         return;

@@ -10,7 +10,7 @@ enum event_class { CLASS_BENIGN, CLASS_CONTRIBUTORY, CLASS_PAGE_FAULT, CLASS_DOU
 
 static bool has_error(unsigned vector)
 {
-#define ROW(number, mnemonic, error) (error) << (number) |
+#define ROW(number, mnemonic, error) (u32)(error) << (number) |
     return vector < 32 && (X86_VECTORS(ROW) 0) >> vector & 1;
 #undef ROW
 }
@@ -90,12 +90,20 @@ static bool takes_ext(unsigned vector)
     return vector == VEC_TS || vector == VEC_NP || vector == VEC_SS || vector == VEC_GP;
 }
 
-/* EXT: the exception arose while an event from outside the program was delivered (SDM vol. 3, 6.13 "Error Code"). */
+/* EXT: the exception arose while an event from outside the program was delivered (SDM vol. 3, 6.13 "Error
+ * Code"). */
 static u32 with_ext(const struct core *c, unsigned vector, u32 error)
 {
     bool ext = is_delivering(c) && !is_software(c->s.event_type) && takes_ext(vector);
 
     return ext ? error | ERROR_EXT : error;
+}
+
+static void tell_fault(struct core *c, unsigned vector, u32 error, u64 gva)
+{
+    c->s.count.faults++;
+    PROBE(c, RS_PROBE_fault, vector, vector, error, gva);
+    micro(c, MICRO_FAULT);
 }
 
 static _Noreturn void raise_exception(struct core *c, unsigned vector, u32 error, u64 gva)
@@ -104,17 +112,14 @@ static _Noreturn void raise_exception(struct core *c, unsigned vector, u32 error
     enum combination how = nested ? combine(c, vector) : SERIAL;
 
     error = with_ext(c, vector, error);
-    c->s.count.faults++;
-    PROBE(c, RS_PROBE_fault, vector, vector, error, gva);
-    micro(c, MICRO_FAULT);
+    tell_fault(c, vector, error, gva);
     if (how == TRIPLE_FAULT)
         triple_fault(c);
     if (how == DOUBLE_FAULT) {
         if (vector == VEC_PF)
             c->s.cr2 = gva;
         set_event(c, VEC_DF, EVENT_HARD_EXCEPTION, 0, c->s.rip);
-        PROBE(c, RS_PROBE_fault, VEC_DF, VEC_DF, 0, 0);
-        micro(c, MICRO_FAULT);
+        tell_fault(c, VEC_DF, 0, 0);
     } else {
         set_event(c, vector, EVENT_HARD_EXCEPTION, error, c->s.rip);
         c->s.event_cr2 = gva;
@@ -144,11 +149,12 @@ void cpu_check_canonical(struct core *c, u64 gva, bool stack)
 void cpu_software_interrupt(struct core *c, unsigned vector, enum event_type type, u64 next_rip)
 {
     set_event(c, vector, type, 0, next_rip);
-    if (type == EVENT_SOFT_INT)
+    if (type == EVENT_SOFT_INT) {
         PROBE(c, RS_PROBE_interrupt, vector);
-    else
-        PROBE(c, RS_PROBE_fault, vector, vector, 0, 0);
-    micro(c, MICRO_FAULT);
+        micro(c, MICRO_EVENT);
+    } else {
+        tell_fault(c, vector, 0, 0);
+    }
     atom_leave(c, ATOM_DONE);
 }
 
@@ -230,12 +236,13 @@ static u64 handler_stack(struct core *c, const struct handler *h)
     return rsp & ~UINT64_C(15);
 }
 
-/* RF in the image keeps an instruction breakpoint from recurring (SDM vol. 3, 17.3.1.1 "Instruction-Breakpoint
- * Exception Condition"): set for faults. */
+/* RF in the image keeps an instruction breakpoint from recurring (SDM vol. 3, 17.3.1.1
+ * "Instruction-Breakpoint Exception Condition"): set for faults. */
 static u64 flags_image(const struct core *c)
 {
     u64 vector = c->s.event_vector;
-    bool fault = c->s.event_type == EVENT_HARD_EXCEPTION && vector != VEC_DB && vector != VEC_DF && vector != VEC_MC;
+    bool fault =
+        c->s.event_type == EVENT_HARD_EXCEPTION && vector != VEC_DB && vector != VEC_DF && vector != VEC_MC;
 
     return fault ? c->s.rflags | FLAG_RF : c->s.rflags;
 }
@@ -281,9 +288,9 @@ static void commit_frame(struct core *c, const struct frame *f)
         mmu_store_commit(c, &f->latch[i], f->word[i]);
 }
 
-/* What changes when the event begins to be delivered, even if delivery then fails (SDM vol. 3, 27.1 "Architectural
- * State before a VM Exit").  Injection leaves CR2 and debug registers alone (26.6.1.1 "Details of Vectored-Event
- * Injection"). */
+/* What changes when the event begins to be delivered, even if delivery then fails (SDM vol. 3, 27.1
+ * "Architectural State before a VM Exit").  Injection leaves CR2 and debug registers alone (26.6.1.1 "Details
+ * of Vectored-Event Injection"). */
 static void before_delivery(struct core *c, bool injected)
 {
     bool exception = c->s.event_type == EVENT_HARD_EXCEPTION || c->s.event_type == EVENT_PRIV_EXCEPTION;
@@ -299,8 +306,8 @@ static void before_delivery(struct core *c, bool injected)
     if (c->s.event_type == EVENT_NMI)
         c->s.nmi_blocked = 1;
     c->s.activity = ACTIVITY_ACTIVE;
-    c->rt.delivered = (struct delivered){c->s.event_vector, c->s.event_type, c->s.event_has_error, c->s.event_error,
-                                         c->s.event_next_rip};
+    c->rt.delivered = (struct delivered){c->s.event_vector, c->s.event_type, c->s.event_has_error,
+                                         c->s.event_error, c->s.event_next_rip};
     c->rt.delivering = true;
 }
 
@@ -386,7 +393,7 @@ bool cpu_take_interrupt(struct core *c)
     return false;
 }
 
-/* With an exiting control set, an interrupt ends HLT whatever IF says: it leaves the guest (SDM vol. 3, 25.2). */
+/* With external-interrupt exiting an interrupt ends HLT whatever IF says: it leaves the guest (25.2). */
 bool cpu_wakes(const struct core *c)
 {
     bool guest_pin = c->s.vmx_guest && c->s.vmx.pin & PIN_EXTERNAL_INTERRUPT;

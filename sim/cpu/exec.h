@@ -202,11 +202,6 @@ static inline void e_commit(struct core *c, const struct insn *in, const struct 
     e_commit_n(c, in, in->op_bytes, l, value);
 }
 
-/* The names of the operand that most rows have. */
-#define operand_read        e_read
-#define operand_write_check e_prepare
-#define operand_write       e_commit
-
 /* ---- the stack ---- */
 
 /* n bytes at RSP + offset. */

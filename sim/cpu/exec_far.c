@@ -1,5 +1,5 @@
-/* exec_far.c - far transfers: IRET, far CALL, JMP and RET, SYSCALL and SYSRET, and the instructions that raise events
- * or say when they may come.  Their target is 64-bit code: there is no other. */
+/* exec_far.c - far transfers: IRET, far CALL, JMP and RET, SYSCALL and SYSRET, and the instructions that
+ * raise events or say when they may come.  Their target is 64-bit code: there is no other. */
 #include "arch/vmx.h"
 #include "cpu/exec.h"
 #include "cpu/privilege.h"
@@ -55,7 +55,8 @@ static void check_return_target(struct core *c, u16 selector, struct target *t)
     read_code(c, selector, t);
     unsigned dpl = desc_dpl(t->code.low);
     require(c, rpl(selector) >= cpl(c), VEC_GP, selector);
-    require(c, desc_is_conforming(t->code.low) ? dpl <= rpl(selector) : dpl == rpl(selector), VEC_GP, selector);
+    require(c, desc_is_conforming(t->code.low) ? dpl <= rpl(selector) : dpl == rpl(selector), VEC_GP,
+            selector);
     finish_code_checks(c, t);
 }
 

@@ -1,4 +1,5 @@
-/* exec_segment.c - segment registers, descriptor tables, and what descriptors allow (SDM vol. 3, 5 "Protection"). */
+/* exec_segment.c - segment registers, descriptor tables, and what descriptors allow (SDM vol. 3, 5
+ * "Protection"). */
 #include "cpu/exec.h"
 #include "cpu/privilege.h"
 #include "cpu/segment.h"

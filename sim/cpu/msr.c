@@ -70,8 +70,8 @@ u64 sys_tsc(const struct core *c)
     return tsc_now(c) + (offset ? c->s.vmx.tsc_offset : 0);
 }
 
-/* IA32_TSC_ADJUST follows every write to the TSC (SDM vol. 3, 17.17.3 "Time-Stamp Counter Adjustment"), and is here
- * what makes the difference. */
+/* IA32_TSC_ADJUST follows every write to the TSC (SDM vol. 3, 17.17.3 "Time-Stamp Counter Adjustment"), and
+ * is here what makes the difference. */
 static void write_tsc(struct core *c, u64 value)
 {
     c->s.tsc_adjust += value - tsc_now(c);
@@ -89,8 +89,8 @@ bool sys_has_nx(const struct core *c)
     return !(c->s.misc_enable & MISC_ENABLE_XD_DISABLE);
 }
 
-/* LMA is read-only; LME cannot change while paging is on, which it always is (SDM vol. 3, 2.2.1 "Extended Feature Enable
- * Register", 9.8.5 "Initializing IA-32e Mode"). */
+/* LMA is read-only; LME cannot change while paging is on, which it always is (SDM vol. 3, 2.2.1 "Extended
+ * Feature Enable Register", 9.8.5 "Initializing IA-32e Mode"). */
 static bool write_efer(struct core *c, u64 value)
 {
     u64 legal = EFER_SCE | EFER_LME | EFER_LMA | (sys_has_nx(c) ? EFER_NXE : 0);

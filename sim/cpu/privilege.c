@@ -24,7 +24,8 @@ bool has_io_privilege(const struct core *c)
     return cpl(c) <= (c->s.rflags & FLAG_IOPL) >> FLAG_IOPL_SHIFT;
 }
 
-/* Two bytes are read, so that the bits of a wide access may lie in both (SDM vol. 1, 19.5.2 "I/O Permission Bit Map"). */
+/* Two bytes are read, so that the bits of a wide access may lie in both (SDM vol. 1, 19.5.2 "I/O Permission
+ * Bit Map"). */
 void require_port(struct core *c, u16 port, unsigned n)
 {
     const struct segment *tr = &c->s.seg[SEG_TR];

@@ -1,5 +1,5 @@
-/* segment.h - descriptors in memory and segment registers, as 64-bit mode uses them (SDM vol. 3, 3.4.2 "Segment
- * Selectors", 3.4.5 "Segment Descriptors"). */
+/* segment.h - descriptors in memory and segment registers, as 64-bit mode uses them (SDM vol. 3, 3.4.2
+ * "Segment Selectors", 3.4.5 "Segment Descriptors"). */
 #ifndef RINGSIDE_SEGMENT_H
 #define RINGSIDE_SEGMENT_H
 
@@ -14,13 +14,14 @@ struct descriptor {
     u64 gva, low, high;
 };
 
-/* Reads the descriptor of a selector, bytes = 8 or 16; false if it lies beyond its table's limit, or there is no LDT. */
+/* Reads the descriptor of a selector, bytes = 8 or 16; false if it lies beyond its table's limit, or there is
+ * no LDT. */
 bool segment_read(struct core *c, u16 selector, unsigned bytes, struct descriptor *d);
 
 /* The same, #GP(selector) instead of false. */
 void segment_read_or_gp(struct core *c, u16 selector, unsigned bytes, struct descriptor *d);
 
-/* A write of the descriptor's type (accessed, busy) that is checked first and committed with the instruction. */
+/* A write of the descriptor's type (accessed, busy): checked first, committed with the instruction. */
 struct descriptor_mark {
     bool due;
     u64 value;

@@ -1,5 +1,5 @@
-/* system.c - power-on, reset, and the control registers (SDM vol. 3, 2.5 "Control Registers", 9.1 "Initialization
- * Overview").  The core is in 64-bit mode from its first instruction and cannot leave it. */
+/* system.c - power-on, reset, and the control registers (SDM vol. 3, 2.5 "Control Registers", 9.1
+ * "Initialization Overview").  The core is in 64-bit mode from its first instruction and cannot leave it. */
 #include "cpu/system.h"
 
 #include "arch/apic.h"
@@ -92,7 +92,7 @@ void cpu_reset(struct core *c)
     mmu_reset(c);
 }
 
-/* What the firmware writes before it boots anything (SDM vol. 3, 23.7 "Enabling and Entering VMX Operation"). */
+/* What the firmware writes before it boots (SDM vol. 3, 23.7 "Enabling and Entering VMX Operation"). */
 static u64 firmware_feature_control(const struct core *c)
 {
     u64 vtx = c->m->b.firmware & RS_FW_VTX ? FEATURE_CONTROL_VMX : 0;
@@ -173,7 +173,8 @@ static void write_cr3(struct core *c, u64 value)
 
 u64 sys_cr4_supported(const struct core *c)
 {
-    u64 bits = CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_UMIP | CR4_PCIDE | CR4_SMEP | CR4_SMAP;
+    u64 bits =
+        CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_UMIP | CR4_PCIDE | CR4_SMEP | CR4_SMAP;
 
     return bits | (c->m->b.firmware & RS_FW_VTX ? CR4_VMXE : 0);
 }

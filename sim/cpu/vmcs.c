@@ -49,15 +49,30 @@ static u64 width_mask(u64 encoding)
     return mask[VMCS_FIELD_WIDTH(encoding)];
 }
 
+/* Eight bytes, low first, spelt out: compilers make one load of it. */
+static u64 load_8(const u8 *at)
+{
+    return (u64)at[0] | (u64)at[1] << 8 | (u64)at[2] << 16 | (u64)at[3] << 24 | (u64)at[4] << 32 |
+           (u64)at[5] << 40 | (u64)at[6] << 48 | (u64)at[7] << 56;
+}
+
+static void store_8(u8 *at, u64 value)
+{
+    for (unsigned i = 0; i < 8; i++)
+        at[i] = (u8)(value >> 8 * i);
+}
+
 u64 vmcs_slot_read(const struct core *c, enum vmcs_slot slot)
 {
-    return mem_read(c->m->mem, c->s.vmcs_hpa + VMCS_SLOT_OFFSET(slot), 8);
+    const u8 *page = mem_read_page(c->m->mem, c->s.vmcs_hpa);
+    return page ? load_8(page + VMCS_SLOT_OFFSET(slot)) : UINT64_MAX;
 }
 
 void vmcs_slot_write(struct core *c, enum vmcs_slot slot, u64 value)
 {
-    mem_write(c->m->mem, c->s.vmcs_hpa + VMCS_SLOT_OFFSET(slot), 8,
-              value & width_mask(encoding_by_slot[slot]));
+    u8 *page = mem_write_page(c->m->mem, c->s.vmcs_hpa);
+    if (page)
+        store_8(page + VMCS_SLOT_OFFSET(slot), value & width_mask(encoding_by_slot[slot]));
 }
 
 /* The slot, and whether its high half is meant. */

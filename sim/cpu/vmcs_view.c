@@ -31,8 +31,3 @@ enum rs_status rs_vmcs_get(const rs_machine *m, uint64_t vmcs_hpa, const char *n
     }
     return RS_FAILED;
 }
-
-uint64_t rs_current_vmcs(const rs_machine *m, uint32_t core)
-{
-    return core < m->cores ? m->core[core]->s.vmcs_hpa : VMCS_NONE;
-}

@@ -22,11 +22,14 @@ static bool load_one(struct core *c, u64 entry)
     return sys_write_msr(c, (u32)msr, value);
 }
 
+/* The TSC is stored without the guest's offset. */
 static bool store_one(struct core *c, u64 entry)
 {
     u64 msr = entry_msr(c, entry), value;
     if (msr >> 32 || is_x2apic(msr) || !sys_read_msr(c, (u32)msr, &value))
         return false;
+    if (msr == MSR_TSC)
+        value = tsc_now(c);
     phys_store(c, entry + offsetof(struct vmx_msr_entry, value), 8, value);
     return true;
 }

@@ -1,7 +1,9 @@
 /* access.c - loads, stores and fetches: translation, caches, bytes, and the cycles of each.
  *
- * The way that almost every access goes is the first function of each pair: one page, one line, a short cut to the
- * TLB entry.  It counts, ages and costs exactly what the way behind it would. */
+ * The way that almost every access goes is the first function of each pair: one page, one line, a short cut
+ * to the TLB entry.  It counts, ages and costs exactly what the way behind it would. */
+#include <string.h>
+
 #include "cpu/cpu.h"
 #include "mmu/derived.h"
 #include "mmu/mem.h"
@@ -10,28 +12,36 @@
 
 /* ---- bytes ---- */
 
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define HOST_IS_LITTLE 1
+#else
+#define HOST_IS_LITTLE 0
+#endif
+
 static u64 load_le(const u8 *p, unsigned n)
 {
     u64 value = 0;
-    switch (n) {
-    case 1:
-        return p[0];
-    case 4:
-        return (u32)p[0] | (u32)p[1] << 8 | (u32)p[2] << 16 | (u32)p[3] << 24;
-    case 8:
-        return (u64)p[0] | (u64)p[1] << 8 | (u64)p[2] << 16 | (u64)p[3] << 24 | (u64)p[4] << 32 | (u64)p[5] << 40
-             | (u64)p[6] << 48 | (u64)p[7] << 56;
-    default:
+    if (HOST_IS_LITTLE && n == 8) {
+        memcpy(&value, p, 8);
+    } else if (HOST_IS_LITTLE && n == 4) {
+        memcpy(&value, p, 4);
+    } else {
         for (unsigned i = 0; i < n; i++)
             value |= (u64)p[i] << 8 * i;
-        return value;
     }
+    return value;
 }
 
 static void store_le(u8 *p, unsigned n, u64 value)
 {
-    for (unsigned i = 0; i < n; i++)
-        p[i] = (u8)(value >> 8 * i);
+    if (HOST_IS_LITTLE && n == 8) {
+        memcpy(p, &value, 8);
+    } else if (HOST_IS_LITTLE && n == 4) {
+        memcpy(p, &value, 4);
+    } else {
+        for (unsigned i = 0; i < n; i++)
+            p[i] = (u8)(value >> 8 * i);
+    }
 }
 
 static unsigned min_unsigned(unsigned a, unsigned b)
@@ -124,7 +134,7 @@ static void read_line(struct core *c, u64 hpa, u64 *counter)
 {
     enum rs_hit from;
     u64 cycles = cache_read(c, hpa, &from);
-    if (likely(from == RS_L1))
+    if (from == RS_L1)
         return;
     stall(c, counter, cycles);
     micro(c, MICRO_CACHE);
@@ -167,6 +177,14 @@ static u64 load_slowly(struct core *c, u64 gva, unsigned n, unsigned access)
     return read_access(c, &l);
 }
 
+/* The TLB is known to hit, the L1D is not. */
+static u64 load_past_tlb(struct core *c, u64 hpa, unsigned n)
+{
+    c->s.count.loads++;
+    read_line(c, hpa, &c->s.count.stall_load);
+    return mem_read(c->m->mem, hpa, n);
+}
+
 u64 mmu_load(struct core *c, u64 gva, unsigned n, unsigned access)
 {
     if (unlikely(!in_one_line(gva, n) || access & MMU_IMPLICIT))
@@ -175,10 +193,11 @@ u64 mmu_load(struct core *c, u64 gva, unsigned n, unsigned access)
     if (unlikely(!s))
         return load_slowly(c, gva, n, access);
     u64 hpa = by_shortcut(c, s, gva);
-    c->s.count.loads++;
-    read_line(c, hpa, &c->s.count.stall_load);
     const u8 *page = mem_read_page(c->m->mem, hpa);
-    return likely(page != NULL) ? load_le(page + (hpa & (PAGE_BYTES - 1)), n) : low_bytes(UINT64_MAX, n);
+    if (unlikely(!page || !line_hits(c, true, hpa)))
+        return load_past_tlb(c, hpa, n);
+    c->s.count.loads++;
+    return load_le(page + (hpa & (PAGE_BYTES - 1)), n);
 }
 
 u64 mmu_load_for_write(struct core *c, u64 gva, unsigned n, unsigned access, struct latch *l)

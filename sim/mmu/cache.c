@@ -81,16 +81,14 @@ static u64 beyond_l1(struct core *c, u64 number, enum rs_hit *from)
 }
 
 /* Looks the line up in an L1, which has it from then on.  True: it was there. */
-static bool in_l1(struct core *c, enum cache_unit l1, u64 number)
+static bool in_l1(struct core *c, enum cache_unit l1, u64 hpa)
 {
     bool data = l1 == CACHE_L1D;
-    *(data ? &c->s.count.l1d_lookups : &c->s.count.l1i_lookups) += 1;
-    struct cache_line **shortcut = &derived_of(c)->line[data][number & (LINE_SHORTCUTS - 1)];
-    if (likely(*shortcut && (*shortcut)->tag == number + 1)) {
-        (*shortcut)->stamp = ++c->s.stamp;
+    u64 number = hpa >> LINE_SHIFT;
+    if (likely(line_hits(c, data, hpa)))
         return true;
-    }
-    if (touch(c, l1, number, shortcut))
+    *(data ? &c->s.count.l1d_lookups : &c->s.count.l1i_lookups) += 1;
+    if (touch(c, l1, number, &derived_of(c)->line[data][number & (LINE_SHORTCUTS - 1)]))
         return true;
     *(data ? &c->s.count.l1d_misses : &c->s.count.l1i_misses) += 1;
     return false;
@@ -99,7 +97,7 @@ static bool in_l1(struct core *c, enum cache_unit l1, u64 number)
 u64 cache_read(struct core *c, u64 hpa, enum rs_hit *from)
 {
     *from = RS_L1;
-    if (likely(in_l1(c, CACHE_L1D, hpa >> LINE_SHIFT)))
+    if (likely(in_l1(c, CACHE_L1D, hpa)))
         return 0;
     return beyond_l1(c, hpa >> LINE_SHIFT, from);
 }
@@ -107,7 +105,7 @@ u64 cache_read(struct core *c, u64 hpa, enum rs_hit *from)
 u64 cache_fetch(struct core *c, u64 hpa, enum rs_hit *from)
 {
     *from = RS_L1;
-    if (likely(in_l1(c, CACHE_L1I, hpa >> LINE_SHIFT)))
+    if (likely(in_l1(c, CACHE_L1I, hpa)))
         return 0;
     pipeline_fetch_miss(c); /* F3: the wait comes before L2 is asked */
     return beyond_l1(c, hpa >> LINE_SHIFT, from);
@@ -124,7 +122,7 @@ void store_buffer_take(struct core *c, u64 hpa)
         stall(c, &c->s.count.stall_store, c->s.store_done[entry] - c->s.cycle);
     u64 start = before > c->s.cycle ? before : c->s.cycle;
     enum rs_hit from;
-    bool hit = in_l1(c, CACHE_L1D, hpa >> LINE_SHIFT);
+    bool hit = in_l1(c, CACHE_L1D, hpa);
     c->s.store_done[entry] = start + 1 + (likely(hit) ? 0 : beyond_l1(c, hpa >> LINE_SHIFT, &from));
     c->s.store_next = entry + 1 == size ? 0 : entry + 1;
     if (!hit)

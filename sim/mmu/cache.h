@@ -1,4 +1,5 @@
-/* cache.h - L1I, L1D, L2 and the memory controller: tags and times, no data (docs/machine.md, T4, T6, T7, S3). */
+/* cache.h - L1I, L1D, L2 and the memory controller: tags and times, no data (docs/machine.md, T4, T6, T7,
+ * S3). */
 #ifndef RINGSIDE_MMU_CACHE_H
 #define RINGSIDE_MMU_CACHE_H
 
@@ -16,8 +17,8 @@ struct cache {
 
 struct cache cache_geometry(struct core *c, enum cache_unit unit);
 
-/* The line of hpa through the L1D, or through the L1I with the wait of rule F3 if that misses.  Returns the cycles beyond an
- * L1 hit (rule M2), which the caller adds to the clock.  *from says where the line was. */
+/* The line of hpa through the L1D, or through the L1I with the wait of rule F3 if that misses.  Returns the
+ * cycles beyond an L1 hit (rule M2), which the caller adds to the clock.  *from says where the line was. */
 u64 cache_read(struct core *c, u64 hpa, enum rs_hit *from);
 u64 cache_fetch(struct core *c, u64 hpa, enum rs_hit *from);
 

@@ -34,7 +34,8 @@ static u32 slot_of(const struct core *c, const struct tlb_entry *e)
 
 static bool in_l1(const struct core *c, const struct tlb_entry *e)
 {
-    return (e >= c->s.itlb && e < c->s.itlb + L1_TLB_ENTRIES) || (e >= c->s.dtlb && e < c->s.dtlb + L1_TLB_ENTRIES);
+    return (e >= c->s.itlb && e < c->s.itlb + L1_TLB_ENTRIES) ||
+           (e >= c->s.dtlb && e < c->s.dtlb + L1_TLB_ENTRIES);
 }
 
 void derived_entry_changed(struct core *c, const struct tlb_entry *e)
@@ -47,8 +48,14 @@ static struct translation_registers registers_now(const struct core *c)
 {
     const struct core_state *s = &c->s;
     return (struct translation_registers){
-        .cr0 = s->cr0, .cr3 = s->cr3, .cr4 = s->cr4, .efer = s->efer, .ac = s->rflags & FLAG_AC,
-        .guest = s->vmx_guest, .proc2 = s->vmx.proc2, .eptp = s->vmx.eptp, .vpid = s->vmx.vpid,
+        .cr0 = s->cr0,
+        .cr3 = s->cr3,
+        .cr4 = s->cr4,
+        .ac = s->rflags & FLAG_AC,
+        .guest = s->vmx_guest,
+        .proc2 = s->vmx.proc2,
+        .eptp = s->vmx.eptp,
+        .vpid = s->vmx.vpid,
     };
 }
 
@@ -61,8 +68,12 @@ void shortcut_make(struct core *c, enum shortcut_kind kind, bool user, u64 gva, 
     }
     u32 slot = slot_of(c, e);
     f->shortcut[kind][user][gva >> 12 & (SHORTCUTS - 1)] = (struct shortcut){
-        .page = (gva >> 12) + 1, .frame = entry_hpa(e, gva) & ~(u64)0xfff, .entry = e,
-        .slot = slot, .change = f->changes[slot], .era = f->era,
+        .page = (gva >> 12) + 1,
+        .frame = entry_hpa(e, gva) & ~(u64)0xfff,
+        .entry = e,
+        .slot = slot,
+        .change = f->changes[slot],
+        .era = f->era,
     };
 }
 

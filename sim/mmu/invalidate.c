@@ -1,5 +1,5 @@
-/* invalidate.c - which mappings each operation drops (SDM vol. 3, 4.10.4 "Invalidation of TLBs and Paging-Structure
- * Caches", 28.4.3 "Invalidating Cached Translation Information"). */
+/* invalidate.c - which mappings each operation drops (SDM vol. 3, 4.10.4 "Invalidation of TLBs and
+ * Paging-Structure Caches", 28.4.3 "Invalidating Cached Translation Information"). */
 #include "mmu/mmu.h"
 
 #include <string.h>
@@ -12,7 +12,7 @@ enum globals { GLOBALS_OF_PCID, GLOBALS_SPARED, GLOBALS_TOO };
 
 /* What to drop: entries that meet every condition. */
 struct scope {
-    unsigned kinds;   /* a bit for each enum tlb_kind */
+    unsigned kinds; /* a bit for each enum tlb_kind */
     bool one_vpid, one_pcid, one_eptp, one_address;
     u64 vpid, pcid, eptp;
     enum globals globals; /* GLOBALS_TOO: whatever their PCID */
@@ -20,10 +20,10 @@ struct scope {
 };
 
 #define LINEAR_KINDS (1u << KIND_LINEAR | 1u << KIND_COMBINED)
-#define EPT_KINDS (1u << KIND_GUEST_PHYSICAL | 1u << KIND_COMBINED)
+#define EPT_KINDS    (1u << KIND_GUEST_PHYSICAL | 1u << KIND_COMBINED)
 
-/* The guest's own page counts, of which an entry may hold a piece (SDM vol. 3, 4.10.4.1, INVLPG: "all TLB entries
- * that are for a page whose page number corresponds"). */
+/* Of a page of the guest an entry may hold a piece; invalidating the page takes all of them (SDM vol.
+ * 3, 4.10.4.1 "Operations that Invalidate TLBs and Paging-Structure Caches"). */
 static bool covers(const struct tlb_entry *e, u64 address)
 {
     unsigned page = (unsigned)((e->perms & PERM_REACH) >> PERM_REACH_SHIFT);
@@ -42,8 +42,9 @@ static bool pcid_in_scope(const struct tlb_entry *e, const struct scope *s)
 
 static bool in_scope(const struct tlb_entry *e, const struct scope *s)
 {
-    return e->tag && s->kinds >> entry_kind(e) & 1 && (!s->one_vpid || entry_vpid(e) == s->vpid)
-        && (!s->one_eptp || e->eptp == s->eptp) && (!s->one_address || covers(e, s->address)) && pcid_in_scope(e, s);
+    return e->tag && s->kinds >> entry_kind(e) & 1 && (!s->one_vpid || entry_vpid(e) == s->vpid) &&
+           (!s->one_eptp || e->eptp == s->eptp) && (!s->one_address || covers(e, s->address)) &&
+           pcid_in_scope(e, s);
 }
 
 static u64 drop_in(struct core *c, enum tlb_unit first, enum tlb_unit last, const struct scope *s)
@@ -93,12 +94,15 @@ static struct scope current_vpid(const struct core *c)
 {
     struct mmu_context x = mmu_context(c);
     return (struct scope){
-        .kinds = LINEAR_KINDS, .one_vpid = true, .vpid = x.space >> SPACE_VPID_SHIFT & 0xffff,
+        .kinds = LINEAR_KINDS,
+        .one_vpid = true,
+        .vpid = x.space >> SPACE_VPID_SHIFT & 0xffff,
         .pcid = x.space & SPACE_PCID,
     };
 }
 
-/* INVLPG takes the page of this PCID and global ones, and every entry of the PCID in the walk caches (4.10.4.1). */
+/* INVLPG takes the page of this PCID and global ones, and every entry of the PCID in the walk caches
+ * (4.10.4.1). */
 void mmu_flush_page(struct core *c, u64 gva, enum flush_cause cause)
 {
     struct scope s = current_vpid(c);
@@ -111,7 +115,8 @@ void mmu_flush_page(struct core *c, u64 gva, enum flush_cause cause)
     tell(c, cause, gva, count);
 }
 
-/* A page fault takes what would be used for its address, so that an entry that was out of date faults but once. */
+/* A page fault takes what would be used for its address, so that an entry that was out of date faults but
+ * once. */
 void flush_for_fault(struct core *c, u64 gva)
 {
     struct scope s = current_vpid(c);
@@ -127,8 +132,11 @@ void flush_for_fault(struct core *c, u64 gva)
 void flush_for_ept_violation(struct core *c, u64 gva, u64 gpa)
 {
     struct mmu_context x = mmu_context(c);
-    struct scope nested = {.kinds = 1u << KIND_GUEST_PHYSICAL, .one_eptp = true, .eptp = x.eptp,
-                           .one_address = true, .address = gpa};
+    struct scope nested = {.kinds = 1u << KIND_GUEST_PHYSICAL,
+                           .one_eptp = true,
+                           .eptp = x.eptp,
+                           .one_address = true,
+                           .address = gpa};
     struct scope linear = current_vpid(c);
     linear.kinds = 1u << KIND_COMBINED;
     linear.one_pcid = linear.one_eptp = linear.one_address = true;

@@ -5,16 +5,18 @@
 #include "mmu/tlb.h"
 
 #define BITS(high, low) (((((u64)1 << ((high) - (low))) << 1) - 1) << (low))
-#define BEYOND_PHYS BITS(51, PHYS_BITS)
+#define BEYOND_PHYS     BITS(51, PHYS_BITS)
 
 static u64 perms_ia32e(u64 entry)
 {
-    return PERM_R | (entry & PTE_W ? PERM_W : 0) | (entry & PTE_U ? PERM_U : 0) | (entry & PTE_NX ? 0 : PERM_X);
+    return PERM_R | (entry & PTE_W ? PERM_W : 0) | (entry & PTE_U ? PERM_U : 0) |
+           (entry & PTE_NX ? 0 : PERM_X);
 }
 
 static u64 perms_ept(u64 entry)
 {
-    return (entry & EPT_R ? PERM_EPT_R : 0) | (entry & EPT_W ? PERM_EPT_W : 0) | (entry & EPT_X ? PERM_EPT_X : 0);
+    return (entry & EPT_R ? PERM_EPT_R : 0) | (entry & EPT_W ? PERM_EPT_W : 0) |
+           (entry & EPT_X ? PERM_EPT_X : 0);
 }
 
 /* Reserved bits: SDM vol. 3, tables 4-15 to 4-20 "Format of a PML4 Entry ...". */
@@ -30,8 +32,8 @@ const struct level_format format_ia32e = {
     .perms = perms_ia32e,
 };
 
-/* Reserved bits: SDM vol. 3, tables 28-1 to 28-6; never legal: 28.3.3.1 "EPT Misconfigurations".  W without R is one;
- * execute-only is not, for IA32_VMX_EPT_VPID_CAP offers it.  Memory types 2, 3 and 7 do not exist. */
+/* Reserved bits: SDM vol. 3, tables 28-1 to 28-6; never legal: 28.3.3.1 "EPT Misconfigurations".  W without R
+ * is one; execute-only is not, for IA32_VMX_EPT_VPID_CAP offers it.  Memory types 2, 3 and 7 do not exist. */
 const struct level_format format_ept = {
     .name = "EPT",
     .shift = {0, 12, 21, 30, 39},
@@ -39,7 +41,8 @@ const struct level_format format_ept = {
     .present = EPT_RWX,
     .accessed = EPT_A,
     .dirty = EPT_D,
-    .reserved = {0, BEYOND_PHYS, BEYOND_PHYS | BITS(6, 3), BEYOND_PHYS | BITS(6, 3), BEYOND_PHYS | BITS(7, 3)},
+    .reserved = {0, BEYOND_PHYS, BEYOND_PHYS | BITS(6, 3), BEYOND_PHYS | BITS(6, 3),
+                 BEYOND_PHYS | BITS(7, 3)},
     .reserved_page = {0, 0, BEYOND_PHYS | BITS(20, 12), BEYOND_PHYS | BITS(29, 12), 0},
     .bad_low = 1 << 2 | 1 << 6,
     .bad_type = 1 << 2 | 1 << 3 | 1 << 7,

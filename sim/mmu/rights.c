@@ -58,7 +58,7 @@ bool rights_allow(const struct core *c, u64 perms, unsigned access)
 u32 rights_error_code(const struct core *c, enum guest_fault fault, unsigned access)
 {
     bool tells_fetch = c->s.cr4 & CR4_SMEP || c->s.efer & EFER_NXE;
-    return (fault == FAULT_NOT_PRESENT ? 0 : PF_P) | (fault == FAULT_RESERVED ? PF_RSVD : 0)
-         | (access & MMU_WRITE ? PF_W : 0) | (user_mode(access) ? PF_U : 0)
-         | (access & MMU_FETCH && tells_fetch ? PF_I : 0);
+    return (fault == FAULT_NOT_PRESENT ? 0 : PF_P) | (fault == FAULT_RESERVED ? PF_RSVD : 0) |
+           (access & MMU_WRITE ? PF_W : 0) | (user_mode(access) ? PF_U : 0) |
+           (access & MMU_FETCH && tells_fetch ? PF_I : 0);
 }

@@ -6,7 +6,14 @@
 
 /* Why a linear address is refused; the words are in walk_text.c. */
 enum guest_fault {
-    FAULT_NONE, FAULT_NOT_PRESENT, FAULT_RESERVED, FAULT_WRITE, FAULT_USER, FAULT_NX, FAULT_SMEP, FAULT_SMAP,
+    FAULT_NONE,
+    FAULT_NOT_PRESENT,
+    FAULT_RESERVED,
+    FAULT_WRITE,
+    FAULT_USER,
+    FAULT_NX,
+    FAULT_SMEP,
+    FAULT_SMAP,
     GUEST_FAULTS
 };
 

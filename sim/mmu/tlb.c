@@ -53,7 +53,8 @@ struct tlb tlb_geometry(struct core *c, enum tlb_unit unit)
     }
     if (unit < UNIT_NPWC)
         return geometry(&c->s.pwc[(unit - UNIT_PWC) * LEVEL_ENTRIES], p->pwc_entries, p->pwc_entries, RS_PWC);
-    return geometry(&c->s.npwc[(unit - UNIT_NPWC) * LEVEL_ENTRIES], p->npwc_entries, p->npwc_entries, RS_NPWC);
+    return geometry(&c->s.npwc[(unit - UNIT_NPWC) * LEVEL_ENTRIES], p->npwc_entries, p->npwc_entries,
+                    RS_NPWC);
 }
 
 static struct tlb_entry *set_of(const struct tlb *t, u64 page)
@@ -63,7 +64,8 @@ static struct tlb_entry *set_of(const struct tlb *t, u64 page)
 
 /* ---- look-up ---- */
 
-struct tlb_entry *tlb_find(struct core *c, enum tlb_unit unit, u64 address, unsigned reach, u64 space, u64 eptp)
+struct tlb_entry *tlb_find(struct core *c, enum tlb_unit unit, u64 address, unsigned reach, u64 space,
+                           u64 eptp)
 {
     const struct tlb *t = &derived_of(c)->tlb[unit];
     u64 page = address >> reach_shift(reach);

@@ -1,8 +1,8 @@
 /* tlb.h - the TLBs and the walk caches as stores of tagged mappings: look-up, fill, replacement.
  *
- * Three kinds of mapping (SDM vol. 3, 28.4.1 "Information That May Be Cached"): linear, by VPID and PCID, while EPT
- * is not in use; guest-physical, by EP4TA; combined, by all three.  The walk caches use the same entries:
- * one that stands for a table entry of level n reaches as far as a page of that level would. */
+ * Three kinds of mapping (SDM vol. 3, 28.4.1 "Information That May Be Cached"): linear, by VPID and PCID,
+ * while EPT is not in use; guest-physical, by EP4TA; combined, by all three.  The walk caches use the same
+ * entries: one that stands for a table entry of level n reaches as far as a page of that level would. */
 #ifndef RINGSIDE_MMU_TLB_H
 #define RINGSIDE_MMU_TLB_H
 
@@ -10,9 +10,15 @@
 
 /* Stores of one core.  A walk cache has one for each level whose entries it keeps, highest first. */
 enum tlb_unit {
-    UNIT_ITLB, UNIT_DTLB, UNIT_STLB,
-    UNIT_PWC, UNIT_PWC_PDPTE, UNIT_PWC_PDE,
-    UNIT_NPWC, UNIT_NPWC_PDPTE, UNIT_NPWC_PDE,
+    UNIT_ITLB,
+    UNIT_DTLB,
+    UNIT_STLB,
+    UNIT_PWC,
+    UNIT_PWC_PDPTE,
+    UNIT_PWC_PDE,
+    UNIT_NPWC,
+    UNIT_NPWC_PDPTE,
+    UNIT_NPWC_PDE,
     UNIT_NTLB,
     TLB_UNITS
 };
@@ -30,21 +36,21 @@ static inline u64 reach_bytes(unsigned reach)
     return (u64)1 << reach_shift(reach);
 }
 
-/* tlb_entry.perms: rights of the guest's tables and of EPT side by side; both must allow an access.  A mapping that does
- * not pass through one of them has all rights of it. */
+/* tlb_entry.perms: rights of the guest's tables and of EPT side by side; both must allow an access.  A
+ * mapping that does not pass through one of them has all rights of it. */
 enum tlb_perm {
     PERM_R = 1 << 0,
     PERM_W = 1 << 1,
     PERM_X = 1 << 2,
-    PERM_U = 1 << 3,      /* user-mode address */
+    PERM_U = 1 << 3, /* user-mode address */
     PERM_GUEST = PERM_R | PERM_W | PERM_X | PERM_U,
     PERM_EPT_R = 1 << 4,
     PERM_EPT_W = 1 << 5,
     PERM_EPT_X = 1 << 6,
     PERM_EPT = PERM_EPT_R | PERM_EPT_W | PERM_EPT_X,
-    PERM_DIRTY = 1 << 7,  /* a store needs no walk: D is set wherever it is in use */
+    PERM_DIRTY = 1 << 7, /* a store needs no walk: D is set wherever it is in use */
     PERM_GLOBAL = 1 << 8,
-    PERM_KIND_SHIFT = 9,  /* enum page_kind, two bits */
+    PERM_KIND_SHIFT = 9, /* enum page_kind, two bits */
     PERM_KIND = 3 << PERM_KIND_SHIFT,
     PERM_REACH_SHIFT = 11, /* reach of the guest's own page, two bits: INVLPG drops all pieces of it */
     PERM_REACH = 3 << PERM_REACH_SHIFT
@@ -53,9 +59,9 @@ enum tlb_perm {
 enum tlb_kind { KIND_LINEAR, KIND_COMBINED, KIND_GUEST_PHYSICAL };
 
 /* tlb_entry.space */
-#define SPACE_PCID 0xfffull
-#define SPACE_VPID_SHIFT 16
-#define SPACE_KIND_SHIFT 32
+#define SPACE_PCID        0xfffull
+#define SPACE_VPID_SHIFT  16
+#define SPACE_KIND_SHIFT  32
 #define SPACE_REACH_SHIFT 34
 
 static inline u64 tlb_space(enum tlb_kind kind, u64 vpid, u64 pcid)
@@ -91,9 +97,9 @@ static inline u64 entry_hpa(const struct tlb_entry *e, u64 address)
 
 /* Whose mappings a core uses now: the tags of a look-up. */
 struct mmu_context {
-    u64 space;     /* of linear or combined mappings */
-    u64 eptp;      /* EP4TA, 0 without EPT */
-    bool nested;   /* EPT is in use */
+    u64 space;      /* of linear or combined mappings */
+    u64 eptp;       /* EP4TA, 0 without EPT */
+    bool nested;    /* EPT is in use */
     bool ept_flags; /* accessed and dirty flags for EPT: EPTP bit 6 */
 };
 
@@ -109,12 +115,14 @@ struct tlb {
 struct tlb tlb_geometry(struct core *c, enum tlb_unit unit);
 
 /* The entry of `unit` for an address under exactly this tag and reach, or NULL.  Its age is left alone. */
-struct tlb_entry *tlb_find(struct core *c, enum tlb_unit unit, u64 address, unsigned reach, u64 space, u64 eptp);
+struct tlb_entry *tlb_find(struct core *c, enum tlb_unit unit, u64 address, unsigned reach, u64 space,
+                           u64 eptp);
 
 /* One look-up: 4 KiB first, then the larger pages.  A hit becomes the youngest.  NULL: a miss. */
 struct tlb_entry *tlb_look_up(struct core *c, enum tlb_unit unit, u64 address, u64 space, u64 eptp);
 
-/* Puts a mapping in (rule T4), with the events and micros of the fill and of an eviction; where it stands now. */
+/* Puts a mapping in (rule T4), with the events and micros of the fill and of an eviction; where it stands
+ * now. */
 struct tlb_entry *tlb_fill(struct core *c, enum tlb_unit unit, const struct tlb_entry *mapping);
 
 void tlb_drop(struct core *c, struct tlb_entry *e);

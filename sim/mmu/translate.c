@@ -1,4 +1,5 @@
-/* translate.c - TLBs first, then the walk; faults and EPT exits; and all of it without effects for who looks on. */
+/* translate.c - TLBs first, then the walk; faults and EPT exits; and all of it without effects for who looks
+ * on. */
 #include "mmu/translate.h"
 
 #include <stdlib.h>
@@ -99,7 +100,8 @@ static struct scratch *scratch_of(const struct core *c)
 
 static void translate_dry(struct core *c, u64 gva, unsigned access, bool caches)
 {
-    struct tlb_entry *hit = caches ? translate_by(c, access & MMU_FETCH ? UNIT_ITLB : UNIT_DTLB, gva, access) : NULL;
+    struct tlb_entry *hit =
+        caches ? translate_by(c, access & MMU_FETCH ? UNIT_ITLB : UNIT_DTLB, gva, access) : NULL;
     if (!hit && caches && c->m->p.stlb)
         hit = translate_by(c, UNIT_STLB, gva, access);
     if (hit) {

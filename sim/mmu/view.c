@@ -5,7 +5,8 @@
 #include "mmu/tlb.h"
 #include "mmu/walk.h"
 
-void rs_translate(rs_machine *m, uint32_t core, uint64_t gva, enum rs_access access, bool caches, struct rs_walk *walk)
+void rs_translate(rs_machine *m, uint32_t core, uint64_t gva, enum rs_access access, bool caches,
+                  struct rs_walk *walk)
 {
     memset(walk, 0, sizeof *walk);
     if (core < m->cores && access <= RS_FETCH)
@@ -59,13 +60,24 @@ static void show(const struct core *c, enum rs_tlb which, const struct tlb_entry
 {
     static const char *const kind[4] = {"linear", "combined", "guest-physical", "none"};
     bool guest_physical = entry_kind(e) == KIND_GUEST_PHYSICAL;
-    u64 write = PERM_EPT_W | (guest_physical ? 0 : PERM_W), execute = PERM_EPT_X | (guest_physical ? 0 : PERM_X);
+    u64 write = PERM_EPT_W | (guest_physical ? 0 : PERM_W),
+        execute = PERM_EPT_X | (guest_physical ? 0 : PERM_X);
     u64 perms = e->perms | (which == RS_PWC ? PERM_EPT : 0); /* its rights are the guest's alone */
     *view = (struct rs_tlb_view){
-        .which = which, .va = entry_address(e), .pa = e->frame, .page_bytes = reach_bytes(entry_reach(e)),
-        .vpid = entry_vpid(e), .pcid = e->space & SPACE_PCID, .eptp = e->eptp, .age = c->s.stamp - e->stamp,
-        .global = perms & PERM_GLOBAL, .writable = !(write & ~perms), .user = perms & PERM_U,
-        .executable = !(execute & ~perms), .dirty = perms & PERM_DIRTY, .kind = kind[entry_kind(e)],
+        .which = which,
+        .va = entry_address(e),
+        .pa = e->frame,
+        .page_bytes = reach_bytes(entry_reach(e)),
+        .vpid = entry_vpid(e),
+        .pcid = e->space & SPACE_PCID,
+        .eptp = e->eptp,
+        .age = c->s.stamp - e->stamp,
+        .global = perms & PERM_GLOBAL,
+        .writable = !(write & ~perms),
+        .user = perms & PERM_U,
+        .executable = !(execute & ~perms),
+        .dirty = perms & PERM_DIRTY,
+        .kind = kind[entry_kind(e)],
     };
 }
 

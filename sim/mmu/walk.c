@@ -1,7 +1,7 @@
 /* walk.c - the page walker: one loop over the levels of a table format.
  *
- * A walk in two dimensions is the same loop: it runs over the guest's tables, and the address of each entry that it is
- * about to read, a guest-physical one, is translated by the loop over the EPT tables. */
+ * A walk in two dimensions is the same loop: it runs over the guest's tables, and the address of each entry
+ * that it is about to read, a guest-physical one, is translated by the loop over the EPT tables. */
 #include "mmu/walk.h"
 
 #include "arch/vmx.h"
@@ -12,12 +12,12 @@
 #include "mmu/mmu.h"
 #include "mmu/walk_cache.h"
 
-#define DATA_ROW 5
+#define DATA_ROW  5
 #define GUEST_COL 5 /* of a two-dimensional walk; a native one has a single column */
 
 /* A walk in progress. */
 struct walk {
-    struct core *c;       /* NULL: tables alone, no record, no cycles */
+    struct core *c; /* NULL: tables alone, no record, no cycles */
     struct mem *mem;
     struct rs_walk *rec;
     struct mmu_context x;
@@ -32,21 +32,21 @@ struct pass {
     const struct level_format *format;
     enum rs_stage stage;
     u64 root;
-    u64 reserved;   /* besides the format's */
-    bool flags;     /* accessed and dirty flags are in use */
-    bool write;     /* sets the dirty flag */
-    u64 need;       /* nested: EPT rights that must be there */
-    bool table;     /* nested: the address is that of a guest table's entry */
-    u8 row;         /* nested: the row whose address is translated */
+    u64 reserved; /* besides the format's */
+    bool flags;   /* accessed and dirty flags are in use */
+    bool write;   /* sets the dirty flag */
+    u64 need;     /* nested: EPT rights that must be there */
+    bool table;   /* nested: the address is that of a guest table's entry */
+    u8 row;       /* nested: the row whose address is translated */
     struct walk_cache_tag tag;
 };
 
 /* Where a pass stands. */
 struct cursor {
     unsigned level;
-    u64 table;     /* gPA in the guest's tables under EPT */
-    u64 perms;     /* granted so far */
-    u8 base_ref;   /* number of the reference that gave `table` */
+    u64 table;   /* gPA in the guest's tables under EPT */
+    u64 perms;   /* granted so far */
+    u8 base_ref; /* number of the reference that gave `table` */
 };
 
 /* What a pass finds. */
@@ -94,7 +94,8 @@ static u64 entry_now(const struct walk *w, u64 hpa)
     return mem_read(w->mem, hpa, 8);
 }
 
-/* Reads an entry through the L1D (rule T2) and writes the reference down.  NULL where nobody keeps a record. */
+/* Reads an entry through the L1D (rule T2) and writes the reference down.  NULL where nobody keeps a record.
+ */
 static struct rs_walk_ref *reference(struct walk *w, const struct pass *s, const struct cursor *at,
                                      const struct place *p, u64 *entry)
 {
@@ -108,10 +109,19 @@ static struct rs_walk_ref *reference(struct walk *w, const struct pass *s, const
     w->c->s.count.walk_refs_nested += s->stage == RS_NESTED;
     struct rs_walk_ref *ref = &w->rec->ref[w->rec->ref_count++];
     *ref = (struct rs_walk_ref){
-        .stage = s->stage, .n = w->rec->ref_count, .level = (u8)at->level,
-        .row = row_of(s, at->level), .col = col_of(w, s, at->level),
-        .gpa = p->gpa, .hpa = p->hpa, .before = *entry, .entry = *entry, .cycles = cycles, .from = from,
-        .base_ref = at->base_ref, .index = (uint16_t)((p->hpa & 0xfff) >> 3),
+        .stage = s->stage,
+        .n = w->rec->ref_count,
+        .level = (u8)at->level,
+        .row = row_of(s, at->level),
+        .col = col_of(w, s, at->level),
+        .gpa = p->gpa,
+        .hpa = p->hpa,
+        .before = *entry,
+        .entry = *entry,
+        .cycles = cycles,
+        .from = from,
+        .base_ref = at->base_ref,
+        .index = (uint16_t)((p->hpa & 0xfff) >> 3),
     };
     return ref;
 }
@@ -147,8 +157,9 @@ static void fail_guest(struct walk *w, enum guest_fault fault)
 /* Exit qualification (SDM vol. 3, table 27-7 "Exit Qualification for EPT Violations"). */
 static u64 qualification(u64 access_bits, u64 perms, bool table)
 {
-    return access_bits | (perms & PERM_EPT_R ? QUAL_EPT_READABLE : 0) | (perms & PERM_EPT_W ? QUAL_EPT_WRITABLE : 0)
-         | (perms & PERM_EPT_X ? QUAL_EPT_EXECUTABLE : 0) | QUAL_EPT_LINEAR_VALID | (table ? 0 : QUAL_EPT_TRANSLATED);
+    return access_bits | (perms & PERM_EPT_R ? QUAL_EPT_READABLE : 0) |
+           (perms & PERM_EPT_W ? QUAL_EPT_WRITABLE : 0) | (perms & PERM_EPT_X ? QUAL_EPT_EXECUTABLE : 0) |
+           QUAL_EPT_LINEAR_VALID | (table ? 0 : QUAL_EPT_TRANSLATED);
 }
 
 static void fail_ept(struct walk *w, enum ept_fault fault, u64 gpa, u64 qual)
@@ -161,8 +172,8 @@ static void fail_ept(struct walk *w, enum ept_fault fault, u64 gpa, u64 qual)
 
 static u64 access_bits(const struct pass *s)
 {
-    return (s->need & PERM_EPT_R ? QUAL_EPT_READ : 0) | (s->need & PERM_EPT_W ? QUAL_EPT_WRITE : 0)
-         | (s->need & PERM_EPT_X ? QUAL_EPT_FETCH : 0);
+    return (s->need & PERM_EPT_R ? QUAL_EPT_READ : 0) | (s->need & PERM_EPT_W ? QUAL_EPT_WRITE : 0) |
+           (s->need & PERM_EPT_X ? QUAL_EPT_FETCH : 0);
 }
 
 static enum ept_fault refused_as(u64 missing)
@@ -229,7 +240,8 @@ static u64 with_flags(const struct pass *s, unsigned level, u64 entry)
 }
 
 /* Finds the entry for the cursor's level: its address, through EPT if that is in use. */
-static bool locate(struct walk *w, const struct pass *s, const struct cursor *at, u64 address, struct place *p)
+static bool locate(struct walk *w, const struct pass *s, const struct cursor *at, u64 address,
+                   struct place *p)
 {
     u64 entry = at->table + 8 * level_index(s->format, at->level, address);
     *p = (struct place){.gpa = s->stage == RS_NESTED ? address : 0, .hpa = entry, .perms = PERM_EPT};
@@ -238,7 +250,8 @@ static bool locate(struct walk *w, const struct pass *s, const struct cursor *at
     struct mapping m;
     if (!nested_translate(w, row_of(s, at->level), entry, true, &m))
         return false;
-    *p = (struct place){.gpa = entry, .hpa = m.frame | (entry & (reach_bytes(m.reach) - 1)), .perms = m.perms};
+    *p =
+        (struct place){.gpa = entry, .hpa = m.frame | (entry & (reach_bytes(m.reach) - 1)), .perms = m.perms};
     return true;
 }
 
@@ -283,7 +296,8 @@ static void note_skipped(struct walk *w, const struct pass *s, unsigned level)
 /* The root, or what a walk cache remembers further down. */
 static struct cursor start(struct walk *w, const struct pass *s, u64 address)
 {
-    struct cursor at = {.level = LEVELS, .table = s->root, .perms = s->stage == RS_GUEST ? PERM_GUEST : PERM_EPT};
+    struct cursor at = {
+        .level = LEVELS, .table = s->root, .perms = s->stage == RS_GUEST ? PERM_GUEST : PERM_EPT};
     struct tlb_entry e;
     enum walk_cache which = s->stage == RS_GUEST ? CACHE_OF_GUEST : CACHE_OF_EPT;
     unsigned level = w->c ? walk_cache_look_up(w->c, which, address, s->tag, &e) : 0;
@@ -305,7 +319,8 @@ static struct mapping mapping_of(const struct pass *s, const struct cursor *at, 
     bool dirty = !s->flags || entry & s->format->dirty;
     return (struct mapping){
         .frame = level_frame(s->format, at->level, entry),
-        .perms = at->perms | (dirty ? PERM_DIRTY : 0) | (s->stage == RS_GUEST && entry & PTE_G ? PERM_GLOBAL : 0),
+        .perms =
+            at->perms | (dirty ? PERM_DIRTY : 0) | (s->stage == RS_GUEST && entry & PTE_G ? PERM_GLOBAL : 0),
         .reach = at->level - 1,
     };
 }
@@ -351,8 +366,14 @@ static bool nested_translate(struct walk *w, u8 row, u64 gpa, bool table, struct
         return true;
     }
     struct pass s = {
-        .format = &format_ept, .stage = RS_NESTED, .root = w->x.eptp & PHYS_MASK, .flags = w->x.ept_flags,
-        .write = write, .need = need, .table = table, .row = row,
+        .format = &format_ept,
+        .stage = RS_NESTED,
+        .root = w->x.eptp & PHYS_MASK,
+        .flags = w->x.ept_flags,
+        .write = write,
+        .need = need,
+        .table = table,
+        .row = row,
         .tag = {tlb_space(KIND_GUEST_PHYSICAL, 0, 0), w->x.eptp},
     };
     if (!read_tables(w, &s, gpa, out))
@@ -399,8 +420,8 @@ static void begin_record(struct walk *w)
     rec->fault_text = NULL;
 }
 
-/* A large page is kept whole only if all of it is RAM; else what is kept is the 4 KiB piece, as processors do where memory
- * types differ inside a page (SDM vol. 3, 11.11.9 "Large Page Size Considerations"). */
+/* A large page is kept whole only if all of it is RAM; else what is kept is the 4 KiB piece, as processors do
+ * where memory types differ inside a page (SDM vol. 3, 11.11.9 "Large Page Size Considerations"). */
 static bool all_ram(const struct core *c, u64 frame, u64 bytes)
 {
     u64 apic = c->s.apic_base & PHYS_MASK & ~(u64)0xfff;
@@ -409,7 +430,8 @@ static bool all_ram(const struct core *c, u64 frame, u64 bytes)
 }
 
 /* The entry of both dimensions together: rights of both, the smaller page (SDM vol. 3, 28.4.1). */
-static void compose(struct walk *w, const struct mapping *guest, const struct mapping *nested, struct tlb_entry *out)
+static void compose(struct walk *w, const struct mapping *guest, const struct mapping *nested,
+                    struct tlb_entry *out)
 {
     u64 offset = w->gva & (reach_bytes(guest->reach) - 1);
     u64 gpa = guest->frame | offset;
@@ -418,9 +440,10 @@ static void compose(struct walk *w, const struct mapping *guest, const struct ma
     enum page_kind kind = board_page_kind(w->c, hpa);
     if (kind != PAGE_RAM || !all_ram(w->c, hpa & ~(reach_bytes(reach) - 1), reach_bytes(reach)))
         reach = REACH_4K;
-    u64 perms = (guest->perms & PERM_GUEST) | (nested->perms & PERM_EPT) | (guest->perms & nested->perms & PERM_DIRTY)
-              | (w->c->s.cr4 & CR4_PGE ? guest->perms & PERM_GLOBAL : 0) | (u64)kind << PERM_KIND_SHIFT
-              | (u64)guest->reach << PERM_REACH_SHIFT;
+    u64 perms = (guest->perms & PERM_GUEST) | (nested->perms & PERM_EPT) |
+                (guest->perms & nested->perms & PERM_DIRTY) |
+                (w->c->s.cr4 & CR4_PGE ? guest->perms & PERM_GLOBAL : 0) | (u64)kind << PERM_KIND_SHIFT |
+                (u64)guest->reach << PERM_REACH_SHIFT;
     *out = (struct tlb_entry){
         .tag = (w->gva >> reach_shift(reach)) + 1,
         .space = w->x.space | (u64)reach << SPACE_REACH_SHIFT,
@@ -437,8 +460,12 @@ static bool walk_guest(struct walk *w, struct tlb_entry *out)
 {
     u64 cr3 = w->c->s.cr3;
     struct pass s = {
-        .format = &format_ia32e, .stage = RS_GUEST, .root = cr3 & PTE_ADDR & PHYS_MASK, .flags = true,
-        .reserved = w->c->s.efer & EFER_NXE ? 0 : PTE_NX, .write = w->access & MMU_WRITE,
+        .format = &format_ia32e,
+        .stage = RS_GUEST,
+        .root = cr3 & PTE_ADDR & PHYS_MASK,
+        .flags = true,
+        .reserved = w->c->s.efer & EFER_NXE ? 0 : PTE_NX,
+        .write = w->access & MMU_WRITE,
         .tag = {w->x.space, w->x.eptp},
     };
     struct mapping guest, nested = {.reach = REACH_512G, .perms = PERM_EPT | PERM_DIRTY};
@@ -457,8 +484,13 @@ static bool walk_guest(struct walk *w, struct tlb_entry *out)
 
 bool walk_page(struct core *c, u64 gva, unsigned access, bool dry, struct tlb_entry *out, u64 *fault_gpa)
 {
-    struct walk w = {.c = c, .mem = c->m->mem, .rec = &c->rt.walk, .x = mmu_context(c), .gva = gva,
-                     .access = access, .dry = dry};
+    struct walk w = {.c = c,
+                     .mem = c->m->mem,
+                     .rec = &c->rt.walk,
+                     .x = mmu_context(c),
+                     .gva = gva,
+                     .access = access,
+                     .dry = dry};
     begin_record(&w);
     c->s.count.walks++;
     PROBE(c, RS_PROBE_walk_begin, gva, w.rec->access);

@@ -5,9 +5,9 @@
 #include "mmu/rights.h"
 #include "mmu/tlb.h"
 
-/* Walks the tables for gva and fills c->rt.walk.  On success *out is the TLB entry to be.  Else the reason is in
- * c->rt.walk.owner, and *fault_gpa the address that EPT refused.  dry: A and D bits are not written to memory, though the
- * record shows them; the core is then a scratch one, since its clock and caches move.
+/* Walks the tables for gva and fills c->rt.walk.  On success *out is the TLB entry to be.  Else the reason is
+ * in c->rt.walk.owner, and *fault_gpa the address that EPT refused.  dry: A and D bits are not written to
+ * memory, though the record shows them; the core is then a scratch one, since its clock and caches move.
  * Leaves the atom only by a micro-stop. */
 bool walk_page(struct core *c, u64 gva, unsigned access, bool dry, struct tlb_entry *out, u64 *fault_gpa);
 
@@ -23,8 +23,15 @@ bool walk_ept_tables(const struct machine *m, u64 root_hpa, u64 gpa, u64 *hpa);
 
 /* In words, with whose business it is. */
 const char *walk_text_guest(const struct core *c, enum guest_fault fault, u32 error);
-enum ept_fault { EPT_NOT_PRESENT, EPT_REFUSES_READ, EPT_REFUSES_WRITE, EPT_REFUSES_FETCH, EPT_REFUSES_TABLE_WRITE,
-                 EPT_MALFORMED, EPT_FAULTS };
+enum ept_fault {
+    EPT_NOT_PRESENT,
+    EPT_REFUSES_READ,
+    EPT_REFUSES_WRITE,
+    EPT_REFUSES_FETCH,
+    EPT_REFUSES_TABLE_WRITE,
+    EPT_MALFORMED,
+    EPT_FAULTS
+};
 const char *walk_text_ept(enum ept_fault fault);
 
 #endif

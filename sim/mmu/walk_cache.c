@@ -47,8 +47,8 @@ static struct tlb_entry mapping(u64 address, unsigned reach, struct walk_cache_t
     };
 }
 
-void walk_cache_fill(struct core *c, enum walk_cache which, unsigned level, u64 address, struct walk_cache_tag tag,
-                     u64 table, u64 perms)
+void walk_cache_fill(struct core *c, enum walk_cache which, unsigned level, u64 address,
+                     struct walk_cache_tag tag, u64 table, u64 perms)
 {
     if (!enabled(c, which))
         return;

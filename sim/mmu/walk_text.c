@@ -6,7 +6,10 @@
 enum answers { BY_KERNEL, BY_GUEST_KERNEL, BY_HYPERVISOR, ANSWERS };
 
 #define WORDS(what) \
-    {what ": the kernel's (#PF)", what ": the guest kernel's (#PF, no exit)", what ": the hypervisor's (exit 0, #PF)"}
+    { \
+        what ": the kernel's (#PF)", what ": the guest kernel's (#PF, no exit)", \
+            what ": the hypervisor's (exit 0, #PF)" \
+    }
 
 static const char *const guest_text[GUEST_FAULTS][ANSWERS] = {
     [FAULT_NONE] = {NULL, NULL, NULL},
@@ -24,11 +27,13 @@ static const char *const ept_text[EPT_FAULTS] = {
     [EPT_REFUSES_READ] = "EPT does not allow reading: the hypervisor's (exit 48)",
     [EPT_REFUSES_WRITE] = "EPT does not allow writing: the hypervisor's (exit 48)",
     [EPT_REFUSES_FETCH] = "EPT does not allow execution: the hypervisor's (exit 48)",
-    [EPT_REFUSES_TABLE_WRITE] = "EPT does not allow setting A or D in a guest table: the hypervisor's (exit 48)",
+    [EPT_REFUSES_TABLE_WRITE] =
+        "EPT does not allow setting A or D in a guest table: the hypervisor's (exit 48)",
     [EPT_MALFORMED] = "EPT entry with a combination that is not allowed: the hypervisor's (exit 49)",
 };
 
-/* A #PF exits as the exception bitmap and the error-code mask and match say (SDM vol. 3, 25.2 "Other Causes of VM Exits"). */
+/* A #PF exits as the exception bitmap and the error-code mask and match say (SDM vol. 3, 25.2 "Other Causes
+ * of VM Exits"). */
 static enum answers answers(const struct core *c, u32 error)
 {
     const struct vmx_controls *v = &c->s.vmx;

@@ -7,7 +7,8 @@ build=${1:-build}
 here=$(cd "$(dirname "$0")/../.." && pwd)
 ringside=$(cd "$build" && pwd)/ringside
 work=$(mktemp -d)
-socket=$work/socket
+socket=$work/0
+starts=0
 failed=0
 timeout_tenths=300
 
@@ -61,9 +62,11 @@ press_until() {
 # start WIDTH HEIGHT LOCALE SCENARIO: the view in a shell that tells its exit status afterwards.
 start() {
     tm kill-server 2>/dev/null
-    tm new-session -d -x "$1" -y "$2" "cd '$here' && stty -a >'$work/stty-before';
+    starts=$((starts + 1))
+    socket=$work/$starts
+    tm new-session -d -x "$1" -y "$2" "cd '$here' && stty -g >'$work/stty-before';
         LC_ALL=$3 sh -c 'echo \$\$ >\"$work/pid\"; exec \"$ringside\" tui \"$4\"';
-        echo \"exit status \$?\"; stty -a >'$work/stty-after'; echo all over; sleep 60"
+        echo \"exit status \$?\"; stty -g >'$work/stty-after'; echo all over; sleep 60"
 }
 
 terminal_is_back() {
@@ -76,7 +79,7 @@ walk_there_and_back() {
     if press_until s "reference 13 of at most 24"; then ok "s steps to reference 13"; else not_ok "s steps to reference 13"; fi
     check_shows ">13 " "the cell of reference 13 is marked"
     check_shows "13. nL2, the EPT's PDE" "reference 13 is explained"
-    check_hides "14 mem" "reference 14 is still to come"
+    if screen | grep -Eq '[^0-9]14 (L1|L2|mem)'; then not_ok "reference 14 is still to come"; else ok "reference 14 is still to come"; fi
     check_shows "(a native walk: 4)" "the native walk's 4 is beside it"
     check_hides "IN THE PAST" "this is the present"
     if press_until b "reference 12 of at most 24"; then ok "b steps back to reference 12"; else not_ok "b steps back to reference 12"; fi
@@ -98,7 +101,7 @@ help_resize_quit() {
     tm send-keys 2
     check_shows "rflags" "the CPU pane shows registers"
     tm send-keys 4
-    check_shows "guest RIP" "the exit log shows"
+    check_shows " 18  VMCALL" "the exit log shows the hypercall in words"
     tm send-keys q
     check_shows "exit status 0" "q leaves with status 0"
     terminal_is_back "the terminal is as it was after q"

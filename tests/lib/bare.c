@@ -88,7 +88,8 @@ void bare_set_u64(struct bare *b, u64 address, u64 value)
 
 void bare_gate(struct bare *b, unsigned vector, u64 handler, unsigned selector, unsigned type, unsigned ist)
 {
-    u64 low = (handler & 0xffff) | (u64)selector << 16 | (u64)ist << 32 | (u64)type << 40 | handler >> 16 << 48;
+    u64 low =
+        (handler & 0xffff) | (u64)selector << 16 | (u64)ist << 32 | (u64)type << 40 | handler >> 16 << 48;
 
     bare_set_u64(b, BARE_IDT + 16 * vector, low);
     bare_set_u64(b, BARE_IDT + 16 * vector + 8, handler >> 32);

@@ -1,5 +1,5 @@
-/* bare.h - a machine without an image: a core in ring 0 on an identity map, with GDT, IDT and TSS, to put instructions
- * into and step. */
+/* bare.h - a machine without an image: a core in ring 0 on an identity map, with GDT, IDT and TSS, to put
+ * instructions into and step. */
 #ifndef TESTS_LIB_BARE_H
 #define TESTS_LIB_BARE_H
 

@@ -6,9 +6,9 @@
 
 #include "arch/vmx.h"
 
-#define TABLES_HPA 0x200000u       /* native and EPT tables */
+#define TABLES_HPA       0x200000u /* native and EPT tables */
 #define GUEST_TABLES_GPA 0x800000u /* a guest's own */
-#define GUEST_ROOT_GPA 0x7ff000u
+#define GUEST_ROOT_GPA   0x7ff000u
 
 struct mmu_bench bench_new(const struct setting *settings)
 {

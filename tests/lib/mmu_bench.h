@@ -1,4 +1,5 @@
-/* mmu_bench.h - a core and tables made by hand, for tests of the memory side: accesses without instructions. */
+/* mmu_bench.h - a core and tables made by hand, for tests of the memory side: accesses without instructions.
+ */
 #ifndef TESTS_LIB_MMU_BENCH_H
 #define TESTS_LIB_MMU_BENCH_H
 
@@ -13,16 +14,16 @@ struct setting {
 };
 
 /* Under EPT the guest's memory, 16 MiB from gPA 0, lies at GUEST_HPA, and its tables are in it. */
-#define GUEST_HPA 0x1000000u
+#define GUEST_HPA   0x1000000u
 #define GUEST_BYTES 0x1000000u
-#define BENCH_VMCS 0x3000000u
+#define BENCH_VMCS  0x3000000u
 
 struct mmu_bench {
     rs_world *world;
     rs_machine *m;
     struct core *c;
     bool nested;
-    u64 next_table;     /* address of the next table to be made; a gPA under EPT */
+    u64 next_table; /* address of the next table to be made; a gPA under EPT */
     u64 ept_root, next_ept_table;
 };
 
@@ -30,7 +31,8 @@ struct mmu_bench {
 struct mmu_bench bench_new(const struct setting *settings);
 void bench_free(struct mmu_bench *b);
 
-/* VMX non-root operation with EPT that maps the guest's memory with pages of `reach`, VPID 1, and an empty guest PML4. */
+/* VMX non-root operation with EPT that maps the guest's memory with pages of `reach`, VPID 1, and an empty
+ * guest PML4. */
 void bench_enter_guest(struct mmu_bench *b, unsigned reach);
 
 /* The entry that maps an address to a frame, with the tables on the way, which grant everything. */

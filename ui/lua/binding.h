@@ -9,6 +9,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <time.h>
 
 #include "arch/vmdir.h"
 #include "images.h"
@@ -118,6 +119,7 @@ struct scenario {
     uint64_t spent;          /* Lua instructions since the world last advanced */
     struct rs_position furthest;
     bool exhausted;
+    clock_t clock;           /* processor time then */
 
     struct scenario_line *line;
     size_t lines, line_room, said_bytes;
@@ -237,8 +239,9 @@ void sc_wait_watch(lua_State *L, enum rs_probe probe, rs_watcher *fn);
 int sc_wait_move(lua_State *L, lua_KContext ctx, lua_KFunction k);
 /* Takes the watchers off; the rest of struct wait stays readable until the next wait begins. */
 void sc_wait_end(lua_State *L);
-/* True while the watchers of a wait should act: the scenario moves, not the person. */
-bool sc_waiting(const struct scenario *s);
+/* True if the watchers of a wait should look at the event: the scenario moves, not the person, and the event is later
+ * than where it began (an atom that is half done is run again from its start). */
+bool sc_waiting(const struct scenario *s, const struct rs_event *event);
 /* "within 1000 cycles", "before the machine stopped: ...": how the movement ended without what was waited for. */
 void sc_wait_why(lua_State *L, char *text, size_t size);
 

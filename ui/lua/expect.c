@@ -106,7 +106,7 @@ static void port_written(const struct rs_event *event, void *arg)
 {
     struct scenario *s = arg;
     const struct wait *w = &s->wait;
-    if (!sc_waiting(s) || event->machine != w->host->m || event->field[0] != port[w->uart] || !event->field[1])
+    if (!sc_waiting(s, event) || event->field[0] != port[w->uart] || !event->field[1])
         return;
     if (!completes(s, (uint8_t)event->field[3]))
         return;
@@ -119,7 +119,7 @@ static void vm_may_have_written(const struct rs_event *event, void *arg)
     struct scenario *s = arg;
     struct wait *w = &s->wait;
     struct scenario_vm vm;
-    if (!sc_waiting(s) || event->machine != w->host->m)
+    if (!sc_waiting(s, event))
         return;
     if (!sc_vm_named(s, w->host->m, w->vm, &vm) || vm.console_written == w->ring_written)
         return;

@@ -172,21 +172,22 @@ static void read_plan(lua_State *L, struct plan *plan)
     }
 }
 
-static rs_machine *make(struct scenario *s, struct plan *plan, struct rs_error *err)
+/* The preset first, single values over it. */
+static enum rs_status apply(const struct plan *plan, const char *preset, struct rs_params *params, struct rs_error *err)
 {
-    const char *preset = plan->timing ? plan->timing : s->options.timing;
-    struct rs_params *params = rs_params_new();
-    rs_machine *m = NULL;
-    enum rs_status status = params ? RS_OK : rs_fail(err, "no memory for the machine");
-    if (status == RS_OK && preset)
-        status = rs_params_preset(params, preset, err);
+    enum rs_status status = preset ? rs_params_preset(params, preset, err) : RS_OK;
     for (size_t i = 0; i < plan->settings && status == RS_OK; i++)
         status = rs_params_set(params, plan->setting[i].name, plan->setting[i].value, err);
-    plan->config.params = params;
-    if (status == RS_OK)
+    return status;
+}
+
+static rs_machine *make(struct scenario *s, struct plan *plan, struct rs_error *err)
+{
+    rs_machine *m = NULL;
+    plan->config.params = rs_params_new();
+    if (apply(plan, plan->timing ? plan->timing : s->options.timing, plan->config.params, err) == RS_OK)
         m = rs_machine_new(s->world, &plan->config, err);
-    if (params)
-        rs_params_free(params);
+    rs_params_free(plan->config.params);
     return m;
 }
 
@@ -315,14 +316,37 @@ static int reset(lua_State *L)
     return 0;
 }
 
+/* host:power_cycle([SETTINGS]): timing and parameters may change while it is off; what it is made of may not. */
+static void read_new_settings(lua_State *L, struct plan *plan)
+{
+    luaL_argcheck(L, lua_istable(L, 2), 2, "settings are a table: { walk_caches = true }");
+    for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+        const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+        for (size_t i = 0; i < OWN_KEYS; i++)
+            if (strcmp(key, own_keys[i]) == 0 && strcmp(key, "timing") != 0)
+                luaL_error(L, "power_cycle: %s was fixed when the machine was made", key);
+        plan_key(L, lua_absindex(L, -1), key, plan);
+    }
+}
+
 static int power_cycle(lua_State *L)
 {
     struct host *h = sc_host(L, 1);
+    struct plan plan = { .settings = 0 };
+    struct rs_error err;
+    lua_settop(L, 2);
     sc_may_move(L, "power_cycle");
+    if (!lua_isnil(L, 2))
+        read_new_settings(L, &plan);
     rs_power_cycle(h->m);
     h->booted = false;
     h->seen[0] = h->seen[1] = 0;
-    return 0;
+    struct rs_params *params = rs_params_of(h->m);
+    enum rs_status status = apply(&plan, plan.timing, params, &err);
+    if (status == RS_OK)
+        status = rs_set_params(h->m, params, &err);
+    rs_params_free(params);
+    return status == RS_OK ? 0 : sc_error(L, &err);
 }
 
 static int symbol(lua_State *L)

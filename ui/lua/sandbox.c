@@ -3,13 +3,17 @@
 #include <lualib.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "binding.h"
 
-#define HOOK_EVERY 10000u
+#define HOOK_EVERY 1000u
 #define INSTRUCTIONS 200000000u
 #define MEMORY_BYTES ((size_t)256 << 20)
 #define MOVE_COST 1000u      /* of a movement that brings nothing new, in instructions */
+#define BYTES_A_TICK 16      /* bytes of memory asked for that count as an instruction */
+#define REFUSED_COST 100000u /* of asking for memory that there is not */
+#define SECONDS 10           /* of Lua at a stretch: for operations on long texts, each of which is one instruction */
 #define C_LOOP_MAX 10000000  /* elements that one library call may go through */
 #define SUBJECT_MAX 4096     /* bytes that a pattern with many repetitions may search */
 
@@ -22,32 +26,43 @@ static void *allocate(void *arg, void *old, size_t old_bytes, size_t bytes)
         s->memory -= had;
         return NULL;
     }
-    if (bytes > had && s->memory + (bytes - had) > MEMORY_BYTES)
+    if (bytes > had && s->memory + (bytes - had) > MEMORY_BYTES) {
+        s->spent += REFUSED_COST;
         return NULL;
+    }
+    s->spent += bytes > had ? (bytes - had) / BYTES_A_TICK : 0;
     void *block = realloc(old, bytes);
     if (block)
         s->memory += bytes - had;
     return block;
 }
 
+static bool within_budget(const struct scenario *s)
+{
+    return !s->exhausted && s->spent <= INSTRUCTIONS && clock() - s->clock < (clock_t)SECONDS * CLOCKS_PER_SEC;
+}
+
 /* Once the budget is gone, every instruction raises the error, so that no pcall can go on. */
 static void spend(lua_State *L, lua_Debug *debug)
 {
     struct scenario *s = sc_of(L);
-    (void)debug;
     s->spent += HOOK_EVERY;
-    if (!s->exhausted && s->spent <= INSTRUCTIONS)
+    if (within_budget(s))
         return;
     s->exhausted = true;
     lua_sethook(L, spend, LUA_MASKCOUNT, 1);
-    luaL_error(L, "the scenario ran %d million Lua instructions without moving the world on: it seems to loop for ever",
-               (int)(INSTRUCTIONS / 1000000));
+    lua_getinfo(L, "Sl", debug);
+    lua_pushfstring(L, "%s:%d: the scenario used up its budget of Lua (%d million instructions or %d seconds) without moving "
+                       "the world on: it seems to loop for ever", debug->short_src, debug->currentline,
+                    (int)(INSTRUCTIONS / 1000000), SECONDS);
+    lua_error(L);
 }
 
 void sc_budget_fresh(struct scenario *s)
 {
     s->spent = 0;
     s->exhausted = false;
+    s->clock = clock();
 }
 
 void sc_budget_moved(struct scenario *s)
@@ -56,6 +71,7 @@ void sc_budget_moved(struct scenario *s)
     bool further = now.atom != s->furthest.atom || now.micro != s->furthest.micro;
     s->furthest = now;
     s->spent = further ? 0 : s->spent + MOVE_COST;
+    s->clock = clock();
 }
 
 /* ---- library functions that could loop in C, out of the hook's reach ---- */

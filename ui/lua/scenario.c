@@ -72,12 +72,28 @@ static const char *message_of(lua_State *L)
     return "the scenario raised an error that is not a text";
 }
 
+/* The script's line that was running when the coroutine died, "" if unknown. */
+static void where_it_died(lua_State *co, char *text, size_t size)
+{
+    lua_Debug debug;
+    text[0] = '\0';
+    for (int level = 0; lua_getstack(co, level, &debug); level++) {
+        lua_getinfo(co, "Sl", &debug);
+        if (debug.currentline > 0) {
+            snprintf(text, size, "%s:%d: ", debug.short_src, debug.currentline);
+            return;
+        }
+    }
+}
+
 static void fail_by_error(struct scenario *s, int error)
 {
-    if (error == LUA_ERRMEM)
-        fail(s, 2, "the scenario has used up its 256 MiB of memory");
-    else
-        fail(s, s->failed_check ? 1 : 2, message_of(s->co));
+    char where[128] = "", text[sizeof s->error];
+    if (error == LUA_ERRMEM || lua_type(s->co, -1) != LUA_TSTRING)
+        where_it_died(s->co, where, sizeof where);
+    snprintf(text, sizeof text, "%s%s", where,
+             error == LUA_ERRMEM ? "the scenario has used up its 256 MiB of memory" : message_of(s->co));
+    fail(s, s->failed_check ? 1 : 2, text);
 }
 
 static bool complain_of_arguments(struct scenario *s)

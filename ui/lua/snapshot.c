@@ -38,6 +38,7 @@ static int free_snapshot(lua_State *L)
 static struct handle *push_handle(lua_State *L)
 {
     struct scenario *s = sc_of(L);
+    sc_budget_moved(s); /* costs as much as a movement */
     if (s->snapshots >= SNAPSHOTS_MAX)
         lua_gc(L, LUA_GCCOLLECT);
     if (s->snapshots >= SNAPSHOTS_MAX)

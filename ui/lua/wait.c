@@ -52,9 +52,12 @@ void sc_wait_end(lua_State *L)
     w->filter = NULL;
 }
 
-bool sc_waiting(const struct scenario *s)
+bool sc_waiting(const struct scenario *s, const struct rs_event *event)
 {
-    return s->wait.active && !s->wait.hit && s->state == SCENARIO_MOVING && s->phase == PHASE_MOVE;
+    const struct wait *w = &s->wait;
+    if (!w->active || w->hit || s->state != SCENARIO_MOVING || s->phase != PHASE_MOVE || event->machine != w->host->m)
+        return false;
+    return event->atom > s->began.atom || (event->atom == s->began.atom && event->micro > s->began.micro);
 }
 
 void sc_wait_why(lua_State *L, char *text, size_t size)
@@ -86,7 +89,7 @@ static void waited_event(const struct rs_event *event, void *arg)
 {
     struct scenario *s = arg;
     struct wait *w = &s->wait;
-    if (!sc_waiting(s) || event->machine != w->host->m || sc_filter_quick(s->handlers, w->filter, event) == 0)
+    if (!sc_waiting(s, event) || sc_filter_quick(s->handlers, w->filter, event) == 0)
         return;
     sc_in_handler(s, match_event, (void *)event);
     if (w->hit)
@@ -97,7 +100,7 @@ static void recent_event(const struct rs_event *event, void *arg)
 {
     struct scenario *s = arg;
     struct wait *w = &s->wait;
-    if (!sc_waiting(s))
+    if (!sc_waiting(s, event))
         return;
     struct rs_event *slot = &w->recent[w->recent_count++ % RECENT_MAX];
     *slot = *event;

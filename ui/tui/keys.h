@@ -14,6 +14,8 @@ struct tui {
     bool moving;              /* a movement that a key began */
     struct rs_position from;  /* where it began */
     const char *stuck;        /* what to say if it ends where it began */
+    bool in_lesson;           /* a question has brought the lesson's pane to the front, over: */
+    enum pane before_lesson;
     bool asks_quit, quit;
     int key;                  /* the one being handled */
     struct doc help;

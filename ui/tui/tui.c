@@ -45,14 +45,21 @@ static void arrive(struct tui *t, enum rs_why why)
         view_message(t->view, "%s", t->stuck);
 }
 
-/* The scenario has come to a pause, a question or its end: show where that is told. */
+/* The scenario has come to a pause, a question or its end.  A question and an error are read in the lesson's pane; what
+ * was shown before comes back after the answer. */
 static void scenario_stood(struct tui *t)
 {
     struct view *v = t->view;
-    bool asks = scenario_choice(t->s, 0) != NULL;
-    bool failed = scenario_state(t->s) == SCENARIO_FAILED;
-    if ((asks || failed) && v->focus != PANE_HELP)
+    bool to_lesson = scenario_choice(t->s, 0) || scenario_state(t->s) == SCENARIO_FAILED;
+    if (to_lesson && v->focus != PANE_HELP && v->focus != PANE_LESSON) {
+        t->before_lesson = v->focus;
+        t->in_lesson = true;
         view_choose(v, PANE_LESSON, t->canvas.width, t->canvas.height);
+    } else if (!to_lesson && t->in_lesson) {
+        t->in_lesson = false;
+        if (v->focus == PANE_LESSON)
+            view_choose(v, t->before_lesson, t->canvas.width, t->canvas.height);
+    }
 }
 
 static void carry_on(struct tui *t)

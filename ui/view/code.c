@@ -1,10 +1,11 @@
 /* code.c - the instructions around RIP. */
 #include "code.h"
 
+#include <ctype.h>
 #include <stdio.h>
 
 #define BYTES_MAX 15
-#define BEFORE 4         /* lines before RIP */
+#define BEFORE 4         /* lines before RIP, at most */
 #define BACK_BYTES 4096  /* how far before RIP a symbol may begin to be of use */
 
 typedef unsigned long long ull;
@@ -18,6 +19,20 @@ static size_t read_bytes(rs_machine *m, uint32_t core, uint64_t gva, uint8_t byt
     return 0;
 }
 
+/* "0x0000000000101064" as "0x101064", in place. */
+static void drop_zeros(char *text)
+{
+    char *to = text;
+    for (const char *p = text; *p;) {
+        *to++ = *p++;
+        if (to - text < 2 || to[-1] != 'x' || to[-2] != '0')
+            continue;
+        while (*p == '0' && isxdigit((unsigned char)p[1]))
+            p++;
+    }
+    *to = 0;
+}
+
 size_t code_at(rs_machine *m, uint32_t core, uint64_t gva, char *text, size_t size)
 {
     uint8_t bytes[BYTES_MAX];
@@ -28,6 +43,7 @@ size_t code_at(rs_machine *m, uint32_t core, uint64_t gva, char *text, size_t si
     size_t length = rs_disassemble(bytes, n, gva, text, size);
     if (!length)
         snprintf(text, size, "(undecodable: %02x)", bytes[0]);
+    drop_zeros(text);
     return length;
 }
 
@@ -43,8 +59,9 @@ void code_place(const struct rs_symbols *symbols, uint64_t address, char *text, 
         snprintf(text, size, "%s", name);
 }
 
-/* The address BEFORE instructions ahead of rip, found by decoding from the symbol that rip is in; rip if it is not. */
-static uint64_t first_line(rs_machine *m, uint32_t core, const struct rs_symbols *symbols, uint64_t rip)
+/* The address `before` instructions ahead of rip, found by decoding from the symbol that rip is in; rip if it is not. */
+static uint64_t first_line(rs_machine *m, uint32_t core, const struct rs_symbols *symbols, uint64_t rip,
+                           unsigned before)
 {
     uint64_t offset = 0, last[BEFORE], n = 0;
     char text[128];
@@ -52,7 +69,7 @@ static uint64_t first_line(rs_machine *m, uint32_t core, const struct rs_symbols
         return rip;
     uint64_t at = rip - offset;
     while (at < rip) {
-        last[n++ % BEFORE] = at;
+        last[n++ % before] = at;
         size_t length = code_at(m, core, at, text, sizeof text);
         if (!length)
             return rip;
@@ -60,7 +77,7 @@ static uint64_t first_line(rs_machine *m, uint32_t core, const struct rs_symbols
     }
     if (at != rip || n == 0)
         return rip;
-    return n < BEFORE ? last[0] : last[n % BEFORE];
+    return n < before ? last[0] : last[n % before];
 }
 
 static size_t add_line(rs_machine *m, uint32_t core, uint64_t at, bool current, struct doc *d)
@@ -77,7 +94,7 @@ void code_doc(rs_machine *m, uint32_t core, const struct rs_symbols *symbols, in
     uint64_t rip = 0, offset;
     if (rs_reg(m, core, "rip", &rip) != RS_OK)
         return;
-    uint64_t at = first_line(m, core, symbols, rip);
+    uint64_t at = first_line(m, core, symbols, rip, lines > 10 ? BEFORE : 2);
     char place[96];
     code_place(symbols, rip, place, sizeof place);
     doc_line(d, STYLE_TITLE, "code%s%s", place[0] ? " at " : "", place);

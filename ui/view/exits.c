@@ -59,8 +59,7 @@ struct exit_entry exit_entry_from(const struct rs_event *event, const char *who)
 /* Exit qualification for I/O instructions (SDM vol. 3, table 27-5). */
 static void io_words(uint64_t q, char *text, size_t size)
 {
-    snprintf(text, size, ": %s port %llx, %llu byte%s", q & 8 ? "IN from" : "OUT to", (ull)(q >> 16 & 0xffff),
-             (ull)(q & 7) + 1, q & 7 ? "s" : "");
+    snprintf(text, size, ": %s port %llx", q & 8 ? "IN from" : "OUT to", (ull)(q >> 16 & 0xffff));
 }
 
 /* Exit qualification for control-register accesses (SDM vol. 3, table 27-3). */
@@ -91,7 +90,7 @@ void exit_words(const struct exit_entry *e, char *text, size_t size)
 void exits_doc(const struct exit_log *log, struct doc *d)
 {
     char words[160], cycle[32];
-    doc_line(d, STYLE_TITLE, "%13s  %-8s %3s  %-16s  %s", "cycle", "VM", "no.", "guest RIP", "reason");
+    doc_line(d, STYLE_TITLE, "%13s  %-8s %3s  %-34s  %s", "cycle", "VM", "no.", "reason", "guest RIP");
     if (log->dropped)
         doc_line(d, STYLE_DIM, "%13s  (%llu older ones are not kept)", "", (ull)log->dropped);
     if (!log->count)
@@ -99,7 +98,7 @@ void exits_doc(const struct exit_log *log, struct doc *d)
     for (size_t i = 0; i < log->count; i++) {
         const struct exit_entry *e = &log->entry[i];
         exit_words(e, words, sizeof words);
-        doc_line(d, i + 1 == log->count ? STYLE_CHANGED : STYLE_TEXT, "%13s  %-8s %3llu  %016llx  %s",
-                 word_count(e->cycle, cycle), e->who, (ull)e->number, (ull)e->rip, words);
+        doc_line(d, i + 1 == log->count ? STYLE_CHANGED : STYLE_TEXT, "%13s  %-8s %3llu  %-34s  %llx",
+                 word_count(e->cycle, cycle), e->who, (ull)e->number, words, (ull)e->rip);
     }
 }

@@ -48,6 +48,13 @@ static void on_exit_event(const struct rs_event *event, void *arg)
     exit_log_add(&v->exits, &e);
 }
 
+static void on_walk_event(const struct rs_event *event, void *arg)
+{
+    struct view *v = arg;
+    if (event->machine == view_machine(v) && event->core == v->core)
+        walk_log_add(&v->walks, event);
+}
+
 struct view *view_new(struct scenario *s)
 {
     struct view *v = calloc(1, sizeof *v);
@@ -58,7 +65,8 @@ struct view *view_new(struct scenario *s)
     for (int i = 0; i < PANES; i++)
         v->pane[i].found = -1;
     v->pane[PANE_EXITS].follow = v->pane[PANE_CONSOLE].follow = v->pane[PANE_LESSON].follow = true;
-    v->watch = rs_watch(scenario_world(s), RS_PROBE_vm_exit, true, on_exit_event, v);
+    v->watch_exits = rs_watch(scenario_world(s), RS_PROBE_vm_exit, true, on_exit_event, v);
+    v->watch_walks = rs_watch(scenario_world(s), RS_PROBE_walk_end, true, on_walk_event, v);
     return v;
 }
 
@@ -66,7 +74,8 @@ void view_free(struct view *v)
 {
     if (!v)
         return;
-    rs_unwatch(scenario_world(v->scenario), v->watch);
+    rs_unwatch(scenario_world(v->scenario), v->watch_exits);
+    rs_unwatch(scenario_world(v->scenario), v->watch_walks);
     for (int i = 0; i < PANES; i++)
         doc_free(&v->pane[i].doc);
     free(v);
@@ -74,23 +83,47 @@ void view_free(struct view *v)
 
 /* ---- the walk ---- */
 
-static void describe_walker(const struct view *v, rs_machine *m, struct walk_view *w)
+/* The walk in progress; else the last one that ended. */
+static void choose_walk(const struct view *v, const rs_machine *m, struct walk_view *w, uint64_t *vmcs)
 {
-    const struct rs_walk *walk = w->walk;
+    const struct walk_entry *last = walk_log_last(&v->walks);
+    const struct rs_walk *now = rs_last_walk(m, v->core);
+    struct rs_position at = rs_position(m);
+    *vmcs = rs_current_vmcs(m, v->core);
+    if (now && now->valid && !now->ended && at.micro) {
+        w->walk = now;
+    } else if (last) {
+        w->walk = &last->walk;
+        w->atoms_ago = at.atom - last->at.atom;
+        *vmcs = last->vmcs;
+    } else {
+        w->walk = now;
+    }
+}
+
+/* The instruction, if the address space that it was fetched from is the one of now. */
+static void describe_instruction(const struct view *v, rs_machine *m, struct walk_view *w)
+{
+    uint64_t cr3 = 0;
+    rs_reg(m, v->core, "cr3", &cr3);
+    if (w->walk->guest != rs_guest_mode(m, v->core) || w->walk->cr3 != cr3)
+        return;
+    if (!code_at(m, v->core, w->walk->rip, w->insn, sizeof w->insn))
+        w->insn[0] = 0;
+    code_place(symbols_now(v, m), w->walk->rip, w->place, sizeof w->place);
+}
+
+static void describe_walker(const struct view *v, rs_machine *m, struct walk_view *w, uint64_t vmcs)
+{
     char name[RS_NAME_MAX] = "";
-    bool now = walk->guest == rs_guest_mode(m, v->core);
-    if (walk->guest)
-        name_of_vmcs(v, m, rs_current_vmcs(m, v->core), name);
-    else if (now)
+    if (w->walk->guest)
+        name_of_vmcs(v, m, vmcs, name);
+    else if (!rs_guest_mode(m, v->core))
         scenario_running(v->scenario, m, v->core, name);
     snprintf(w->who, sizeof w->who, "%s", name[0] ? name : rs_machine_name(m));
-    if (!now)
-        return;
-    if (!code_at(m, v->core, walk->rip, w->insn, sizeof w->insn))
-        w->insn[0] = 0;
-    code_place(symbols_now(v, m), walk->rip, w->place, sizeof w->place);
+    describe_instruction(v, m, w);
     if (!w->place[0])
-        snprintf(w->place, sizeof w->place, "%llx", (unsigned long long)walk->rip);
+        snprintf(w->place, sizeof w->place, "%llx", (unsigned long long)w->walk->rip);
 }
 
 static bool entry_of(const struct rs_tlb_view *e, const struct rs_walk *walk)
@@ -114,13 +147,14 @@ struct walk_view view_walk(const struct view *v)
     struct walk_view w = {.selected = v->selected};
     rs_machine *m = view_machine(v);
     const char *hides = scenario_hides(v->scenario);
+    uint64_t vmcs;
     if (!m)
         return w;
     w.hidden = hides && strcmp(hides, "walk") == 0;
-    w.walk = rs_last_walk(m, v->core);
+    choose_walk(v, m, &w, &vmcs);
     if (!w.walk || !w.walk->valid)
         return w;
-    describe_walker(v, m, &w);
+    describe_walker(v, m, &w, vmcs);
     if (w.walk->ended && w.walk->owner == RS_NO_FAULT)
         find_entry(v, m, &w);
     return w;
@@ -138,7 +172,7 @@ static void fill_cpu(struct view *v, struct doc *d, int width, int height)
     registers_doc(&now, &v->before, width, d);
     doc_line(d, STYLE_TEXT, " ");
     int lines = height - (int)d->lines;
-    code_doc(m, v->core, symbols_now(v, m), lines > 8 ? lines : 8, d);
+    code_doc(m, v->core, symbols_now(v, m), lines > 4 ? lines : 4, d);
 }
 
 static void fill(struct view *v, enum pane pane, int width, int height)
@@ -226,8 +260,10 @@ void view_draw(struct view *v, struct canvas *c)
         frame_too_small(c);
         return;
     }
-    if (m)
+    if (m) {
         exit_log_truncate(&v->exits, rs_position(m));
+        walk_log_truncate(&v->walks, rs_position(m));
+    }
     struct area screen = canvas_area(c);
     for (int i = 0; i < l.parts; i++)
         draw_part(v, &l, &l.part[i], &screen);

@@ -13,6 +13,7 @@
 #include "registers.h"
 #include "ringside.h"
 #include "walk_view.h"
+#include "walks.h"
 
 struct scenario;
 
@@ -32,7 +33,8 @@ struct view {
     unsigned selected;       /* reference of the walk that is explained, 0: the last one */
     struct registers before; /* as they were when the last movement began */
     struct exit_log exits;
-    int watch;               /* of vm.exit, 0: none */
+    struct walk_log walks;
+    int watch_exits, watch_walks;
     bool running;            /* a movement is under way */
     char message[512];       /* the answer to the last key */
     bool typing;             /* a search text is being typed: */

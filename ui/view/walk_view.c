@@ -37,7 +37,11 @@ unsigned walk_view_find(const struct walk_view *v, const char *text, unsigned fr
 static void draw_who(const struct walk_view *v, const struct area *a)
 {
     const struct rs_walk *walk = v->walk;
-    int x = area_print(a, 0, 0, STYLE_TITLE, "%s", v->who);
+    char count[32];
+    int x = 0;
+    if (walk->ended && v->atoms_ago)
+        x = area_print(a, 0, 0, STYLE_DIM, "(%s atom%s ago) ", word_count(v->atoms_ago, count), v->atoms_ago == 1 ? "" : "s");
+    x = area_print(a, x, 0, STYLE_TITLE, "%s", v->who);
     x = area_print(a, x, 0, STYLE_TEXT, ": %s %s", walk->user ? "user" : "supervisor", word_access(walk->access));
     if (v->insn[0])
         x = area_print(a, x, 0, STYLE_TEXT, " by \"%s\"", v->insn);
@@ -220,7 +224,7 @@ void walk_view_draw(const struct walk_view *v, const struct area *a)
 {
     const struct rs_walk *walk = v->walk;
     if (!walk || !walk->valid || !drawable(walk)) {
-        area_text(a, 0, 0, STYLE_DIM, "No page walk yet: every translation so far came from a TLB.");
+        area_text(a, 0, 0, STYLE_DIM, "No page walk up to here: every translation came from a TLB.");
         return;
     }
     draw_who(v, a);

@@ -14,6 +14,7 @@ struct walk_view {
     char who[64];        /* "vm1", "A (hypervisor)" */
     char insn[80];       /* the instruction that walks; "": unknown */
     char place[96];      /* where it is: "touch+12" */
+    uint64_t atoms_ago;  /* whole atoms since it ended */
     unsigned selected;   /* number of the reference explained; 0: the last one made */
     bool hidden;         /* a question asks for it: only what has been made, and no totals */
     bool has_entry;      /* the TLB entry that the walk has filled: */

@@ -1,0 +1,8 @@
+#!/bin/sh
+# The scenario shown in README.md runs and holds.
+set -e
+scenario=$(mktemp)
+trap 'rm -f "$scenario"' EXIT
+sed -n '/^```lua$/,/^```$/p' README.md | sed '/^```/d' >"$scenario"
+grep -q check_eq "$scenario"
+"$1/ringside" run "$scenario"

@@ -1,0 +1,586 @@
+/* test_hv.c - the hypervisor on the machine: its guests, its management line, and what it makes of bad input.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/elf_image.h"
+#include "ringside.h"
+
+#define MODULES_MAX    8
+#define TEXT_BYTES     65536
+#define LIMIT_CYCLES   400000000u
+#define STATUS_SUCCESS 1 /* debug-exit of 0, 1 and 2 */
+#define STATUS_FAILURE 3
+#define STATUS_PANIC   5
+
+static rs_world *world;
+static rs_machine *machine;
+static struct rs_error err;
+static struct rs_boot_module modules[MODULES_MAX];
+static char paths[MODULES_MAX][512];
+static size_t module_count;
+
+/* ---- driving ---- */
+
+static void path_of(char path[512], const char *name)
+{
+    const char *build = getenv("RINGSIDE_BUILD");
+    snprintf(path, 512, "%s/%s", build ? build : "build", name);
+}
+
+static void open_world(uint64_t ram_mib, uint64_t firmware)
+{
+    struct rs_config config;
+    rs_config_init(&config);
+    config.ram_bytes = ram_mib << 20;
+    config.firmware = firmware;
+    world = rs_world_new();
+    machine = rs_machine_new(world, &config, &err);
+    ck_assert_msg(machine != NULL, "%s", err.text);
+    rs_set_max_cycles(world, LIMIT_CYCLES);
+    module_count = 0;
+}
+
+static void setup(void)
+{
+    open_world(64, RS_FW_VTX | RS_FW_XD | RS_FW_EPT | RS_FW_LOCK);
+}
+
+static void teardown(void)
+{
+    rs_world_free(world);
+}
+
+static void add_file(const char *path, const char *string)
+{
+    snprintf(paths[module_count], sizeof paths[0], "%s", path);
+    modules[module_count].path = paths[module_count];
+    modules[module_count++].string = string;
+}
+
+static void add_vm(const char *image, const char *string)
+{
+    char name[128], path[512];
+    snprintf(name, sizeof name, "guests/%s.elf", image);
+    path_of(path, name);
+    add_file(path, string);
+}
+
+static void boot(const char *image, const char *cmdline)
+{
+    char path[512];
+    path_of(path, image);
+    const struct rs_boot how = {
+        .path = path, .cmdline = cmdline, .modules = modules, .module_count = module_count};
+    ck_assert_msg(rs_boot(machine, &how, &err) == RS_OK, "%s", err.text);
+}
+
+static void boot_hv(void)
+{
+    boot("hv/hv.elf", "hv");
+}
+
+static void run_until(uint64_t cycle)
+{
+    rs_begin_run(world, cycle);
+    while (rs_continue(world, 1000000) == RS_SLICE) {
+    }
+}
+
+static int run_to_end(void)
+{
+    run_until(UINT64_MAX);
+    ck_assert_msg(rs_halt_text(machine) != NULL, "still running after %u cycles", LIMIT_CYCLES);
+    return rs_halt_status(machine);
+}
+
+/* What a UART has sent so far, from byte `from`. */
+static const char *console_from(unsigned uart, size_t from)
+{
+    static char text[TEXT_BYTES];
+    size_t n;
+    const uint8_t *bytes = rs_console(machine, uart, &n);
+    ck_assert_uint_lt(n - from, TEXT_BYTES);
+    memcpy(text, bytes + from, n - from);
+    text[n - from] = '\0';
+    return text;
+}
+
+static void must_say(const char *text)
+{
+    ck_assert_msg(strstr(console_from(0, 0), text) != NULL, "'%s' not in:\n%s", text, console_from(0, 0));
+}
+
+/* Sends a line to the management UART and waits for its reply. */
+static const char *command(const char *line)
+{
+    size_t before;
+    char text[1024];
+    rs_console(machine, 1, &before);
+    snprintf(text, sizeof text, "%s\n", line);
+    ck_assert(rs_input_console(machine, 1, text, strlen(text), &err) == RS_OK);
+    for (int i = 0; i < 200; i++) {
+        run_until(rs_cycles(machine, 0) + 500000);
+        const char *reply = console_from(1, before), *last = strstr(reply, "error: ");
+        if (strstr(reply, "ok\n") || (last && strchr(last, '\n')))
+            return reply;
+    }
+    ck_abort_msg("no reply to '%s'", line);
+    return NULL;
+}
+
+static void reply_has(const char *line, const char *text)
+{
+    const char *reply = command(line);
+    ck_assert_msg(strstr(reply, text) != NULL, "'%s': '%s' not in: %s", line, text, reply);
+}
+
+/* ---- guests ---- */
+
+/* The lines of VM `name` in the host's console, without "[name] ". */
+static void vm_lines(const char *name, char *out)
+{
+    char start[64], copy[TEXT_BYTES];
+    snprintf(start, sizeof start, "[%s] ", name);
+    snprintf(copy, sizeof copy, "%s", console_from(0, 0));
+    *out = '\0';
+    for (char *line = strtok(copy, "\n"); line; line = strtok(NULL, "\n"))
+        if (strncmp(line, start, strlen(start)) == 0)
+            strcat(strcat(out, line + strlen(start)), "\n");
+}
+
+static const struct guest {
+    const char *image, *cmdline, *module;
+} guests[] = {
+    {"hello", "hello a b", "v image=hello -- a b"},
+    {"tiny", "tiny", "v image=tiny"},
+    {"walk", "walk", "v image=walk"},
+    {"walk", "walk 2m", "v image=walk page=2m -- 2m"},
+    {"fault", "fault", "v image=fault"},
+    {"fault", "fault", "v image=fault lazy=yes"},
+    {"ticker", "ticker 3 1000", "v image=ticker -- 3 1000"},
+    {"cpuid", "cpuid 10", "v image=cpuid -- 10"},
+    {"vmcall", "vmcall 10", "v image=vmcall -- 10"},
+    {"alu", "alu 1000", "v image=alu -- 1000"},
+    {"chase", "chase 300 1000", "v image=chase lazy=yes -- 300 1000"},
+};
+
+START_TEST(same_output_bare_and_in_a_vm)
+{
+    const struct guest *g = &guests[_i];
+    char image[64], bare[TEXT_BYTES], virtual[TEXT_BYTES];
+    snprintf(image, sizeof image, "guests/%s.elf", g->image);
+    boot(image, g->cmdline);
+    ck_assert_int_eq(run_to_end(), STATUS_SUCCESS);
+    snprintf(bare, sizeof bare, "%s", console_from(0, 0));
+    teardown();
+    setup();
+    add_vm(g->image, g->module);
+    boot_hv();
+    ck_assert_int_eq(run_to_end(), STATUS_SUCCESS);
+    vm_lines("v", virtual);
+    ck_assert(strlen(bare) > 0);
+    ck_assert_str_eq(bare, virtual);
+}
+END_TEST
+
+START_TEST(vms_take_turns)
+{
+    add_vm("ticker", "a image=ticker -- 4 1500000");
+    add_vm("ticker", "b image=ticker -- 4 1500000");
+    boot_hv();
+    ck_assert_int_eq(run_to_end(), STATUS_SUCCESS);
+    const char *text = console_from(0, 0);
+    ck_assert_ptr_nonnull(strstr(text, "[b] tick 1"));
+    ck_assert(strstr(text, "[b] tick 1") < strstr(text, "[a] tick 4"));
+    ck_assert(strstr(text, "[a] tick 1") < strstr(text, "[b] tick 4"));
+}
+END_TEST
+
+START_TEST(weight_gives_longer_turns)
+{
+    add_vm("ticker", "a image=ticker weight=8 -- 0 1000");
+    add_vm("ticker", "b image=ticker -- 0 1000");
+    boot_hv();
+    run_until(60000000);
+    const char *reply = command("stats");
+    uint64_t a, b;
+    const char *at = strstr(reply, "vm=a"), *bt = strstr(reply, "vm=b");
+    ck_assert(at && bt);
+    a = strtoull(strstr(at, "guest_cycles=") + 13, NULL, 10);
+    b = strtoull(strstr(bt, "guest_cycles=") + 13, NULL, 10);
+    ck_assert_msg(a > 5 * b && a < 12 * b, "guest cycles %llu and %llu", (unsigned long long)a,
+                  (unsigned long long)b);
+}
+END_TEST
+
+/* ---- what a VM does to itself ---- */
+
+static const struct hostile {
+    const char *name;
+    const uint8_t *code;
+    size_t bytes;
+    const char *says;
+} hostiles[] = {
+#define CODE(...) (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__})
+    {"ud2 without an IDT", CODE(0x0f, 0x0b), "h crashed: triple fault"},
+    {"hlt with interrupts off", CODE(0xf4), "h halted for ever"},
+    {"ins", CODE(0x66, 0xba, 0xf8, 0x03, 0x6c), "h crashed: INS or OUTS"},
+    {"write beyond RAM", CODE(0xc6, 0x04, 0x25, 0x00, 0x00, 0x00, 0x40, 0x01),
+     "h crashed: write of guest-physical 0x40000000 (linear 0x40000000) at rip 0x100000"},
+    {"jump beyond RAM", CODE(0xb8, 0x00, 0x00, 0x00, 0x40, 0xff, 0xe0),
+     "h crashed: fetch of guest-physical 0x40000000"},
+    {"CR3 beyond RAM", CODE(0xb8, 0x00, 0x00, 0x00, 0x40, 0x0f, 0x22, 0xd8),
+     "h crashed: read of guest-physical 0x40000000"},
+    {"vmxon", CODE(0xf3, 0x0f, 0xc7, 0x30), "h crashed: triple fault"},
+    {"rdmsr of nothing", CODE(0x0f, 0x32), "h crashed: triple fault"},
+    {"debug-exit with 7", CODE(0xb8, 0x07, 0x00, 0x00, 0x00, 0xe7, 0xf4),
+     "h stopped by debug-exit, status 15"},
+#undef CODE
+};
+
+START_TEST(hostile_guest_stops_alone)
+{
+    const struct hostile *h = &hostiles[_i];
+    const struct elf_segment segment = {0x100000, h->code, h->bytes};
+    char path[256];
+    ck_assert(elf_image_temporary(path, 0x100000, &segment, 1));
+    add_file(path, "h image=hostile ram=4M");
+    add_vm("hello", "good image=hello");
+    boot_hv();
+    unlink(path);
+    ck_assert_int_eq(run_to_end(), STATUS_FAILURE);
+    must_say(h->says);
+    must_say("[good] Hello");
+    must_say("good stopped by debug-exit, status 1");
+}
+END_TEST
+
+/* ---- module strings and images ---- */
+
+static const struct {
+    const char *string, *says;
+} bad_strings[] = {
+    {"", "a VM's name has 1 to 31 characters"},
+    {"a-name-that-is-longer-than-any-name-may-be", "a VM's name has 1 to 31 characters"},
+    {"h ram=1M", "ram=1M: possible is 2M to 2G"},
+    {"h ram=8M1", "ram=8M1: possible is"},
+    {"h ram=99999999999999999999M", "possible is 2M to 2G"},
+    {"h ram=", "ram=: possible is"},
+    {"h mmu=shadow", "mmu=shadow: possible is nested"},
+    {"h page=1g", "page=1g: possible is 4k or 2m"},
+    {"h start=perhaps", "start=perhaps: possible is yes or no"},
+    {"h weight=0", "weight=0: possible is 1 to 100"},
+    {"h image=", "image=: possible is"},
+    {"h colour=red", "unknown option colour=red"},
+    {"h ram=60M", "out of memory"},
+    {"good", "there is a VM of that name"},
+};
+
+START_TEST(bad_module_string)
+{
+    add_vm("hello", "good image=hello");
+    add_vm("hello", bad_strings[_i].string);
+    boot_hv();
+    int status = run_to_end();
+    must_say(bad_strings[_i].says);
+    must_say("good stopped by debug-exit, status 1");
+    ck_assert_int_eq(status, strcmp(bad_strings[_i].string, "good") == 0 ? STATUS_SUCCESS : STATUS_FAILURE);
+}
+END_TEST
+
+START_TEST(long_module_string)
+{
+    static char string[700];
+    memset(string, 'x', sizeof string - 1);
+    add_vm("hello", string);
+    boot_hv();
+    ck_assert_int_eq(run_to_end(), STATUS_FAILURE);
+    must_say("a module's string may have up to 511 characters");
+}
+END_TEST
+
+/* Offsets: of the header's fields (e_), and of the first program header's (p_), which lies at 64. */
+static const struct {
+    const char *name;
+    long at;
+    uint64_t value;
+    unsigned bytes;
+    const char *says;
+} bad_images[] = {
+    {"magic", 0, 0, 1, "no ELF file"},
+    {"e_class", 4, 1, 1, "not 64-bit x86"},
+    {"e_machine", 18, 183, 2, "not 64-bit x86"},
+    {"e_type", 16, 3, 2, "not an executable"},
+    {"e_phoff", 32, UINT64_MAX - 7, 8, "program headers lie outside"},
+    {"e_phoff odd", 32, 65, 8, "wrong size or alignment"},
+    {"e_phentsize", 54, 8, 2, "wrong size or alignment"},
+    {"e_phnum", 56, 0xffff, 2, "program headers lie outside"},
+    {"e_phnum 0", 56, 0, 2, "no program headers"},
+    {"p_offset", 64 + 8, UINT64_MAX - 7, 8, "a segment lies outside the file"},
+    {"p_paddr low", 64 + 24, 0x1000, 8, "below 1 MiB"},
+    {"p_paddr high", 64 + 24, UINT64_MAX - 0xfff, 8, "does not fit"},
+    {"p_filesz", 64 + 32, 1 << 20, 8, "more bytes in the file than in memory"},
+    {"p_memsz", 64 + 40, UINT64_C(1) << 63, 8, "does not fit"},
+    {"p_type", 64, 6, 4, "nothing to load"},
+    {"e_entry beyond RAM", 24, 0x40000000, 8, "fetch of guest-physical 0x40000000"},
+    {"e_entry not canonical", 24, UINT64_C(1) << 52, 8, "VM-entry failure due to invalid guest state"},
+};
+
+static void patch(const char *path, long at, uint64_t value, unsigned n)
+{
+    FILE *f = fopen(path, "r+b");
+    ck_assert_ptr_nonnull(f);
+    fseek(f, at, SEEK_SET);
+    for (unsigned i = 0; i < n; i++)
+        fputc((int)(value >> 8 * i & 0xff), f);
+    fclose(f);
+}
+
+START_TEST(bad_image)
+{
+    static const uint8_t hlt[] = {0xf4};
+    const struct elf_segment segment = {0x100000, hlt, sizeof hlt};
+    char path[256];
+    ck_assert(elf_image_temporary(path, 0x100000, &segment, 1));
+    patch(path, bad_images[_i].at, bad_images[_i].value, bad_images[_i].bytes);
+    add_file(path, "bad image=bad");
+    add_vm("hello", "good image=hello");
+    boot_hv();
+    unlink(path);
+    ck_assert_int_eq(run_to_end(), STATUS_FAILURE);
+    must_say("bad crashed: ");
+    must_say(bad_images[_i].says);
+    must_say("good stopped by debug-exit, status 1");
+}
+END_TEST
+
+START_TEST(overlapping_segments)
+{
+    static const uint8_t hlt[] = {0xf4, 0xf4};
+    const struct elf_segment segments[2] = {{0x100000, hlt, 2}, {0x100001, hlt, 1}};
+    char path[256];
+    ck_assert(elf_image_temporary(path, 0x100000, segments, 2));
+    add_file(path, "bad");
+    boot_hv();
+    unlink(path);
+    ck_assert_int_eq(run_to_end(), STATUS_FAILURE);
+    must_say("two segments overlap");
+}
+END_TEST
+
+START_TEST(truncated_image)
+{
+    static const uint8_t hlt[5000] = {0xf4};
+    static const long sizes[] = {0, 3, 63, 64, 100, 121, 4000};
+    const struct elf_segment segment = {0x100000, hlt, sizeof hlt};
+    char path[256];
+    ck_assert(elf_image_temporary(path, 0x100000, &segment, 1));
+    ck_assert_int_eq(truncate(path, sizes[_i]), 0);
+    add_file(path, "bad");
+    boot_hv();
+    unlink(path);
+    ck_assert_int_eq(run_to_end(), STATUS_FAILURE);
+    must_say("bad crashed: it cannot start: image bad: ");
+}
+END_TEST
+
+/* ---- the management line ---- */
+
+static const struct {
+    const char *line, *says;
+} bad_commands[] = {
+    {"", "error: unknown command \"\""},
+    {"frob", "error: unknown command \"frob\"; known are help, vm, stats"},
+    {"help me", "error: help: \"me\" is too much"},
+    {"vm", "possible are vm list, start"},
+    {"vm frob", "possible are vm list, start"},
+    {"vm list x", "error: vm list: \"x\" is too much"},
+    {"vm start", "error: the name of a VM is missing"},
+    {"vm pause nobody", "error: there is no VM nobody"},
+    {"vm pause v now", "error: vm pause NAME: \"now\" is too much"},
+    {"vm start v", "error: v is running; stop it first"},
+    {"vm resume v", "error: v is running, not paused"},
+    {"vm input v", "error: vm input NAME TEXT: TEXT is missing"},
+    {"vm input v \\q", "a backslash is followed by"},
+    {"vm input v \\x4", "a backslash is followed by"},
+    {"vm input v \\", "a backslash is followed by"},
+    {"stats nobody", "error: there is no VM nobody"},
+    {"stats v x", "error: stats [NAME]: \"x\" is too much"},
+};
+
+START_TEST(bad_command)
+{
+    add_vm("ticker", "v image=ticker -- 0");
+    boot_hv();
+    run_until(3000000);
+    reply_has(bad_commands[_i].line, bad_commands[_i].says);
+    reply_has("vm list", "name=v state=running image=ticker ram=8192K");
+}
+END_TEST
+
+START_TEST(long_command)
+{
+    char line[700];
+    memset(line, 'x', sizeof line - 1);
+    line[sizeof line - 1] = '\0';
+    add_vm("ticker", "v image=ticker -- 0");
+    boot_hv();
+    run_until(3000000);
+    reply_has(line, "error: a line may have up to 511 characters");
+    reply_has("vm list", "ok\n");
+}
+END_TEST
+
+START_TEST(life_by_command)
+{
+    add_vm("ticker", "v image=ticker start=no -- 0 1000");
+    add_vm("ticker", "w image=ticker -- 0 1000000");
+    boot_hv();
+    run_until(3000000);
+    reply_has("help", "vm flush");
+    reply_has("vm list", "name=v state=stopped");
+    reply_has("vm start v", "ok");
+    reply_has("vm list", "name=v state=running");
+    reply_has("vm pause v", "ok");
+    reply_has("vm list", "name=v state=paused");
+    size_t paused, later;
+    rs_console(machine, 0, &paused);
+    ck_assert_ptr_nonnull(strstr(console_from(0, 0), "[v] tick"));
+    run_until(rs_cycles(machine, 0) + 5000000);
+    rs_console(machine, 0, &later);
+    ck_assert_uint_gt(later, paused);
+    ck_assert_ptr_null(strstr(console_from(0, paused + 20), "[v]"));
+    reply_has("vm resume v", "ok");
+    reply_has("vm flush v", "ok");
+    reply_has("stats v", "reason=I/O instruction");
+    reply_has("vm stop v", "ok");
+    reply_has("vm list", "name=v state=stopped");
+    reply_has("vm stop w", "ok");
+    ck_assert_int_eq(run_to_end(), STATUS_SUCCESS);
+}
+END_TEST
+
+START_TEST(started_again_it_takes_no_more_memory)
+{
+    char first[64];
+    add_vm("hello", "v image=hello ram=2M");
+    boot("hv/hv.elf", "hv --stay");
+    run_until(5000000);
+    snprintf(first, sizeof first, "%.20s", strstr(command("stats"), "host free="));
+    for (int i = 0; i < 3; i++) {
+        reply_has("vm start v", "ok");
+        run_until(rs_cycles(machine, 0) + 3000000);
+        reply_has("vm list", "state=stopped image=hello ram=2048K page=4K weight=1 status=1");
+    }
+    reply_has("stats", first);
+}
+END_TEST
+
+START_TEST(input_reaches_the_guest)
+{
+    add_vm("echo", "e image=echo");
+    boot_hv();
+    run_until(3000000);
+    reply_has("vm input e first\\n\\x73econd\\t\\\\\\n", "ok");
+    reply_has("vm input e quit\\n", "ok");
+    ck_assert_int_eq(run_to_end(), STATUS_SUCCESS);
+    must_say("[e] first\n[e] second\t\\\n");
+}
+END_TEST
+
+/* ---- the hypervisor's own ends ---- */
+
+START_TEST(no_modules)
+{
+    boot_hv();
+    ck_assert_int_eq(run_to_end(), STATUS_SUCCESS);
+    must_say("there is no VM");
+}
+END_TEST
+
+static const struct {
+    uint64_t firmware;
+    const char *says;
+} firmwares[] = {
+    {RS_FW_XD | RS_FW_EPT | RS_FW_LOCK, "offers no VT-x"},
+    {RS_FW_VTX | RS_FW_XD | RS_FW_LOCK, "offers no EPT"},
+};
+
+START_TEST(firmware_says_no)
+{
+    teardown();
+    open_world(64, firmwares[_i].firmware);
+    add_vm("hello", "v image=hello");
+    boot_hv();
+    ck_assert_int_eq(run_to_end(), STATUS_FAILURE);
+    must_say(firmwares[_i].says);
+}
+END_TEST
+
+START_TEST(panic_names_its_callers)
+{
+    uint64_t address, size;
+    add_vm("hello", "v image=hello");
+    boot_hv();
+    ck_assert(rs_symbol_address(rs_machine_symbols(machine), "exit_io", &address, &size) == RS_OK);
+    run_until(100);
+    ck_assert(rs_input_poke(machine, address, "\x0f\x0b", 2, &err) == RS_OK);
+    ck_assert_int_eq(run_to_end(), STATUS_PANIC);
+    must_say("hv: panic: #UD in the hypervisor");
+    must_say("exit_io+0x0");
+    must_say("hv_main+0x");
+}
+END_TEST
+
+/* ---- */
+
+#define COUNT(table) ((int)(sizeof(table) / sizeof *(table)))
+
+static TCase *new_case(Suite *s, const char *name)
+{
+    TCase *c = tcase_create(name);
+    tcase_add_checked_fixture(c, setup, teardown);
+    tcase_set_timeout(c, 60);
+    suite_add_tcase(s, c);
+    return c;
+}
+
+static Suite *make_suite(void)
+{
+    Suite *s = suite_create("hv");
+    TCase *c = new_case(s, "guests");
+    tcase_add_loop_test(c, same_output_bare_and_in_a_vm, 0, COUNT(guests));
+    tcase_add_test(c, vms_take_turns);
+    tcase_add_test(c, weight_gives_longer_turns);
+    tcase_add_loop_test(c, hostile_guest_stops_alone, 0, COUNT(hostiles));
+    c = new_case(s, "modules");
+    tcase_add_loop_test(c, bad_module_string, 0, COUNT(bad_strings));
+    tcase_add_test(c, long_module_string);
+    tcase_add_loop_test(c, bad_image, 0, COUNT(bad_images));
+    tcase_add_test(c, overlapping_segments);
+    tcase_add_loop_test(c, truncated_image, 0, 7);
+    c = new_case(s, "management");
+    tcase_add_loop_test(c, bad_command, 0, COUNT(bad_commands));
+    tcase_add_test(c, long_command);
+    tcase_add_test(c, life_by_command);
+    tcase_add_test(c, started_again_it_takes_no_more_memory);
+    tcase_add_test(c, input_reaches_the_guest);
+    c = new_case(s, "ends");
+    tcase_add_test(c, no_modules);
+    tcase_add_loop_test(c, firmware_says_no, 0, COUNT(firmwares));
+    tcase_add_test(c, panic_names_its_callers);
+    return s;
+}
+
+int main(void)
+{
+    SRunner *runner = srunner_create(make_suite());
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,302 @@
+/* test_vmx_checks.c - every rule of VM entry, broken by itself (SDM vol. 3, 26.2 and 26.3). */
+#include "cpu/vmx.h"
+#include "lib/guest.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct bare b;
+static struct core *c;
+
+static void set_up(void)
+{
+    guest_open(&b);
+    c = b.core;
+}
+
+static void tear_down(void)
+{
+    bare_close(&b);
+}
+
+/* Fields to set, at most four: OR adds bits to what is there. */
+struct breach {
+    struct { u32 field, or; u64 value; } set[4];
+};
+
+#define SET(ID, v) {VMCS_##ID, 0, (v)}
+#define OR(ID, v) {VMCS_##ID, 1, (v)}
+#define BAD 0x8000000000000000ull   /* not canonical */
+#define BEYOND (1ull << PHYS_BITS)  /* not a physical address */
+#define WITH(bits) OR(PROC_CONTROLS, PROC_SECONDARY), SET(PROC2_CONTROLS, bits)
+#define INJECT(type, vector) SET(ENTRY_INTR_INFO, INTR_INFO(vector, type))
+#define RING_3 \
+    SET(GUEST_CS_SELECTOR, BARE_CS3), SET(GUEST_CS_ACCESS_RIGHTS, 0xa0fb), SET(GUEST_SS_SELECTOR, BARE_DS3), \
+        SET(GUEST_SS_ACCESS_RIGHTS, 0xc0f3)
+
+/* In the order of the rules. */
+static const struct breach controls[] = {
+    {{SET(PIN_CONTROLS, 0)}},
+    {{SET(PROC_CONTROLS, 0)}},
+    {{WITH(1)}},
+    {{SET(CR3_TARGET_COUNT, 5)}},
+    {{OR(PROC_CONTROLS, PROC_IO_BITMAPS), SET(IO_BITMAP_A, 8)}},
+    {{OR(PROC_CONTROLS, PROC_IO_BITMAPS), SET(IO_BITMAP_B, BEYOND)}},
+    {{OR(PROC_CONTROLS, PROC_MSR_BITMAPS), SET(MSR_BITMAP, 0x800)}},
+    {{WITH(PROC2_VPID)}},
+    {{WITH(PROC2_EPT), SET(EPTP, 5 | EPTP_WALK_4)}},
+    {{WITH(PROC2_EPT), SET(EPTP, EPTP_WB)}},
+    {{WITH(PROC2_EPT), SET(EPTP, EPTP_WB | EPTP_WALK_4 | 0x80)}},
+    {{SET(EXIT_CONTROLS, 0)}},
+    {{OR(EXIT_CONTROLS, VMEXIT_SAVE_PREEMPTION_TIMER)}},
+    {{SET(EXIT_MSR_STORE_ADDRESS, 8), SET(EXIT_MSR_STORE_COUNT, 1)}},
+    {{SET(EXIT_MSR_LOAD_ADDRESS, BEYOND - 16), SET(EXIT_MSR_LOAD_COUNT, 2)}},
+    {{SET(ENTRY_CONTROLS, 0)}},
+    {{INJECT(1, 32)}},
+    {{INJECT(EVENT_NMI, 3)}},
+    {{INJECT(EVENT_HARD_EXCEPTION, VEC_GP)}},
+    {{INJECT(EVENT_EXTERNAL, 32), OR(ENTRY_INTR_INFO, 1 << 12)}},
+    {{INJECT(EVENT_HARD_EXCEPTION, VEC_GP), OR(ENTRY_INTR_INFO, INTR_HAS_ERROR),
+      SET(ENTRY_ERROR_CODE, 1 << 16)}},
+    {{INJECT(EVENT_SOFT_INT, 0x80), SET(ENTRY_INSN_LENGTH, 16)}},
+    {{SET(ENTRY_MSR_LOAD_ADDRESS, 1), SET(ENTRY_MSR_LOAD_COUNT, 1)}},
+};
+
+static const struct breach host[] = {
+    {{SET(HOST_CR0, CR0_PE | CR0_PG)}},
+    {{SET(HOST_CR4, CR4_PAE)}},
+    {{SET(HOST_CR3, BEYOND)}},
+    {{SET(HOST_SYSENTER_ESP, BAD)}},
+    {{SET(HOST_SYSENTER_EIP, BAD)}},
+    {{OR(EXIT_CONTROLS, VMEXIT_LOAD_PAT), SET(HOST_PAT, 2)}},
+    {{OR(EXIT_CONTROLS, VMEXIT_LOAD_EFER), SET(HOST_EFER, EFER_LME)}},
+    {{SET(HOST_CS_SELECTOR, 9)}},
+    {{SET(HOST_SS_SELECTOR, 0x14)}},
+    {{SET(HOST_DS_SELECTOR, 0x11)}},
+    {{SET(HOST_ES_SELECTOR, 0x11)}},
+    {{SET(HOST_FS_SELECTOR, 0x11)}},
+    {{SET(HOST_GS_SELECTOR, 0x11)}},
+    {{SET(HOST_TR_SELECTOR, 0x2c)}},
+    {{SET(HOST_CS_SELECTOR, 0)}},
+    {{SET(HOST_TR_SELECTOR, 0)}},
+    {{SET(HOST_FS_BASE, BAD)}},
+    {{SET(HOST_GS_BASE, BAD)}},
+    {{SET(HOST_GDTR_BASE, BAD)}},
+    {{SET(HOST_IDTR_BASE, BAD)}},
+    {{SET(HOST_TR_BASE, BAD)}},
+    {{SET(HOST_CR4, CR4_VMXE)}},
+    {{SET(HOST_RIP, BAD)}},
+};
+
+#define DATA_BREACHES(seg) \
+    {{SET(GUEST_##seg##_ACCESS_RIGHTS, 0xc092)}}, {{SET(GUEST_##seg##_ACCESS_RIGHTS, 0xc083)}}, \
+        {{SET(GUEST_##seg##_SELECTOR, 0x13)}}, {{SET(GUEST_##seg##_ACCESS_RIGHTS, 0xc013)}}, \
+        {{SET(GUEST_##seg##_ACCESS_RIGHTS, 0xc193)}}, {{SET(GUEST_##seg##_LIMIT, 0xfffff000)}}
+
+static const struct breach guest[] = {
+    /* registers */
+    {{SET(GUEST_CR0, CR0_PE | CR0_NE)}},
+    {{SET(GUEST_CR4, CR4_PAE)}},
+    {{OR(ENTRY_CONTROLS, VMENTRY_LOAD_DEBUG_CONTROLS), SET(GUEST_DEBUGCTL, 1)}},
+    {{SET(GUEST_CR4, CR4_VMXE)}},
+    {{SET(GUEST_CR3, BEYOND)}},
+    {{OR(ENTRY_CONTROLS, VMENTRY_LOAD_DEBUG_CONTROLS), SET(GUEST_DR7, 1ull << 32)}},
+    {{SET(GUEST_SYSENTER_ESP, BAD)}},
+    {{SET(GUEST_SYSENTER_EIP, BAD)}},
+    {{OR(ENTRY_CONTROLS, VMENTRY_LOAD_PAT), SET(GUEST_PAT, 0x0300)}},
+    {{OR(ENTRY_CONTROLS, VMENTRY_LOAD_EFER), SET(GUEST_EFER, EFER_SCE)}},
+    /* segments */
+    {{SET(GUEST_TR_SELECTOR, 0x2c)}},
+    {{SET(GUEST_LDTR_ACCESS_RIGHTS, 0x82), SET(GUEST_LDTR_SELECTOR, 0x4c)}},
+    {{SET(GUEST_SS_SELECTOR, 0x11)}},
+    {{SET(GUEST_TR_BASE, BAD)}},
+    {{SET(GUEST_FS_BASE, BAD)}},
+    {{SET(GUEST_GS_BASE, BAD)}},
+    {{SET(GUEST_LDTR_ACCESS_RIGHTS, 0x82), SET(GUEST_LDTR_BASE, BAD)}},
+    {{SET(GUEST_CS_BASE, 1ull << 32)}},
+    {{SET(GUEST_SS_BASE, 1ull << 32)}},
+    {{SET(GUEST_DS_BASE, 1ull << 32)}},
+    {{SET(GUEST_ES_BASE, 1ull << 32)}},
+    {{SET(GUEST_CS_ACCESS_RIGHTS, 0xa09a)}},
+    {{SET(GUEST_CS_ACCESS_RIGHTS, 0xa08b)}},
+    {{SET(GUEST_CS_ACCESS_RIGHTS, 0xa0bb)}},
+    {{SET(GUEST_CS_ACCESS_RIGHTS, 0xa01b)}},
+    {{SET(GUEST_CS_ACCESS_RIGHTS, 0xa19b)}},
+    {{SET(GUEST_CS_ACCESS_RIGHTS, 0xc09b)}},
+    {{SET(GUEST_CS_LIMIT, 0xfffff000)}},
+    {{SET(GUEST_SS_ACCESS_RIGHTS, 0xc091)}},
+    {{SET(GUEST_SS_ACCESS_RIGHTS, 0xc083)}},
+    {{SET(GUEST_CS_ACCESS_RIGHTS, 0xa09f), SET(GUEST_SS_ACCESS_RIGHTS, 0xc0b3)}},
+    {{SET(GUEST_SS_ACCESS_RIGHTS, 0xc013)}},
+    {{SET(GUEST_SS_ACCESS_RIGHTS, 0xc193)}},
+    {{SET(GUEST_SS_ACCESS_RIGHTS, 0x4093)}},
+    DATA_BREACHES(ES), DATA_BREACHES(DS), DATA_BREACHES(FS), DATA_BREACHES(GS),
+    {{SET(GUEST_TR_ACCESS_RIGHTS, 0x89)}},
+    {{SET(GUEST_TR_ACCESS_RIGHTS, 0x9b)}},
+    {{SET(GUEST_TR_ACCESS_RIGHTS, 0x0b)}},
+    {{SET(GUEST_TR_ACCESS_RIGHTS, 0x18b)}},
+    {{SET(GUEST_TR_ACCESS_RIGHTS, 0x808b)}},
+    {{SET(GUEST_TR_ACCESS_RIGHTS, 0x1008b)}},
+    {{SET(GUEST_LDTR_ACCESS_RIGHTS, 0x83)}},
+    {{SET(GUEST_LDTR_ACCESS_RIGHTS, 0x92)}},
+    {{SET(GUEST_LDTR_ACCESS_RIGHTS, 0x02)}},
+    {{SET(GUEST_LDTR_ACCESS_RIGHTS, 0x182)}},
+    {{SET(GUEST_LDTR_ACCESS_RIGHTS, 0x8082), SET(GUEST_LDTR_LIMIT, 0x67)}},
+    /* the rest */
+    {{SET(GUEST_GDTR_BASE, BAD)}},
+    {{SET(GUEST_IDTR_BASE, BAD)}},
+    {{SET(GUEST_GDTR_LIMIT, 0x10000)}},
+    {{SET(GUEST_IDTR_LIMIT, 0x10000)}},
+    {{SET(GUEST_RIP, BAD)}},
+    {{SET(GUEST_RFLAGS, 0)}},
+    {{SET(GUEST_RFLAGS, FLAG_FIXED | FLAG_VM)}},
+    {{INJECT(EVENT_EXTERNAL, 32)}},
+    {{SET(GUEST_ACTIVITY, VMX_ACTIVITY_SHUTDOWN)}},
+    {{RING_3}}, /* and HLT: break_rule() */
+    {{SET(GUEST_ACTIVITY, VMX_ACTIVITY_HLT), SET(GUEST_INTERRUPTIBILITY, BLOCKING_MOV_SS)}},
+    {{SET(GUEST_ACTIVITY, VMX_ACTIVITY_HLT), INJECT(EVENT_HARD_EXCEPTION, VEC_UD)}},
+    {{SET(GUEST_INTERRUPTIBILITY, 0x20)}},
+    {{SET(GUEST_INTERRUPTIBILITY, 3), OR(GUEST_RFLAGS, FLAG_IF)}},
+    {{SET(GUEST_INTERRUPTIBILITY, BLOCKING_STI)}},
+    {{SET(GUEST_INTERRUPTIBILITY, BLOCKING_STI), OR(GUEST_RFLAGS, FLAG_IF), INJECT(EVENT_EXTERNAL, 32)}},
+    {{SET(GUEST_INTERRUPTIBILITY, BLOCKING_MOV_SS), INJECT(EVENT_NMI, VEC_NMI)}},
+    {{SET(GUEST_INTERRUPTIBILITY, BLOCKING_SMI)}},
+    {{SET(GUEST_PENDING_DEBUG, 0x10)}},
+    {{SET(GUEST_INTERRUPTIBILITY, BLOCKING_MOV_SS), SET(GUEST_PENDING_DEBUG, PENDING_DEBUG_BS)}},
+    {{SET(VMCS_LINK_POINTER, 0x123)}},
+    {{SET(VMCS_LINK_POINTER, 0x5000)}},
+};
+
+static void break_rule(const struct breach *how)
+{
+    guest_fill(c);
+    for (unsigned i = 0; i < 4; i++) {
+        u64 old = how->set[i].or ? guest_get(c, how->set[i].field) : 0;
+        if (how->set[i].field || how->set[i].value)
+            guest_set(c, how->set[i].field, old | how->set[i].value);
+    }
+    if (how->set[0].field == VMCS_GUEST_CS_SELECTOR)
+        guest_set(c, VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_HLT);
+}
+
+/* Each breach breaks its rule, and none before it; and there are as many breaches as rules. */
+static u32 try_stage(enum vmx_stage stage, const struct breach *how, size_t n, u32 first)
+{
+    for (u32 i = 0; i < n; i++) {
+        break_rule(&how[i]);
+        u32 broken = vmx_check(c, stage);
+        ck_assert_msg(broken == first + i, "wanted %s, got %s", vmx_rule_text(first + i),
+                      broken ? vmx_rule_text(broken) : "none");
+    }
+    return first + (u32)n;
+}
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+START_TEST(each_rule_is_broken_in_turn)
+{
+    u32 next = try_stage(VMX_CHECK_CONTROLS, controls, COUNT(controls), 1);
+    next = try_stage(VMX_CHECK_HOST, host, COUNT(host), next);
+    next = try_stage(VMX_CHECK_GUEST, guest, COUNT(guest), next);
+    ck_assert_ptr_null(vmx_rule(next));
+    ck_assert_ptr_nonnull(vmx_rule(next - 1));
+}
+END_TEST
+
+START_TEST(a_good_guest_breaks_none)
+{
+    ck_assert_uint_eq(vmx_check(c, VMX_CHECK_CONTROLS), 0);
+    ck_assert_uint_eq(vmx_check(c, VMX_CHECK_HOST), 0);
+    ck_assert_uint_eq(vmx_check(c, VMX_CHECK_GUEST), 0);
+}
+END_TEST
+
+/* A rule names a field that exists, what must hold, and where that is written. */
+START_TEST(rules_say_what_and_where)
+{
+    u64 value;
+    for (u32 i = 1; vmx_rule(i); i++) {
+        ck_assert_int_eq(rs_vmcs_get(b.machine, GUEST_VMCS, vmx_rule(i)->field, &value), RS_OK);
+        ck_assert_int_eq(strncmp(vmx_rule_text(i), vmx_rule(i)->field, strlen(vmx_rule(i)->field)), 0);
+        ck_assert_ptr_nonnull(strstr(vmx_rule_text(i), "(SDM vol. 3, 26."));
+    }
+    ck_assert_ptr_null(vmx_rule_text(0));
+}
+END_TEST
+
+/* ---- what a failed entry does ---- */
+
+START_TEST(bad_controls_are_error_7)
+{
+    guest_set(c, VMCS_PIN_CONTROLS, 0);
+    GUEST_RUN(&b, VMLAUNCH);
+    ck_assert_uint_eq(c->s.vmx_guest, 0);
+    ck_assert_uint_eq(c->s.rflags & FLAGS_STATUS, FLAG_ZF);
+    ck_assert_uint_eq(guest_get(c, VMCS_INSTRUCTION_ERROR), VMXERR_ENTRY_CONTROLS);
+    ck_assert_str_eq(vmx_rule(c->rt.vmx_rule)->field, "pin_controls");
+    ck_assert_uint_eq(c->s.count.vm_entry_failures, 1);
+}
+END_TEST
+
+START_TEST(bad_host_state_is_error_8)
+{
+    guest_set(c, VMCS_HOST_RIP, BAD);
+    GUEST_RUN(&b, VMLAUNCH);
+    ck_assert_uint_eq(c->s.rflags & FLAGS_STATUS, FLAG_ZF);
+    ck_assert_uint_eq(guest_get(c, VMCS_INSTRUCTION_ERROR), VMXERR_ENTRY_HOST_STATE);
+    ck_assert_str_eq(vmx_rule(c->rt.vmx_rule)->field, "host_rip");
+}
+END_TEST
+
+/* 26.8: the host state is loaded, exit reason and qualification are written, the launch state stays clear. */
+START_TEST(bad_guest_state_is_exit_33)
+{
+    guest_set(c, VMCS_VMCS_LINK_POINTER, 0x123);
+    guest_set(c, VMCS_EXIT_INSN_LENGTH, 77);
+    GUEST_RUN(&b, VMLAUNCH);
+    ck_assert_uint_eq(c->s.vmx_guest, 0);
+    ck_assert_uint_eq(c->s.rip, GUEST_HOST);
+    ck_assert_uint_eq(c->s.rflags, FLAG_FIXED);
+    ck_assert_uint_eq(guest_get(c, VMCS_EXIT_REASON), EXIT_ENTRY_FAILURE | EXIT_INVALID_GUEST_STATE);
+    ck_assert_uint_eq(guest_get(c, VMCS_EXIT_QUALIFICATION), 4);
+    ck_assert_uint_eq(guest_get(c, VMCS_EXIT_INSN_LENGTH), 77);
+    guest_set(c, VMCS_VMCS_LINK_POINTER, UINT64_MAX);
+    guest_launch(&b);
+}
+END_TEST
+
+START_TEST(bad_msr_is_exit_34)
+{
+    bare_set_u64(&b, GUEST_MSRS, MSR_TSC_AUX);
+    bare_set_u64(&b, GUEST_MSRS + 8, 5);
+    bare_set_u64(&b, GUEST_MSRS + 16, MSR_FS_BASE);
+    guest_set(c, VMCS_ENTRY_MSR_LOAD_ADDRESS, GUEST_MSRS);
+    guest_set(c, VMCS_ENTRY_MSR_LOAD_COUNT, 2);
+    GUEST_RUN(&b, VMLAUNCH);
+    ck_assert_uint_eq(c->s.rip, GUEST_HOST);
+    ck_assert_uint_eq(guest_get(c, VMCS_EXIT_REASON), EXIT_ENTRY_FAILURE | EXIT_MSR_LOADING);
+    ck_assert_uint_eq(guest_get(c, VMCS_EXIT_QUALIFICATION), 2);
+    ck_assert_uint_eq(c->s.tsc_aux, 5);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("vmx checks");
+    TCase *t = tcase_create("rules");
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_test(t, each_rule_is_broken_in_turn);
+    tcase_add_test(t, a_good_guest_breaks_none);
+    tcase_add_test(t, rules_say_what_and_where);
+    tcase_add_test(t, bad_controls_are_error_7);
+    tcase_add_test(t, bad_host_state_is_error_8);
+    tcase_add_test(t, bad_guest_state_is_exit_33);
+    tcase_add_test(t, bad_msr_is_exit_34);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,825 @@
+/* test_vmx_exit.c - VM exits and entries: intercepts and what they record, state, events, timers (SDM vol. 3,
+ * 25 to 27). */
+#include "cpu/vmx.h"
+#include "lib/guest.h"
+#include "mmu/mem.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+static struct bare b;
+static struct core *c;
+
+static void set_up(void)
+{
+    guest_open(&b);
+    c = b.core;
+}
+
+static void tear_down(void)
+{
+    bare_close(&b);
+}
+
+/* ---- instructions ---- */
+
+struct intercept {
+    const char *name, *bytes;
+    u32 length, field;    /* field: of the control, 0: always exits */
+    u64 control;
+    u32 reason, info;
+    u64 qualification;
+    u64 rax, rcx, rdx;
+};
+
+#define INSN_BYTES(s) s, sizeof(s) - 1
+#define PROC VMCS_PROC_CONTROLS
+#define PROC2 VMCS_PROC2_CONTROLS
+#define MEM_RAX (2u << 7 | 3u << 15 | 1u << 22)         /* (%rax): 64-bit addresses, DS, no index, base 0 */
+#define MEM_RIP (2u << 7 | 3u << 15 | 1u << 22 | 1u << 27)
+
+static const struct intercept intercepts[] = {
+    {"cpuid", INSN_BYTES("\x0f\xa2"), 0, 0, EXIT_CPUID, 0, 0, 0, 0, 0},
+    {"invd", INSN_BYTES("\x0f\x08"), 0, 0, EXIT_INVD, 0, 0, 0, 0, 0},
+    {"vmcall", INSN_BYTES(VMCALL), 0, 0, EXIT_VMCALL, 0, 0, 0, 0, 0},
+    {"vmlaunch", INSN_BYTES(VMLAUNCH), 0, 0, EXIT_VMLAUNCH, 0, 0, 0, 0, 0},
+    {"vmresume", INSN_BYTES(VMRESUME), 0, 0, EXIT_VMRESUME, 0, 0, 0, 0, 0},
+    {"vmxoff", INSN_BYTES(VMXOFF), 0, 0, EXIT_VMXOFF, 0, 0, 0, 0, 0},
+    {"vmxon", INSN_BYTES(VMXON_RAX), 0, 0, EXIT_VMXON, MEM_RAX, 0, 0, 0, 0},
+    {"vmclear", INSN_BYTES(VMCLEAR_RAX), 0, 0, EXIT_VMCLEAR, MEM_RAX, 0, 0, 0, 0},
+    {"vmptrld", INSN_BYTES(VMPTRLD_RAX), 0, 0, EXIT_VMPTRLD, MEM_RAX, 0, 0, 0, 0},
+    {"vmptrst -8(%rbx,%rcx,4)", INSN_BYTES("\x0f\xc7\x7c\x8b\xf8"), 0, 0, EXIT_VMPTRST,
+     2u << 7 | 3u << 15 | 1u << 18 | 3u << 23 | 2, (u64)-8, 0, 0, 0},
+    {"vmread %rcx,%rbx", INSN_BYTES(VMREAD_RCX_RBX), 0, 0, EXIT_VMREAD, 1u << 10 | 3u << 3 | 1u << 28, 0, 0,
+     0, 0},
+    {"vmwrite %rbx,%rcx", INSN_BYTES(VMWRITE_RCX_RBX), 0, 0, EXIT_VMWRITE, 1u << 10 | 3u << 3 | 1u << 28, 0,
+     0, 0, 0},
+    {"invept", INSN_BYTES(INVEPT_RCX_RAX), 0, 0, EXIT_INVEPT, MEM_RAX | 1u << 28, 0, 0, 0, 0},
+    {"invvpid", INSN_BYTES(INVVPID_RCX_RAX), 0, 0, EXIT_INVVPID, MEM_RAX | 1u << 28, 0, 0, 0, 0},
+    {"hlt", INSN_BYTES("\xf4"), PROC, PROC_HLT, EXIT_HLT, 0, 0, 0, 0, 0},
+    {"pause", INSN_BYTES("\xf3\x90"), PROC, PROC_PAUSE, EXIT_PAUSE, 0, 0, 0, 0, 0},
+    {"rdtsc", INSN_BYTES("\x0f\x31"), PROC, PROC_RDTSC, EXIT_RDTSC, 0, 0, 0, 0, 0},
+    {"invlpg 16(%rax)", INSN_BYTES("\x0f\x01\x78\x10"), PROC, PROC_INVLPG, EXIT_INVLPG, 0, 0x123456010,
+     0x123456000, 0, 0},
+    {"wbinvd", INSN_BYTES("\x0f\x09"), PROC2, PROC2_WBINVD, EXIT_WBINVD, 0, 0, 0, 0, 0},
+    {"mov %rax,%cr3", INSN_BYTES("\x0f\x22\xd8"), PROC, PROC_CR3_LOAD, EXIT_CR_ACCESS, 0, 3, BARE_PML4, 0, 0},
+    {"mov %cr3,%r9", INSN_BYTES("\x41\x0f\x20\xd9"), PROC, PROC_CR3_STORE, EXIT_CR_ACCESS, 0, 0x913, 0, 0, 0},
+    {"mov %rcx,%cr8", INSN_BYTES("\x44\x0f\x22\xc1"), PROC, PROC_CR8_LOAD, EXIT_CR_ACCESS, 0, 0x108, 0, 0, 0},
+    {"mov %cr8,%rdx", INSN_BYTES("\x44\x0f\x20\xc2"), PROC, PROC_CR8_STORE, EXIT_CR_ACCESS, 0, 0x218, 0, 0,
+     0},
+    {"mov %rax,%cr0", INSN_BYTES("\x0f\x22\xc0"), VMCS_CR0_MASK, CR0_WP, EXIT_CR_ACCESS, 0, 0, 0x80010021, 0,
+     0},
+    {"mov %rax,%cr4", INSN_BYTES("\x0f\x22\xe0"), VMCS_CR4_MASK, CR4_VMXE, EXIT_CR_ACCESS, 0, 4,
+     CR4_VMXE | CR4_PAE, 0, 0},
+    {"lmsw %ax", INSN_BYTES("\x0f\x01\xf0"), VMCS_CR0_MASK, CR0_TS, EXIT_CR_ACCESS, 0, 0x90030, 9, 0, 0},
+    {"mov %rcx,%dr7", INSN_BYTES("\x0f\x23\xf9"), PROC, PROC_MOV_DR, EXIT_MOV_DR, 0, 0x107, 0, 0, 0},
+    {"mov %dr6,%rbx", INSN_BYTES("\x0f\x21\xf3"), PROC, PROC_MOV_DR, EXIT_MOV_DR, 0, 0x316, 0, 0, 0},
+    {"in $0x60,%al", INSN_BYTES("\xe4\x60"), PROC, PROC_UNCONDITIONAL_IO, EXIT_IO, 0, 0x600048, 0, 0, 0},
+    {"out %eax,%dx", INSN_BYTES("\xef"), PROC, PROC_UNCONDITIONAL_IO, EXIT_IO, 0, 0x3f80003, 0, 0, 0x3f8},
+    {"rep insb", INSN_BYTES("\xf3\x6c"), PROC, PROC_UNCONDITIONAL_IO, EXIT_IO, 2u << 7, 0x3f80038, 0, 3,
+     0x3f8},
+    {"outsw", INSN_BYTES("\x66\x6f"), PROC, PROC_UNCONDITIONAL_IO, EXIT_IO, 2u << 7 | 3u << 15, 0x3f80011, 0,
+     0, 0x3f8},
+    {"sgdt (%rax)", INSN_BYTES("\x0f\x01\x00"), PROC2, PROC2_DESCRIPTOR_TABLE, EXIT_GDTR_IDTR, MEM_RAX, 0,
+     0x8000, 0, 0},
+    {"lidt 4(%rip)", INSN_BYTES("\x0f\x01\x1d\x04\0\0\0"), PROC2, PROC2_DESCRIPTOR_TABLE, EXIT_GDTR_IDTR,
+     MEM_RIP | 3u << 28, GUEST_CODE + 11, 0, 0, 0},
+    {"str %ecx", INSN_BYTES("\x0f\x00\xc9"), PROC2, PROC2_DESCRIPTOR_TABLE, EXIT_LDTR_TR,
+     1u << 10 | 1u << 3 | 1u << 28, 0, 0, 0, 0},
+    {"lldt %ax", INSN_BYTES("\x0f\x00\xd0"), PROC2, PROC2_DESCRIPTOR_TABLE, EXIT_LDTR_TR, 1u << 10 | 2u << 28,
+     0, 0, 0, 0},
+};
+#define INTERCEPTS ((int)(sizeof intercepts / sizeof *intercepts))
+
+/* Everything that exits only by a control is given MSR bitmaps and such, so that nothing else does. */
+static void enter(const struct intercept *i, bool control)
+{
+    guest_set_bits(c, PROC, PROC_MSR_BITMAPS | PROC_SECONDARY);
+    if (control && i->field)
+        guest_set_bits(c, i->field, i->control);
+    guest_launch(&b);
+    c->s.gpr[REG_RAX] = i->rax;
+    c->s.gpr[REG_RCX] = i->rcx;
+    c->s.gpr[REG_RDX] = i->rdx;
+    bare_put(&b, GUEST_CODE, i->bytes, i->length);
+    bare_atoms(&b, 1);
+}
+
+START_TEST(instruction_exits)
+{
+    const struct intercept *i = &intercepts[_i];
+    enter(i, true);
+    ck_assert_msg(!c->s.vmx_guest, "%s does not exit", i->name);
+    ck_assert_msg(guest_get(c, VMCS_EXIT_REASON) == i->reason, "%s: reason", i->name);
+    ck_assert_msg(guest_get(c, VMCS_EXIT_QUALIFICATION) == i->qualification, "%s: qualification %llx",
+                  i->name, (unsigned long long)guest_get(c, VMCS_EXIT_QUALIFICATION));
+    ck_assert_msg(guest_get(c, VMCS_EXIT_INSN_LENGTH) == i->length, "%s: length", i->name);
+    ck_assert_msg(guest_get(c, VMCS_EXIT_INSN_INFO) == i->info, "%s: information %llx", i->name,
+                  (unsigned long long)guest_get(c, VMCS_EXIT_INSN_INFO));
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_RIP), GUEST_CODE);
+    ck_assert_uint_eq(c->s.rip, GUEST_HOST);
+    ck_assert_uint_eq(c->s.count.vm_exits, 1);
+}
+END_TEST
+
+START_TEST(no_exit_without_the_control)
+{
+    const struct intercept *i = &intercepts[_i];
+    if (!i->field)
+        return;
+    enter(i, false);
+    ck_assert_msg(c->s.vmx_guest, "%s exits", i->name);
+}
+END_TEST
+
+static void run_guest(const char *bytes, size_t n)
+{
+    bare_put(&b, c->s.rip, bytes, n);
+    bare_atoms(&b, 1);
+}
+#define GUEST(bytes) run_guest(bytes, sizeof(bytes) - 1)
+
+static void check_exit(u32 reason)
+{
+    ck_assert_uint_eq(c->s.vmx_guest, 0);
+    ck_assert_str_eq(vmx_reason_name((u32)guest_get(c, VMCS_EXIT_REASON)), vmx_reason_name(reason));
+}
+
+static void check_no_exit(void)
+{
+    ck_assert_uint_eq(c->s.vmx_guest, 1);
+    ck_assert_uint_eq(c->s.event_valid, 0);
+}
+
+#define RDMSR "\x0f\x32"
+#define WRMSR "\x0f\x30"
+
+START_TEST(msr_bitmaps)
+{
+    static const struct { u32 msr; bool write; u32 byte, bit; } row[] = {
+        {MSR_TSC_ADJUST, false, MSR_TSC_ADJUST / 8, MSR_TSC_ADJUST % 8},
+        {MSR_TSC_ADJUST, true, 0x800 + MSR_TSC_ADJUST / 8, MSR_TSC_ADJUST % 8},
+        {MSR_STAR, false, 0x400 + 0x10, 1},
+        {MSR_STAR, true, 0xc00 + 0x10, 1},
+    };
+    guest_set_bits(c, PROC, PROC_MSR_BITMAPS);
+    guest_launch(&b);
+    mem_write(b.machine->mem, GUEST_BITMAPS + 0x2000 + row[_i].byte, 1, 1u << row[_i].bit);
+    c->s.gpr[REG_RCX] = row[_i ^ 1].msr;
+    row[_i].write ? GUEST(RDMSR) : GUEST(WRMSR);
+    check_no_exit();
+    c->s.gpr[REG_RCX] = row[_i].msr;
+    row[_i].write ? GUEST(WRMSR) : GUEST(RDMSR);
+    check_exit(row[_i].write ? EXIT_WRMSR : EXIT_RDMSR);
+}
+END_TEST
+
+START_TEST(msrs_beyond_the_bitmap_exit)
+{
+    guest_set_bits(c, PROC, PROC_MSR_BITMAPS);
+    guest_launch(&b);
+    c->s.gpr[REG_RCX] = 0x2000;
+    GUEST(RDMSR);
+    check_exit(EXIT_RDMSR);
+}
+END_TEST
+
+START_TEST(io_bitmaps)
+{
+    guest_set_bits(c, PROC, PROC_IO_BITMAPS | PROC_UNCONDITIONAL_IO);
+    mem_write(b.machine->mem, GUEST_BITMAPS + 0x80 / 8, 1, 1u << 3);  /* port 83H */
+    mem_write(b.machine->mem, GUEST_BITMAPS + 0x1000, 1, 1);          /* port 8000H */
+    guest_launch(&b);
+    GUEST("\xe6\x82"); /* out %al,$0x82 */
+    check_no_exit();
+    GUEST("\xe7\x80"); /* out %eax,$0x80: 80H to 83H */
+    check_exit(EXIT_IO);
+    GUEST_RUN(&b, VMRESUME);
+    c->s.gpr[REG_RDX] = 0x8000;
+    GUEST("\xec"); /* in %dx,%al */
+    check_exit(EXIT_IO);
+    GUEST_RUN(&b, VMRESUME);
+    c->s.gpr[REG_RDX] = 0xffff;
+    GUEST("\xed"); /* in %dx,%eax: wraps around */
+    check_exit(EXIT_IO);
+}
+END_TEST
+
+START_TEST(cr3_targets)
+{
+    guest_set_bits(c, PROC, PROC_CR3_LOAD);
+    guest_set(c, VMCS_CR3_TARGET1, BARE_PML4);
+    guest_set(c, VMCS_CR3_TARGET_COUNT, 1);
+    guest_launch(&b);
+    c->s.vmx.cr3_target_count = 2;
+    c->s.gpr[REG_RAX] = BARE_PML4;
+    GUEST("\x0f\x22\xd8");
+    check_no_exit();
+    c->s.vmx.cr3_target_count = 1;
+    GUEST("\x0f\x22\xd8");
+    check_exit(EXIT_CR_ACCESS);
+}
+END_TEST
+
+START_TEST(masked_bits_are_shown_from_the_shadow)
+{
+    guest_set(c, VMCS_CR4_MASK, CR4_VMXE | CR4_PGE);
+    guest_set(c, VMCS_CR4_SHADOW, CR4_PGE);
+    guest_set(c, VMCS_CR0_MASK, CR0_TS);
+    guest_launch(&b);
+    GUEST("\x0f\x20\xe0"); /* mov %cr4,%rax */
+    ck_assert_uint_eq(c->s.gpr[REG_RAX], CR4_PAE | CR4_PGE);
+    GUEST("\x0f\x22\xe0"); /* and back: nothing differs from the shadow */
+    check_no_exit();
+    ck_assert_uint_eq(c->s.cr4, CR4_PAE | CR4_VMXE);
+    GUEST("\x0f\x06"); /* clts: the shadow is clear */
+    check_no_exit();
+    c->s.vmx.cr0_shadow = CR0_TS;
+    GUEST("\x0f\x06");
+    check_exit(EXIT_CR_ACCESS);
+    ck_assert_uint_eq(guest_get(c, VMCS_EXIT_QUALIFICATION), QUAL_CLTS << 4);
+}
+END_TEST
+
+START_TEST(absent_instructions_are_undefined)
+{
+    static const char *const bytes[] = {"\x0f\x01\xf9", "\x66\x0f\x38\x82\x08", VMFUNC}; /* rdtscp, invpcid */
+    guest_launch(&b);
+    c->s.gpr[REG_RAX] = 0x8000;
+    bare_put(&b, GUEST_CODE, bytes[_i], _i == 1 ? 5 : 3);
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.vmx_guest, 1);
+    ck_assert_uint_eq(c->s.event_vector, VEC_UD);
+}
+END_TEST
+
+START_TEST(privilege_comes_before_the_exit)
+{
+    guest_set_bits(c, PROC, PROC_UNCONDITIONAL_IO | PROC_RDTSC);
+    mem_write(b.machine->mem, BARE_TSS + TSS_IOMAP, 2, TSS_BYTES); /* no I/O permission bitmap */
+    guest_launch(&b);
+    bare_enter_user(&b);
+    GUEST("\xe4\x60");
+    ck_assert_uint_eq(c->s.event_vector, VEC_GP);
+    c->s.event_valid = 0;
+    c->s.cr4 |= CR4_TSD;
+    GUEST("\x0f\x31");
+    ck_assert_uint_eq(c->s.event_vector, VEC_GP);
+    c->s.event_valid = 0;
+    GUEST(VMREAD_RCX_RBX); /* but VMX instructions exit first */
+    check_exit(EXIT_VMREAD);
+}
+END_TEST
+
+/* ---- state ---- */
+
+START_TEST(guest_state_goes_in_and_out)
+{
+    guest_set(c, VMCS_GUEST_FS_BASE, 0x1234000);
+    guest_set(c, VMCS_GUEST_SYSENTER_ESP, 0x7000);
+    guest_set(c, VMCS_HOST_GS_BASE, 0x5678000);
+    guest_set(c, VMCS_GUEST_RFLAGS, FLAG_FIXED | FLAG_CF | FLAG_DF);
+    guest_launch(&b);
+    ck_assert_uint_eq(c->s.gpr[REG_RSP], GUEST_STACK);
+    ck_assert_uint_eq(c->s.seg[SEG_FS].base, 0x1234000);
+    ck_assert_uint_eq(c->s.sysenter_esp, 0x7000);
+    ck_assert_uint_eq(c->s.rflags, FLAG_FIXED | FLAG_CF | FLAG_DF);
+    GUEST("\x48\x83\xec\x08"); /* sub $8,%rsp */
+    GUEST(VMCALL);
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_RSP), GUEST_STACK - 8);
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_RIP), GUEST_CODE + 4);
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_CS_ACCESS_RIGHTS), SEG_ATTR_CODE64);
+    ck_assert_uint_eq(c->s.seg[SEG_GS].base, 0x5678000);
+    ck_assert_uint_eq(c->s.seg[SEG_ES].attr, AR_UNUSABLE);
+    ck_assert_uint_eq(c->s.seg[SEG_TR].limit, 0x67);
+    ck_assert_uint_eq(c->s.gpr[REG_RSP], BARE_STACK);
+    ck_assert_uint_eq(c->s.sysenter_esp, 0);
+    ck_assert_uint_eq(c->s.dr[7], DR7_FIXED);
+    ck_assert_uint_eq(c->s.rflags, FLAG_FIXED);
+}
+END_TEST
+
+/* Rule E2: the phases of an entry and of an exit add up to their parameters. */
+START_TEST(cycles_of_entry_and_exit)
+{
+    c->m->p.vm_entry_cycles = 361;
+    c->m->p.vm_exit_cycles = 385;
+    u64 before = c->s.count.stall_vmx, insns = c->s.count.insns;
+    guest_launch(&b);
+    ck_assert_uint_eq(c->s.count.stall_vmx - before, 361);
+    ck_assert_uint_eq(c->s.count.insns, insns + 1);
+    before = c->s.count.stall_vmx;
+    insns = c->s.count.insns;
+    GUEST(VMCALL);
+    ck_assert_uint_eq(c->s.count.stall_vmx - before, 385);
+    ck_assert_uint_eq(c->s.count.insns, insns);
+    ck_assert_uint_eq(c->s.redirected, 1);
+}
+END_TEST
+
+START_TEST(msr_lists)
+{
+    bare_set_u64(&b, GUEST_MSRS, MSR_TSC_AUX);
+    bare_set_u64(&b, GUEST_MSRS + 8, 7);
+    bare_set_u64(&b, GUEST_MSRS + 0x100, MSR_TSC_AUX);
+    bare_set_u64(&b, GUEST_MSRS + 0x200, MSR_TSC_AUX);
+    bare_set_u64(&b, GUEST_MSRS + 0x208, 9);
+    guest_set(c, VMCS_ENTRY_MSR_LOAD_ADDRESS, GUEST_MSRS);
+    guest_set(c, VMCS_ENTRY_MSR_LOAD_COUNT, 1);
+    guest_set(c, VMCS_EXIT_MSR_STORE_ADDRESS, GUEST_MSRS + 0x100);
+    guest_set(c, VMCS_EXIT_MSR_STORE_COUNT, 1);
+    guest_set(c, VMCS_EXIT_MSR_LOAD_ADDRESS, GUEST_MSRS + 0x200);
+    guest_set(c, VMCS_EXIT_MSR_LOAD_COUNT, 1);
+    guest_launch(&b);
+    ck_assert_uint_eq(c->s.tsc_aux, 7);
+    c->s.tsc_aux = 8;
+    GUEST(VMCALL);
+    ck_assert_uint_eq(bare_u64(&b, GUEST_MSRS + 0x108), 8);
+    ck_assert_uint_eq(c->s.tsc_aux, 9);
+}
+END_TEST
+
+/* 27.7: a list that cannot be worked off is a VMX abort, and the machine stops. */
+START_TEST(vmx_abort)
+{
+    bare_set_u64(&b, GUEST_MSRS, 0x12345);
+    guest_set(c, _i ? VMCS_EXIT_MSR_LOAD_ADDRESS : VMCS_EXIT_MSR_STORE_ADDRESS, GUEST_MSRS);
+    guest_set(c, _i ? VMCS_EXIT_MSR_LOAD_COUNT : VMCS_EXIT_MSR_STORE_COUNT, 0xffffffff >> 8);
+    guest_launch(&b);
+    GUEST(VMCALL);
+    ck_assert_uint_eq(c->m->b.halted, HALT_SHUTDOWN);
+    ck_assert_uint_eq(mem_read(b.machine->mem, GUEST_VMCS + VMCS_ABORT, 4),
+                      _i ? VMX_ABORT_MSR_LOAD : VMX_ABORT_MSR_SAVE);
+}
+END_TEST
+
+/* ---- events ---- */
+
+#define UD2 "\x0f\x0b"
+#define LOAD_RAX "\x48\x8b\x00"
+
+START_TEST(exceptions_exit_by_the_bitmap)
+{
+    guest_set(c, VMCS_EXCEPTION_BITMAP, 1u << VEC_UD | 1u << VEC_BP);
+    guest_launch(&b);
+    GUEST(UD2);
+    bare_atoms(&b, 1);
+    check_exit(EXIT_EXCEPTION_NMI);
+    ck_assert_uint_eq(guest_get(c, VMCS_EXIT_INTR_INFO), INTR_INFO(VEC_UD, EVENT_HARD_EXCEPTION));
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_RFLAGS), FLAG_FIXED | FLAG_RF);
+    ck_assert_uint_eq(guest_get(c, VMCS_IDT_VECTORING_INFO), 0);
+    GUEST_RUN(&b, VMRESUME);
+    GUEST("\xcc"); /* int3 */
+    bare_atoms(&b, 1);
+    check_exit(EXIT_EXCEPTION_NMI);
+    ck_assert_uint_eq(guest_get(c, VMCS_EXIT_INTR_INFO), INTR_INFO(VEC_BP, EVENT_SOFT_EXCEPTION));
+    ck_assert_uint_eq(guest_get(c, VMCS_EXIT_INSN_LENGTH), 1);
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_RIP), GUEST_CODE);
+}
+END_TEST
+
+/* A page fault exits if bit 14 equals the match of its error code (25.2). */
+START_TEST(page_faults_match)
+{
+    bool bit = _i & 1, match = _i & 2;
+    guest_set(c, VMCS_EXCEPTION_BITMAP, (u64)bit << VEC_PF);
+    guest_set(c, VMCS_PF_ERROR_MASK, PF_P | PF_W);
+    guest_set(c, VMCS_PF_ERROR_MATCH, match ? 0 : PF_P);
+    guest_launch(&b);
+    c->s.cr2 = 77;
+    c->s.gpr[REG_RAX] = BARE_UNMAPPED;
+    GUEST(LOAD_RAX);
+    bare_atoms(&b, 1);
+    if (bit != match) {
+        check_no_exit();
+        ck_assert_uint_eq(c->s.rip, BARE_HANDLER + 16 * VEC_PF);
+        return;
+    }
+    check_exit(EXIT_EXCEPTION_NMI);
+    ck_assert_uint_eq(guest_get(c, VMCS_EXIT_QUALIFICATION), BARE_UNMAPPED);
+    ck_assert_uint_eq(guest_get(c, VMCS_EXIT_INTR_INFO),
+                      INTR_INFO(VEC_PF, EVENT_HARD_EXCEPTION) | INTR_HAS_ERROR);
+    ck_assert_uint_eq(guest_get(c, VMCS_EXIT_INTR_ERROR), 0);
+    ck_assert_uint_eq(c->s.cr2, 77);
+}
+END_TEST
+
+/* INT n whose delivery faults: the exit tells of both (27.2.4). */
+START_TEST(idt_vectoring_information)
+{
+    guest_set(c, VMCS_EXCEPTION_BITMAP, 1u << VEC_PF);
+    guest_set(c, VMCS_GUEST_IDTR_BASE, BARE_UNMAPPED);
+    guest_launch(&b);
+    GUEST("\xcd\x80");
+    bare_atoms(&b, 1);
+    check_exit(EXIT_EXCEPTION_NMI);
+    ck_assert_uint_eq(guest_get(c, VMCS_EXIT_INTR_INFO) & 0xff, VEC_PF);
+    ck_assert_uint_eq(guest_get(c, VMCS_IDT_VECTORING_INFO), INTR_INFO(0x80, EVENT_SOFT_INT));
+    ck_assert_uint_eq(guest_get(c, VMCS_EXIT_INSN_LENGTH), 2);
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_RIP), GUEST_CODE);
+    ck_assert_uint_eq(c->s.event_valid, 0);
+}
+END_TEST
+
+START_TEST(triple_fault_exits)
+{
+    guest_set(c, VMCS_GUEST_IDTR_LIMIT, 0);
+    guest_launch(&b);
+    GUEST(UD2);
+    bare_atoms(&b, 3);
+    check_exit(EXIT_TRIPLE_FAULT);
+    ck_assert_uint_eq(c->m->b.halted, HALT_NONE);
+    ck_assert_uint_eq(guest_get(c, VMCS_IDT_VECTORING_INFO), 0);
+}
+END_TEST
+
+/* An injected event is delivered, and causes no exit whatever the bitmap says (26.6). */
+START_TEST(injected_exception)
+{
+    guest_set(c, VMCS_EXCEPTION_BITMAP, 0xffffffff);
+    guest_set(c, VMCS_ENTRY_INTR_INFO, INTR_INFO(VEC_GP, EVENT_HARD_EXCEPTION) | INTR_HAS_ERROR);
+    guest_set(c, VMCS_ENTRY_ERROR_CODE, 0x58);
+    guest_launch(&b);
+    bare_atoms(&b, 1);
+    check_no_exit();
+    ck_assert_uint_eq(c->s.rip, BARE_HANDLER + 16 * VEC_GP);
+    ck_assert_uint_eq(bare_u64(&b, c->s.gpr[REG_RSP]), 0x58);
+    ck_assert_uint_eq(bare_u64(&b, c->s.gpr[REG_RSP] + 8), GUEST_CODE);
+    GUEST(UD2); /* the next one exits */
+    bare_atoms(&b, 1);
+    check_exit(EXIT_EXCEPTION_NMI);
+    ck_assert_uint_eq(guest_get(c, VMCS_ENTRY_INTR_INFO) & INTR_VALID, 0);
+}
+END_TEST
+
+START_TEST(injected_software_interrupt_returns_after_it)
+{
+    guest_set(c, VMCS_ENTRY_INTR_INFO, INTR_INFO(0x80, EVENT_SOFT_INT));
+    guest_set(c, VMCS_ENTRY_INSN_LENGTH, 2);
+    guest_launch(&b);
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.rip, BARE_HANDLER + 16 * 0x80);
+    ck_assert_uint_eq(bare_u64(&b, c->s.gpr[REG_RSP]), GUEST_CODE + 2);
+}
+END_TEST
+
+START_TEST(injected_page_fault_keeps_cr2)
+{
+    guest_set(c, VMCS_ENTRY_INTR_INFO, INTR_INFO(VEC_PF, EVENT_HARD_EXCEPTION) | INTR_HAS_ERROR);
+    c->s.cr2 = 0x4321;
+    guest_launch(&b);
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.cr2, 0x4321);
+    ck_assert_uint_eq(c->s.rip, BARE_HANDLER + 16 * VEC_PF);
+}
+END_TEST
+
+/* ---- interrupts ---- */
+
+#define NOP "\x90"
+
+static void raise_interrupt(void)
+{
+    apic_write(c, 0xf0, 0x1ff); /* enabled, spurious vector ffH */
+    apic_raise(c, 0x41);
+    c->rt.look_again = 0;
+}
+
+START_TEST(external_interrupt_exits_whatever_if_says)
+{
+    guest_set_bits(c, VMCS_PIN_CONTROLS, PIN_EXTERNAL_INTERRUPT);
+    if (_i)
+        guest_set_bits(c, VMCS_EXIT_CONTROLS, VMEXIT_ACK_INTERRUPT);
+    guest_launch(&b);
+    GUEST(NOP);
+    raise_interrupt();
+    GUEST(NOP);
+    check_exit(EXIT_EXTERNAL_INTERRUPT);
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_RIP), GUEST_CODE + 1);
+    ck_assert_uint_eq(guest_get(c, VMCS_EXIT_INTR_INFO), _i ? INTR_INFO(0x41, EVENT_EXTERNAL) : 0);
+    ck_assert_int_eq(apic_pending_vector(c), _i ? -1 : 0x41);
+}
+END_TEST
+
+START_TEST(interrupt_window)
+{
+    guest_set_bits(c, PROC, PROC_INTERRUPT_WINDOW);
+    guest_launch(&b);
+    GUEST(NOP);
+    check_no_exit();
+    GUEST("\xfb"); /* sti */
+    GUEST(NOP);    /* its shadow */
+    check_no_exit();
+    GUEST(NOP);
+    check_exit(EXIT_INTERRUPT_WINDOW);
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_RIP), GUEST_CODE + 3);
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_INTERRUPTIBILITY), 0);
+}
+END_TEST
+
+START_TEST(hlt_after_sti_shows_the_shadow)
+{
+    guest_set_bits(c, PROC, PROC_HLT);
+    guest_launch(&b);
+    GUEST("\xfb");
+    GUEST("\xf4");
+    check_exit(EXIT_HLT);
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_INTERRUPTIBILITY), BLOCKING_STI);
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_ACTIVITY), VMX_ACTIVITY_ACTIVE);
+    ck_assert_uint_eq(c->s.shadow_sti, 0);
+}
+END_TEST
+
+START_TEST(nmi_exits_and_blocks_the_next)
+{
+    guest_set_bits(c, VMCS_PIN_CONTROLS, PIN_NMI);
+    guest_launch(&b);
+    c->s.nmi_pending = 1;
+    GUEST(NOP);
+    check_exit(EXIT_EXCEPTION_NMI);
+    ck_assert_uint_eq(guest_get(c, VMCS_EXIT_INTR_INFO), INTR_INFO(VEC_NMI, EVENT_NMI));
+    ck_assert_uint_eq(c->s.nmi_blocked, 1);
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_INTERRUPTIBILITY), 0);
+}
+END_TEST
+
+/* ---- timer, MTF ---- */
+
+/* It expires when bit 5 of the TSC has changed n times: at a multiple of 32. */
+START_TEST(preemption_timer)
+{
+    guest_set_bits(c, VMCS_PIN_CONTROLS, PIN_PREEMPTION_TIMER);
+    guest_set_bits(c, VMCS_EXIT_CONTROLS, VMEXIT_SAVE_PREEMPTION_TIMER);
+    guest_set(c, VMCS_PREEMPTION_TIMER, 10);
+    guest_launch(&b);
+    u64 expires = ((tsc_now(c) >> 5) + 10) << 5;
+    ck_assert_uint_eq(tsc_now(c) + (vmx_next_due(c) - c->s.cycle), expires);
+    bare_put(&b, GUEST_CODE, "\xeb\xfe", 2); /* jmp . */
+    while (c->s.vmx_guest && tsc_now(c) < expires + 1000) {
+        ck_assert_uint_eq(vmx_timer_value(c), tsc_now(c) < expires ? (expires >> 5) - (tsc_now(c) >> 5) : 0);
+        ck_assert(tsc_now(c) < expires || c->rt.look_again <= c->s.cycle);
+        bare_atoms(&b, 1);
+    }
+    check_exit(EXIT_PREEMPTION_TIMER);
+    ck_assert_uint_eq(guest_get(c, VMCS_PREEMPTION_TIMER), 0);
+    ck_assert_uint_eq(vmx_next_due(c), UINT64_MAX);
+}
+END_TEST
+
+START_TEST(preemption_timer_is_saved)
+{
+    guest_set_bits(c, VMCS_PIN_CONTROLS, PIN_PREEMPTION_TIMER);
+    if (_i)
+        guest_set_bits(c, VMCS_EXIT_CONTROLS, VMEXIT_SAVE_PREEMPTION_TIMER);
+    guest_set(c, VMCS_PREEMPTION_TIMER, 1000);
+    guest_launch(&b);
+    u64 start = tsc_now(c) >> 5;
+    GUEST(NOP);
+    GUEST(VMCALL);
+    u64 left = guest_get(c, VMCS_PREEMPTION_TIMER);
+    if (_i)
+        ck_assert(left < 1000 && left >= 1000 - ((tsc_now(c) >> 5) - start));
+    else
+        ck_assert_uint_eq(left, 1000);
+}
+END_TEST
+
+START_TEST(timer_of_0_lets_nothing_run)
+{
+    guest_set_bits(c, VMCS_PIN_CONTROLS, PIN_PREEMPTION_TIMER);
+    guest_launch(&b);
+    GUEST(NOP);
+    check_exit(EXIT_PREEMPTION_TIMER);
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_RIP), GUEST_CODE);
+}
+END_TEST
+
+START_TEST(timer_ends_hlt)
+{
+    guest_set_bits(c, VMCS_PIN_CONTROLS, PIN_PREEMPTION_TIMER);
+    guest_set(c, VMCS_PREEMPTION_TIMER, 100);
+    guest_launch(&b);
+    GUEST("\xf4");
+    bare_atoms(&b, 2);
+    check_exit(EXIT_PREEMPTION_TIMER);
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_ACTIVITY), VMX_ACTIVITY_HLT);
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_RIP), GUEST_CODE + 1);
+    GUEST_RUN(&b, VMRESUME);
+    ck_assert_uint_eq(c->s.activity, ACTIVITY_HLT);
+}
+END_TEST
+
+START_TEST(monitor_trap_flag)
+{
+    guest_set_bits(c, PROC, PROC_MONITOR_TRAP_FLAG);
+    guest_launch(&b);
+    GUEST(NOP);
+    check_no_exit();
+    GUEST(NOP);
+    check_exit(EXIT_MONITOR_TRAP_FLAG);
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_RIP), GUEST_CODE + 1);
+    guest_set(c, VMCS_ENTRY_INTR_INFO, INTR_INFO(0x20, EVENT_SOFT_INT)); /* after the delivery */
+    guest_set(c, VMCS_ENTRY_INSN_LENGTH, 1);
+    GUEST_RUN(&b, VMRESUME);
+    bare_atoms(&b, 2);
+    check_exit(EXIT_MONITOR_TRAP_FLAG);
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_RIP), BARE_HANDLER + 16 * 0x20);
+}
+END_TEST
+
+START_TEST(pending_mtf_exit_is_injected)
+{
+    guest_set(c, VMCS_ENTRY_INTR_INFO, INTR_INFO(0, EVENT_OTHER));
+    guest_launch(&b);
+    bare_atoms(&b, 1);
+    check_exit(EXIT_MONITOR_TRAP_FLAG);
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_RIP), GUEST_CODE);
+}
+END_TEST
+
+START_TEST(tsc_offset)
+{
+    guest_set_bits(c, PROC, PROC_TSC_OFFSETTING);
+    guest_set(c, VMCS_TSC_OFFSET, 1ull << 40);
+    guest_launch(&b);
+    GUEST("\x0f\x31");
+    ck_assert_uint_eq(c->s.gpr[REG_RDX], 1u << 8);
+}
+END_TEST
+
+/* ---- EPT, VPID ---- */
+
+enum { EPT_ROOT = 0x9a000, HOLE = 0x600000 }; /* 2 MiB pages map the first 8 MiB but the hole */
+
+static void use_ept(u64 hole)
+{
+    bare_set_u64(&b, EPT_ROOT, (EPT_ROOT + 0x1000) | EPT_RWX);
+    bare_set_u64(&b, EPT_ROOT + 0x1000, (EPT_ROOT + 0x2000) | EPT_RWX);
+    for (u64 i = 0; i < 3; i++)
+        bare_set_u64(&b, EPT_ROOT + 0x2000 + 8 * i, i << 21 | EPT_RWX | EPT_PS | EPT_WB);
+    bare_set_u64(&b, EPT_ROOT + 0x2018, hole);
+    guest_set_bits(c, PROC, PROC_SECONDARY);
+    guest_set_bits(c, PROC2, PROC2_EPT);
+    guest_set(c, VMCS_EPTP, EPT_ROOT | EPTP_WB | EPTP_WALK_4);
+}
+
+#define STORE_RAX "\x48\x89\x00"
+
+/* Nothing there; read-only; W without R. */
+START_TEST(ept_violation_and_misconfiguration)
+{
+    static const u64 hole[] = {0, HOLE | EPT_R | EPT_PS | EPT_WB, HOLE | EPT_W | EPT_PS | EPT_WB};
+    use_ept(hole[_i]);
+    guest_launch(&b);
+    c->s.gpr[REG_RAX] = HOLE + 0x123450;
+    GUEST(STORE_RAX);
+    check_exit(_i == 2 ? EXIT_EPT_MISCONFIG : EXIT_EPT_VIOLATION);
+    u64 want = QUAL_EPT_WRITE | QUAL_EPT_LINEAR_VALID | QUAL_EPT_TRANSLATED | (_i == 1 ? QUAL_EPT_READABLE : 0);
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_PHYSICAL_ADDRESS), HOLE + 0x123450);
+    ck_assert_uint_eq(guest_get(c, VMCS_EXIT_QUALIFICATION), _i == 2 ? 0 : want);
+    if (_i < 2)
+        ck_assert_uint_eq(guest_get(c, VMCS_GUEST_LINEAR_ADDRESS), HOLE + 0x123450);
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_RIP), GUEST_CODE);
+}
+END_TEST
+
+START_TEST(ept_violation_while_an_event_is_delivered)
+{
+    use_ept(0);
+    guest_set(c, VMCS_GUEST_IDTR_BASE, HOLE);
+    guest_launch(&b);
+    c->s.gpr[REG_RAX] = 0x1230;
+    GUEST("\x8e\xd8"); /* mov %eax,%ds: #GP(1230H) */
+    bare_atoms(&b, 1);
+    check_exit(EXIT_EPT_VIOLATION);
+    ck_assert_uint_eq(guest_get(c, VMCS_IDT_VECTORING_INFO), INTR_INFO(VEC_GP, EVENT_HARD_EXCEPTION) | INTR_HAS_ERROR);
+    ck_assert_uint_eq(guest_get(c, VMCS_IDT_VECTORING_ERROR), 0x1230);
+    ck_assert_uint_eq(guest_get(c, VMCS_EXIT_INSN_LENGTH), 0);
+}
+END_TEST
+
+static unsigned flushes[FLUSH_CAUSES];
+
+static void count_flush(const struct rs_event *event, void *arg)
+{
+    (void)arg;
+    flushes[event->field[0]]++;
+}
+
+/* 28.3.3.1: entry and exit drop the mappings of VPID 0, unless VPIDs are enabled. */
+START_TEST(vpid_spares_the_tlb)
+{
+    flushes[FLUSH_VM_ENTRY] = flushes[FLUSH_VM_EXIT] = 0;
+    rs_watch(b.world, RS_PROBE_tlb_flush, true, count_flush, NULL);
+    if (_i) {
+        guest_set_bits(c, PROC, PROC_SECONDARY);
+        guest_set(c, PROC2, PROC2_VPID);
+        guest_set(c, VMCS_VPID, 5);
+    }
+    guest_launch(&b);
+    GUEST(VMCALL);
+    check_exit(EXIT_VMCALL);
+    ck_assert_uint_eq(flushes[FLUSH_VM_ENTRY], !_i);
+    ck_assert_uint_eq(flushes[FLUSH_VM_EXIT], !_i);
+}
+END_TEST
+
+/* ---- probes and micros ---- */
+
+static struct rs_event last_event;
+
+static void keep_event(const struct rs_event *event, void *arg)
+{
+    (void)arg;
+    last_event = *event;
+}
+
+START_TEST(probes_tell)
+{
+    rs_watch(b.world, RS_PROBE_vm_entry, true, keep_event, NULL);
+    rs_watch(b.world, RS_PROBE_vm_exit, true, keep_event, NULL);
+    guest_launch(&b);
+    ck_assert_int_eq(last_event.probe, RS_PROBE_vm_entry);
+    ck_assert_uint_eq(last_event.field[0], 1);
+    ck_assert(last_event.guest);
+    GUEST("\x0f\xa2");
+    ck_assert_int_eq(last_event.probe, RS_PROBE_vm_exit);
+    ck_assert(!last_event.guest);
+    ck_assert_uint_eq(last_event.field[1], EXIT_CPUID);
+    ck_assert_uint_eq(last_event.field[5], GUEST_CODE);
+    ck_assert_uint_ge(last_event.field[6], c->m->p.vm_exit_cycles);
+}
+END_TEST
+
+/* A run may end at each micro of a launch: its four phases, the flush's report apart, and the entry. */
+static bool launch_up_to(u64 micro)
+{
+    bare_put(&b, c->s.rip, VMLAUNCH, 3);
+    c->rt.micro_stop = micro;
+    return cpu_atom(c) == ATOM_STOPPED;
+}
+
+START_TEST(stops_at_each_micro)
+{
+    u64 k = 1, last = 0;
+    for (; launch_up_to(k); k++) {
+        ck_assert_uint_eq(c->rt.micro, k);
+        ck_assert(c->s.count.stall_vmx >= last);
+        last = c->s.count.stall_vmx;
+        bare_close(&b);
+        set_up();
+    }
+    ck_assert_uint_ge(k, 6);
+    ck_assert_uint_eq(c->s.vmx_guest, 1);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("vmx exits");
+    TCase *t = tcase_create("exits");
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_loop_test(t, instruction_exits, 0, INTERCEPTS);
+    tcase_add_loop_test(t, no_exit_without_the_control, 0, INTERCEPTS);
+    tcase_add_loop_test(t, msr_bitmaps, 0, 4);
+    tcase_add_loop_test(t, absent_instructions_are_undefined, 0, 3);
+    tcase_add_loop_test(t, vmx_abort, 0, 2);
+    tcase_add_loop_test(t, page_faults_match, 0, 4);
+    tcase_add_loop_test(t, external_interrupt_exits_whatever_if_says, 0, 2);
+    tcase_add_loop_test(t, preemption_timer_is_saved, 0, 2);
+    tcase_add_loop_test(t, ept_violation_and_misconfiguration, 0, 3);
+    tcase_add_loop_test(t, vpid_spares_the_tlb, 0, 2);
+    const TTest *const tests[] = {
+        ept_violation_while_an_event_is_delivered, probes_tell,msrs_beyond_the_bitmap_exit,
+                                  io_bitmaps,
+                                  cr3_targets,
+                                  masked_bits_are_shown_from_the_shadow,
+                                  privilege_comes_before_the_exit,
+                                  guest_state_goes_in_and_out,
+                                  cycles_of_entry_and_exit,
+                                  msr_lists,
+                                  exceptions_exit_by_the_bitmap,
+                                  idt_vectoring_information,
+                                  triple_fault_exits,
+                                  injected_exception,
+                                  injected_software_interrupt_returns_after_it,
+                                  injected_page_fault_keeps_cr2,
+                                  interrupt_window,
+                                  hlt_after_sti_shows_the_shadow,
+                                  nmi_exits_and_blocks_the_next,
+                                  preemption_timer,
+                                  timer_of_0_lets_nothing_run,
+                                  timer_ends_hlt,
+                                  monitor_trap_flag,
+                                  pending_mtf_exit_is_injected,
+                                  tsc_offset,
+                                  stops_at_each_micro};
+    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
+        tcase_add_test(t, tests[i]);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
