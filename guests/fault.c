@@ -4,11 +4,13 @@
  *
  * Marks (RAX the id, RDI the address), each followed by the instruction that faults:
  *
- *     1   load from a page that is not present: #PF.  The handler maps it, read-only, to a frame that nothing
- * has touched yet, and the instruction runs again.  In a VM made with `lazy=yes` that second try is an EPT
- * violation, which the hypervisor ends by giving the VM a page; the third succeeds. 2   store to that page:
- * #PF, since CR0.WP holds.  The handler makes it writable. 3   DIV by zero: #DE, skipped 4   INT3: #BP 5 the
- * end of the sequence.  Nothing is printed before it, so between the marks there are no other exits.
+ *     1   load from a page that is not present: #PF.  The handler maps it, read-only, to a frame that
+ *         nothing has touched yet, and the instruction runs again.  In a VM made with `lazy=yes` that second
+ *         try is an EPT violation, which the hypervisor ends by giving the VM a page; the third succeeds.
+ *     2   store to that page: #PF, since CR0.WP holds.  The handler makes it writable.
+ *     3   DIV by zero: #DE, skipped
+ *     4   INT3: #BP
+ *     5   the end.  Nothing is printed before it, so between the marks there are no other exits.
  *
  * With `beyond`, last of all: mark 6, and a load from a guest-physical address that no RAM backs.  A bare
  * machine reads ones. */

@@ -1,7 +1,7 @@
 /* ticker - prints a line now and then: two of them show that VMs share a core.
  *
- *     ticker [LINES] [LOOPS]     LINES lines (default 10; 0: for ever), LOOPS turns of a busy loop before
- * each (default 200000)
+ *     ticker [LINES] [LOOPS]     LINES lines (default 10; 0: for ever), before each of them LOOPS turns of a
+ *                                busy loop (default 200000)
  */
 #include "lib/guest.h"
 

@@ -29,8 +29,7 @@ static bool write_guest_cr0(uint64_t value)
     return true;
 }
 
-/* Whoever comes here wants VMXE, which it has not, or to leave PAE, or a bit that no CR4 of this machine has.
- */
+/* Whoever comes here wants VMXE, which it has not, or to leave PAE, or a bit that no CR4 here has. */
 static bool write_guest_cr4(uint64_t value)
 {
     if (value & (CR4_VMXE | ~vmx_cr4_allowed()) || !(value & CR4_PAE))

@@ -1,4 +1,4 @@
-/* ept.h - extended page tables: guest-physical to host-physical (SDM vol. 3, 28.2 "The Extended Page Table
+/* ept.h - extended page tables: guest-physical to host-physical (SDM vol. 3, 28.3 "The Extended Page Table
  * Mechanism"). */
 #ifndef HV_EPT_H
 #define HV_EPT_H

@@ -3,6 +3,7 @@
 #include "arch/board.h"
 #include "arch/x86.h"
 #include "exits.h"
+#include "io.h"
 #include "vmcs.h"
 #include "vmx.h"
 
@@ -11,14 +12,14 @@ static bool is_uart(unsigned port, unsigned bytes)
     return bytes == 1 && port >= PORT_CONSOLE && port < PORT_CONSOLE + UART_PORTS;
 }
 
-static uint32_t port_in(struct vm *vm, unsigned port, unsigned bytes)
+uint32_t port_in(struct vm *vm, unsigned port, unsigned bytes)
 {
     if (is_uart(port, bytes))
         return vuart_read(&vm->uart, port - PORT_CONSOLE);
     return 0xffffffff;
 }
 
-static void port_out(struct vm *vm, unsigned port, unsigned bytes, uint32_t value)
+void port_out(struct vm *vm, unsigned port, unsigned bytes, uint32_t value)
 {
     if (is_uart(port, bytes))
         vuart_write(&vm->uart, port - PORT_CONSOLE, (uint8_t)value);
@@ -40,8 +41,7 @@ void exit_io(struct vm *vm)
     unsigned port = QUAL_IO_PORT(q), bytes = QUAL_IO_BYTES(q);
 
     if (q & QUAL_IO_STRING) {
-        vm_crash(vm, "INS or OUTS at rip 0x%lx, port 0x%x: string I/O is not emulated",
-                 vmread(VMCS_GUEST_RIP), port);
+        exit_io_string(vm, q);
         return;
     }
     if (q & QUAL_IO_IN)

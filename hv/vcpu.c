@@ -68,11 +68,19 @@ bool vcpu_enter(struct vcpu *vcpu)
     return entered;
 }
 
+/* An instruction that single-steps ends with #DB, who ever executes it (SDM vol. 3, 24.4.2). */
+static void finish_step(void)
+{
+    if (vmread(VMCS_GUEST_RFLAGS) & FLAG_TF)
+        vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
+}
+
 /* Emulating an instruction also ends the blocking of events by the one before it (SDM vol. 3, 24.4.2). */
 void vcpu_skip_instruction(void)
 {
     uint64_t blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
 
+    finish_step();
     vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + vmread(VMCS_EXIT_INSN_LENGTH));
     if (blocking & (BLOCKING_STI | BLOCKING_MOV_SS))
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(uint64_t)(BLOCKING_STI | BLOCKING_MOV_SS));

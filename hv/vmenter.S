@@ -2,8 +2,8 @@
  *
  * bool vmx_enter(struct vcpu *vcpu, uint64_t launched)
  *
- * VM entry and exit switch RIP, RSP, RFLAGS, segments and control registers by the VMCS; the other fifteen general
- * registers are ours to switch.  Returns true after an exit, false if the entry failed (VMfail). */
+ * VM entry and exit switch RIP, RSP, RFLAGS, segments and control registers by the VMCS; the other fifteen
+ * general registers are ours to switch.  Returns true after an exit, false if the entry failed (VMfail). */
 #include "arch/x86.h"
 #include "vcpu.h"
 

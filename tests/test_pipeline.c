@@ -1,4 +1,5 @@
 /* test_pipeline.c - the machine's cycles against the ticking model, and against sums done by hand. */
+#include "arch/vmx.h"
 #include "cpu/decode.h"
 #include "lib/elf_image.h"
 #include "machine.h"
@@ -113,16 +114,32 @@ static void boot(struct bench *b, const struct program *p, struct rs_params *par
     unlink(path);
 }
 
+/* As after a VM entry: EPT and VPID, nothing that exits. */
+static void enter_guest(struct core *c, const struct program *p)
+{
+    c->s.vmx_on = c->s.vmx_guest = 1;
+    c->s.vmx.proc = PROC_SECONDARY;
+    c->s.vmx.proc2 = PROC2_EPT | PROC2_VPID;
+    c->s.vmx.eptp = p->eptp;
+    c->s.vmx.vpid = 1;
+    c->s.cr3 = PROGRAM_TABLES_HPA + p->physical;
+    c->s.rip = PROGRAM_CODE_GVA;
+}
+
 static void run_both(struct bench *b, const struct program *p, struct rs_params *params)
 {
     memset(b, 0, sizeof *b);
     b->program = p;
     boot(b, p, params);
+    if (p->eptp)
+        enter_guest(b->machine->core[0], p);
     const struct core_state *s = &b->machine->core[0]->s;
     b->memory = malloc(MEMORY_BYTES);
     ck_assert(rs_read(b->machine, 0, b->memory, MEMORY_BYTES) == RS_OK);
     memcpy(b->gpr, s->gpr, sizeof b->gpr);
     b->tick = tick_new(&b->machine->p, s->cr3, b->memory, 0, MEMORY_BYTES);
+    if (p->eptp)
+        tick_under_ept(b->tick, p->eptp);
     rs_watch(b->world, RS_PROBE_insn, false, on_insn, b);
     rs_begin_run(b->world, 1000000000);
     while (rs_continue(b->world, 100000) == RS_SLICE)
@@ -165,8 +182,13 @@ static bool same_cycles(const struct bench *b)
 
 static bool same_counters(const struct bench *b)
 {
-    const struct counters *model = tick_counters(b->tick), *machine = &b->count;
+    struct counters all = *tick_counters(b->tick), *model = &all;
+    const struct counters *machine = &b->count;
     bool same = true;
+    if (b->program->eptp) { /* it is in the guest from first to last */
+        all.insns_guest = all.insns;
+        all.cycles_guest = tick_cycles(b->tick) - b->seen[b->retired - 1].cycles; /* an atom's come when it is over */
+    }
 #define COUNTER(name, help) \
     if (model->name != machine->name) { \
         fprintf(stderr, "%s: machine %llu, model %llu\n", #name, (unsigned long long)machine->name, \
@@ -240,6 +262,10 @@ static void random_params(struct rs_params *params, struct program *r)
     set(params, "walk_caches", program_random(r, 4) != 0);
     set(params, "caches", program_random(r, 8) != 0);
     set(params, "pwc_entries", 1 + program_random(r, 4));
+    set(params, "npwc", program_random(r, 4) != 0);
+    set(params, "npwc_entries", 1 + program_random(r, 4));
+    set(params, "ntlb", program_random(r, 4) != 0);
+    set(params, "ntlb_entries", 1 + program_random(r, 8));
     set(params, "store_buffer", 1 + program_random(r, 16));
     set(params, "predictor_entries", 1 + program_random(r, 64));
     set(params, "btb_entries", 1 + program_random(r, 64));
@@ -253,12 +279,15 @@ static void random_params(struct rs_params *params, struct program *r)
     set(params, "ad_update_cycles", program_random(r, 10));
 }
 
-static void compare(u64 seed, bool odd)
+static void compare(u64 seed, bool guest, bool odd)
 {
     struct program *p = malloc(sizeof *p);
     struct rs_params *params = rs_params_new();
     struct bench b;
-    program_make(p, seed, 50, 50);
+    if (guest)
+        program_make_guest(p, seed, 50, 50);
+    else
+        program_make(p, seed, 50, 50);
     if (odd)
         random_params(params, p);
     run_both(&b, p, params);
@@ -274,13 +303,25 @@ static void compare(u64 seed, bool odd)
 
 START_TEST(random_programs)
 {
-    compare((u64)_i + 1, false);
+    compare((u64)_i + 1, false, false);
 }
 END_TEST
 
 START_TEST(random_programs_odd_sizes)
 {
-    compare((u64)_i + 1001, true);
+    compare((u64)_i + 1001, false, true);
+}
+END_TEST
+
+START_TEST(random_guests)
+{
+    compare((u64)_i + 2001, true, false);
+}
+END_TEST
+
+START_TEST(random_guests_odd_sizes)
+{
+    compare((u64)_i + 3001, true, true);
 }
 END_TEST
 
@@ -361,6 +402,8 @@ int main(void)
     tcase_set_timeout(model, 120);
     tcase_add_loop_test(model, random_programs, 0, 8);
     tcase_add_loop_test(model, random_programs_odd_sizes, 0, 32);
+    tcase_add_loop_test(model, random_guests, 0, 8);
+    tcase_add_loop_test(model, random_guests_odd_sizes, 0, 32);
     suite_add_tcase(s, model);
     TCase *hand = tcase_create("by hand");
     tcase_add_test(hand, memory_by_hand);

@@ -336,7 +336,7 @@ static const struct invalidation {
     {"every PCID and globals", flush_linear_globals,
      B(LINEAR_0) | B(LINEAR_0_PCID2) | B(LINEAR_0_GLOBAL) | B(WALK_0) | B(WALK_0_PCID2)},
     {"INVVPID of one", flush_vpid, B(LINEAR_5) | B(COMBINED_A) | B(WALK_A)},
-    {"INVVPID of all", flush_all_linear, ALL & ~(B(PHYSICAL_A) | B(PHYSICAL_B) | B(NESTED_WALK_A))},
+    {"INVVPID of all", flush_all_linear, B(LINEAR_5) | B(COMBINED_A) | B(COMBINED_B) | B(WALK_A)},
     {"INVEPT of one", flush_ept_one, B(COMBINED_A) | B(PHYSICAL_A) | B(WALK_A) | B(NESTED_WALK_A)},
     {"INVEPT of all", flush_ept_all,
      B(COMBINED_A) | B(COMBINED_B) | B(PHYSICAL_A) | B(PHYSICAL_B) | B(WALK_A) | B(NESTED_WALK_A)},

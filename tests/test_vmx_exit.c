@@ -674,7 +674,8 @@ START_TEST(ept_violation_and_misconfiguration)
     c->s.gpr[REG_RAX] = HOLE + 0x123450;
     GUEST(STORE_RAX);
     check_exit(_i == 2 ? EXIT_EPT_MISCONFIG : EXIT_EPT_VIOLATION);
-    u64 want = QUAL_EPT_WRITE | QUAL_EPT_LINEAR_VALID | QUAL_EPT_TRANSLATED | (_i == 1 ? QUAL_EPT_READABLE : 0);
+    u64 want =
+        QUAL_EPT_WRITE | QUAL_EPT_LINEAR_VALID | QUAL_EPT_TRANSLATED | (_i == 1 ? QUAL_EPT_READABLE : 0);
     ck_assert_uint_eq(guest_get(c, VMCS_GUEST_PHYSICAL_ADDRESS), HOLE + 0x123450);
     ck_assert_uint_eq(guest_get(c, VMCS_EXIT_QUALIFICATION), _i == 2 ? 0 : want);
     if (_i < 2)
@@ -692,7 +693,8 @@ START_TEST(ept_violation_while_an_event_is_delivered)
     GUEST("\x8e\xd8"); /* mov %eax,%ds: #GP(1230H) */
     bare_atoms(&b, 1);
     check_exit(EXIT_EPT_VIOLATION);
-    ck_assert_uint_eq(guest_get(c, VMCS_IDT_VECTORING_INFO), INTR_INFO(VEC_GP, EVENT_HARD_EXCEPTION) | INTR_HAS_ERROR);
+    ck_assert_uint_eq(guest_get(c, VMCS_IDT_VECTORING_INFO),
+                      INTR_INFO(VEC_GP, EVENT_HARD_EXCEPTION) | INTR_HAS_ERROR);
     ck_assert_uint_eq(guest_get(c, VMCS_IDT_VECTORING_ERROR), 0x1230);
     ck_assert_uint_eq(guest_get(c, VMCS_EXIT_INSN_LENGTH), 0);
 }

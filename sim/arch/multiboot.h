@@ -1,9 +1,10 @@
-/* multiboot.h - for assembly: a multiboot-1 header and its 32-bit entry, so that an image that the machine enters in
- * 64-bit mode also starts from GRUB or QEMU (Multiboot Specification 0.6.96, 3.1 "OS image format" and 3.2 "Machine state").
+/* multiboot.h - for assembly: a multiboot-1 header and its 32-bit entry, so that an image that the machine
+ * enters in 64-bit mode also starts from GRUB or QEMU (Multiboot Specification 0.6.96, 3.1 "OS image format"
+ * and 3.2 "Machine state").
  *
  * MULTIBOOT_ENTRY load, load_end, bss_end, start
  *     load .. load_end   the image as one run of bytes, as it lies in the file
- *     start              its 64-bit entry: reached as the boot protocol promises (arch/boot.h), without a stack
+ *     start              its 64-bit entry, reached as the boot protocol promises (arch/boot.h), less a stack
  */
 #ifndef ARCH_MULTIBOOT_H
 #define ARCH_MULTIBOOT_H

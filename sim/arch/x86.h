@@ -1,6 +1,6 @@
 /* x86.h - the processor's manual as constants: registers, flags, descriptors, page-table bits, MSRs, CPUID.
  * Freestanding; shared by the simulator, the hypervisor and the guests.  What assembly may need is a plain
- * #define.  SDM: Intel 64 and IA-32 Architectures Software Developer's Manual, edition 083. */
+ * #define.  SDM: Intel 64 and IA-32 Architectures Software Developer's Manual, edition 077. */
 #ifndef ARCH_X86_H
 #define ARCH_X86_H
 

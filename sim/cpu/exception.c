@@ -113,6 +113,10 @@ static _Noreturn void raise_exception(struct core *c, unsigned vector, u32 error
 
     error = with_ext(c, vector, error);
     tell_fault(c, vector, error, gva);
+    set_event(c, vector, EVENT_HARD_EXCEPTION, error, c->s.rip);
+    c->s.event_cr2 = gva;
+    if (nested && c->s.vmx_guest)
+        vmx_exit_on_event(c); /* the bitmap sees it before it combines, while the event that it interrupts is known */
     if (how == TRIPLE_FAULT)
         triple_fault(c);
     if (how == DOUBLE_FAULT) {
@@ -120,11 +124,6 @@ static _Noreturn void raise_exception(struct core *c, unsigned vector, u32 error
             c->s.cr2 = gva;
         set_event(c, VEC_DF, EVENT_HARD_EXCEPTION, 0, c->s.rip);
         tell_fault(c, VEC_DF, 0, 0);
-    } else {
-        set_event(c, vector, EVENT_HARD_EXCEPTION, error, c->s.rip);
-        c->s.event_cr2 = gva;
-        if (nested && c->s.vmx_guest)
-            vmx_exit_on_event(c); /* while the event that it interrupts is still known */
     }
     c->rt.delivering = false;
     atom_leave(c, ATOM_DONE);

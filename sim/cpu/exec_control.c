@@ -215,11 +215,14 @@ static void invpcid(struct core *c, u64 type, u64 pcid, u64 gva)
     }
 }
 
+/* Its row lets every CPL in, since in non-root operation a missing control is #UD before that. */
 void exec_invpcid(struct core *c, const struct insn *in)
 {
     u64 type = g_read(c, in);
     u64 gva = ea(c, in);
 
+    if (cpl(c))
+        cpu_fault(c, VEC_GP, 0);
     u64 low = mem_load(c, in, gva, 8);
     u64 address = mem_load(c, in, gva + 8, 8);
     bool bad_pcid = type <= INVPCID_SINGLE && low && !(c->s.cr4 & CR4_PCIDE);

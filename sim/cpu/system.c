@@ -61,11 +61,12 @@ static void reset_events(struct core *c)
     c->s.pending_debug = 0;
     c->s.event_valid = c->s.event_vector = c->s.event_type = 0;
     c->s.event_has_error = c->s.event_error = c->s.event_next_rip = c->s.event_cr2 = 0;
+    c->s.event_injected = 0;
 }
 
 static void reset_vmx(struct core *c)
 {
-    c->s.vmx_on = c->s.vmxon_hpa = c->s.vmx_guest = c->s.vmx_timer_due = 0;
+    c->s.vmx_on = c->s.vmxon_hpa = c->s.vmx_guest = c->s.vmx_timer_due = c->s.vmx_mtf_atom = 0;
     c->s.vmcs_hpa = UINT64_MAX;
     memset(&c->s.vmx, 0, sizeof c->s.vmx);
 }

@@ -215,11 +215,14 @@ static void vm_entry(struct core *c, bool launch)
         fail(c, 0); /* VMfailInvalid */
         return;
     }
+    c->rt.vmx_rule = 0;
     enum vmx_error error = refuse_entry(c, launch);
     if (!error)
         error = vmx_enter(c, launch);
     c->s.count.vm_entry_failures++;
     fail(c, error);
+    PROBE(c, RS_PROBE_vm_fail, c->rt.vmx_rule, error, 0);
+    micro(c, MICRO_EVENT);
 }
 
 void exec_vmlaunch(struct core *c, const struct insn *in)

@@ -78,7 +78,7 @@ void vmx_load_guest(struct core *c); /* 26.3.2 */
 void vmx_save_guest(struct core *c, u64 rflags); /* 27.3 */
 void vmx_load_host(struct core *c);  /* 27.5 */
 
-/* Without VPIDs, entry and exit drop the mappings of VPID 0 (28.3.3.1). */
+/* Without VPIDs, entry and exit drop the mappings of VPID 0 (28.4.3.1). */
 void vmx_flush(struct core *c, enum flush_cause cause);
 
 /* A VM entry that fails after the checks on controls and host state: loads the host state (26.8). */

@@ -259,7 +259,7 @@ static void invpcid(struct core *c, const struct insn *in)
 {
     if (!proc2(c, PROC2_INVPCID))
         cpu_fault(c, VEC_UD, 0);
-    if (proc(c, PROC_INVLPG))
+    if (!cpl(c) && proc(c, PROC_INVLPG))
         leave_operand(c, in, EXIT_INVPCID, (u32)in->reg << 28);
 }
 

@@ -13,7 +13,7 @@ enum globals { GLOBALS_OF_PCID, GLOBALS_SPARED, GLOBALS_TOO };
 /* What to drop: entries that meet every condition. */
 struct scope {
     unsigned kinds; /* a bit for each enum tlb_kind */
-    bool one_vpid, one_pcid, one_eptp, one_address;
+    bool one_vpid, spare_vpid0, one_pcid, one_eptp, one_address;
     u64 vpid, pcid, eptp;
     enum globals globals; /* GLOBALS_TOO: whatever their PCID */
     u64 address;
@@ -43,6 +43,7 @@ static bool pcid_in_scope(const struct tlb_entry *e, const struct scope *s)
 static bool in_scope(const struct tlb_entry *e, const struct scope *s)
 {
     return e->tag && s->kinds >> entry_kind(e) & 1 && (!s->one_vpid || entry_vpid(e) == s->vpid) &&
+           !(s->spare_vpid0 && entry_vpid(e) == 0) &&
            (!s->one_eptp || e->eptp == s->eptp) && (!s->one_address || covers(e, s->address)) &&
            pcid_in_scope(e, s);
 }
@@ -174,7 +175,7 @@ void mmu_flush_vpid(struct core *c, u64 vpid, enum flush_cause cause)
 
 void mmu_flush_all_linear(struct core *c, enum flush_cause cause)
 {
-    struct scope s = {.kinds = LINEAR_KINDS};
+    struct scope s = {.kinds = LINEAR_KINDS, .spare_vpid0 = true};
     tell(c, cause, 0, drop_linear_side(c, &s));
 }
 

@@ -57,8 +57,8 @@ void mmu_flush_page(struct core *c, u64 gva, enum flush_cause cause);   /* INVLP
 void mmu_flush_pcid(struct core *c, u64 pcid, bool globals, enum flush_cause cause); /* MOV CR3, INVPCID type 1 */
 void mmu_flush_linear(struct core *c, bool globals, enum flush_cause cause); /* MOV CR4/CR0: every PCID of this VPID */
 void mmu_flush_vpid(struct core *c, u64 vpid, enum flush_cause cause);  /* linear and combined of one VPID, all PCIDs */
-void mmu_flush_all_linear(struct core *c, enum flush_cause cause);      /* of every VPID but guest-physical spared */
-void mmu_flush_ept(struct core *c, bool one, u64 ep4ta, enum flush_cause cause); /* guest-physical and combined (28.3.3.1) */
+void mmu_flush_all_linear(struct core *c, enum flush_cause cause);      /* INVVPID all-context: of every VPID but 0 */
+void mmu_flush_ept(struct core *c, bool one, u64 ep4ta, enum flush_cause cause); /* guest-physical and combined (28.4.3.1) */
 void mmu_reset(struct core *c);                                         /* everything */
 
 /* ---- the walk without side effects, and tables in EPT format ---- */

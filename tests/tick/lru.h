@@ -8,6 +8,7 @@ struct lru_entry {
     bool valid;
     u64 tag, value;
     bool clean; /* TLBs: D is clear */
+    u64 whole;  /* TLBs: bytes of the guest's page, of which this may be a piece */
     u64 used;   /* when it was last used */
 };
 

@@ -46,17 +46,35 @@ static u64 new_table(struct program *p)
     return hpa;
 }
 
+/* Maps a page in the tables at root, whose entries hold hPA + `physical`; flags: of entries that point to tables. */
+static void map_in(struct program *p, u64 root, u64 physical, u64 address, unsigned leaf, u64 entry, u64 flags)
+{
+    u64 table = root;
+    for (unsigned shift = 39; shift > leaf; shift -= 9) {
+        u64 *at = table_at(p, table) + (address >> shift & 511);
+        if (!*at)
+            *at = (new_table(p) + physical) | flags;
+        table = (*at & ~4095ull) - physical;
+    }
+    table_at(p, table)[address >> leaf & 511] = entry;
+}
+
 static void map(struct program *p, u64 gva, u64 hpa, u64 bytes)
 {
-    u64 table = PROGRAM_TABLES_HPA;
     unsigned leaf = bytes == 4096 ? 12 : 21;
-    for (unsigned shift = 39; shift > leaf; shift -= 9) {
-        u64 *entry = table_at(p, table) + (gva >> shift & 511);
-        if (!*entry)
-            *entry = new_table(p) | 7;
-        table = *entry & ~4095ull;
+    map_in(p, PROGRAM_TABLES_HPA, p->physical, gva, leaf, (hpa + p->physical) | (leaf == 21 ? 0x83 : 3), 7);
+}
+
+/* The low 32 MiB for the guest at `physical`; each 2 MiB of them as one page or as 512. */
+static void make_ept(struct program *p)
+{
+    u64 root = new_table(p);
+    for (u64 block = 0; block < 0x2000000; block += 2 << 20) {
+        bool large = program_random(p, 2);
+        for (u64 hpa = block; hpa < block + (2 << 20); hpa += large ? 2 << 20 : 4096)
+            map_in(p, root, 0, hpa + p->physical, large ? 21 : 12, hpa | 0x37 | (large ? 0x80 : 0), 7);
     }
-    table_at(p, table)[gva >> leaf & 511] = hpa | (leaf == 21 ? 0x83 : 3);
+    p->eptp = root | 0x1e | (program_random(p, 2) ? 0x40 : 0);
 }
 
 static void map_range(struct program *p, u64 gva, u64 hpa, u64 range, u64 page)
@@ -68,6 +86,8 @@ static void map_range(struct program *p, u64 gva, u64 hpa, u64 range, u64 page)
 static void make_tables(struct program *p)
 {
     p->tables_used = 4096;
+    if (p->physical)
+        make_ept(p);
     map_range(p, 0, 0, 4 << 20, 2 << 20);
     map_range(p, PROGRAM_CODE_GVA, PROGRAM_CODE_HPA, PROGRAM_CODE_BYTES, 4096);
     map_range(p, PROGRAM_CHAIN_GVA, PROGRAM_CHAIN_HPA, PROGRAM_CHAIN_BYTES, 4096);
@@ -212,7 +232,7 @@ static void item_stack_memory(struct program *p)
 
 static void load_cr3(struct program *p)
 {
-    emit_set(p, RAX, PROGRAM_TABLES_HPA);
+    emit_set(p, RAX, PROGRAM_TABLES_HPA + p->physical);
     struct note *n = emit_insn(p);
     n->flush = TICK_FLUSH_CR3;
     n->flush_reg = RAX;
@@ -223,7 +243,7 @@ static void load_cr3(struct program *p)
 static void item_system(struct program *p)
 {
     unsigned kind = (unsigned)program_random(p, 5);
-    if (kind == 0) {
+    if (kind == 0 && !p->physical) { /* exits in a guest */
         emit_push(p, RCX);
         emit_insn(p);
         emit_value(p, 0xa20f, 2);
@@ -375,9 +395,10 @@ static void make_prologue(struct program *p)
     emit_set(p, CHAIN_REG, PROGRAM_CHAIN_GVA);
 }
 
-void program_make(struct program *p, u64 seed, unsigned sequences, unsigned length)
+static void make(struct program *p, u64 physical, u64 seed, unsigned sequences, unsigned length)
 {
     memset(p, 0, sizeof *p);
+    p->physical = physical;
     p->random = seed * 0x9e3779b97f4a7c15u | 1;
     make_tables(p);
     make_chain(p);
@@ -396,4 +417,14 @@ void program_make(struct program *p, u64 seed, unsigned sequences, unsigned leng
     }
     emit_insn(p);
     emit_byte(p, 0xf4); /* HLT */
+}
+
+void program_make(struct program *p, u64 seed, unsigned sequences, unsigned length)
+{
+    make(p, 0, seed, sequences, length);
+}
+
+void program_make_guest(struct program *p, u64 seed, unsigned sequences, unsigned length)
+{
+    make(p, 0x40000000, seed, sequences, length);
 }

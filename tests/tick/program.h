@@ -12,7 +12,7 @@
 #define PROGRAM_CODE_HPA 0x200000u
 #define PROGRAM_CODE_BYTES 0x40000u
 #define PROGRAM_TABLES_HPA 0x300000u
-#define PROGRAM_TABLES_BYTES 0x10000u
+#define PROGRAM_TABLES_BYTES 0x40000u
 #define PROGRAM_CHAIN_HPA 0x400000u
 #define PROGRAM_CHAIN_BYTES 0x40000u
 #define PROGRAM_DATA_HPA 0x800000u
@@ -58,6 +58,8 @@ struct program {
     u64 chain[PROGRAM_CHAIN_BYTES / 8]; /* each cell holds the linear address of another */
     u8 tables[PROGRAM_TABLES_BYTES];
     u64 tables_used;
+    u64 physical; /* added to an hPA gives the gPA that EPT maps to it; 0 on the bare machine */
+    u64 eptp;     /* 0 on the bare machine */
     unsigned functions;
     u64 function[8]; /* offsets */
 };
@@ -65,6 +67,9 @@ struct program {
 /* A program of `sequences` (up to 95) sequences of up to `length` items.  It is entered at its first byte, at
  * PROGRAM_CODE_HPA. */
 void program_make(struct program *p, u64 seed, unsigned sequences, unsigned length);
+
+/* The same as a guest: its physical addresses are moved, and EPT maps them by pages of 4 KiB and 2 MiB. */
+void program_make_guest(struct program *p, u64 seed, unsigned sequences, unsigned length);
 
 u64 program_random(struct program *p, u64 n); /* 0 .. n - 1 */
 

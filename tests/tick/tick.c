@@ -31,11 +31,15 @@ struct tick {
     size_t insn_room;
 
     u64 cr3;
+    bool nested;  /* CR3 and guest tables hold guest-physical addresses */
+    u64 eptp;
     u8 *tables;
     u64 tables_hpa, tables_bytes;
 
     u64 age;
-    struct lru itlb, dtlb, stlb, pwc[3]; /* pwc: PDE, PDPTE, PML4E */
+    struct lru itlb, dtlb, stlb;
+    struct lru pwc[3], npwc[3]; /* PDE, PDPTE, PML4E; the guest's and EPT's */
+    struct lru ntlb;
     struct lru l1i, l1d, l2;
     u64 line;              /* linear line number + 1 in the fetch buffer; 0: none */
     u64 busy_until;        /* memory controller */
@@ -56,6 +60,9 @@ static void init_tables(struct tick *t)
     lru_init(&t->stlb, p->stlb_entries, p->stlb_ways, &t->age);
     for (int i = 0; i < 3; i++)
         lru_init(&t->pwc[i], p->pwc_entries, p->pwc_entries, &t->age);
+    for (int i = 0; i < 3; i++)
+        lru_init(&t->npwc[i], p->npwc_entries, p->npwc_entries, &t->age);
+    lru_init(&t->ntlb, p->ntlb_entries, p->ntlb_entries, &t->age);
     lru_init(&t->l1i, p->l1i_bytes / 64, p->l1i_ways, &t->age);
     lru_init(&t->l1d, p->l1d_bytes / 64, p->l1d_ways, &t->age);
     lru_init(&t->l2, p->l2_bytes / 64, p->l2_ways, &t->age);
@@ -76,10 +83,16 @@ struct tick *tick_new(const struct params *p, u64 cr3, u8 *tables, u64 tables_hp
     return t;
 }
 
+void tick_under_ept(struct tick *t, u64 eptp)
+{
+    t->nested = true;
+    t->eptp = eptp;
+}
+
 void tick_free(struct tick *t)
 {
-    struct lru *all[] = {&t->itlb,   &t->dtlb,   &t->stlb, &t->pwc[0], &t->pwc[1],
-                         &t->pwc[2], &t->l1i,    &t->l1d,  &t->l2,     &t->btb};
+    struct lru *all[] = {&t->itlb,    &t->dtlb,    &t->stlb, &t->pwc[0], &t->pwc[1], &t->pwc[2], &t->npwc[0],
+                         &t->npwc[1], &t->npwc[2], &t->ntlb, &t->l1i,    &t->l1d,    &t->l2,     &t->btb};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         lru_free(all[i]);
     free(t->direction);
@@ -146,15 +159,93 @@ static u64 l1d_access(struct tick *t, u64 hpa, u64 when)
     return cycles;
 }
 
-/* ---- page walk (SDM vol. 3, 4.5 "4-Level Paging") ---- */
-
-enum { ENTRY_A = 1 << 5, ENTRY_D = 1 << 6, ENTRY_PS = 1 << 7 };
-#define ENTRY_FRAME 0x000ffffffffff000u
+/* ---- pages and what keeps them: TLBs and walk caches ---- */
 
 struct page {
-    u64 gva, hpa, bytes;
+    u64 address, hpa, bytes; /* address: linear, or guest-physical in EPT's dimension */
     bool clean;
+    u64 whole; /* bytes of the guest's page */
 };
+
+static const u64 page_sizes[] = {4096, 2 << 20};
+
+static u64 page_tag(u64 address, u64 bytes)
+{
+    return (address / bytes) * 2 + (bytes != 4096);
+}
+
+static void page_put(struct lru *tlb, const struct page *page)
+{
+    struct lru_entry *e = lru_put(tlb, page->address / page->bytes, page_tag(page->address, page->bytes));
+    e->value = page->hpa;
+    e->clean = page->clean;
+    e->whole = page->whole;
+}
+
+/* Rule T5: what a store finds clean is dropped, and a miss. */
+static bool page_find(struct lru *tlb, u64 address, bool write, struct page *page)
+{
+    for (int i = 0; i < 2; i++) {
+        u64 bytes = page_sizes[i];
+        struct lru_entry *e = lru_find(tlb, address / bytes, page_tag(address, bytes));
+        if (!e)
+            continue;
+        if (write && e->clean) {
+            e->valid = false;
+            return false;
+        }
+        *page = (struct page){address & ~(bytes - 1), e->value, bytes, e->clean, e->whole};
+        return true;
+    }
+    return false;
+}
+
+/* Looks without leaving a mark: true, and the hPA, if the TLB has it. */
+static bool page_peek(const struct lru *tlb, u64 address, u64 *hpa)
+{
+    for (int i = 0; i < 2; i++) {
+        u64 bytes = page_sizes[i];
+        const struct lru_entry *e = lru_peek(tlb, address / bytes, page_tag(address, bytes));
+        if (e) {
+            *hpa = e->value + address % bytes;
+            return true;
+        }
+    }
+    return false;
+}
+
+static unsigned shift_of(unsigned level)
+{
+    return 12 + 9 * (level - 1);
+}
+
+/* Where a walk starts (T9): the level of the first entry to read, and its table. */
+static unsigned walk_start(struct tick *t, enum stage s, struct lru *cache, bool on, u64 address, u64 *table, u64 *hits)
+{
+    for (unsigned level = 1; t->p->walk_caches && on && level <= 3; level++) {
+        u64 number = address >> shift_of(level + 1);
+        struct lru_entry *e = lru_find(&cache[level - 1], number, number);
+        if (e) {
+            ++*hits;
+            hold(t, s, &t->count.stall_walk, t->p->walk_cache_latency);
+            *table = e->value;
+            return level;
+        }
+    }
+    return 4;
+}
+
+static void remember_table(const struct tick *t, struct lru *cache, bool on, u64 address, unsigned level, u64 table)
+{
+    u64 number = address >> shift_of(level);
+    if (t->p->walk_caches && on)
+        lru_put(&cache[level - 2], number, number)->value = table;
+}
+
+/* ---- page walks (SDM vol. 3, 4.5 "4-Level Paging", 28.3.2 "EPT Translation Mechanism") ---- */
+
+enum { ENTRY_PS = 1 << 7, GUEST_A = 1 << 5, GUEST_D = 1 << 6, EPT_A = 1 << 8, EPT_D = 1 << 9, EPTP_AD_FLAG = 1 << 6 };
+#define ENTRY_FRAME 0x000ffffffffff000u
 
 static u64 *table_entry(struct tick *t, u64 hpa)
 {
@@ -163,19 +254,18 @@ static u64 *table_entry(struct tick *t, u64 hpa)
     return (u64 *)(void *)(t->tables + (hpa - t->tables_hpa));
 }
 
-static unsigned shift_of(unsigned level)
+static bool is_leaf(unsigned level, u64 entry)
 {
-    return 12 + 9 * (level - 1);
+    return level == 1 || (level < 4 && entry & ENTRY_PS);
 }
 
-/* One reference of a walk: the entry, after its A and D bits. */
-static u64 walk_reference(struct tick *t, enum stage s, u64 hpa, unsigned level, bool write)
+/* One reference of a walk: the entry, after its A and D bits; a, d: the bits to set, if this is a leaf d too. */
+static u64 walk_reference(struct tick *t, enum stage s, u64 hpa, unsigned level, u64 a, u64 d)
 {
     u64 *entry = table_entry(t, hpa);
     t->count.walk_refs++;
     hold(t, s, &t->count.stall_walk, t->p->l1_latency + l1d_access(t, hpa, now(t, s)));
-    bool leaf = level == 1 || (level < 4 && *entry & ENTRY_PS);
-    u64 set = ENTRY_A | (leaf && write ? ENTRY_D : 0);
+    u64 set = a | (is_leaf(level, *entry) ? d : 0);
     if ((*entry & set) != set) {
         *entry |= set;
         t->count.ad_updates++;
@@ -184,112 +274,109 @@ static u64 walk_reference(struct tick *t, enum stage s, u64 hpa, unsigned level,
     return *entry;
 }
 
-/* Where the walk starts: the level of the first entry to read, and its table. */
-static unsigned walk_start(struct tick *t, enum stage s, u64 gva, u64 *table)
+static struct page leaf_page(u64 address, unsigned level, u64 entry, bool clean)
 {
-    for (unsigned level = 1; t->p->walk_caches && t->p->pwc && level <= 3; level++) {
-        u64 number = gva >> shift_of(level + 1);
-        struct lru_entry *e = lru_find(&t->pwc[level - 1], number, number);
-        if (e) {
-            t->count.pwc_hits++;
-            hold(t, s, &t->count.stall_walk, t->p->walk_cache_latency);
-            *table = e->value;
-            return level;
-        }
+    u64 bytes = 1ull << shift_of(level);
+    return (struct page){address & ~(bytes - 1), entry & ENTRY_FRAME & ~(bytes - 1), bytes, clean, bytes};
+}
+
+static struct page ept_walk(struct tick *t, enum stage s, u64 gpa, bool write)
+{
+    bool flags = t->eptp & EPTP_AD_FLAG;
+    u64 table = t->eptp & ENTRY_FRAME;
+    for (unsigned level = walk_start(t, s, t->npwc, t->p->npwc, gpa, &table, &t->count.npwc_hits);; level--) {
+        u64 hpa = table + (gpa >> shift_of(level) & 511) * 8;
+        t->count.walk_refs_nested++;
+        u64 entry = walk_reference(t, s, hpa, level, flags ? EPT_A : 0, flags && write ? EPT_D : 0);
+        if (is_leaf(level, entry))
+            return leaf_page(gpa, level, entry, flags && !(entry & EPT_D));
+        table = entry & ENTRY_FRAME;
+        remember_table(t, t->npwc, t->p->npwc, gpa, level, table);
     }
-    *table = t->cr3 & ENTRY_FRAME;
-    return 4;
+}
+
+/* The page of EPT that holds gpa. */
+static struct page nested_page(struct tick *t, enum stage s, u64 gpa, bool write)
+{
+    struct page page;
+    bool on = t->p->walk_caches && t->p->ntlb;
+    if (on && page_find(&t->ntlb, gpa, write, &page)) {
+        t->count.ntlb_hits++;
+        hold(t, s, &t->count.stall_walk, t->p->walk_cache_latency);
+        return page;
+    }
+    page = ept_walk(t, s, gpa, write);
+    if (on)
+        page_put(&t->ntlb, &page);
+    return page;
+}
+
+/* Where an entry of a guest table lies.  With A/D flags in EPT, the reference counts as a write there. */
+static u64 guest_entry_hpa(struct tick *t, enum stage s, u64 address)
+{
+    if (!t->nested)
+        return address;
+    struct page page = nested_page(t, s, address, t->eptp & EPTP_AD_FLAG);
+    return page.hpa + (address - page.address);
+}
+
+/* T10: the smaller of the guest's page and EPT's. */
+static struct page composed(struct tick *t, enum stage s, u64 gva, bool write, struct page guest)
+{
+    u64 gpa = guest.hpa + (gva - guest.address);
+    struct page nested = nested_page(t, s, gpa, write);
+    u64 bytes = guest.bytes < nested.bytes ? guest.bytes : nested.bytes;
+    u64 hpa = nested.hpa + (gpa - nested.address);
+    return (struct page){gva & ~(bytes - 1), hpa & ~(bytes - 1), bytes, guest.clean || nested.clean, guest.bytes};
 }
 
 static struct page walk(struct tick *t, enum stage s, u64 gva, bool write)
 {
-    u64 table;
+    u64 table = t->cr3 & ENTRY_FRAME, low = gva & 0xffffffffffff;
     t->count.walks++;
-    for (unsigned level = walk_start(t, s, gva & 0xffffffffffff, &table);; level--) {
-        u64 entry = walk_reference(t, s, table + (gva >> shift_of(level) & 511) * 8, level, write);
-        if (level == 1 || (level < 4 && entry & ENTRY_PS)) {
-            u64 bytes = 1ull << shift_of(level);
-            return (struct page){gva & ~(bytes - 1), entry & ENTRY_FRAME & ~(bytes - 1), bytes, !(entry & ENTRY_D)};
+    for (unsigned level = walk_start(t, s, t->pwc, t->p->pwc, low, &table, &t->count.pwc_hits);; level--) {
+        u64 hpa = guest_entry_hpa(t, s, table + (gva >> shift_of(level) & 511) * 8);
+        u64 entry = walk_reference(t, s, hpa, level, GUEST_A, write ? GUEST_D : 0);
+        if (is_leaf(level, entry)) {
+            struct page page = leaf_page(gva, level, entry, !(entry & GUEST_D));
+            return t->nested ? composed(t, s, gva, write, page) : page;
         }
         table = entry & ENTRY_FRAME;
-        u64 number = (gva & 0xffffffffffff) >> shift_of(level);
-        if (t->p->walk_caches && t->p->pwc)
-            lru_put(&t->pwc[level - 2], number, number)->value = table;
+        remember_table(t, t->pwc, t->p->pwc, low, level, table);
     }
 }
 
 /* ---- TLBs ---- */
-
-static const u64 page_sizes[] = {4096, 2 << 20};
-
-static u64 tlb_tag(u64 gva, u64 bytes)
-{
-    return (gva / bytes) * 2 + (bytes != 4096);
-}
-
-static void tlb_put(struct lru *tlb, const struct page *page)
-{
-    struct lru_entry *e = lru_put(tlb, page->gva / page->bytes, tlb_tag(page->gva, page->bytes));
-    e->value = page->hpa;
-    e->clean = page->clean;
-}
-
-static bool tlb_find(struct lru *tlb, u64 gva, bool write, struct page *page)
-{
-    for (int i = 0; i < 2; i++) {
-        u64 bytes = page_sizes[i];
-        struct lru_entry *e = lru_find(tlb, gva / bytes, tlb_tag(gva, bytes));
-        if (!e)
-            continue;
-        if (write && e->clean) {
-            e->valid = false;
-            return false;
-        }
-        *page = (struct page){gva & ~(bytes - 1), e->value, bytes, e->clean};
-        return true;
-    }
-    return false;
-}
-
-/* Looks without leaving a mark: true, and the hPA of gva, if the TLB has it. */
-static bool tlb_peek(const struct lru *tlb, u64 gva, u64 *hpa)
-{
-    for (int i = 0; i < 2; i++) {
-        u64 bytes = page_sizes[i];
-        const struct lru_entry *e = lru_peek(tlb, gva / bytes, tlb_tag(gva, bytes));
-        if (e) {
-            *hpa = e->value + gva % bytes;
-            return true;
-        }
-    }
-    return false;
-}
 
 /* hPA of gva, by an L1 TLB, the second level or a walk. */
 static u64 translate(struct tick *t, enum stage s, struct lru *tlb, u64 gva, bool write, u64 *lookups, u64 *misses)
 {
     struct page page;
     ++*lookups;
-    if (!tlb_find(tlb, gva, write, &page)) {
+    if (!page_find(tlb, gva, write, &page)) {
         ++*misses;
-        if (t->p->stlb && tlb_find(&t->stlb, gva, write, &page)) {
+        if (t->p->stlb && page_find(&t->stlb, gva, write, &page)) {
             t->count.stlb_hits++;
             hold(t, s, &t->count.stall_tlb, t->p->stlb_latency);
         } else {
             page = walk(t, s, gva, write);
             if (t->p->stlb)
-                tlb_put(&t->stlb, &page);
+                page_put(&t->stlb, &page);
         }
-        tlb_put(tlb, &page);
+        page_put(tlb, &page);
     }
-    return page.hpa + (gva - page.gva);
+    return page.hpa + (gva - page.address);
 }
 
+/* INVLPG drops all pieces of the guest's page. */
 static void flush_page(struct tick *t, struct lru *tlb, u64 gva)
 {
-    for (u64 i = 0; i < tlb->sets * tlb->ways; i++)
-        if (tlb->entry[i].tag == tlb_tag(gva, 4096) || tlb->entry[i].tag == tlb_tag(gva, 2 << 20))
-            tlb->entry[i].valid = false;
+    for (u64 i = 0; i < tlb->sets * tlb->ways; i++) {
+        struct lru_entry *e = &tlb->entry[i];
+        u64 address = e->tag / 2 * page_sizes[e->tag & 1];
+        if (e->valid && address / e->whole == gva / e->whole)
+            e->valid = false;
+    }
     for (int i = 0; i < 3; i++)
         lru_clear(&t->pwc[i]);
 }
@@ -357,7 +444,7 @@ static bool mispredicted(struct tick *t, const struct tick_insn *in)
 static bool fetch_hits(const struct tick *t, u64 line)
 {
     u64 hpa;
-    return t->p->caches && tlb_peek(&t->itlb, line * 64, &hpa) && lru_peek(&t->l1i, hpa / 64, hpa / 64);
+    return t->p->caches && page_peek(&t->itlb, line * 64, &hpa) && lru_peek(&t->l1i, hpa / 64, hpa / 64);
 }
 
 static void fetch_line(struct tick *t, u64 line)

@@ -40,6 +40,9 @@ struct tick;
 struct tick *tick_new(const struct params *p, u64 cr3, u8 *tables, u64 tables_hpa, u64 tables_bytes);
 void tick_free(struct tick *t);
 
+/* From the start under EPT: CR3 and the guest's tables hold guest-physical addresses. */
+void tick_under_ept(struct tick *t, u64 eptp);
+
 /* Lets the next instruction of the run into the pipeline. */
 void tick_feed(struct tick *t, const struct tick_insn *in);
 /* Ticks until the pipeline is empty. */

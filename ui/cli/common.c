@@ -18,8 +18,15 @@ int cli_complain(const char *message)
 struct scenario *cli_load(const struct cli *cli, bool interactive)
 {
     struct scenario_options options = {
-        .argc = cli->argc, .argv = cli->argv, .seed = cli->seed, .max_cycles = cli->max_cycles, .timing = cli->timing,
-        .record = cli->record, .replay = cli->replay, .at = cli->at, .interactive = interactive,
+        .argc = cli->argc,
+        .argv = cli->argv,
+        .seed = cli->seed,
+        .max_cycles = cli->max_cycles,
+        .timing = cli->timing,
+        .record = cli->record,
+        .replay = cli->replay,
+        .at = cli->at,
+        .interactive = interactive,
     };
     char path[IMAGE_PATH_MAX];
     struct rs_error err;
@@ -43,11 +50,15 @@ static bool colours(void)
 
 static void print_line(const struct scenario_line *line, bool colour)
 {
-    static const struct { const char *lead, *colour; } styles[] = {
-        [SCENARIO_SAY] = { "", "" },          [SCENARIO_CHECK_OK] = { "  ok    ", "\033[32m" },
-        [SCENARIO_CHECK_FAILED] = { "  FAIL  ", "\033[1;31m" },
-        [SCENARIO_PAUSE] = { "  ...   ", "\033[2m" },
-        [SCENARIO_ASK] = { "  ?     ", "\033[1m" }, [SCENARIO_ANSWER] = { "  =     ", "\033[1m" },
+    static const struct {
+        const char *lead, *colour;
+    } styles[] = {
+        [SCENARIO_SAY] = {"", ""},
+        [SCENARIO_CHECK_OK] = {"  ok    ", "\033[32m"},
+        [SCENARIO_CHECK_FAILED] = {"  FAIL  ", "\033[1;31m"},
+        [SCENARIO_PAUSE] = {"  ...   ", "\033[2m"},
+        [SCENARIO_ASK] = {"  ?     ", "\033[1m"},
+        [SCENARIO_ANSWER] = {"  =     ", "\033[1m"},
     };
     bool styled = colour && *styles[line->kind].colour;
     printf("%s%s%s%s\n", styled ? styles[line->kind].colour : "", styles[line->kind].lead, line->text,
@@ -91,8 +102,8 @@ void cli_show_position(const struct scenario *s, const rs_machine *m)
            rs_guest_mode(m, 0) ? "non-root" : "root", name, rs_cpl(m, 0));
     show_instruction((rs_machine *)m);
     if (walk && walk->valid)
-        printf("  %s walk of 0x%" PRIx64 ": %u references, %" PRIu64 " cycles\n", walk->ended ? "last" : "in a",
-               walk->gva, walk->ref_count, walk->cycles);
+        printf("  %s walk of 0x%" PRIx64 ": %u references, %" PRIu64 " cycles\n",
+               walk->ended ? "last" : "in a", walk->gva, walk->ref_count, walk->cycles);
 }
 
 /* ------------------------------------------------------------------ at the end */

@@ -9,14 +9,16 @@
 #include "cli/cli.h"
 #include "lua/images.h"
 
-#define SLICE 200000
+#define SLICE     200000
 #define INPUT_MAX 256
-#define ESCAPE 1 /* Ctrl-A; then x ends the run, Ctrl-A is itself */
+#define ESCAPE    1 /* Ctrl-A; then x ends the run, Ctrl-A is itself */
 
 /* ------------------------------------------------------------------ booting */
 
 /* "FILE STRING": the string is what follows the first blank, or the image's name. */
-struct module { char path[IMAGE_PATH_MAX], string[1024]; };
+struct module {
+    char path[IMAGE_PATH_MAX], string[1024];
+};
 
 static enum rs_status find_module(const char *text, struct module *module, struct rs_error *err)
 {
@@ -35,15 +37,16 @@ static enum rs_status boot(const struct cli *cli, rs_machine *m, struct rs_error
     static struct module modules[MODULES_MAX];
     struct rs_boot_module list[MODULES_MAX];
     char path[IMAGE_PATH_MAX], name[RS_NAME_MAX], cmdline[4096];
-    struct rs_boot what = { .path = path, .cmdline = cmdline, .modules = list, .module_count = cli->modules };
+    struct rs_boot what = {.path = path, .cmdline = cmdline, .modules = list, .module_count = cli->modules};
     if (images_find(cli->file, path, err) != RS_OK)
         return RS_FAILED;
     images_name(path, name);
-    snprintf(cmdline, sizeof cmdline, "%s%s%s", name, cli->cmdline ? " " : "", cli->cmdline ? cli->cmdline : "");
+    snprintf(cmdline, sizeof cmdline, "%s%s%s", name, cli->cmdline ? " " : "",
+             cli->cmdline ? cli->cmdline : "");
     for (size_t i = 0; i < cli->modules; i++) {
         if (find_module(cli->module[i], &modules[i], err) != RS_OK)
             return RS_FAILED;
-        list[i] = (struct rs_boot_module){ modules[i].path, modules[i].string };
+        list[i] = (struct rs_boot_module){modules[i].path, modules[i].string};
     }
     return rs_boot(m, &what, err);
 }
@@ -113,7 +116,7 @@ static void take_key(struct input *in, uint8_t key)
 /* Reads what is there, without waiting. */
 static void read_input(struct input *in)
 {
-    struct pollfd fd = { .fd = STDIN_FILENO, .events = POLLIN };
+    struct pollfd fd = {.fd = STDIN_FILENO, .events = POLLIN};
     uint8_t bytes[INPUT_MAX];
     if (in->closed || in->n > 0 || poll(&fd, 1, 0) <= 0)
         return;
@@ -146,7 +149,7 @@ static void write_console(const rs_machine *m, size_t *shown)
 
 static enum rs_why run(rs_world *w, rs_machine *m, bool replay)
 {
-    struct input in = { .n = 0 };
+    struct input in = {.n = 0};
     size_t shown = 0;
     enum rs_why why;
     rs_begin_run(w, UINT64_MAX);

@@ -6,7 +6,10 @@
 #include "lua/images.h"
 
 static int (*const command[COMMANDS])(const struct cli *) = {
-    [CMD_RUN] = cli_run, [CMD_TUI] = cli_tui, [CMD_REPL] = cli_repl, [CMD_EXEC] = cli_exec,
+    [CMD_RUN] = cli_run,
+    [CMD_TUI] = cli_tui,
+    [CMD_REPL] = cli_repl,
+    [CMD_EXEC] = cli_exec,
 };
 
 int main(int argc, char **argv)

@@ -8,17 +8,33 @@
 
 /* ------------------------------------------------------------------ tables */
 
-static const struct { const char *name, *arguments, *help; } commands[COMMANDS] = {
-    [CMD_RUN] = { "run", "SCENARIO [NAME=VALUE...]", "run a scenario; what it says goes to stdout" },
-    [CMD_TUI] = { "tui", "SCENARIO [NAME=VALUE...]", "the terminal view of a scenario" },
-    [CMD_REPL] = { "repl", "[SCENARIO] [NAME=VALUE...]", "a Lua prompt, after the scenario if one is given" },
-    [CMD_EXEC] = { "exec", "IMAGE", "boot an image, its console on this terminal; exit with its status" },
+static const struct {
+    const char *name, *arguments, *help;
+} commands[COMMANDS] = {
+    [CMD_RUN] = {"run", "SCENARIO [NAME=VALUE...]", "run a scenario; what it says goes to stdout"},
+    [CMD_TUI] = {"tui", "SCENARIO [NAME=VALUE...]", "the terminal view of a scenario"},
+    [CMD_REPL] = {"repl", "[SCENARIO] [NAME=VALUE...]", "a Lua prompt, after the scenario if one is given"},
+    [CMD_EXEC] = {"exec", "IMAGE", "boot an image, its console on this terminal; exit with its status"},
 };
 
-enum option { RECORD, REPLAY, AT, SEED, MAX_CYCLES, STATS, TIMING, MODULE, CMDLINE, RAM, HELP, VERSION, OPTIONS };
+enum option {
+    RECORD,
+    REPLAY,
+    AT,
+    SEED,
+    MAX_CYCLES,
+    STATS,
+    TIMING,
+    MODULE,
+    CMDLINE,
+    RAM,
+    HELP,
+    VERSION,
+    OPTIONS
+};
 
 #define ON(command) (1u << (command))
-#define ALL (ON(COMMANDS) - 1)
+#define ALL         (ON(COMMANDS) - 1)
 
 static const struct {
     const char *name;
@@ -27,18 +43,19 @@ static const struct {
     unsigned on;          /* commands that take it */
     const char *help;
 } options[OPTIONS] = {
-    [RECORD] = { "--record", 0, "FILE", ALL, "write the inputs of the run to FILE" },
-    [REPLAY] = { "--replay", 0, "FILE", ALL, "take the inputs from FILE, written by --record" },
-    [AT] = { "--at", 0, "POSITION", ALL, "stop at a position such as A:120.13: 120 atoms and 13 micros" },
-    [SEED] = { "--seed", 0, "N", ALL, "seed of a scenario's math.random (0)" },
-    [MAX_CYCLES] = { "--max-cycles", 0, "N", ALL, "stop after N cycles" },
-    [STATS] = { "--stats", 0, NULL, ALL, "print the machine's counters at the end, on stderr" },
-    [TIMING] = { "--timing", 0, "PRESET", ALL, "timing of machines that name none (skylake)" },
-    [MODULE] = { "--module", 'm', "MODULE", ON(CMD_EXEC), "boot module: an image and, after a blank, its string; repeatable" },
-    [CMDLINE] = { "--append", 'a', "CMDLINE", ON(CMD_EXEC), "command line, after the image's name" },
-    [RAM] = { "--ram", 0, "SIZE", ON(CMD_EXEC), "RAM of the machine (64M)" },
-    [HELP] = { "--help", 'h', NULL, ALL, "show this and exit" },
-    [VERSION] = { "--version", 0, NULL, ALL, "show the version and exit" },
+    [RECORD] = {"--record", 0, "FILE", ALL, "write the inputs of the run to FILE"},
+    [REPLAY] = {"--replay", 0, "FILE", ALL, "take the inputs from FILE, written by --record"},
+    [AT] = {"--at", 0, "POSITION", ALL, "stop at a position such as A:120.13: 120 atoms and 13 micros"},
+    [SEED] = {"--seed", 0, "N", ALL, "seed of a scenario's math.random (0)"},
+    [MAX_CYCLES] = {"--max-cycles", 0, "N", ALL, "stop after N cycles"},
+    [STATS] = {"--stats", 0, NULL, ALL, "print the machine's counters at the end, on stderr"},
+    [TIMING] = {"--timing", 0, "PRESET", ALL, "timing of machines that name none (skylake)"},
+    [MODULE] = {"--module", 'm', "MODULE", ON(CMD_EXEC),
+                "boot module: an image and, after a blank, its string; repeatable"},
+    [CMDLINE] = {"--append", 'a', "CMDLINE", ON(CMD_EXEC), "command line, after the image's name"},
+    [RAM] = {"--ram", 0, "SIZE", ON(CMD_EXEC), "RAM of the machine (64M)"},
+    [HELP] = {"--help", 'h', NULL, ALL, "show this and exit"},
+    [VERSION] = {"--version", 0, NULL, ALL, "show the version and exit"},
 };
 
 static const char *command_at(size_t i, const void *arg)
@@ -91,7 +108,8 @@ void cli_help(const struct cli *cli)
     for (unsigned o = 0; o < OPTIONS; o++)
         if (command == COMMANDS || options[o].on & ON(command))
             print_option(o);
-    printf("\nexit status: 0 all checks hold, 1 a check failed, 2 bad usage or input; of exec: the image's own\n");
+    printf("\nexit status: 0 all checks hold, 1 a check failed, 2 bad usage or input; of exec: the image's "
+           "own\n");
 }
 
 /* ------------------------------------------------------------------ values */
@@ -121,14 +139,27 @@ static enum rs_status set_timing(struct cli *cli, const char *value, struct rs_e
 static enum rs_status set_option(struct cli *cli, unsigned option, const char *value, struct rs_error *err)
 {
     switch (option) {
-    case RECORD: cli->record = value; break;
-    case REPLAY: cli->replay = value; break;
-    case AT: cli->at = value; break;
-    case SEED: return number("--seed", value, &cli->seed, err);
-    case MAX_CYCLES: return number("--max-cycles", value, &cli->max_cycles, err);
-    case STATS: cli->stats = true; break;
-    case TIMING: return set_timing(cli, value, err);
-    case CMDLINE: cli->cmdline = value; break;
+    case RECORD:
+        cli->record = value;
+        break;
+    case REPLAY:
+        cli->replay = value;
+        break;
+    case AT:
+        cli->at = value;
+        break;
+    case SEED:
+        return number("--seed", value, &cli->seed, err);
+    case MAX_CYCLES:
+        return number("--max-cycles", value, &cli->max_cycles, err);
+    case STATS:
+        cli->stats = true;
+        break;
+    case TIMING:
+        return set_timing(cli, value, err);
+    case CMDLINE:
+        cli->cmdline = value;
+        break;
     case RAM:
         if (!names_size(value, &cli->ram_bytes))
             return rs_fail(err, "--ram wants a size such as 64M, not '%s'", value);
@@ -138,8 +169,12 @@ static enum rs_status set_option(struct cli *cli, unsigned option, const char *v
             return rs_fail(err, "%d modules are the most that can be booted", MODULES_MAX);
         cli->module[cli->modules++] = value;
         break;
-    case HELP: cli->help = true; break;
-    default: cli->version = true; break;
+    case HELP:
+        cli->help = true;
+        break;
+    default:
+        cli->version = true;
+        break;
     }
     return RS_OK;
 }
@@ -152,8 +187,8 @@ static enum rs_status unknown_option(const struct cli *cli, const char *name, st
     unsigned command = cli->command, any = COMMANDS;
     for (unsigned o = 0; o < OPTIONS && command != COMMANDS; o++)
         if (strcmp(options[o].name, name) == 0)
-            return rs_fail(err, "ringside %s takes no %s; see ringside %s --help", commands[command].name, name,
-                           commands[command].name);
+            return rs_fail(err, "ringside %s takes no %s; see ringside %s --help", commands[command].name,
+                           name, commands[command].name);
     names_complain(text, sizeof text, "option", name, option_at, command == COMMANDS ? &any : &command);
     return rs_fail(err, "%s", text);
 }
@@ -161,8 +196,9 @@ static enum rs_status unknown_option(const struct cli *cli, const char *name, st
 static unsigned find_option(const struct cli *cli, const char *name, size_t n)
 {
     for (unsigned o = 0; o < OPTIONS; o++) {
-        bool is = n == 2 && name[1] != '-' ? options[o].letter == name[1]
-                                           : strlen(options[o].name) == n && memcmp(options[o].name, name, n) == 0;
+        bool is = n == 2 && name[1] != '-'
+                      ? options[o].letter == name[1]
+                      : strlen(options[o].name) == n && memcmp(options[o].name, name, n) == 0;
         if (is && (cli->command == COMMANDS || options[o].on & ON(cli->command)))
             return o;
     }
@@ -209,11 +245,13 @@ static enum rs_status check_usage(const struct cli *cli, struct rs_error *err)
     if (cli->command == COMMANDS)
         return rs_fail(err, "a command is wanted; see ringside --help");
     if (!cli->file && cli->command != CMD_REPL)
-        return rs_fail(err, "usage: ringside %s %s", commands[cli->command].name, commands[cli->command].arguments);
+        return rs_fail(err, "usage: ringside %s %s", commands[cli->command].name,
+                       commands[cli->command].arguments);
     for (int i = 0; i < cli->argc; i++)
         if (cli->command == CMD_EXEC || !strchr(cli->argv[i], '='))
             return rs_fail(err, "unexpected argument '%s'; %s", cli->argv[i],
-                           cli->command == CMD_EXEC ? "the image's own go into -a \"...\"" : "parameters are given as NAME=VALUE");
+                           cli->command == CMD_EXEC ? "the image's own go into -a \"...\""
+                                                    : "parameters are given as NAME=VALUE");
     if (cli->record && cli->replay && strcmp(cli->record, cli->replay) == 0)
         return rs_fail(err, "--record and --replay name the same file");
     return RS_OK;
@@ -223,7 +261,7 @@ enum rs_status cli_parse(int argc, char **argv, struct cli *cli, struct rs_error
 {
     bool only_arguments = false;
     int kept = 0;
-    *cli = (struct cli){ .command = COMMANDS, .ram_bytes = (uint64_t)64 << 20, .argv = argv };
+    *cli = (struct cli){.command = COMMANDS, .ram_bytes = (uint64_t)64 << 20, .argv = argv};
     for (int i = 1; i < argc; i++) {
         bool option = !only_arguments && argv[i][0] == '-' && argv[i][1];
         enum rs_status status = RS_OK;

@@ -11,8 +11,8 @@ enum command { CMD_RUN, CMD_TUI, CMD_REPL, CMD_EXEC, COMMANDS };
 struct cli {
     enum command command;
     bool help, version;
-    const char *file;             /* scenario or image, NULL if none is given */
-    int argc;                     /* arguments after it */
+    const char *file; /* scenario or image, NULL if none is given */
+    int argc;         /* arguments after it */
     char **argv;
     const char *record, *replay, *at, *timing, *cmdline;
     const char *module[MODULES_MAX];
@@ -21,7 +21,8 @@ struct cli {
     bool stats;
 };
 
-/* Reads argv, moving the arguments of the scenario to the front of *argv.  RS_FAILED and a message on misuse. */
+/* Reads argv, moving the arguments of the scenario to the front of *argv.  RS_FAILED and a message on misuse.
+ */
 enum rs_status cli_parse(int argc, char **argv, struct cli *cli, struct rs_error *err);
 /* Help on stdout: of one command if cli->file or a command was given, else of all. */
 void cli_help(const struct cli *cli);

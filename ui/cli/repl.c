@@ -97,7 +97,7 @@ static void prompt(struct scenario *s, size_t *shown)
 
 int cli_repl(const struct cli *cli)
 {
-    struct sigaction action = { .sa_handler = on_interrupt };
+    struct sigaction action = {.sa_handler = on_interrupt};
     size_t shown = 0;
     struct rs_error err;
     struct scenario *s = cli_load(cli, false);
@@ -110,7 +110,8 @@ int cli_repl(const struct cli *cli)
         run(s, &shown);
     if (isatty(STDIN_FILENO))
         puts(cli->file ? "The scenario's globals are here.  Ctrl-D ends."
-                       : "host is a machine: host:boot(\"hello\"), host:run(\"1ms\"), host:console() ...  Ctrl-D ends.");
+                       : "host is a machine: host:boot(\"hello\"), host:run(\"1ms\"), host:console() ...  "
+                         "Ctrl-D ends.");
     prompt(s, &shown);
     status = cli_finish(cli, scenario_world(s), status);
     scenario_free(s);

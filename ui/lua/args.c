@@ -49,8 +49,10 @@ uint64_t sc_limit(lua_State *L, int index, const struct host *h)
             luaL_error(L, "a limit cannot be negative");
         return cycles;
     }
-    if (lua_type(L, index) != LUA_TSTRING || !names_cycles(lua_tostring(L, index), rs_param_get(h->m, 0), &cycles))
-        luaL_error(L, "a limit is a number of cycles or a time such as \"10us\", not %s", luaL_tolstring(L, index, NULL));
+    if (lua_type(L, index) != LUA_TSTRING ||
+        !names_cycles(lua_tostring(L, index), rs_param_get(h->m, 0), &cycles))
+        luaL_error(L, "a limit is a number of cycles or a time such as \"10us\", not %s",
+                   luaL_tolstring(L, index, NULL));
     return cycles;
 }
 

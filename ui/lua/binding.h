@@ -1,8 +1,8 @@
 /* binding.h - a scenario from inside: what the files of ui/lua share.
  *
- * Three threads of one Lua state: L runs nothing but set-up, `co` is the scenario's coroutine, `handlers` runs
- * event handlers while the world moves.  Functions whose names begin with sc_push and lua_CFunctions raise Lua
- * errors; the others don't.
+ * Three threads of one Lua state: L runs nothing but set-up, `co` is the scenario's coroutine, `handlers`
+ * runs event handlers while the world moves.  Functions whose names begin with sc_push and lua_CFunctions
+ * raise Lua errors; the others don't.
  */
 #ifndef UI_BINDING_H
 #define UI_BINDING_H
@@ -17,10 +17,10 @@
 #include "ringside.h"
 #include "scenario.h"
 
-#define HOSTS_MAX 16
-#define WATCHES_MAX 1000
+#define HOSTS_MAX     16
+#define WATCHES_MAX   1000
 #define SNAPSHOTS_MAX 256
-#define ANY_LIMIT 1000000000u /* cycles that waiting may take where the script gives no limit */
+#define ANY_LIMIT     1000000000u /* cycles that waiting may take where the script gives no limit */
 
 /* A guest image that boot() put into a VM: where its symbols are. */
 struct guest {
@@ -69,25 +69,25 @@ struct filter; /* event.c */
 struct wait {
     bool active, hit;
     struct host *host;
-    uint64_t deadline;      /* cycle */
-    uint64_t limit;         /* cycles, as given */
+    uint64_t deadline; /* cycle */
+    uint64_t limit;    /* cycles, as given */
     int watch[RS_PROBES];
     size_t watches;
     /* run_until, await */
     struct filter *filter;
     enum rs_probe probe;
-    int event;              /* registry reference of the event that was hit */
+    int event; /* registry reference of the event that was hit */
     struct rs_event recent[RECENT_MAX];
     size_t recent_count;
     /* expect, hv */
-    bool reply;             /* until a line "ok" or "error: ..." */
-    lua_KFunction then;     /* what is made of the reply, or NULL */
+    bool reply;         /* until a line "ok" or "error: ..." */
+    lua_KFunction then; /* what is made of the reply, or NULL */
     unsigned uart;
-    char vm[RS_NAME_MAX];   /* whose console, "" if the machine's own */
+    char vm[RS_NAME_MAX]; /* whose console, "" if the machine's own */
     char *text;
     size_t text_bytes;
-    uint64_t from, end;     /* bytes of output before the text looked for, and up to its end */
-    char *ring;             /* copy of a VM's console */
+    uint64_t from, end; /* bytes of output before the text looked for, and up to its end */
+    char *ring;         /* copy of a VM's console */
     uint64_t ring_bytes, ring_written;
 };
 
@@ -103,37 +103,37 @@ struct scenario {
     enum phase phase, after; /* after: the phase that follows the pause */
     bool yielded;            /* by one of our own functions */
     struct move move;
-    enum rs_why why;         /* how the last movement ended */
+    enum rs_why why; /* how the last movement ended */
     struct rs_position began, here;
     bool at_reached;
     int in_handler;
-    int handler_error;       /* registry reference of a message, LUA_NOREF: none */
+    int handler_error; /* registry reference of a message, LUA_NOREF: none */
     struct wait wait;
     size_t watches, snapshots;
 
     char error[2048];
     int status;
-    bool failed_check;       /* error comes from must() or a wait that timed out */
+    bool failed_check; /* error comes from must() or a wait that timed out */
 
-    size_t memory;           /* bytes that Lua holds */
-    uint64_t spent;          /* Lua instructions since the world last advanced */
+    size_t memory;  /* bytes that Lua holds */
+    uint64_t spent; /* Lua instructions since the world last advanced */
     struct rs_position furthest;
     bool exhausted;
-    clock_t clock;           /* processor time then */
+    clock_t clock; /* processor time then */
 
     struct scenario_line *line;
     size_t lines, line_room, said_bytes;
     size_t passed, failed;
 
-    char *text;              /* of the pause or question */
+    char *text; /* of the pause or question */
     char *choice[16];
     size_t choices;
     char hides[16];
-    long given;              /* the choice made, -1: none */
+    long given; /* the choice made, -1: none */
 
-    char *param[64];         /* names that param() has asked for */
+    char *param[64]; /* names that param() has asked for */
     size_t params;
-    bool used[64];           /* arguments that it has found */
+    bool used[64]; /* arguments that it has found */
 };
 
 static inline struct scenario *sc_of(lua_State *L)
@@ -177,7 +177,8 @@ uint64_t sc_limit(lua_State *L, int index, const struct host *h); /* cycles; ANY
 uint64_t sc_address(lua_State *L, int index, const char *what);
 /* Raises an error if the table at index has a key that is not in `known` (NULL after the last). */
 void sc_keys(lua_State *L, int index, const char *what, const char *const *known);
-/* A text or NULL from a field of the table at index; error if it is something else.  Stays valid while the table lives. */
+/* A text or NULL from a field of the table at index; error if it is something else.  Stays valid while the
+ * table lives. */
 const char *sc_text_field(lua_State *L, int index, const char *key, const char *what);
 int sc_error(lua_State *L, const struct rs_error *err);
 /* The i-th of a list of strings that ends with NULL: names_at for arg = const char *const *. */
@@ -193,13 +194,13 @@ void sc_open_event(lua_State *L);
 void sc_open_vm(lua_State *L);
 
 extern const luaL_Reg sc_run_methods[], sc_event_methods[], sc_snapshot_methods[], sc_text_methods[];
-int sc_boot(lua_State *L);       /* host:boot() */
-int sc_translate(lua_State *L);  /* host:translate() */
-int sc_vm(lua_State *L);         /* host:vm() */
+int sc_boot(lua_State *L);      /* host:boot() */
+int sc_translate(lua_State *L); /* host:translate() */
+int sc_vm(lua_State *L);        /* host:vm() */
 /* Waits for the text at index `text` on the console of a VM, or of the machine itself if vm is NULL. */
 int sc_expect(lua_State *L, struct host *h, const char *vm, int text, int limit);
-/* Sends a management command and returns what `then` makes of the reply, which is on the top of the stack; NULL: the
- * reply itself. */
+/* Sends a management command and returns what `then` makes of the reply, which is on the top of the stack;
+ * NULL: the reply itself. */
 int sc_command(lua_State *L, struct host *h, const char *line, lua_KFunction then);
 void sc_push_core_list(lua_State *L, struct host *h);
 
@@ -239,10 +240,11 @@ void sc_wait_watch(lua_State *L, enum rs_probe probe, rs_watcher *fn);
 int sc_wait_move(lua_State *L, lua_KContext ctx, lua_KFunction k);
 /* Takes the watchers off; the rest of struct wait stays readable until the next wait begins. */
 void sc_wait_end(lua_State *L);
-/* True if the watchers of a wait should look at the event: the scenario moves, not the person, and the event is later
- * than where it began (an atom that is half done is run again from its start). */
+/* True if the watchers of a wait should look at the event: the scenario moves, not the person, and the event
+ * is later than where it began (an atom that is half done is run again from its start). */
 bool sc_waiting(const struct scenario *s, const struct rs_event *event);
-/* "within 1000 cycles", "before the machine stopped: ...": how the movement ended without what was waited for. */
+/* "within 1000 cycles", "before the machine stopped: ...": how the movement ended without what was waited
+ * for. */
 void sc_wait_why(lua_State *L, char *text, size_t size);
 
 /* ---- vmdir.c ---- */

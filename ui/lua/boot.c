@@ -52,8 +52,9 @@ static const char *vm_ram(lua_State *L, int vm)
 static void note_guest(lua_State *L, struct host *h, const char *name, const char *path)
 {
     if (!good_vm_name(name) || sc_guest(h, name))
-        luaL_error(L, "VM name '%s' must be of letters, digits, - and _, shorter than %d, and there only once", name,
-                   VMDIR_NAME);
+        luaL_error(L,
+                   "VM name '%s' must be of letters, digits, - and _, shorter than %d, and there only once",
+                   name, VMDIR_NAME);
     struct guest *g = &h->guest[h->guests++];
     memset(g, 0, sizeof *g);
     strcpy(g->name, name);
@@ -88,8 +89,9 @@ static void push_weight(lua_State *L, int vm)
 /* Pushes "NAME image=IMAGE ram=8M mmu=nested -- command line" and notes the VM's image. */
 static void push_vm(lua_State *L, int vm, struct host *h, char path[IMAGE_PATH_MAX])
 {
-    static const char *const keys[] = { "name", "image", "ram", "mmu", "page", "start", "lazy", "weight", "cmdline", NULL };
-    static const char *const mmus[] = { "nested", NULL }, *const pages[] = { "4k", "2m", NULL };
+    static const char *const keys[] = {"name",  "image", "ram",    "mmu",     "page",
+                                       "start", "lazy",  "weight", "cmdline", NULL};
+    static const char *const mmus[] = {"nested", NULL}, *const pages[] = {"4k", "2m", NULL};
     char short_name[RS_NAME_MAX];
     if (!lua_istable(L, vm))
         luaL_error(L, "each of vms is a table such as { name = \"vm1\", image = \"hello\" }");
@@ -105,7 +107,8 @@ static void push_vm(lua_State *L, int vm, struct host *h, char path[IMAGE_PATH_M
     note_guest(L, h, name, path);
     int top = lua_gettop(L);
     const char *ram = vm_ram(L, vm);
-    lua_pushfstring(L, "%s image=%s ram=%s mmu=%s", name, short_name, ram, one_of(L, "mmu", mmu ? mmu : "nested", mmus));
+    lua_pushfstring(L, "%s image=%s ram=%s mmu=%s", name, short_name, ram,
+                    one_of(L, "mmu", mmu ? mmu : "nested", mmus));
     lua_pushfstring(L, "%s%s", page ? " page=" : "", page ? one_of(L, "page size", page, pages) : "");
     push_yes_no(L, vm, "start");
     push_yes_no(L, vm, "lazy");
@@ -119,7 +122,7 @@ static void push_vm(lua_State *L, int vm, struct host *h, char path[IMAGE_PATH_M
 /* Pushes the string of a plain module: "FILE" or { image = FILE, string = ... }. */
 static void push_module(lua_State *L, int module, char path[IMAGE_PATH_MAX])
 {
-    static const char *const keys[] = { "image", "string", NULL };
+    static const char *const keys[] = {"image", "string", NULL};
     char name[RS_NAME_MAX];
     const char *image = lua_tostring(L, module), *string = NULL;
     if (lua_istable(L, module)) {
@@ -128,7 +131,8 @@ static void push_module(lua_State *L, int module, char path[IMAGE_PATH_MAX])
         string = sc_text_field(L, module, "string", "string");
     }
     if (!image)
-        luaL_error(L, "each of modules is an image, or a table such as { image = \"hello\", string = \"vm1\" }");
+        luaL_error(L,
+                   "each of modules is an image, or a table such as { image = \"hello\", string = \"vm1\" }");
     find_image(L, image, path);
     images_name(path, name);
     lua_pushstring(L, string ? string : name);
@@ -180,11 +184,11 @@ static void forget_guests(struct host *h)
 
 int sc_boot(lua_State *L)
 {
-    static const char *const keys[] = { "cmdline", "modules", "entry", "vms", NULL };
+    static const char *const keys[] = {"cmdline", "modules", "entry", "vms", NULL};
     struct host *h = sc_host(L, 1);
     char path[IMAGE_PATH_MAX];
     struct rs_error err;
-    struct rs_boot boot = { .path = path };
+    struct rs_boot boot = {.path = path};
     lua_settop(L, 3);
     if (lua_isnil(L, 3)) {
         lua_newtable(L);
@@ -194,7 +198,8 @@ int sc_boot(lua_State *L)
     luaL_argcheck(L, lua_istable(L, 3), 3, "options are a table: { cmdline = \"...\" }");
     sc_may_move(L, "boot");
     if (h->booted)
-        return luaL_error(L, "machine %s is booted already: call host:power_cycle() first", rs_machine_name(h->m));
+        return luaL_error(L, "machine %s is booted already: call host:power_cycle() first",
+                          rs_machine_name(h->m));
     sc_keys(L, 3, "boot option", keys);
     find_image(L, lua_tostring(L, 2), path);
     images_name(path, h->image);
@@ -202,7 +207,8 @@ int sc_boot(lua_State *L)
     int vms = list_field(L, "vms"), modules = list_field(L, "modules");
     const char *cmdline = sc_text_field(L, 3, "cmdline", "cmdline");
     boot.entry = sc_text_field(L, 3, "entry", "entry");
-    boot.cmdline = lua_pushfstring(L, "%s%s%s", h->image, cmdline && *cmdline ? " " : "", cmdline ? cmdline : "");
+    boot.cmdline =
+        lua_pushfstring(L, "%s%s%s", h->image, cmdline && *cmdline ? " " : "", cmdline ? cmdline : "");
     boot.modules = push_modules(L, h, vms, modules, &boot.module_count);
     if (rs_boot(h->m, &boot, &err) != RS_OK)
         return sc_error(L, &err);

@@ -7,11 +7,15 @@
 #define CORE "core"
 #define VMCS "vmcs"
 
-struct core_handle { struct host *host; uint32_t id; };
+struct core_handle {
+    struct host *host;
+    uint32_t id;
+};
 
-static const char *const attributes[] = { "regs", "mode", "vmcs", "eptp", "vm", "cpl", "cycles", "insns", NULL };
-static const char *const others[] = { "rip", "rflags", "cr0", "cr2", "cr3", "cr4", "efer", "cs", "ss", "ds", "es", "fs", "gs",
-                                      NULL };
+static const char *const attributes[] = {"regs", "mode",   "vmcs",  "eptp", "vm",
+                                         "cpl",  "cycles", "insns", NULL};
+static const char *const others[] = {"rip", "rflags", "cr0", "cr2", "cr3", "cr4", "efer",
+                                     "cs",  "ss",     "ds",  "es",  "fs",  "gs",  NULL};
 
 static rs_machine *machine_of(lua_State *L, const struct core_handle *c)
 {
@@ -59,7 +63,7 @@ static void push_registers(lua_State *L, const rs_machine *m, uint32_t core)
 static void push_handle(lua_State *L, const char *type, struct host *h, uint32_t id)
 {
     struct core_handle *c = lua_newuserdatauv(L, sizeof *c, 0);
-    *c = (struct core_handle){ h, id };
+    *c = (struct core_handle){h, id};
     luaL_setmetatable(L, type);
 }
 
@@ -138,7 +142,8 @@ static int vmcs_member(lua_State *L)
     if (i == rs_vmcs_count())
         return sc_unknown(L, "VMCS field", key, vmcs_at, NULL);
     if (hpa == UINT64_MAX || rs_vmcs_get(m, hpa, key, &value) != RS_OK)
-        return luaL_error(L, "core %d has no current VMCS: the hypervisor has made none current by VMPTRLD", (int)c->id + 1);
+        return luaL_error(L, "core %d has no current VMCS: the hypervisor has made none current by VMPTRLD",
+                          (int)c->id + 1);
     lua_pushinteger(L, (lua_Integer)value);
     return 1;
 }
@@ -150,7 +155,8 @@ static int no_such_core(lua_State *L)
 
 static int read_only(lua_State *L)
 {
-    return luaL_error(L, "registers and VMCS fields cannot be assigned: the machine changes by running and by inputs");
+    return luaL_error(
+        L, "registers and VMCS fields cannot be assigned: the machine changes by running and by inputs");
 }
 
 void sc_push_core_list(lua_State *L, struct host *h)
@@ -168,8 +174,8 @@ void sc_push_core_list(lua_State *L, struct host *h)
 
 void sc_open_core(lua_State *L)
 {
-    static const luaL_Reg core_meta[] = { { "__index", core_member }, { "__newindex", read_only }, { NULL, NULL } };
-    static const luaL_Reg vmcs_meta[] = { { "__index", vmcs_member }, { "__newindex", read_only }, { NULL, NULL } };
+    static const luaL_Reg core_meta[] = {{"__index", core_member}, {"__newindex", read_only}, {NULL, NULL}};
+    static const luaL_Reg vmcs_meta[] = {{"__index", vmcs_member}, {"__newindex", read_only}, {NULL, NULL}};
     sc_new_type(L, CORE, core_meta);
     sc_new_type(L, VMCS, vmcs_meta);
 }

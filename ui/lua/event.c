@@ -9,8 +9,8 @@
 
 /* Fields that every event has, before those of probes.def. */
 enum common { CYCLE, ATOM, MICRO, MACHINE, CORE, MODE, VMCS, EPTP, VPID, CR3, RIP, VM, COMMON };
-static const char *const common_name[COMMON] = { "cycle", "atom", "micro", "machine", "core", "mode", "vmcs", "eptp", "vpid",
-                                                 "cr3", "rip", "vm" };
+static const char *const common_name[COMMON] = {"cycle", "atom", "micro", "machine", "core", "mode",
+                                                "vmcs",  "eptp", "vpid",  "cr3",     "rip",  "vm"};
 
 static const char *field_at(size_t i, const void *arg)
 {
@@ -51,17 +51,28 @@ static uint64_t rip_of(const struct rs_event *e)
 static uint64_t common_value(const struct rs_event *e, enum common field)
 {
     switch (field) {
-    case CYCLE: return e->cycle;
-    case ATOM: return e->atom;
-    case MICRO: return e->micro;
-    case CORE: return (uint64_t)e->core + 1;
-    case MODE: return e->guest;
-    case VMCS: return e->vmcs;
-    case EPTP: return e->eptp;
-    case VPID: return e->vpid;
-    case CR3: return e->cr3;
-    case RIP: return rip_of(e);
-    default: return 0;
+    case CYCLE:
+        return e->cycle;
+    case ATOM:
+        return e->atom;
+    case MICRO:
+        return e->micro;
+    case CORE:
+        return (uint64_t)e->core + 1;
+    case MODE:
+        return e->guest;
+    case VMCS:
+        return e->vmcs;
+    case EPTP:
+        return e->eptp;
+    case VPID:
+        return e->vpid;
+    case CR3:
+        return e->cr3;
+    case RIP:
+        return rip_of(e);
+    default:
+        return 0;
     }
 }
 
@@ -153,21 +164,21 @@ static int event_text(lua_State *L)
 /* ------------------------------------------------------------------ filters */
 
 #define CONDITIONS_MAX 16
-#define VALUES_MAX 64
+#define VALUES_MAX     64
 
 struct condition {
     bool common;
-    unsigned field;   /* of probes.def, or enum common */
+    unsigned field; /* of probes.def, or enum common */
     enum rs_format format;
-    int function;     /* registry reference, or LUA_NOREF: one of the values */
+    int function; /* registry reference, or LUA_NOREF: one of the values */
     size_t values;
     uint64_t value[VALUES_MAX];
     char name[VALUES_MAX][RS_NAME_MAX]; /* for VM and MACHINE */
 };
 
 struct filter {
-    int self;         /* registry reference of the block of memory */
-    int function;     /* of the whole event, or LUA_NOREF */
+    int self;     /* registry reference of the block of memory */
+    int function; /* of the whole event, or LUA_NOREF */
     size_t conditions;
     struct condition condition[CONDITIONS_MAX];
 };
@@ -201,7 +212,7 @@ static uint64_t word_value(lua_State *L, const char *field, enum rs_format forma
 
 static uint64_t mode_value(lua_State *L, const char *name)
 {
-    static const char *const modes[] = { "root", "non-root", NULL };
+    static const char *const modes[] = {"root", "non-root", NULL};
     for (unsigned i = 0; modes[i]; i++)
         if (strcmp(modes[i], name) == 0)
             return i;
@@ -396,7 +407,7 @@ void sc_in_handler(struct scenario *s, lua_CFunction fn, void *arg)
 /* A handler that on() has set; memory of a Lua userdata, kept alive by the registry while it is on. */
 struct handler {
     bool on;
-    int id;           /* of rs_watch */
+    int id; /* of rs_watch */
     int self, function;
     struct filter *filter;
     struct host *host;
@@ -405,7 +416,10 @@ struct handler {
 
 #define HANDLER "handler"
 
-struct handler_call { struct handler *handler; const struct rs_event *event; };
+struct handler_call {
+    struct handler *handler;
+    const struct rs_event *event;
+};
 
 static int run_handler(lua_State *L)
 {
@@ -425,7 +439,7 @@ static int run_handler(lua_State *L)
 static void on_event(const struct rs_event *event, void *arg)
 {
     struct handler *h = arg;
-    struct handler_call call = { h, event };
+    struct handler_call call = {h, event};
     if (event->machine == h->host->m && h->on && sc_filter_quick(h->s->handlers, h->filter, event) != 0)
         sc_in_handler(h->s, run_handler, &call);
 }
@@ -443,7 +457,7 @@ static int on(lua_State *L)
         return luaL_error(L, "on: %d handlers are set already; take some off with h:off()", WATCHES_MAX);
     struct filter *filter = fn == 4 ? sc_filter(L, 3, probe) : NULL;
     struct handler *h = lua_newuserdatauv(L, sizeof *h, 0);
-    *h = (struct handler){ .on = true, .filter = filter, .host = host, .s = s };
+    *h = (struct handler){.on = true, .filter = filter, .host = host, .s = s};
     luaL_setmetatable(L, HANDLER);
     lua_pushvalue(L, -1);
     h->self = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -456,7 +470,7 @@ static int on(lua_State *L)
     return 1;
 }
 
-const luaL_Reg sc_event_methods[] = { { "on", on }, { NULL, NULL } };
+const luaL_Reg sc_event_methods[] = {{"on", on}, {NULL, NULL}};
 
 static int off(lua_State *L)
 {
@@ -476,7 +490,7 @@ static int off(lua_State *L)
 
 static int handler_member(lua_State *L)
 {
-    static const char *const names[] = { "off", NULL };
+    static const char *const names[] = {"off", NULL};
     const char *key = luaL_checkstring(L, 2);
     if (strcmp(key, "off") != 0)
         return sc_unknown(L, "handler method", key, sc_list_at, names);
@@ -486,7 +500,7 @@ static int handler_member(lua_State *L)
 
 void sc_open_event(lua_State *L)
 {
-    static const luaL_Reg meta[] = { { "__index", handler_member }, { NULL, NULL } };
+    static const luaL_Reg meta[] = {{"__index", handler_member}, {NULL, NULL}};
     sc_new_type(L, HANDLER, meta);
     lua_register(L, "event_text", event_text);
 }

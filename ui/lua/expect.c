@@ -5,16 +5,20 @@
 
 #include "binding.h"
 
-#define CONSOLE 0
+#define CONSOLE    0
 #define MANAGEMENT 1
-#define RING_MAX ((uint64_t)1 << 20)
+#define RING_MAX   ((uint64_t)1 << 20)
 
-static const uint64_t port[] = { 0x3f8, 0x2f8 };
+static const uint64_t port[] = {0x3f8, 0x2f8};
 
 /* ------------------------------------------------------------------ looking */
 
 /* Output as far as it is kept: n bytes, the first of which is number `base`. */
-struct output { const char *bytes; uint64_t base; size_t n; };
+struct output {
+    const char *bytes;
+    uint64_t base;
+    size_t n;
+};
 
 static bool vm_output(struct scenario *s, struct output *out)
 {
@@ -54,7 +58,8 @@ static size_t reply_end(const char *text, size_t n)
         size_t length = i - line;
         while (length > 0 && text[line + length - 1] == '\r')
             length--;
-        if ((length == 2 && memcmp(text + line, "ok", 2) == 0) || (length >= 6 && memcmp(text + line, "error:", 6) == 0))
+        if ((length == 2 && memcmp(text + line, "ok", 2) == 0) ||
+            (length >= 6 && memcmp(text + line, "error:", 6) == 0))
             return i + 1;
         line = i + 1;
     }
@@ -136,7 +141,8 @@ static void watch_output(lua_State *L)
         sc_wait_watch(L, RS_PROBE_io, port_written);
         return;
     }
-    static const enum rs_probe probes[] = { RS_PROBE_vm_entry, RS_PROBE_vm_exit, RS_PROBE_interrupt, RS_PROBE_halt };
+    static const enum rs_probe probes[] = {RS_PROBE_vm_entry, RS_PROBE_vm_exit, RS_PROBE_interrupt,
+                                           RS_PROBE_halt};
     for (size_t i = 0; i < sizeof probes / sizeof *probes; i++)
         sc_wait_watch(L, probes[i], vm_may_have_written);
 }
@@ -166,7 +172,7 @@ static int found(lua_State *L)
 static int not_found(lua_State *L)
 {
     struct scenario *s = sc_of(L);
-    struct output out = { .n = 0 };
+    struct output out = {.n = 0};
     char why[256], text[1400], tail[200] = "";
     sc_wait_why(L, why, sizeof why);
     if (get_output(s, &out)) {
@@ -177,11 +183,13 @@ static int not_found(lua_State *L)
     if (s->wait.reply)
         snprintf(text, sizeof text, "hv: no reply %s; the line ends with: %s", why, tail);
     else
-        snprintf(text, sizeof text, "expect: '%.200s' was not written %s; the console ends with: %s", s->wait.text, why, tail);
+        snprintf(text, sizeof text, "expect: '%.200s' was not written %s; the console ends with: %s",
+                 s->wait.text, why, tail);
     return sc_unmet(L, text);
 }
 
-/* Goes on until the text is there: pushes it, or raises the error.  Returns -1 if it has to yield again by `move`. */
+/* Goes on until the text is there: pushes it, or raises the error.  Returns -1 if it has to yield again by
+ * `move`. */
 static int look_again(lua_State *L, struct move *move)
 {
     struct scenario *s = sc_of(L);
@@ -193,9 +201,9 @@ static int look_again(lua_State *L, struct move *move)
         sc_moved(L);
         return there ? found(L) : not_found(L);
     }
-    *move = (struct move){ .kind = MOVE_RUN, .until = w->deadline };
+    *move = (struct move){.kind = MOVE_RUN, .until = w->deadline};
     if (w->hit && !stepped)
-        *move = (struct move){ .kind = MOVE_STEP, .n = 1, .unit = RS_INSN }; /* the OUT itself */
+        *move = (struct move){.kind = MOVE_STEP, .n = 1, .unit = RS_INSN}; /* the OUT itself */
     else
         w->hit = false;
     return -1;
@@ -287,7 +295,7 @@ int sc_command(lua_State *L, struct host *h, const char *line, lua_KFunction the
     if (rs_input_console(h->m, MANAGEMENT, line, strlen(line), &err) != RS_OK)
         return sc_error(L, &err);
     watch_output(L);
-    struct move move = { .kind = MOVE_RUN, .until = w->deadline };
+    struct move move = {.kind = MOVE_RUN, .until = w->deadline};
     return sc_move(L, &move, 0, reply_more);
 }
 
@@ -297,4 +305,4 @@ static int hv(lua_State *L)
     return sc_command(L, h, luaL_checkstring(L, 2), NULL);
 }
 
-const luaL_Reg sc_text_methods[] = { { "expect", expect }, { "hv", hv }, { NULL, NULL } };
+const luaL_Reg sc_text_methods[] = {{"expect", expect}, {"hv", hv}, {NULL, NULL}};

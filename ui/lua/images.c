@@ -49,16 +49,16 @@ static bool ends_with(const char *text, const char *end)
 static const char *directory(size_t i, char text[IMAGE_PATH_MAX])
 {
     const char *lib = getenv("RINGSIDE_LIB");
-    const char *const roots[] = { lib ? lib : "", program_dir, "../share/ringside", RINGSIDE_SHARE };
-    static const char *const parts[] = { "", "hv", "guests" };
+    const char *const roots[] = {lib ? lib : "", program_dir, "../share/ringside", RINGSIDE_SHARE};
+    static const char *const parts[] = {"", "hv", "guests"};
     if (i >= 3 * sizeof roots / sizeof *roots)
         return NULL;
     const char *root = roots[i / 3], *part = parts[i % 3];
     if (!*root)
         return "";
     bool beside = i / 3 == 2;
-    snprintf(text, IMAGE_PATH_MAX, "%.2000s%s%.1000s%s%s", beside ? program_dir : root, beside ? "/" : "", beside ? root : "",
-             *part ? "/" : "", part);
+    snprintf(text, IMAGE_PATH_MAX, "%.2000s%s%.1000s%s%s", beside ? program_dir : root, beside ? "/" : "",
+             beside ? root : "", *part ? "/" : "", part);
     return text;
 }
 
@@ -106,15 +106,18 @@ static void list_directory(const char *path, const char *suffix, struct known *k
 
 static enum rs_status no_image(const char *name, struct rs_error *err)
 {
-    struct known known = { .count = 0 };
+    struct known known = {.count = 0};
     char dir[IMAGE_PATH_MAX], text[sizeof err->text];
     const char *path;
     for (size_t i = 0; (path = directory(i, dir)); i++)
         list_directory(path, ".elf", &known);
     qsort(known.name, known.count, sizeof *known.name, by_name);
     if (known.count == 0)
-        return rs_fail(err, "unknown image '%s', and none are built: run make, or set RINGSIDE_LIB to the directory "
-                            "that holds them", name);
+        return rs_fail(
+            err,
+            "unknown image '%s', and none are built: run make, or set RINGSIDE_LIB to the directory "
+            "that holds them",
+            name);
     names_complain(text, sizeof text, "image", name, known_at, &known);
     return rs_fail(err, "%s (a file is given with a slash: ./%s)", text, name);
 }
@@ -127,7 +130,8 @@ enum rs_status images_find(const char *name, char path[IMAGE_PATH_MAX], struct r
         return rs_fail(err, "the name of the image is too long");
     if (strchr(name, '/') || ends_with(name, ".elf")) {
         snprintf(path, IMAGE_PATH_MAX, "%s", name);
-        return is_file(path) ? RS_OK : rs_fail(err, "%s: no such image file; build it or check the path", name);
+        return is_file(path) ? RS_OK
+                             : rs_fail(err, "%s: no such image file; build it or check the path", name);
     }
     for (size_t i = 0; (where = directory(i, dir)); i++) {
         snprintf(path, IMAGE_PATH_MAX, "%.2000s/%.2000s.elf", where, name);
@@ -148,7 +152,7 @@ void images_name(const char *path, char name[RS_NAME_MAX])
 /* The i-th directory that scenarios come in. */
 static const char *scenario_directory(size_t i, char text[IMAGE_PATH_MAX])
 {
-    static const char *const beside[] = { "../scenarios", "../../scenarios", "../share/ringside/scenarios" };
+    static const char *const beside[] = {"../scenarios", "../../scenarios", "../share/ringside/scenarios"};
     if (i < 3)
         snprintf(text, IMAGE_PATH_MAX, "%.4000s/%s", program_dir, beside[i]);
     else if (i == 3)
@@ -160,14 +164,15 @@ static const char *scenario_directory(size_t i, char text[IMAGE_PATH_MAX])
 
 static enum rs_status no_scenario(const char *name, struct rs_error *err)
 {
-    struct known known = { .count = 0 };
+    struct known known = {.count = 0};
     char dir[IMAGE_PATH_MAX], text[sizeof err->text] = "";
     const char *where;
     for (size_t i = 0; (where = scenario_directory(i, dir)); i++)
         list_directory(where, ".lua", &known);
     qsort(known.name, known.count, sizeof *known.name, by_name);
     for (size_t i = 0; i < known.count; i++)
-        names_add(text, sizeof text - 200, "%s%s", i ? ", " : "; scenarios that come with it: ", known.name[i]);
+        names_add(text, sizeof text - 200, "%s%s",
+                  i ? ", " : "; scenarios that come with it: ", known.name[i]);
     return rs_fail(err, "%.200s: no such scenario file%s", name, text);
 }
 
@@ -184,7 +189,8 @@ enum rs_status images_scenario(const char *name, char path[IMAGE_PATH_MAX], stru
         return no_scenario(name, err);
     const char *base = slash ? slash + 1 : name;
     for (size_t i = 0; (where = scenario_directory(i, dir)); i++) {
-        snprintf(path, IMAGE_PATH_MAX, "%.2000s/%.1000s%s", where, base, ends_with(base, ".lua") ? "" : ".lua");
+        snprintf(path, IMAGE_PATH_MAX, "%.2000s/%.1000s%s", where, base,
+                 ends_with(base, ".lua") ? "" : ".lua");
         if (is_file(path))
             return RS_OK;
     }

@@ -10,8 +10,8 @@
 void images_init(const char *program);
 
 /* The file of an image.  A name with a slash, or that ends in .elf, is a path.  Else it is looked for in
- * $RINGSIDE_LIB, beside the program and in the installed share directory, each time there, in hv/ and in guests/.
- * The error lists the images that there are. */
+ * $RINGSIDE_LIB, beside the program and in the installed share directory, each time there, in hv/ and in
+ * guests/. The error lists the images that there are. */
 enum rs_status images_find(const char *name, char path[IMAGE_PATH_MAX], struct rs_error *err);
 /* "build/guests/hello.elf" is "hello". */
 void images_name(const char *path, char name[RS_NAME_MAX]);

@@ -19,7 +19,8 @@ static const char *push_text(lua_State *L, int first)
     lua_remove(L, -2);
     for (int i = first; i < first + n; i++)
         lua_pushvalue(L, i);
-    lua_call(L, n, 1);
+    if (lua_pcall(L, n, 1, 0) != LUA_OK)
+        luaL_error(L, "%s", lua_tostring(L, -1)); /* with the script's line, not string.format's */
     return lua_tostring(L, -1);
 }
 
@@ -91,7 +92,8 @@ static int param(lua_State *L)
     luaL_checkany(L, 2);
     luaL_checkstring(L, 3);
     const char *value = argument(s, name);
-    if (s->params + 1 < sizeof s->param / sizeof *s->param && (s->param[s->params] = malloc(strlen(name) + 1)))
+    if (s->params + 1 < sizeof s->param / sizeof *s->param &&
+        (s->param[s->params] = malloc(strlen(name) + 1)))
         strcpy(s->param[s->params++], name);
     if (value)
         return push_like(L, 2, name, value);
@@ -170,15 +172,16 @@ static const char *next_name(lua_State *L, const char *order, char name[64], cha
     int used = 0;
     relation[0] = '\0';
     if (sscanf(order, " %63[A-Za-z0-9_.-]%n", name, &used) != 1)
-        luaL_error(L, "check_order: a name is wanted at '%.40s'; write \"native < bt < hw\"", order);
+        luaL_error(L, "check_order: a name is wanted at '%s'; write \"native < bt < hw\"", order);
     order += used;
     used = 0;
     if (sscanf(order, " %3[<=]%n", relation, &used) != 1) {
         relation[0] = '\0';
         if (order[strspn(order, " ")])
-            luaL_error(L, "check_order: '<', '<=' or '==' is wanted at '%.40s'", order);
+            luaL_error(L, "check_order: '<', '<=' or '==' is wanted at '%s'", order);
     }
-    if (relation[0] && strcmp(relation, "<") != 0 && strcmp(relation, "<=") != 0 && strcmp(relation, "==") != 0)
+    if (relation[0] && strcmp(relation, "<") != 0 && strcmp(relation, "<=") != 0 &&
+        strcmp(relation, "==") != 0)
         luaL_error(L, "check_order: '<', '<=' or '==' is wanted, not '%s'", relation);
     return order + used;
 }
@@ -295,8 +298,11 @@ static int tell_answer(lua_State *L, int status, lua_KContext ctx)
     while (right < s->choices && strcmp(s->choice[right], answer) != 0)
         right++;
     const char *given = s->given >= 0 && (size_t)s->given < s->choices ? s->choice[s->given] : NULL;
-    if (right == s->choices)
-        return result(L, false, lua_pushfstring(L, "the answer, %s, is one of the choices", answer), "it is not");
+    if (right == s->choices) {
+        forget_question(s);
+        return result(L, false, lua_pushfstring(L, "the answer, %s, is one of the choices", answer),
+                      "it is not");
+    }
     const char *verdict = !given ? "" : (size_t)s->given == right ? "Right: " : "No: ";
     sc_tell(s, L, SCENARIO_ANSWER, lua_pushfstring(L, "%s%s", verdict, answer));
     lua_pushboolean(L, given && (size_t)s->given == right);
@@ -315,10 +321,11 @@ static int compute_answer(lua_State *L, int status, lua_KContext ctx)
 
 static int ask(lua_State *L)
 {
-    static const char *const keys[] = { "q", "choices", "answer", "hides", NULL };
+    static const char *const keys[] = {"q", "choices", "answer", "hides", NULL};
     struct scenario *s = sc_of(L);
     lua_settop(L, 1);
-    luaL_argcheck(L, lua_istable(L, 1), 1, "a table is wanted: ask { q = ..., choices = { ... }, answer = function() ... end }");
+    luaL_argcheck(L, lua_istable(L, 1), 1,
+                  "a table is wanted: ask { q = ..., choices = { ... }, answer = function() ... end }");
     sc_keys(L, 1, "part of a question", keys);
     sc_may_move(L, "ask");
     const char *q = sc_text_field(L, 1, "q", "q"), *hides = sc_text_field(L, 1, "hides", "hides");
@@ -340,8 +347,17 @@ static int ask(lua_State *L)
 void sc_open_lesson(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        { "say", say }, { "print", print }, { "hex", hex }, { "param", param }, { "check", check }, { "check_eq", check_eq },
-        { "check_near", check_near }, { "check_order", check_order }, { "must", must }, { "pause", pause }, { "ask", ask },
+        {"say", say},
+        {"print", print},
+        {"hex", hex},
+        {"param", param},
+        {"check", check},
+        {"check_eq", check_eq},
+        {"check_near", check_near},
+        {"check_order", check_order},
+        {"must", must},
+        {"pause", pause},
+        {"ask", ask},
     };
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
         lua_register(L, functions[i].name, functions[i].func);

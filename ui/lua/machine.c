@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TYPE "machine"
+#define TYPE         "machine"
 #define SETTINGS_MAX 64
 
 /* ------------------------------------------------------------------ handles */
@@ -32,7 +32,8 @@ struct host *sc_host(lua_State *L, int index)
 {
     struct host **h = luaL_testudata(L, index, TYPE);
     if (!h)
-        luaL_error(L, "a machine is wanted here, not %s: write host:method(...), with a colon", luaL_typename(L, index));
+        luaL_error(L, "a machine is wanted here, not %s: write host:method(...), with a colon",
+                   luaL_typename(L, index));
     else if (!is_alive(sc_of(L), (*h)->m))
         luaL_error(L, "this machine is no longer part of the world");
     return *h;
@@ -63,7 +64,10 @@ void sc_push_host(lua_State *L, struct host *h)
 
 /* ------------------------------------------------------------------ machine{ ... } */
 
-struct setting { const char *name; uint64_t value; };
+struct setting {
+    const char *name;
+    uint64_t value;
+};
 
 /* What machine{} says, checked and converted. */
 struct plan {
@@ -73,7 +77,7 @@ struct plan {
     size_t settings;
 };
 
-static const char *const own_keys[] = { "name", "cores", "ram", "timing", "firmware" };
+static const char *const own_keys[] = {"name", "cores", "ram", "timing", "firmware"};
 #define OWN_KEYS (sizeof own_keys / sizeof *own_keys)
 
 static const char *key_at(size_t i, const void *arg)
@@ -101,7 +105,7 @@ static void plan_name(lua_State *L, int value, struct plan *plan)
 
 static void plan_firmware(lua_State *L, int value, struct plan *plan)
 {
-    static const char *const names[] = { "vtx", "xd", "ept", "vtd", "lock", NULL };
+    static const char *const names[] = {"vtx", "xd", "ept", "vtd", "lock", NULL};
     if (!lua_istable(L, value))
         luaL_error(L, "firmware must be a table such as { vtx = true, ept = false }");
     sc_keys(L, value, "firmware setting", names);
@@ -136,9 +140,10 @@ static void plan_param(lua_State *L, int value, const char *key, struct plan *pl
             luaL_error(L, "machine: more than %d parameters", SETTINGS_MAX);
         bool flag = lua_isboolean(L, value);
         if (flag && strcmp(info->unit, "on/off") != 0)
-            luaL_error(L, "%s is counted in %s, so it cannot be %s", key, info->unit, luaL_tolstring(L, value, NULL));
+            luaL_error(L, "%s is counted in %s, so it cannot be %s", key, info->unit,
+                       luaL_tolstring(L, value, NULL));
         uint64_t n = flag ? (uint64_t)lua_toboolean(L, value) : sc_size(L, value, key);
-        plan->setting[plan->settings++] = (struct setting){ info->name, n };
+        plan->setting[plan->settings++] = (struct setting){info->name, n};
         return;
     }
     sc_unknown(L, "machine setting", key, key_at, NULL);
@@ -173,7 +178,8 @@ static void read_plan(lua_State *L, struct plan *plan)
 }
 
 /* The preset first, single values over it. */
-static enum rs_status apply(const struct plan *plan, const char *preset, struct rs_params *params, struct rs_error *err)
+static enum rs_status apply(const struct plan *plan, const char *preset, struct rs_params *params,
+                            struct rs_error *err)
 {
     enum rs_status status = preset ? rs_params_preset(params, preset, err) : RS_OK;
     for (size_t i = 0; i < plan->settings && status == RS_OK; i++)
@@ -194,7 +200,7 @@ static rs_machine *make(struct scenario *s, struct plan *plan, struct rs_error *
 static int new_machine(lua_State *L)
 {
     struct scenario *s = sc_of(L);
-    struct plan plan = { .settings = 0 };
+    struct plan plan = {.settings = 0};
     struct rs_error err;
     struct rs_position at;
     lua_settop(L, 1);
@@ -224,10 +230,11 @@ static int new_machine(lua_State *L)
 static int read_bytes(lua_State *L)
 {
     struct host *h = sc_host(L, 1);
-    uint64_t hpa = sc_address(L, 2, "the address"), n = sc_size(L, 3, "the number of bytes"), ram = rs_ram_bytes(h->m);
+    uint64_t hpa = sc_address(L, 2, "the address"), n = sc_size(L, 3, "the number of bytes"),
+             ram = rs_ram_bytes(h->m);
     if (n > ram || hpa > ram - n)
-        return luaL_error(L, "%I bytes at address %I lie outside RAM (%I bytes)", (LUAI_UACINT)n, (LUAI_UACINT)hpa,
-                          (LUAI_UACINT)ram);
+        return luaL_error(L, "%I bytes at address %I lie outside RAM (%I bytes)", (LUAI_UACINT)n,
+                          (LUAI_UACINT)hpa, (LUAI_UACINT)ram);
     luaL_Buffer b;
     char *bytes = luaL_buffinitsize(L, &b, n);
     if (rs_read(h->m, hpa, bytes, n) != RS_OK)
@@ -242,7 +249,8 @@ static int read_u64(lua_State *L)
     uint64_t hpa = sc_address(L, 2, "the address");
     unsigned char b[8];
     if (rs_read(h->m, hpa, b, 8) != RS_OK)
-        return luaL_error(L, "8 bytes at that address lie outside RAM (%I bytes)", (LUAI_UACINT)rs_ram_bytes(h->m));
+        return luaL_error(L, "8 bytes at that address lie outside RAM (%I bytes)",
+                          (LUAI_UACINT)rs_ram_bytes(h->m));
     uint64_t value = 0;
     for (int i = 7; i >= 0; i--)
         value = value << 8 | b[i];
@@ -256,7 +264,8 @@ static int write_bytes(lua_State *L)
     uint64_t hpa = sc_address(L, 2, "the address");
     struct rs_error err;
     size_t n;
-    luaL_argcheck(L, lua_type(L, 3) == LUA_TSTRING, 3, "the bytes are wanted as a text: string.pack(\"<I8\", value)");
+    luaL_argcheck(L, lua_type(L, 3) == LUA_TSTRING, 3,
+                  "the bytes are wanted as a text: string.pack(\"<I8\", value)");
     const char *bytes = lua_tolstring(L, 3, &n);
     if (rs_input_poke(h->m, hpa, bytes, n, &err) != RS_OK)
         return sc_error(L, &err);
@@ -316,7 +325,8 @@ static int reset(lua_State *L)
     return 0;
 }
 
-/* host:power_cycle([SETTINGS]): timing and parameters may change while it is off; what it is made of may not. */
+/* host:power_cycle([SETTINGS]): timing and parameters may change while it is off; what it is made of may not.
+ */
 static void read_new_settings(lua_State *L, struct plan *plan)
 {
     luaL_argcheck(L, lua_istable(L, 2), 2, "settings are a table: { walk_caches = true }");
@@ -332,7 +342,7 @@ static void read_new_settings(lua_State *L, struct plan *plan)
 static int power_cycle(lua_State *L)
 {
     struct host *h = sc_host(L, 1);
-    struct plan plan = { .settings = 0 };
+    struct plan plan = {.settings = 0};
     struct rs_error err;
     lua_settop(L, 2);
     sc_may_move(L, "power_cycle");
@@ -362,28 +372,44 @@ static int symbol(lua_State *L)
     return 2;
 }
 
-static const luaL_Reg own_methods[] = {
-    { "boot", sc_boot }, { "read", read_bytes }, { "u64", read_u64 }, { "write", write_bytes }, { "stats", push_stats },
-    { "hash", push_hash }, { "console", push_console }, { "send", send_text }, { "reset", reset },
-    { "power_cycle", power_cycle }, { "sym", symbol }, { "translate", sc_translate }, { "vm", sc_vm },
-    { NULL, NULL }
-};
+static const luaL_Reg own_methods[] = {{"boot", sc_boot},
+                                       {"read", read_bytes},
+                                       {"u64", read_u64},
+                                       {"write", write_bytes},
+                                       {"stats", push_stats},
+                                       {"hash", push_hash},
+                                       {"console", push_console},
+                                       {"send", send_text},
+                                       {"reset", reset},
+                                       {"power_cycle", power_cycle},
+                                       {"sym", symbol},
+                                       {"translate", sc_translate},
+                                       {"vm", sc_vm},
+                                       {NULL, NULL}};
 
-static const char *const attributes[] = { "name", "cycles", "insns", "core", "ram", "hz", "position", "halted", "status",
-                                          NULL };
+static const char *const attributes[] = {"name", "cycles",   "insns",  "core",   "ram",
+                                         "hz",   "position", "halted", "status", NULL};
 
 static int push_attribute(lua_State *L, struct host *h, const char *key)
 {
     char at[64];
     switch (key[0]) {
-    case 'n': lua_pushstring(L, rs_machine_name(h->m)); break;
-    case 'r': lua_pushinteger(L, (lua_Integer)rs_ram_bytes(h->m)); break;
-    case 'i': lua_pushinteger(L, (lua_Integer)rs_insns(h->m, 0)); break;
+    case 'n':
+        lua_pushstring(L, rs_machine_name(h->m));
+        break;
+    case 'r':
+        lua_pushinteger(L, (lua_Integer)rs_ram_bytes(h->m));
+        break;
+    case 'i':
+        lua_pushinteger(L, (lua_Integer)rs_insns(h->m, 0));
+        break;
     case 'p':
         rs_position_format(h->m, rs_position(h->m), at);
         lua_pushstring(L, at);
         break;
-    case 's': lua_pushinteger(L, rs_halt_status(h->m)); break;
+    case 's':
+        lua_pushinteger(L, rs_halt_status(h->m));
+        break;
     case 'h':
         if (key[1] == 'z')
             lua_pushinteger(L, (lua_Integer)rs_param_get(h->m, 0));
@@ -399,8 +425,8 @@ static int push_attribute(lua_State *L, struct host *h, const char *key)
     return 1;
 }
 
-static const luaL_Reg *const method_lists[] = { own_methods, sc_run_methods, sc_text_methods, sc_event_methods,
-                                               sc_snapshot_methods };
+static const luaL_Reg *const method_lists[] = {own_methods, sc_run_methods, sc_text_methods, sc_event_methods,
+                                               sc_snapshot_methods};
 
 /* Attributes, then methods. */
 static const char *member_at(size_t i, const void *arg)
@@ -432,7 +458,8 @@ static int get_member(lua_State *L)
 
 static int set_member(lua_State *L)
 {
-    return luaL_error(L, "a machine's attributes cannot be assigned; host:write and host:send change the world");
+    return luaL_error(L,
+                      "a machine's attributes cannot be assigned; host:write and host:send change the world");
 }
 
 static int describe(lua_State *L)
@@ -443,7 +470,7 @@ static int describe(lua_State *L)
 
 void sc_open_machine(lua_State *L)
 {
-    static const luaL_Reg meta[] = { { "__newindex", set_member }, { "__tostring", describe }, { NULL, NULL } };
+    static const luaL_Reg meta[] = {{"__newindex", set_member}, {"__tostring", describe}, {NULL, NULL}};
     sc_new_type(L, TYPE, meta);
     luaL_getmetatable(L, TYPE);
     lua_newtable(L);

@@ -57,7 +57,8 @@ const char *names_nearest(const char *name, names_at *at, const void *arg)
     return best;
 }
 
-void names_complain(char *text, size_t size, const char *what, const char *name, names_at *at, const void *arg)
+void names_complain(char *text, size_t size, const char *what, const char *name, names_at *at,
+                    const void *arg)
 {
     const char *nearest = names_nearest(name, at, arg), *known;
     snprintf(text, size, "unknown %s '%.60s'", what, name);
@@ -98,8 +99,11 @@ bool names_size(const char *text, uint64_t *bytes)
 
 bool names_cycles(const char *text, uint64_t hz, uint64_t *cycles)
 {
-    static const struct { const char *name; double seconds; } unit[] = {
-        { "ps", 1e-12 }, { "ns", 1e-9 }, { "us", 1e-6 }, { "ms", 1e-3 }, { "s", 1 },
+    static const struct {
+        const char *name;
+        double seconds;
+    } unit[] = {
+        {"ps", 1e-12}, {"ns", 1e-9}, {"us", 1e-6}, {"ms", 1e-3}, {"s", 1},
     };
     char *end;
     if (number(text, cycles, &end) && *end == '\0')

@@ -10,7 +10,8 @@
 typedef const char *names_at(size_t i, const void *arg);
 
 /* Writes "unknown event 'walk.ent': did you mean 'walk.end'?  Known: ...". */
-void names_complain(char *text, size_t size, const char *what, const char *name, names_at *at, const void *arg);
+void names_complain(char *text, size_t size, const char *what, const char *name, names_at *at,
+                    const void *arg);
 /* The name most like `name`, NULL if none is close. */
 const char *names_nearest(const char *name, names_at *at, const void *arg);
 

@@ -17,8 +17,9 @@ static bool ends_with(const char *text, const char *end)
 /* As an expression, told by show(); RS_FAILED if it is none. */
 static enum rs_status start_expression(struct scenario *s, const char *chunk, struct rs_error *err)
 {
-    static const char show[] = "local t = table.pack(%s\n)\nif t.n > 0 then for i = 1, t.n do t[i] = tostring(t[i]) end\n"
-                               "say(table.concat(t, '\\t')) end";
+    static const char show[] =
+        "local t = table.pack(%s\n)\nif t.n > 0 then for i = 1, t.n do t[i] = tostring(t[i]) end\n"
+        "say(table.concat(t, '\\t')) end";
     size_t n = sizeof show + strlen(chunk);
     char *code = malloc(n);
     if (!code)

@@ -6,8 +6,8 @@
 
 enum prompt_result { PROMPT_STARTED, PROMPT_MORE, PROMPT_ERROR };
 
-/* Starts the chunk, to be carried on by scenario_advance; an expression's values are told.  PROMPT_MORE: it is
- * incomplete. */
+/* Starts the chunk, to be carried on by scenario_advance; an expression's values are told.  PROMPT_MORE: it
+ * is incomplete. */
 enum prompt_result prompt_start(struct scenario *s, const char *chunk, struct rs_error *err);
 
 #endif

@@ -1,5 +1,5 @@
-/* sandbox.c - the Lua that scenarios get: no files, no processes, no native code, and a budget of instructions
- * and memory that pcall cannot escape. */
+/* sandbox.c - the Lua that scenarios get: no files, no processes, no native code, and a budget of
+ * instructions and memory that pcall cannot escape. */
 #include <lualib.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,15 +7,52 @@
 
 #include "binding.h"
 
-#define HOOK_EVERY 1000u
+#define HOOK_EVERY   1000u
 #define INSTRUCTIONS 200000000u
 #define MEMORY_BYTES ((size_t)256 << 20)
-#define MOVE_COST 1000u      /* of a movement that brings nothing new, in instructions */
+#define MOVE_COST    1000u   /* of a movement that brings nothing new, in instructions */
 #define BYTES_A_TICK 16      /* bytes of memory asked for that count as an instruction */
 #define REFUSED_COST 100000u /* of asking for memory that there is not */
-#define SECONDS 10           /* of Lua at a stretch: for operations on long texts, each of which is one instruction */
-#define C_LOOP_MAX 10000000  /* elements that one library call may go through */
-#define SUBJECT_MAX 4096     /* bytes that a pattern with many repetitions may search */
+#define LARGE_BYTES  ((size_t)1 << 20)
+#define SECONDS      10 /* of Lua at a stretch: for operations on long texts, each of which is one instruction */
+#define C_LOOP_MAX   10000000 /* elements that one library call may go through */
+#define SUBJECT_MAX  4096     /* bytes that a pattern with many repetitions may search */
+
+static bool within_budget(const struct scenario *s)
+{
+    return !s->exhausted && s->spent <= INSTRUCTIONS &&
+           clock() - s->clock < (clock_t)SECONDS * CLOCKS_PER_SEC;
+}
+
+/* Once the budget is gone, every instruction raises the error, so that no pcall can go on. */
+static void spend(lua_State *L, lua_Debug *debug)
+{
+    struct scenario *s = sc_of(L);
+    s->spent += (uint64_t)lua_gethookcount(L);
+    if (within_budget(s)) {
+        if (lua_gethookcount(L) != HOOK_EVERY)
+            lua_sethook(L, spend, LUA_MASKCOUNT, HOOK_EVERY);
+        return;
+    }
+    s->exhausted = true;
+    lua_sethook(L, spend, LUA_MASKCOUNT, 1);
+    lua_getinfo(L, "Sl", debug);
+    lua_pushfstring(L,
+                    "%s:%d: the scenario used up its budget of Lua (%d million instructions or %d seconds) "
+                    "without moving "
+                    "the world on: it seems to loop for ever",
+                    debug->short_src, debug->currentline, (int)(INSTRUCTIONS / 1000000), SECONDS);
+    lua_error(L);
+}
+
+/* Makes the hook run at the next instruction instead of after HOOK_EVERY. */
+static void look_now(struct scenario *s)
+{
+    if (s->co)
+        lua_sethook(s->co, spend, LUA_MASKCOUNT, 1);
+    if (s->handlers)
+        lua_sethook(s->handlers, spend, LUA_MASKCOUNT, 1);
+}
 
 static void *allocate(void *arg, void *old, size_t old_bytes, size_t bytes)
 {
@@ -28,34 +65,16 @@ static void *allocate(void *arg, void *old, size_t old_bytes, size_t bytes)
     }
     if (bytes > had && s->memory + (bytes - had) > MEMORY_BYTES) {
         s->spent += REFUSED_COST;
+        look_now(s);
         return NULL;
     }
     s->spent += bytes > had ? (bytes - had) / BYTES_A_TICK : 0;
+    if (bytes > LARGE_BYTES && !within_budget(s))
+        look_now(s);
     void *block = realloc(old, bytes);
     if (block)
         s->memory += bytes - had;
     return block;
-}
-
-static bool within_budget(const struct scenario *s)
-{
-    return !s->exhausted && s->spent <= INSTRUCTIONS && clock() - s->clock < (clock_t)SECONDS * CLOCKS_PER_SEC;
-}
-
-/* Once the budget is gone, every instruction raises the error, so that no pcall can go on. */
-static void spend(lua_State *L, lua_Debug *debug)
-{
-    struct scenario *s = sc_of(L);
-    s->spent += HOOK_EVERY;
-    if (within_budget(s))
-        return;
-    s->exhausted = true;
-    lua_sethook(L, spend, LUA_MASKCOUNT, 1);
-    lua_getinfo(L, "Sl", debug);
-    lua_pushfstring(L, "%s:%d: the scenario used up its budget of Lua (%d million instructions or %d seconds) without moving "
-                       "the world on: it seems to loop for ever", debug->short_src, debug->currentline,
-                    (int)(INSTRUCTIONS / 1000000), SECONDS);
-    lua_error(L);
 }
 
 void sc_budget_fresh(struct scenario *s)
@@ -134,7 +153,9 @@ static int guarded_pattern(lua_State *L)
     for (size_t i = 0; i <= repeats; i++)
         steps *= (double)subject + 1;
     if (repeats > 2 && subject > SUBJECT_MAX && steps > 1e13)
-        return luaL_error(L, "a pattern with %d repetitions can search %d bytes at most, not %d: cut the text into lines first",
+        return luaL_error(L,
+                          "a pattern with %d repetitions can search %d bytes at most, not %d: cut the text "
+                          "into lines first",
                           (int)repeats, SUBJECT_MAX, (int)subject);
     return call_original(L);
 }
@@ -162,25 +183,36 @@ static int guarded_load(lua_State *L)
     return call_original(L);
 }
 
-static const struct { const char *library, *name; lua_CFunction guard; } guards[] = {
-    { "_G", "setmetatable", guarded_setmetatable }, { "_G", "load", guarded_load },
-    { "string", "rep", guarded_rep },
-    { "string", "find", guarded_pattern }, { "string", "match", guarded_pattern },
-    { "string", "gmatch", guarded_pattern }, { "string", "gsub", guarded_pattern },
-    { "table", "insert", guarded_table }, { "table", "remove", guarded_table }, { "table", "sort", guarded_table },
-    { "table", "concat", guarded_table }, { "table", "move", guarded_move },
+static const struct {
+    const char *library, *name;
+    lua_CFunction guard;
+} guards[] = {
+    {"_G", "setmetatable", guarded_setmetatable},
+    {"_G", "load", guarded_load},
+    {"string", "rep", guarded_rep},
+    {"string", "find", guarded_pattern},
+    {"string", "match", guarded_pattern},
+    {"string", "gmatch", guarded_pattern},
+    {"string", "gsub", guarded_pattern},
+    {"table", "insert", guarded_table},
+    {"table", "remove", guarded_table},
+    {"table", "sort", guarded_table},
+    {"table", "concat", guarded_table},
+    {"table", "move", guarded_move},
 };
 
-static const struct { const char *library, *name; } removed[] = {
-    { "_G", "dofile" }, { "_G", "loadfile" }, { "_G", "collectgarbage" }, { "_G", "warn" },
-    { "string", "dump" }, { "math", "randomseed" },
+static const struct {
+    const char *library, *name;
+} removed[] = {
+    {"_G", "dofile"}, {"_G", "loadfile"}, {"_G", "collectgarbage"},
+    {"_G", "warn"},   {"string", "dump"}, {"math", "randomseed"},
 };
 
 static void open_libraries(lua_State *L)
 {
     static const luaL_Reg libraries[] = {
-        { "_G", luaopen_base }, { "string", luaopen_string }, { "table", luaopen_table }, { "math", luaopen_math },
-        { "utf8", luaopen_utf8 }, { "coroutine", luaopen_coroutine },
+        {"_G", luaopen_base},   {"string", luaopen_string}, {"table", luaopen_table},
+        {"math", luaopen_math}, {"utf8", luaopen_utf8},     {"coroutine", luaopen_coroutine},
     };
     for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
         luaL_requiref(L, libraries[i].name, libraries[i].func, 1);
@@ -212,16 +244,16 @@ static void fence(lua_State *L)
 
 /* ---- reading a global that does not exist ---- */
 
-static const char *const absent[] = { "io", "os", "debug", "package", "require", "dofile", "loadfile", "collectgarbage",
-                                      "warn", NULL };
+static const char *const absent[] = {"io",     "os",       "debug",          "package", "require",
+                                     "dofile", "loadfile", "collectgarbage", "warn",    NULL};
 
 static const char *global_at(size_t i, const void *arg)
 {
     static const char *const names[] = {
-        "machine", "snapshot", "say", "hex", "param", "pause", "ask", "check", "check_eq", "check_near", "check_order",
-        "must", "print", "pairs", "ipairs", "string", "table", "math", "utf8", "type", "tostring", "tonumber", "pcall",
-        "error", "assert", "select", NULL
-    };
+        "machine",  "snapshot", "say",        "hex",         "param",  "pause", "ask",
+        "check",    "check_eq", "check_near", "check_order", "must",   "print", "pairs",
+        "ipairs",   "string",   "table",      "math",        "utf8",   "type",  "tostring",
+        "tonumber", "pcall",    "error",      "assert",      "select", NULL};
     (void)arg;
     return names[i];
 }

@@ -32,7 +32,7 @@ void sc_tell(struct scenario *s, lua_State *L, enum scenario_kind kind, const ch
         return;
     }
     memcpy(copy, text, n);
-    s->line[s->lines++] = (struct scenario_line){ .kind = kind, .text = copy };
+    s->line[s->lines++] = (struct scenario_line){.kind = kind, .text = copy};
     s->passed += kind == SCENARIO_CHECK_OK;
     s->failed += kind == SCENARIO_CHECK_FAILED;
 }
@@ -138,7 +138,7 @@ static void finish(struct scenario *s)
 
 static struct rs_position position(const struct scenario *s)
 {
-    return s->hosts ? rs_position(s->host[0]->m) : (struct rs_position){ 0, 0 };
+    return s->hosts ? rs_position(s->host[0]->m) : (struct rs_position){0, 0};
 }
 
 static bool same_position(struct rs_position a, struct rs_position b)
@@ -152,10 +152,18 @@ static void begin(struct scenario *s)
     s->began = position(s);
     s->phase = PHASE_MOVE;
     switch (m->kind) {
-    case MOVE_RUN: rs_begin_run(s->world, m->until); break;
-    case MOVE_STEP: rs_begin_step(s->world, m->n, m->unit); break;
-    case MOVE_BACK: rs_begin_back(s->world, m->n, m->unit); break;
-    case MOVE_UNDO: rs_begin_undo(s->world); break;
+    case MOVE_RUN:
+        rs_begin_run(s->world, m->until);
+        break;
+    case MOVE_STEP:
+        rs_begin_step(s->world, m->n, m->unit);
+        break;
+    case MOVE_BACK:
+        rs_begin_back(s->world, m->n, m->unit);
+        break;
+    case MOVE_UNDO:
+        rs_begin_undo(s->world);
+        break;
     }
 }
 
@@ -163,7 +171,9 @@ void sc_may_move(lua_State *L, const char *what)
 {
     struct scenario *s = sc_of(L);
     if (s->in_handler)
-        luaL_error(L, "%s: an event handler cannot move the world or stop the lesson; it can read, count and check", what);
+        luaL_error(
+            L, "%s: an event handler cannot move the world or stop the lesson; it can read, count and check",
+            what);
     if (L != s->co)
         luaL_error(L, "%s: only the scenario itself can do this, not a coroutine that it made", what);
 }
@@ -285,8 +295,12 @@ enum scenario_state scenario_advance(struct scenario *s, uint64_t atoms)
     if (s->state != SCENARIO_MOVING)
         return s->state;
     switch (s->phase) {
-    case PHASE_SCRIPT: run_script(s); break;
-    case PHASE_MOVE: carry_on(s, atoms); break;
+    case PHASE_SCRIPT:
+        run_script(s);
+        break;
+    case PHASE_MOVE:
+        carry_on(s, atoms);
+        break;
     case PHASE_RETURN:
         if (rs_continue(s->world, atoms) != RS_SLICE)
             leave_pause(s);
@@ -338,16 +352,20 @@ void scenario_answer(struct scenario *s, size_t i)
 
 /* ------------------------------------------------------------------ loading and freeing */
 
-static enum rs_status new_coroutine(struct scenario *s, const char *code, const char *chunk, struct rs_error *err)
+static enum rs_status new_coroutine(struct scenario *s, const char *code, const char *chunk,
+                                    struct rs_error *err)
 {
     lua_settop(s->L, 0);
     s->co = lua_newthread(s->L); /* stays on L's stack, and so alive */
-    int end = code ? luaL_loadbufferx(s->co, code, strlen(code), chunk, "t") : luaL_loadfilex(s->co, chunk, "t");
+    int end =
+        code ? luaL_loadbufferx(s->co, code, strlen(code), chunk, "t") : luaL_loadfilex(s->co, chunk, "t");
     if (end == LUA_OK)
         return RS_OK;
     if (end == LUA_ERRFILE)
         return rs_fail(err, "%s: cannot be read as a scenario", chunk);
-    return rs_fail(err, "%s", end == LUA_ERRMEM ? "the scenario does not fit into its 256 MiB of memory" : message_of(s->co));
+    return rs_fail(err, "%s",
+                   end == LUA_ERRMEM ? "the scenario does not fit into its 256 MiB of memory"
+                                     : message_of(s->co));
 }
 
 enum rs_status sc_start(struct scenario *s, const char *code, const char *chunk, struct rs_error *err)

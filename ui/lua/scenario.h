@@ -1,16 +1,17 @@
 /* scenario.h - a Lua scenario as a face drives it: headless runner, terminal view, prompt, window.
  *
- * A scenario is a coroutine.  Where it moves the world (run, step, back, expect ...) it hands the movement to the
- * face, which carries it on in slices by scenario_advance and may draw in between:
+ * A scenario is a coroutine.  Where it moves the world (run, step, back, expect ...) it hands the movement to
+ * the face, which carries it on in slices by scenario_advance and may draw in between:
  *
  *     struct scenario *s = scenario_load(path, &options, &err);
  *     while ((state = scenario_advance(s, 100000)) == SCENARIO_MOVING)
  *         ;                                        // draw, read keys
- *     if (state == SCENARIO_PAUSED) ...            // show scenario_text; then scenario_continue or scenario_answer
+ *     if (state == SCENARIO_PAUSED) ...            // show scenario_text; then scenario_continue or
+ * scenario_answer
  *
- * While a scenario is paused, finished or failed, the person may move the world (rs_begin_step, rs_begin_back,
- * rs_continue ...) and look at it.  scenario_continue first returns to where the scenario stood, so that what
- * a person does between two steps of a lesson does not change the lesson.
+ * While a scenario is paused, finished or failed, the person may move the world (rs_begin_step,
+ * rs_begin_back, rs_continue ...) and look at it.  scenario_continue first returns to where the scenario
+ * stood, so that what a person does between two steps of a lesson does not change the lesson.
  */
 #ifndef UI_SCENARIO_H
 #define UI_SCENARIO_H
@@ -20,19 +21,20 @@
 struct scenario;
 
 struct scenario_options {
-    int argc;             /* NAME=VALUE arguments, for param() */
+    int argc; /* NAME=VALUE arguments, for param() */
     char **argv;
-    uint64_t seed;        /* of math.random */
-    uint64_t max_cycles;  /* 0: none */
-    const char *timing;   /* preset for machines that name none, or NULL */
-    const char *record;   /* file for the log of inputs, or NULL */
-    const char *replay;   /* file to take inputs from, or NULL */
-    const char *at;       /* position "A:120.13" to pause at, or NULL */
-    bool interactive;     /* pause() and ask() stop; otherwise they are told and passed */
+    uint64_t seed;       /* of math.random */
+    uint64_t max_cycles; /* 0: none */
+    const char *timing;  /* preset for machines that name none, or NULL */
+    const char *record;  /* file for the log of inputs, or NULL */
+    const char *replay;  /* file to take inputs from, or NULL */
+    const char *at;      /* position "A:120.13" to pause at, or NULL */
+    bool interactive;    /* pause() and ask() stop; otherwise they are told and passed */
 };
 
 /* path NULL: no script, for the prompt.  NULL and a message if the file is missing or does not compile. */
-struct scenario *scenario_load(const char *path, const struct scenario_options *options, struct rs_error *err);
+struct scenario *scenario_load(const char *path, const struct scenario_options *options,
+                               struct rs_error *err);
 void scenario_free(struct scenario *s);
 
 enum scenario_state {
@@ -59,8 +61,14 @@ const char *scenario_error(const struct scenario *s);
 
 /* ------------------------------------------------------------------ what it says */
 
-enum scenario_kind { SCENARIO_SAY, SCENARIO_CHECK_OK, SCENARIO_CHECK_FAILED, SCENARIO_PAUSE, SCENARIO_ASK,
-                     SCENARIO_ANSWER };
+enum scenario_kind {
+    SCENARIO_SAY,
+    SCENARIO_CHECK_OK,
+    SCENARIO_CHECK_FAILED,
+    SCENARIO_PAUSE,
+    SCENARIO_ASK,
+    SCENARIO_ANSWER
+};
 
 struct scenario_line {
     enum scenario_kind kind;
@@ -102,7 +110,8 @@ const struct rs_symbols *scenario_vm_symbols(struct scenario *s, const rs_machin
 /* The last bytes of its console, at most size; returns how many. */
 size_t scenario_vm_console(const struct scenario *s, const rs_machine *m, const struct scenario_vm *vm,
                            char *text, size_t size);
-/* The machine's name for whoever runs on a core now: the VM's name in non-root operation, else the image's. */
+/* The machine's name for whoever runs on a core now: the VM's name in non-root operation, else the image's.
+ */
 void scenario_running(struct scenario *s, const rs_machine *m, uint32_t core, char name[RS_NAME_MAX]);
 
 #endif

@@ -5,7 +5,10 @@
 
 #define TYPE "snapshot"
 
-struct handle { rs_snapshot *snapshot; struct scenario *s; };
+struct handle {
+    rs_snapshot *snapshot;
+    struct scenario *s;
+};
 
 static struct handle *get(lua_State *L, int index)
 {
@@ -44,7 +47,7 @@ static struct handle *push_handle(lua_State *L)
     if (s->snapshots >= SNAPSHOTS_MAX)
         luaL_error(L, "%d snapshots are held already; free some with s:free()", SNAPSHOTS_MAX);
     struct handle *h = lua_newuserdatauv(L, sizeof *h, 0);
-    *h = (struct handle){ NULL, s };
+    *h = (struct handle){NULL, s};
     luaL_setmetatable(L, TYPE);
     return h;
 }
@@ -87,7 +90,8 @@ static int load(lua_State *L)
     struct rs_error err;
     sc_may_move(L, "snapshot.load");
     if (sc_of(L)->hosts == 0)
-        return luaL_error(L, "snapshot.load: make the machines first, as they were when the snapshot was saved");
+        return luaL_error(L,
+                          "snapshot.load: make the machines first, as they were when the snapshot was saved");
     struct handle *h = push_handle(L);
     h->snapshot = rs_snapshot_load(h->s->world, path, &err);
     if (!h->snapshot)
@@ -98,7 +102,7 @@ static int load(lua_State *L)
 
 static int member(lua_State *L)
 {
-    static const char *const names[] = { "save", "free", NULL };
+    static const char *const names[] = {"save", "free", NULL};
     const char *key = luaL_checkstring(L, 2);
     if (strcmp(key, "save") == 0)
         lua_pushcfunction(L, save);
@@ -109,11 +113,11 @@ static int member(lua_State *L)
     return 1;
 }
 
-const luaL_Reg sc_snapshot_methods[] = { { "snapshot", take }, { "restore", restore }, { NULL, NULL } };
+const luaL_Reg sc_snapshot_methods[] = {{"snapshot", take}, {"restore", restore}, {NULL, NULL}};
 
 void sc_open_snapshot(lua_State *L)
 {
-    static const luaL_Reg meta[] = { { "__index", member }, { "__gc", release }, { NULL, NULL } };
+    static const luaL_Reg meta[] = {{"__index", member}, {"__gc", release}, {NULL, NULL}};
     sc_new_type(L, TYPE, meta);
     lua_newtable(L);
     lua_pushcfunction(L, load);

@@ -7,7 +7,10 @@
 
 #define TYPE "vm"
 
-struct vm_handle { struct host *host; char name[RS_NAME_MAX]; };
+struct vm_handle {
+    struct host *host;
+    char name[RS_NAME_MAX];
+};
 
 static struct vm_handle *get(lua_State *L)
 {
@@ -51,7 +54,8 @@ static int read_bytes(lua_State *L)
     luaL_Buffer b;
     find(L, v, &vm);
     if (n > vm.ram_bytes)
-        return luaL_error(L, "%I bytes are more than the VM has (%I)", (LUAI_UACINT)n, (LUAI_UACINT)vm.ram_bytes);
+        return luaL_error(L, "%I bytes are more than the VM has (%I)", (LUAI_UACINT)n,
+                          (LUAI_UACINT)vm.ram_bytes);
     char *bytes = luaL_buffinitsize(L, &b, n);
     if (!read_guest(v->host->m, vm.root, gpa, bytes, n))
         return luaL_error(L, "guest-physical address %I is not mapped to memory", (LUAI_UACINT)gpa);
@@ -82,7 +86,8 @@ static int read_u64(lua_State *L)
     return 1;
 }
 
-/* The guest's own tables, 4 levels (SDM vol. 3, 4.5 "4-Level Paging and 5-Level Paging"); false where not present. */
+/* The guest's own tables, 4 levels (SDM vol. 3, 4.5 "4-Level Paging and 5-Level Paging"); false where not
+ * present. */
 static bool guest_walk(const rs_machine *m, uint64_t root, uint64_t cr3, uint64_t gva, uint64_t *gpa)
 {
     const uint64_t frame = 0x000ffffffffff000u;
@@ -268,10 +273,10 @@ static int symbol(lua_State *L)
 
 /* ------------------------------------------------------------------ the handle */
 
-static const luaL_Reg methods[] = { { "console", console }, { "send", send }, { "expect", expect }, { "read", read_bytes },
-                                    { "u64", read_u64 }, { "translate", translate }, { "stats", stats }, { "sym", symbol },
-                                    { NULL, NULL } };
-static const char *const attributes[] = { "name", "state", "image", "ram", "vmcs", "root", "status", NULL };
+static const luaL_Reg methods[] = {{"console", console}, {"send", send},    {"expect", expect},
+                                   {"read", read_bytes}, {"u64", read_u64}, {"translate", translate},
+                                   {"stats", stats},     {"sym", symbol},   {NULL, NULL}};
+static const char *const attributes[] = {"name", "state", "image", "ram", "vmcs", "root", "status", NULL};
 
 static const char *member_at(size_t i, const void *arg)
 {
@@ -296,12 +301,23 @@ static bool push_attribute(lua_State *L, const struct vm_handle *v, const char *
     }
     find(L, v, &vm);
     switch (i) {
-    case 1: lua_pushstring(L, vm.state); break;
-    case 2: lua_pushstring(L, vm.image); break;
-    case 3: lua_pushinteger(L, (lua_Integer)vm.ram_bytes); break;
-    case 4: lua_pushinteger(L, (lua_Integer)vm.vmcs); break;
-    case 5: lua_pushinteger(L, (lua_Integer)vm.root); break;
-    default: lua_pushinteger(L, (lua_Integer)vm.status);
+    case 1:
+        lua_pushstring(L, vm.state);
+        break;
+    case 2:
+        lua_pushstring(L, vm.image);
+        break;
+    case 3:
+        lua_pushinteger(L, (lua_Integer)vm.ram_bytes);
+        break;
+    case 4:
+        lua_pushinteger(L, (lua_Integer)vm.vmcs);
+        break;
+    case 5:
+        lua_pushinteger(L, (lua_Integer)vm.root);
+        break;
+    default:
+        lua_pushinteger(L, (lua_Integer)vm.status);
     }
     return true;
 }
@@ -320,7 +336,10 @@ static int member(lua_State *L)
     return sc_unknown(L, "VM method", key, member_at, NULL);
 }
 
-struct names { struct scenario *s; struct host *h; };
+struct names {
+    struct scenario *s;
+    struct host *h;
+};
 
 /* VMs that boot() named, then those of the directory. */
 static const char *name_at(size_t i, const void *arg)
@@ -341,7 +360,7 @@ int sc_vm(lua_State *L)
     struct host *h = sc_booted(L, 1);
     const char *name = luaL_checkstring(L, 2);
     struct scenario_vm vm;
-    struct names names = { s, h };
+    struct names names = {s, h};
     if (!sc_guest(h, name) && !sc_vm_named(s, h->m, name, &vm))
         return name_at(0, &names) ? sc_unknown(L, "VM", name, name_at, &names)
                                   : luaL_error(L, "machine %s runs no VMs", rs_machine_name(h->m));
@@ -359,6 +378,6 @@ static int read_only(lua_State *L)
 
 void sc_open_vm(lua_State *L)
 {
-    static const luaL_Reg meta[] = { { "__index", member }, { "__newindex", read_only }, { NULL, NULL } };
+    static const luaL_Reg meta[] = {{"__index", member}, {"__newindex", read_only}, {NULL, NULL}};
     sc_new_type(L, TYPE, meta);
 }

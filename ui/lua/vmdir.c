@@ -13,7 +13,7 @@ uint64_t sc_image_hpa(uint64_t address)
 
 static uint64_t read_u64(const rs_machine *m, uint64_t hpa)
 {
-    uint8_t b[8] = { 0 };
+    uint8_t b[8] = {0};
     uint64_t value = 0;
     if (rs_read(m, hpa, b, sizeof b) != RS_OK)
         return 0;
@@ -31,7 +31,7 @@ static void read_name(const rs_machine *m, uint64_t hpa, char name[RS_NAME_MAX])
 
 static const char *state_name(uint64_t state)
 {
-    static const char *const names[] = { "free", "running", "paused", "stopped", "crashed" };
+    static const char *const names[] = {"free", "running", "paused", "stopped", "crashed"};
     return state < sizeof names / sizeof *names ? names[state] : "unknown";
 }
 
@@ -39,7 +39,8 @@ static const char *state_name(uint64_t state)
 
 static bool read_vm(const rs_machine *m, uint64_t directory, size_t i, struct scenario_vm *vm)
 {
-    uint64_t entry = directory + offsetof(struct vmdir, vm) + i * sizeof(struct vmdir_vm), state = FIELD(state);
+    uint64_t entry = directory + offsetof(struct vmdir, vm) + i * sizeof(struct vmdir_vm),
+             state = FIELD(state);
     if (state == VMDIR_FREE)
         return false;
     read_name(m, entry + offsetof(struct vmdir_vm, name), vm->name);
@@ -108,8 +109,8 @@ const struct rs_symbols *scenario_vm_symbols(struct scenario *s, const rs_machin
     return g->symbols;
 }
 
-size_t scenario_vm_console(const struct scenario *s, const rs_machine *m, const struct scenario_vm *vm, char *text,
-                           size_t size)
+size_t scenario_vm_console(const struct scenario *s, const rs_machine *m, const struct scenario_vm *vm,
+                           char *text, size_t size)
 {
     uint64_t ring = vm->console_bytes, n = vm->console_written;
     (void)s;

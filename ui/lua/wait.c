@@ -15,7 +15,7 @@ struct wait *sc_wait_begin(lua_State *L, struct host *h, uint64_t limit)
     sc_wait_end(L);
     free(w->text);
     free(w->ring);
-    *w = (struct wait){ .host = h, .limit = limit, .event = LUA_NOREF };
+    *w = (struct wait){.host = h, .limit = limit, .event = LUA_NOREF};
     w->deadline = limit > UINT64_MAX - now ? UINT64_MAX : now + limit;
     w->active = true;
     return w;
@@ -35,7 +35,7 @@ void sc_wait_watch(lua_State *L, enum rs_probe probe, rs_watcher *fn)
 
 int sc_wait_move(lua_State *L, lua_KContext ctx, lua_KFunction k)
 {
-    struct move move = { .kind = MOVE_RUN, .until = sc_of(L)->wait.deadline };
+    struct move move = {.kind = MOVE_RUN, .until = sc_of(L)->wait.deadline};
     return sc_move(L, &move, ctx, k);
 }
 
@@ -55,7 +55,8 @@ void sc_wait_end(lua_State *L)
 bool sc_waiting(const struct scenario *s, const struct rs_event *event)
 {
     const struct wait *w = &s->wait;
-    if (!w->active || w->hit || s->state != SCENARIO_MOVING || s->phase != PHASE_MOVE || event->machine != w->host->m)
+    if (!w->active || w->hit || s->state != SCENARIO_MOVING || s->phase != PHASE_MOVE ||
+        event->machine != w->host->m)
         return false;
     return event->atom > s->began.atom || (event->atom == s->began.atom && event->micro > s->began.micro);
 }
@@ -174,8 +175,9 @@ static int run_until(lua_State *L)
 
 static int await(lua_State *L)
 {
-    static const enum rs_probe shown[] = { RS_PROBE_mark, RS_PROBE_fault, RS_PROBE_interrupt, RS_PROBE_vm_entry,
-                                           RS_PROBE_vm_exit, RS_PROBE_hypercall, RS_PROBE_halt, RS_PROBE_walk_end };
+    static const enum rs_probe shown[] = {RS_PROBE_mark,     RS_PROBE_fault,   RS_PROBE_interrupt,
+                                          RS_PROBE_vm_entry, RS_PROBE_vm_exit, RS_PROBE_hypercall,
+                                          RS_PROBE_halt,     RS_PROBE_walk_end};
     begin_event_wait(L, "await");
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
         sc_wait_watch(L, shown[i], recent_event);
@@ -209,7 +211,7 @@ static int run(lua_State *L)
 /* [N] [, UNIT] */
 static int by_units(lua_State *L, enum move_kind kind, const char *what)
 {
-    struct move move = { .kind = kind, .n = 1, .unit = RS_INSN };
+    struct move move = {.kind = kind, .n = 1, .unit = RS_INSN};
     sc_booted(L, 1);
     lua_settop(L, 3);
     if (lua_type(L, 2) == LUA_TSTRING && lua_isnil(L, 3))
@@ -243,11 +245,11 @@ static int back(lua_State *L)
 
 static int undo(lua_State *L)
 {
-    struct move move = { .kind = MOVE_UNDO };
+    struct move move = {.kind = MOVE_UNDO};
     sc_booted(L, 1);
     sc_may_move(L, "undo");
     return sc_move(L, &move, 0, moved);
 }
 
-const luaL_Reg sc_run_methods[] = { { "run", run }, { "run_until", run_until }, { "await", await }, { "step", step },
-                                    { "back", back }, { "undo", undo }, { NULL, NULL } };
+const luaL_Reg sc_run_methods[] = {{"run", run},   {"run_until", run_until}, {"await", await}, {"step", step},
+                                   {"back", back}, {"undo", undo},           {NULL, NULL}};

@@ -3,10 +3,10 @@
 
 #include <string.h>
 
-static const char *const access_name[] = { "read", "write", "fetch" };
-static const char *const stage_name[] = { "guest", "nested" };
-static const char *const hit_name[] = { "l1", "l2", "mem" };
-static const char *const skip_name[] = { "pwc", "npwc", "ntlb" };
+static const char *const access_name[] = {"read", "write", "fetch"};
+static const char *const stage_name[] = {"guest", "nested"};
+static const char *const hit_name[] = {"l1", "l2", "mem"};
+static const char *const skip_name[] = {"pwc", "npwc", "ntlb"};
 
 static void set_u64(lua_State *L, const char *key, uint64_t value)
 {
@@ -94,8 +94,8 @@ static void set_cells(lua_State *L, const struct rs_walk *walk)
 
 static void set_outcome(lua_State *L, const struct rs_walk *walk)
 {
-    static const char *const owners[] = { NULL, "guest", "hypervisor", "hypervisor", "guest" };
-    static const char *const faults[] = { NULL, "#PF", "EPT violation", "EPT misconfiguration", "#GP" };
+    static const char *const owners[] = {NULL, "guest", "hypervisor", "hypervisor", "guest"};
+    static const char *const faults[] = {NULL, "#PF", "EPT violation", "EPT misconfiguration", "#GP"};
     if (walk->owner == RS_NO_FAULT) {
         set_text(L, "fault", NULL); /* nil, also where the event's own field says false */
         set_u64(L, "hpa", walk->hpa);
@@ -145,11 +145,11 @@ void sc_push_walk(lua_State *L, const struct rs_walk *walk)
 
 int sc_translate(lua_State *L)
 {
-    static const char *const keys[] = { "access", "caches", "core", NULL };
-    static const char *const accesses[] = { "read", "write", "fetch", NULL };
+    static const char *const keys[] = {"access", "caches", "core", NULL};
+    static const char *const accesses[] = {"read", "write", "fetch", NULL};
     struct host *h = sc_booted(L, 1);
     uint64_t va = sc_address(L, 2, "the address");
-    struct rs_walk walk = { .valid = false };
+    struct rs_walk walk = {.valid = false};
     unsigned access = RS_READ;
     uint64_t core = 1;
     bool caches = false;

@@ -81,6 +81,7 @@ void tui_stop(struct tui *t)
     else
         scenario_interrupt(t->s);
     t->moving = false;
+    term_forget_keys();
     view_message(t->view, "Stopped. c runs on%s.", scenario_state(t->s) == SCENARIO_PAUSED ? ", Enter the scenario" : "");
 }
 

@@ -166,6 +166,11 @@ void term_redraw(void)
 
 /* ---- keys ---- */
 
+void term_forget_keys(void)
+{
+    flushinp();
+}
+
 static int special_key(int key)
 {
     static const struct { int curses, key; } KEYS[] = {

@@ -19,6 +19,8 @@ void term_size(int *width, int *height);
 void term_paint(const struct canvas *c);
 /* Draws everything anew at the next term_paint. */
 void term_redraw(void);
+/* Drops what has been typed ahead. */
+void term_forget_keys(void);
 /* A key: a character or one of the above; 0 if none came within the milliseconds (-1: no limit). */
 int term_key(int milliseconds);
 

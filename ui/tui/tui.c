@@ -8,7 +8,8 @@
 #include "term.h"
 
 #define SLICE_ATOMS 50000
-#define FRAME_MS 50 /* between frames of a run */
+#define FRAME_MS 50  /* between frames of a run */
+#define YOUNG_MS 400 /* until a movement is shown as a run that a key stops */
 
 static long long now_ms(void)
 {
@@ -73,22 +74,39 @@ static void carry_on(struct tui *t)
     }
 }
 
+/* True while a movement is so young that it is neither drawn nor stopped: keys typed fast wait for their turn. */
+static bool young(const struct tui *t, long long *since)
+{
+    if (!tui_busy(t))
+        *since = -1;
+    else if (*since < 0)
+        *since = now_ms();
+    return tui_busy(t) && now_ms() - *since < YOUNG_MS;
+}
+
+static void handle_key(struct tui *t)
+{
+    int key = term_key(tui_busy(t) ? 0 : -1);
+    if (key == TERM_GONE)
+        t->quit = true;
+    else if (key && key != TERM_RESIZE)
+        tui_key(t, key);
+}
+
 static void loop(struct tui *t)
 {
-    long long drawn = -FRAME_MS;
+    long long drawn = -FRAME_MS, since = -1;
+    draw(t);
     while (!t->quit) {
-        bool busy = tui_busy(t);
-        if (busy)
+        if (tui_busy(t))
             carry_on(t);
+        if (young(t, &since))
+            continue;
         if (!tui_busy(t) || now_ms() - drawn >= FRAME_MS) {
             draw(t);
             drawn = now_ms();
         }
-        int key = term_key(tui_busy(t) ? 0 : -1);
-        if (key == TERM_GONE)
-            t->quit = true;
-        else if (key && key != TERM_RESIZE)
-            tui_key(t, key);
+        handle_key(t);
     }
 }
 

@@ -76,7 +76,7 @@ static void question_words(const struct view *v, char *text, size_t size)
 {
     char number[24];
     const char *choice;
-    add(text, size, "Question: ");
+    add(text, size, "Question (a digit answers): ");
     add(text, size, scenario_text(v->scenario));
     for (size_t i = 0; (choice = scenario_choice(v->scenario, i)) != NULL; i++) {
         snprintf(number, sizeof number, "  %zu) ", i + 1);
@@ -109,7 +109,7 @@ static enum style message_words(const struct view *v, char *text, size_t size)
     else if (scenario_text(s) && scenario_choice(s, 0))
         question_words(v, text, size);
     else if (scenario_text(s))
-        snprintf(text, size, "Pause: %s  Enter goes on.", scenario_text(s));
+        snprintf(text, size, "Pause (Enter goes on): %s", scenario_text(s));
     else if (m && rs_halt_text(m))
         snprintf(text, size, "%s stands still: %s.", rs_machine_name(m), rs_halt_text(m));
     else if (scenario_state(s) == SCENARIO_PAUSED)

@@ -1,0 +1,77 @@
+/* io_string.c - INS and OUTS.  Each exit stands for one element; a REP instruction runs again until RCX is 0,
+ * as on the processor, which may take an interrupt between any two. */
+#include "arch/x86.h"
+#include "cpu.h"
+#include "guest_walk.h"
+#include "io.h"
+#include "vmx.h"
+
+#define BYTES_MAX         4
+#define INFO_ADDRESS_SIZE (7u << 7) /* of the instruction information (SDM vol. 3, 27.2.5): 1 is 32 bits */
+#define INFO_ADDRESS_32   (1u << 7)
+
+static void fault(struct vm *vm, enum guest_walk why, uint64_t gva, uint32_t error)
+{
+    if (why == WALK_OUTSIDE) {
+        vm_crash(vm, "INS or OUTS at rip 0x%lx: linear 0x%lx leads where it has no RAM",
+                 vmread(VMCS_GUEST_RIP), gva);
+        return;
+    }
+    write_cr2(gva); /* CR2 is in no VMCS: the core holds the guest's */
+    vcpu_inject(VEC_PF, true, error);
+}
+
+/* Finds every byte of the element before anything happens: it may cross into a page that faults. */
+static bool find_bytes(struct vm *vm, uint64_t gva, unsigned n, bool write, uint8_t *bytes[BYTES_MAX])
+{
+    for (unsigned i = 0; i < n; i++) {
+        uint32_t error = 0;
+        enum guest_walk result = guest_walk(vm, gva + i, write, &bytes[i], &error);
+
+        if (result != WALK_OK) {
+            fault(vm, result, gva + i, error);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void transfer(struct vm *vm, bool in, unsigned port, unsigned n, uint8_t *const bytes[BYTES_MAX])
+{
+    uint32_t value = 0;
+
+    if (in)
+        value = port_in(vm, port, n);
+    for (unsigned i = 0; i < n; i++)
+        if (in)
+            *bytes[i] = (uint8_t)(value >> 8 * i);
+        else
+            value |= (uint32_t)*bytes[i] << 8 * i;
+    if (!in)
+        port_out(vm, port, n, value);
+}
+
+/* With 32-bit addresses the upper half of the register becomes 0, as with every 32-bit result. */
+static void advance(uint64_t *reg, uint64_t by)
+{
+    uint64_t value = *reg + by;
+
+    *reg = (vmread(VMCS_EXIT_INSN_INFO) & INFO_ADDRESS_SIZE) == INFO_ADDRESS_32 ? (uint32_t)value : value;
+}
+
+void exit_io_string(struct vm *vm, uint64_t qualification)
+{
+    bool in = qualification & QUAL_IO_IN;
+    unsigned n = QUAL_IO_BYTES(qualification);
+    uint64_t step = vmread(VMCS_GUEST_RFLAGS) & FLAG_DF ? -(uint64_t)n : n, *gpr = vm->vcpu.gpr;
+    uint8_t *bytes[BYTES_MAX];
+
+    if (!find_bytes(vm, vmread(VMCS_GUEST_LINEAR_ADDRESS), n, in, bytes))
+        return;
+    transfer(vm, in, QUAL_IO_PORT(qualification), n, bytes);
+    advance(&gpr[in ? REG_RDI : REG_RSI], step);
+    if (qualification & QUAL_IO_REP)
+        advance(&gpr[REG_RCX], -UINT64_C(1));
+    if (!(qualification & QUAL_IO_REP) || gpr[REG_RCX] == 0)
+        vcpu_skip_instruction();
+}

@@ -1,0 +1,80 @@
+#!/bin/sh
+# The command line of the built program: help, wrong usage, exec, exit statuses.   tests/e2e/cli.sh BUILD
+set -u
+build=$(cd "$1" && pwd) || exit 1
+ringside=$build/ringside
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+bad=0
+
+# name STATUS 'what must be in stdout and stderr together' ARGUMENT...
+try() {
+    name=$1 want=$2 text=$3
+    shift 3
+    timeout 60 "$ringside" "$@" </dev/null >out 2>&1
+    got=$?
+    if [ "$got" -eq "$want" ] && grep -qF -e "$text" out; then
+        echo "ok - $name"
+    else
+        echo "not ok - $name: status $got, wanted $want and '$text'; it said:"
+        sed 's/^/#   /' out
+        bad=1
+    fi
+}
+
+try 'help' 0 'usage: ringside COMMAND' --help
+try 'help of a command' 0 '--append CMDLINE' exec -h
+try 'version' 0 'ringside 0.' --version
+try 'no command' 2 'ringside --help'
+try 'unknown command' 2 "did you mean 'run'?" rnu x.lua
+try 'a view that is not there' 2 "unknown command 'view'" view x.lua
+try 'unknown option' 2 "did you mean '--seed'?" run x.lua --sede 1
+try 'option of another command' 2 'takes no --ram' run x.lua --ram 1M
+try 'option without its value' 2 '--seed wants a value' run x.lua --seed
+try 'option with a wrong value' 2 "wants a number, not 'x'" run x.lua --seed x
+try 'unknown preset' 2 "did you mean 'merom'?" run x.lua --timing merrom
+try 'no scenario' 2 'usage: ringside run SCENARIO' run
+try 'missing scenario' 2 'nothing.lua: no such scenario file' run nothing.lua
+try 'a directory as scenario' 2 'no such scenario file' run "$work"
+try 'an argument that is none' 2 "unexpected argument 'x'" run a.lua x
+
+echo 'check_eq(param("n", 1, "a number"), 2, "n is 2")' >param.lua
+try 'parameter' 0 '1 check, all hold' run param.lua n=2
+try 'failed check' 1 'got 1, want 2 (param.lua:1)' run param.lua
+try 'unknown parameter' 2 "unknown parameter 'm'" run param.lua m=2
+echo 'x = = 1' >syntax.lua
+try 'syntax error' 2 'ringside: syntax.lua:1:' run syntax.lua
+printf '\033Lua' >binary.lua
+try 'binary chunk' 2 'attempt to load a binary chunk' run binary.lua
+echo 'while true do end' >endless.lua
+try 'endless scenario' 2 'endless.lua:1: the scenario used up its budget' run endless.lua
+echo 'local h = machine() h:boot("hello") h:run() say(h.position)' >hello.lua
+try 'limit of cycles' 0 'A:' run hello.lua --max-cycles 1000
+try 'position' 0 'at A:120, cycle' run hello.lua --at A:120
+try 'position of another machine' 2 '--at B:1' run hello.lua --at B:1
+try 'position past the end' 2 'the run ended before' run hello.lua --at A:99999999999
+try 'statistics' 0 'page walks' run hello.lua --stats
+
+try 'exec' 1 'Hello from ring 0' exec hello
+try 'exec with a command line' 1 'command line: hello a b' exec hello -a 'a b'
+try 'exec of the hypervisor' 1 '[vm1] Hello from ring 0' exec hv -m 'hello vm1 image=hello ram=8M'
+try 'exec with a limit' 2 '--max-cycles is reached' exec hello --max-cycles 1000
+try 'unknown image' 2 "did you mean 'hello'?" exec helo
+try 'missing image' 2 './none.elf: no such image file' exec ./none.elf
+: >empty.elf
+try 'empty image' 2 'ringside: ./empty.elf' exec ./empty.elf
+head -c 100 "$build/guests/hello.elf" >short.elf
+try 'truncated image' 2 'ringside: ./short.elf' exec ./short.elf
+try 'RAM that is too small' 2 'ram' exec hello --ram 1K
+
+# The same inputs make the same run.
+echo 'local h = machine() h:boot("hello") h:run(3000) h:send("abc") h:run() say(hex(h:hash()))' >input.lua
+echo 'local h = machine() h:boot("hello") h:run() say(hex(h:hash()))' >silent.lua
+try 'record' 0 0x run input.lua --record log
+mv out recorded
+try 'replay' 0 "$(cat recorded)" run silent.lua --replay log
+try 'replay of no log' 2 'ringside: param.lua:1: not a log' run silent.lua --replay param.lua
+sed 's/hello/tiny/' silent.lua >other.lua
+try 'replay of another run' 2 'ringside: log:2: the log was made with other images' run other.lua --replay log
+exit $bad

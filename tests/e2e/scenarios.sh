@@ -1,0 +1,48 @@
+#!/bin/sh
+# Every scenario that comes with the program runs, holds, and says the same each time.   tests/e2e/scenarios.sh BUILD
+set -u
+build=$(cd "$1" && pwd) || exit 1
+scenarios=$(cd "$(dirname "$0")/../../scenarios" && pwd) || exit 1
+ringside=$build/ringside
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+bad=0
+
+report() {
+    if [ "$1" -eq 0 ]; then
+        echo "ok - $2"
+    else
+        echo "not ok - $2"
+        sed 's/^/#   /' "$3"
+        bad=1
+    fi
+}
+
+for scenario in "$scenarios"/*.lua; do
+    name=$(basename "$scenario" .lua)
+    timeout 120 "$ringside" run "$scenario" >"$name.out" 2>"$name.err" && grep -q 'all hold' "$name.out" && [ ! -s "$name.err" ]
+    report $? "$name" "$name.out"
+    timeout 120 "$ringside" run "$scenario" >again.out 2>&1
+    cmp "$name.out" again.out >differ 2>&1
+    report $? "$name says the same twice" differ
+done
+
+# What the lessons are about is on the screen.
+says() {
+    grep -q -e "$2" "$1.out"
+    report $? "$1 says $2" "$1.out"
+}
+says nested_walk '24 references'
+says nested_walk 'guest 2m, host 4k: 19 references'
+says nested_walk 'guest 2m, host 2m: 15 references'
+says nested_walk 'saved by the nested TLB'
+says native_walk '4 references'
+says trap 'mean of 200'
+says page_fault 'exit 48'
+
+timeout 120 "$ringside" run "$scenarios/trap.lua" n=20 >trap20.out 2>&1 && grep -q 'mean of 20 ' trap20.out
+report $? 'trap n=20' trap20.out
+timeout 120 "$ringside" run "$scenarios/trap.lua" --timing prescott >prescott.out 2>&1 && ! cmp -s trap.out prescott.out
+report $? 'trap on Prescott costs something else' prescott.out
+exit $bad

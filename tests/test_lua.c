@@ -1,0 +1,390 @@
+/* test_lua.c - scenarios: what they may do, and what each misuse answers. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lua/images.h"
+#include "lua/scenario.h"
+
+static char path[] = "/tmp/ringside-test-XXXXXX";
+static struct scenario *scenario;
+
+static void write_script(const char *text)
+{
+    strcpy(strrchr(path, '-') + 1, "XXXXXX");
+    int fd = mkstemp(path);
+    ck_assert(fd >= 0);
+    ck_assert(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    close(fd);
+}
+
+/* Runs a script to its end; returns the message it ended with, "" if none. */
+static const char *run_with(const char *text, const struct scenario_options *options)
+{
+    static struct rs_error err;
+    write_script(text);
+    err.text[0] = '\0';
+    scenario = scenario_load(path, options, &err);
+    unlink(path);
+    if (!scenario)
+        return err.text;
+    while (scenario_advance(scenario, 50000) == SCENARIO_MOVING)
+        continue;
+    const char *message = scenario_error(scenario);
+    return message ? message : "";
+}
+
+static const char *run(const char *text)
+{
+    const struct scenario_options options = {.seed = 1};
+    return run_with(text, &options);
+}
+
+static bool told(const char *text)
+{
+    struct scenario_line line;
+    for (size_t i = 0; scenario_line(scenario, i, &line); i++)
+        if (strstr(line.text, text))
+            return true;
+    return false;
+}
+
+static void set_up(void)
+{
+    const char *build = getenv("RINGSIDE_BUILD");
+    if (build)
+        setenv("RINGSIDE_LIB", build, 1);
+    images_init("tests");
+    scenario = NULL;
+}
+
+static void tear_down(void)
+{
+    scenario_free(scenario);
+    scenario = NULL;
+}
+
+/* ------------------------------------------------------------------ misuse */
+
+#define BARE "local h = machine() h:boot('hello') "
+#define HV   "local h = machine() h:boot('hv', { vms = { { name = 'v', image = 'hello' } } }) "
+
+/* Each script ends with status 2, and with a message that tells the line and holds the text. */
+static const struct misuse {
+    const char *script, *message;
+} misuses[] = {
+    {"x = = 1", "unexpected symbol"},
+    {"frobnicate()", "unknown name 'frobnicate'"},
+    {"chek(true, 'x')", "did you mean 'check'?"},
+    {"io.open('x')", "'io' is not available"},
+    {"os.execute('true')", "'os' is not available"},
+    {"debug.getinfo(1)", "'debug' is not available"},
+    {"require 'x'", "'require' is not available"},
+    {"string.dump(function() end)", "attempt to call a nil value"},
+    {"assert(load('\\27Lua'))", "attempt to load a binary chunk"},
+    {"setmetatable({}, { __gc = function() end })", "__gc"},
+    {"error { 1 }", "not a text"},
+    {"coroutine.yield()", "nobody to yield to"},
+    {"coroutine.wrap(function() machine() end)()", "only the scenario itself"},
+    /* the machine */
+    {"machine { rma = '1M' }", "unknown machine setting 'rma': did you mean 'ram'?"},
+    {"machine { ram = '64X' }", "ram must be a size"},
+    {"machine { ram = true }", "ram must be a size"},
+    {"machine { name = 'a b' }", "name must be"},
+    {"machine { cores = 0 }", "cores"},
+    {"machine { timing = 'skylaek' }", "did you mean 'skylake'?"},
+    {"machine { firmware = { vtz = true } }", "unknown firmware setting 'vtz'"},
+    {"machine { mem_latency = true }", "counted in cycles"},
+    {"machine { stlb_entries = 7 }", "stlb_entries"},
+    {"machine { 'A' }", "given by name"},
+    {"machine(5)", "a table of settings is wanted"},
+    {"local h = machine() h.frob()", "unknown machine method 'frob'"},
+    {"local h = machine() h.cycles = 1", "cannot be assigned"},
+    {"local h = machine() h:run(1)", "has not been booted"},
+    {"local h = machine() h.run(1)", "with a colon"},
+    {"local h = machine() h:power_cycle { ram = '1M' }", "was fixed when the machine was made"},
+    /* booting */
+    {"machine():boot('helo')", "unknown image 'helo': did you mean 'hello'?"},
+    {"machine():boot('./nothing.elf')", "no such image file"},
+    {"machine():boot(5)", "name or file of an image"},
+    {"machine():boot('hello', { cmdlin = '' })", "unknown boot option 'cmdlin'"},
+    {"machine():boot('hello', { modules = 5 })", "must be a list"},
+    {"machine():boot('hv', { vms = { { imag = 'hello' } } })", "unknown VM setting 'imag'"},
+    {"machine():boot('hv', { vms = { { name = 'v' } } })", "needs an image"},
+    {"machine():boot('hv', { vms = { { name = 'a b', image = 'hello' } } })", "VM name 'a b'"},
+    {"machine():boot('hv', { vms = { { image = 'hello', mmu = 'shadw' } } })", "unknown mmu 'shadw'"},
+    {"machine():boot('hv', { vms = { { image = 'hello', page = '1g' } } })", "unknown page size '1g'"},
+    {"machine():boot('hv', { vms = { { image = 'hello', ram = 5 } } })", "multiple of 4 KiB"},
+    {BARE "h:boot('hello')", "booted already"},
+    /* moving */
+    {BARE "h:run('10 parsecs')", "a limit is"},
+    {BARE "h:run(-1)", "negative"},
+    {BARE "h:step(0)", "whole number from 1"},
+    {BARE "h:step(1, 'insns')", "unknown unit 'insns': did you mean 'insn'?"},
+    {BARE "h:run_until('vm.exti')", "did you mean 'vm.exit'?"},
+    {BARE "h:run_until(5)", "name of an event"},
+    {BARE "h:run_until('vm.exit', { reson = 'CPUID' })", "unknown field of vm.exit 'reson'"},
+    {BARE "h:run_until('vm.exit', { reason = 'CPUI' })", "did you mean 'CPUID'?"},
+    {BARE "h:run_until('vm.exit', { mode = 'guest' })", "unknown mode 'guest'"},
+    {BARE "h:run_until('mark', { id = 'one' })", "can never be 'one'"},
+    {BARE "h:run_until('insn', { cycle = function() error('inside') end })", "inside"},
+    {BARE "h:expect('')", "not empty"},
+    {BARE "h:hv('a\\nb')", "one line"},
+    /* handlers */
+    {BARE "h:on('insn')", "a function is wanted"},
+    {BARE "h:on('insn', function() h:run(1) end) h:run(1000)", "handler cannot move the world"},
+    {BARE "h:on('insn', function() pause('x') end) h:run(1000)", "handler cannot move the world"},
+    {BARE "h:on('insn', function() error('oops') end) h:run(1000)", "oops"},
+    {BARE "local x = h:on('insn', function() end) x:off() x:off()", "off already"},
+    {BARE "for i = 1, 5000 do h:on('insn', print) end", "take some off"},
+    /* reading */
+    {BARE "h:read(0, '1T')", "outside RAM"},
+    {BARE "h:read(-1, 8)", "outside RAM"},
+    {BARE "h:u64(1.5)", "whole number"},
+    {BARE "h:write(0, 5)", "wanted as a text"},
+    {BARE "h:write(1 << 40, 'x')", "RAM"},
+    {BARE "say(h.core[2].rip)", "numbered 1 to 1"},
+    {BARE "say(h.core[1].raxx)", "did you mean 'rax'?"},
+    {BARE "say(h.core[1].vmcs.guest_ripp)", "did you mean 'guest_rip'?"},
+    {BARE "say(h.core[1].vmcs.guest_rip)", "no current VMCS"},
+    {BARE "h:hash('some')", "known: all, arch"},
+    {BARE "h:sym('nothing')", "has no symbol 'nothing'"},
+    {BARE "h:translate(0, { access = 'exec' })", "unknown access 'exec'"},
+    /* VMs */
+    {BARE "h:vm('v')", "runs no VMs"},
+    {HV "h:vm('w')", "unknown VM 'w'"},
+    {HV "h:vm('v'):read(0, 8)", "not there yet"},
+    {HV "h:vm('v').frob()", "unknown VM method 'frob'"},
+    {HV "h:hv('frob')", "error:"},
+    /* snapshots */
+    {BARE "local s = h:snapshot() s:free() h:restore(s)", "has been freed"},
+    {BARE "local s = h:snapshot() s:free() s:free()", "has been freed"},
+    {BARE "h:restore(5)", "a snapshot is wanted"},
+    {BARE "snapshot.load('/nonexistent/file')", "/nonexistent/file"},
+    {"snapshot.load('x')", "make the machines first"},
+    /* lessons */
+    {"check(true)", "say in words"},
+    {"check_order({ a = 1 }, 'a < b')", "no number 'b'"},
+    {"check_order({ a = 1, b = 2 }, 'a > b')", "is wanted"},
+    {"ask { q = 'x', choices = { 1 }, answer = function() return 1 end }", "2 to 16 choices"},
+    {"ask { q = 'x', choices = { 1, 2 } }", "answer must be a function"},
+    {"param('x', 1)", "string expected"},
+    {"say('%d', 'x')", "number expected"},
+    /* budgets */
+    {"while true do end", "budget"},
+    {"while true do pcall(function() while true do end end) end", "budget"},
+    {"local t = {} while true do t[#t + 1] = ('x'):rep(100000) end", "256 MiB"},
+    {"while true do pcall(string.rep, 'x', 1e9) end", "budget"},
+    {"while true do say(('x'):rep(1000)) end", ""},
+    {"table.move({}, 1, math.maxinteger - 1, 2)", "10000000"},
+    {"table.insert(setmetatable({}, { __len = function() return 1 << 50 end }), 1, 2)", "10000000"},
+    {BARE "while true do h:run(1000) end", "budget"},
+    {BARE "h:on('insn', function() while true do end end) h:run(1000)", "budget"},
+    {"local function f() return 1 + f() end f()", "stack overflow"},
+};
+
+START_TEST(misuse)
+{
+    const struct misuse *m = &misuses[_i];
+    const char *message = run(m->script);
+    ck_assert_msg(strstr(message, m->message) != NULL, "%s\n  gives: %s\n  wanted: %s", m->script, message,
+                  m->message);
+    ck_assert_msg(strstr(message, ":1:") || strstr(m->message, "nobody"), "no line in: %s", message);
+    if (scenario)
+        ck_assert_int_eq(scenario_status(scenario), 2);
+}
+END_TEST
+
+/* ------------------------------------------------------------------ use */
+
+START_TEST(checks_count)
+{
+    ck_assert_str_eq(run("check(true, 'a') check_eq(1, 2, 'b') check_near(99, 100, 2, 'c') "
+                         "check_order({ a = 1, b = 2, c = 2 }, 'a < b <= c == c', 'd')"),
+                     "");
+    ck_assert_uint_eq(scenario_checks(scenario, true), 3);
+    ck_assert_uint_eq(scenario_checks(scenario, false), 1);
+    ck_assert_int_eq(scenario_status(scenario), 1);
+    ck_assert(told("got 1, want 2"));
+}
+END_TEST
+
+START_TEST(must_stops)
+{
+    const char *message = run("must(false, 'it is there') say('after')");
+    ck_assert(strstr(message, "it is there"));
+    ck_assert_int_eq(scenario_status(scenario), 1);
+    ck_assert(!told("after"));
+}
+END_TEST
+
+START_TEST(what_does_not_come_fails)
+{
+    const char *message = run(BARE "h:await('vm.exit', 100000)");
+    ck_assert_msg(strstr(message, "no such vm.exit"), "%s", message);
+    ck_assert_int_eq(scenario_status(scenario), 1);
+    scenario_free(scenario);
+    message = run(BARE "h:expect('never', '1ms')");
+    ck_assert_msg(strstr(message, "'never' was not written"), "%s", message);
+    ck_assert_int_eq(scenario_status(scenario), 1);
+    scenario_free(scenario);
+    ck_assert_str_eq(run(BARE "local ev, why = h:run_until('vm.exit', 1000) check_eq(ev, nil, 'none') "
+                              "check_eq(why, 'limit', 'why')"),
+                     "");
+    ck_assert_int_eq(scenario_status(scenario), 0);
+}
+END_TEST
+
+START_TEST(consoles)
+{
+    const char *message =
+        run(BARE "local text = h:expect('64-bit') check_eq(text:sub(-6), '64-bit', 'up to the text') "
+                 "check_eq(h:console(), text, 'and the machine stopped right there') "
+                 "h:run() check(h.halted:find('debug%-exit'), 'halted') check_eq(h.status, 1, 'status')");
+    ck_assert_msg(!*message, "%s", message);
+    ck_assert_uint_eq(scenario_checks(scenario, true), 4);
+}
+END_TEST
+
+START_TEST(vms)
+{
+    const char *message = run(
+        "local h = machine() h:boot('hv', { cmdline = '--stay', vms = { { name = 'v', image = 'hello' } } }) "
+        "local v = h:vm('v') v:expect('ring 0') check_eq(v.state, 'running', 'runs') "
+        "check(h:hv('vm list'):find('name=v'), 'listed') v:expect('upper half') "
+        "check(v:stats().reasons['I/O instruction'].count > 0, 'stats') "
+        "check(v:sym('guest_main') > 0, 'symbols') check_eq(#v:read(0x100000, 8), 8, 'read') "
+        "check(not pcall(h.hv, h, 'frob'), 'error: raises')");
+    ck_assert_msg(!*message, "%s", message);
+    ck_assert_uint_eq(scenario_checks(scenario, true), 6);
+    ck_assert_uint_eq(scenario_checks(scenario, false), 0);
+}
+END_TEST
+
+START_TEST(time_travel)
+{
+    const char *message = run(
+        BARE "h:step(50) local p, a = h.position, h:hash() local s = h:snapshot() h:step(20) "
+             "check(h:hash() ~= a, 'moved') h:undo() check_eq(h.position, p, 'undone') h:step(20, 'micro') "
+             "h:back(20, 'micro') check_eq(h:hash(), a, 'back') h:run(5000) h:restore(s) "
+             "check_eq(h:hash(), a, 'restored')");
+    ck_assert_msg(!*message, "%s", message);
+    ck_assert_uint_eq(scenario_checks(scenario, false), 0);
+}
+END_TEST
+
+START_TEST(handlers_fire_once)
+{
+    const char *message = run(
+        BARE
+        "local n = 0 local x = h:on('insn', function() n = n + 1 end) h:step(100) h:back(50) "
+        "h:step(50) check_eq(n, 100, 'once for each new cycle') x:off() h:step(10) check_eq(n, 100, 'off')");
+    ck_assert_msg(!*message, "%s", message);
+    ck_assert_uint_eq(scenario_checks(scenario, false), 0);
+}
+END_TEST
+
+START_TEST(parameters)
+{
+    char *argv[] = {(char[]){"n=7"}, (char[]){"m=1"}};
+    struct scenario_options options = {.argc = 1, .argv = argv};
+    ck_assert_str_eq(run_with("check_eq(param('n', 1, 'help'), 7, 'n')", &options), "");
+    ck_assert_int_eq(scenario_status(scenario), 0);
+    scenario_free(scenario);
+    options.argc = 2;
+    const char *message = run_with("param('n', 1, 'help')", &options);
+    ck_assert_msg(strstr(message, "unknown parameter 'm'"), "%s", message);
+    ck_assert_int_eq(scenario_status(scenario), 2);
+}
+END_TEST
+
+START_TEST(pauses_and_questions)
+{
+    const struct scenario_options options = {.interactive = true};
+    struct rs_error err;
+    write_script("pause('look') ask { q = 'how many?', choices = { 1, 2 }, answer = function() return 2 end "
+                 "} say('end')");
+    scenario = scenario_load(path, &options, &err);
+    unlink(path);
+    ck_assert(scenario_advance(scenario, 1000) == SCENARIO_PAUSED);
+    ck_assert_str_eq(scenario_text(scenario), "look");
+    ck_assert(!scenario_choice(scenario, 0));
+    scenario_continue(scenario);
+    ck_assert(scenario_advance(scenario, 1000) == SCENARIO_PAUSED);
+    ck_assert_str_eq(scenario_text(scenario), "how many?");
+    ck_assert_str_eq(scenario_choice(scenario, 1), "2");
+    scenario_answer(scenario, 0);
+    ck_assert(scenario_advance(scenario, 1000) == SCENARIO_FINISHED);
+    ck_assert(told("No: 2"));
+    ck_assert(told("end"));
+}
+END_TEST
+
+/* What a person does while a scenario is stopped does not change it. */
+START_TEST(interruptions)
+{
+    const struct scenario_options options = {.interactive = true};
+    struct rs_error err;
+    write_script(BARE "h:run(20000) say(h.position)");
+    scenario = scenario_load(path, &options, &err);
+    for (int i = 0; i < 3; i++)
+        ck_assert(scenario_advance(scenario, 100) == SCENARIO_MOVING);
+    scenario_interrupt(scenario);
+    ck_assert(scenario_state(scenario) == SCENARIO_PAUSED);
+    rs_begin_step(scenario_world(scenario), 500, RS_INSN);
+    while (rs_continue(scenario_world(scenario), 100) == RS_SLICE)
+        continue;
+    scenario_continue(scenario);
+    while (scenario_advance(scenario, 1000) == SCENARIO_MOVING)
+        continue;
+    struct scenario_line line;
+    ck_assert(scenario_line(scenario, 0, &line));
+    char undisturbed[64];
+    snprintf(undisturbed, sizeof undisturbed, "%s", line.text);
+    scenario_free(scenario);
+    unlink(path);
+    ck_assert_str_eq(run(BARE "h:run(20000) say(h.position)"), "");
+    ck_assert(told(undisturbed));
+}
+END_TEST
+
+START_TEST(same_seed_same_numbers)
+{
+    ck_assert_str_eq(run("say(math.random(1000000))"), "");
+    struct scenario_line line;
+    scenario_line(scenario, 0, &line);
+    char first[32];
+    snprintf(first, sizeof first, "%s", line.text);
+    scenario_free(scenario);
+    ck_assert_str_eq(run("say(math.random(1000000))"), "");
+    ck_assert(told(first));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("lua");
+    TCase *tests = tcase_create("scenarios");
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_set_timeout(tests, 60);
+    tcase_add_loop_test(tests, misuse, 0, sizeof misuses / sizeof *misuses);
+    tcase_add_test(tests, checks_count);
+    tcase_add_test(tests, must_stops);
+    tcase_add_test(tests, what_does_not_come_fails);
+    tcase_add_test(tests, consoles);
+    tcase_add_test(tests, vms);
+    tcase_add_test(tests, time_travel);
+    tcase_add_test(tests, handlers_fire_once);
+    tcase_add_test(tests, parameters);
+    tcase_add_test(tests, pauses_and_questions);
+    tcase_add_test(tests, interruptions);
+    tcase_add_test(tests, same_seed_same_numbers);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
