@@ -260,28 +260,34 @@ docs: $(BUILD)/tables
 	@tools/docs $(BUILD)/tables docs/machine.md docs/probes.md
 
 C_FILES := $(SIM_SRC) $(UI_SRC) $(TEST_SRC) $(TEST_LIB_SRC) $(BENCH_SRC) $(TOOL_SRC)
-FORMAT_FILES := $(sort $(C_FILES) $(filter %.c,$(HV_SRC) $(GUEST_SRC) $(GUEST_LIB_SRC)) \
+BARE_C_FILES := $(filter %.c,$(HV_SRC) $(GUEST_SRC) $(GUEST_LIB_SRC))
+FORMAT_FILES := $(sort $(C_FILES) $(BARE_C_FILES) \
     $(wildcard sim/*.h sim/*/*.h ui/*.h ui/*/*.h hv/*.h guests/*.h guests/lib/*.h tests/*.h tests/*/*.h))
-SHELL_FILES := $(wildcard tools/setup tools/docs tests/run .ci/run tests/e2e/*.sh tests/e2e/lib/*.sh bench/*.sh)
+SHELL_FILES := $(wildcard tools/setup tools/docs tests/run .ci/run tests/e2e/*.sh hv/*.sh)
+
+# cppcheck reads lists of macros as C, and takes a test of a bound for a sign that it may be passed.
+CPPCHECK_SUPPRESS := $(addprefix --suppress=,missingIncludeSystem internalAstError unknownMacro syntaxError arrayIndexOutOfBoundsCond)
 
 lint: compile_commands.json
 	@tools/setup --lint
-	clang-tidy --quiet -p . $(C_FILES)
-	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,portability \
-	    --suppress=missingIncludeSystem --suppress=internalAstError --suppress=unknownMacro -j $(JOBS) -Isim -Iui -Itests $(C_FILES)
+	printf '%s\n' $(C_FILES) $(BARE_C_FILES) | xargs -P $(JOBS) -n 4 clang-tidy --quiet -p .
+	cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,portability $(CPPCHECK_SUPPRESS) -j $(JOBS) \
+	    -Isim -Iui -Itests $(C_FILES)
 	shellcheck $(SHELL_FILES)
-	luacheck --quiet $(wildcard scenarios labs)
+	luacheck --quiet $(wildcard scenarios/*.lua labs/*/*.lua)
 
 format:
 	clang-format -i $(FORMAT_FILES)
 
+clang_knows = $(filter-out -Wno-format-truncation,$(1))
+
 compile_commands.json: FORCE
 	@{ printf '['; sep=''; \
 	entry() { printf '%s\n{"directory":"%s","file":"%s","command":"%s"}' "$$sep" '$(CURDIR)' "$$1" "$$2 -c $$1"; sep=','; }; \
-	for f in $(SIM_SRC); do entry $$f '$(CC) $(SIM_CFLAGS)'; done; \
-	for f in $(UI_SRC); do entry $$f '$(CC) $(UI_CFLAGS)'; done; \
-	for f in $(TEST_SRC) $(TEST_LIB_SRC) $(BENCH_SRC) $(TOOL_SRC); do entry $$f '$(CC) $(TEST_CFLAGS)'; done; \
-	for f in $(filter %.c,$(HV_SRC) $(GUEST_SRC) $(GUEST_LIB_SRC)); do entry $$f "$(CLANG) $(BARE_CFLAGS) -I$${f%%/*}"; done; \
+	for f in $(SIM_SRC); do entry $$f '$(CC) $(call clang_knows,$(SIM_CFLAGS))'; done; \
+	for f in $(UI_SRC); do entry $$f '$(CC) $(call clang_knows,$(UI_CFLAGS))'; done; \
+	for f in $(TEST_SRC) $(TEST_LIB_SRC) $(BENCH_SRC) $(TOOL_SRC); do entry $$f '$(CC) $(call clang_knows,$(TEST_CFLAGS))'; done; \
+	for f in $(BARE_C_FILES); do entry $$f "$(CLANG) $(BARE_CFLAGS) -I$${f%%/*}"; done; \
 	printf '\n]\n'; } > $@.new && { cmp -s $@.new $@ && rm $@.new || mv $@.new $@; }
 
 # The installed tree has the layout of $(BUILD), so images are found by the same names.

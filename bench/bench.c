@@ -54,8 +54,8 @@ static enum rs_status boot(rs_machine *m, const struct workload *wl, const char 
     char image[512], hv[512], line[128];
     snprintf(image, sizeof image, "%s/guests/%s.elf", build, wl->guest);
     snprintf(hv, sizeof hv, "%s/hv/hv.elf", build);
-    snprintf(line, sizeof line, wl->nested ? "%s image=%s ram=8M mmu=nested -- %s" : "%s %.0s%s", wl->guest, wl->guest,
-             wl->args);
+    snprintf(line, sizeof line, wl->nested ? "%s image=%s ram=8M mmu=nested -- %s" : "%s %.0s%s", wl->guest,
+             wl->guest, wl->args);
     struct rs_boot_module module = {image, line};
     struct rs_boot bare = {.path = image, .cmdline = line};
     struct rs_boot nested = {.path = hv, .cmdline = "hv", .modules = &module, .module_count = 1};
@@ -82,7 +82,8 @@ static bool measure(const struct workload *wl, const char *build, struct result 
     bool ok = m && boot(m, wl, build, err) == RS_OK;
     int mark = ok ? rs_watch(w, RS_PROBE_mark, false, on_mark, w) : 0;
     if (ok && run_for(w, 60) != RS_STOPPED) {
-        rs_fail(err, "%s never reached its first mark: %s", wl->name, rs_halt_text(m) ? rs_halt_text(m) : "still running");
+        rs_fail(err, "%s never reached its first mark: %s", wl->name,
+                rs_halt_text(m) ? rs_halt_text(m) : "still running");
         ok = false;
     }
     if (ok) {

@@ -1,4 +1,4 @@
-/* tiny - a guest in a few lines: three bytes to the console, CPUID, the end.  No stack, no tables, no calls. */
+/* tiny - a guest in a few lines: three bytes to the console, CPUID, the end.  No stack, no tables. */
 #include "arch/board.h"
 
     .text

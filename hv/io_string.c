@@ -51,27 +51,37 @@ static void transfer(struct vm *vm, bool in, unsigned port, unsigned n, uint8_t 
         port_out(vm, port, n, value);
 }
 
-/* With 32-bit addresses the upper half of the register becomes 0, as with every 32-bit result. */
-static void advance(uint64_t *reg, uint64_t by)
+/* With 32-bit addresses the counter and the pointers are 32-bit registers, whose writes clear the upper half.
+ */
+static uint64_t register_mask(void)
 {
-    uint64_t value = *reg + by;
-
-    *reg = (vmread(VMCS_EXIT_INSN_INFO) & INFO_ADDRESS_SIZE) == INFO_ADDRESS_32 ? (uint32_t)value : value;
+    return (vmread(VMCS_EXIT_INSN_INFO) & INFO_ADDRESS_SIZE) == INFO_ADDRESS_32 ? 0xffffffff : ~UINT64_C(0);
 }
 
+static void advance(uint64_t *reg, uint64_t by, uint64_t mask)
+{
+    *reg = (*reg + by) & mask;
+}
+
+/* A processor may exit before it looks at the counter: a REP with nothing to do comes here too. */
 void exit_io_string(struct vm *vm, uint64_t qualification)
 {
-    bool in = qualification & QUAL_IO_IN;
+    bool in = qualification & QUAL_IO_IN, rep = qualification & QUAL_IO_REP;
     unsigned n = QUAL_IO_BYTES(qualification);
-    uint64_t step = vmread(VMCS_GUEST_RFLAGS) & FLAG_DF ? -(uint64_t)n : n, *gpr = vm->vcpu.gpr;
+    uint64_t step = vmread(VMCS_GUEST_RFLAGS) & FLAG_DF ? -(uint64_t)n : n;
+    uint64_t *gpr = vm->vcpu.gpr, mask = register_mask();
     uint8_t *bytes[BYTES_MAX];
 
+    if (rep && (gpr[REG_RCX] & mask) == 0) {
+        vcpu_skip_instruction();
+        return;
+    }
     if (!find_bytes(vm, vmread(VMCS_GUEST_LINEAR_ADDRESS), n, in, bytes))
         return;
     transfer(vm, in, QUAL_IO_PORT(qualification), n, bytes);
-    advance(&gpr[in ? REG_RDI : REG_RSI], step);
-    if (qualification & QUAL_IO_REP)
-        advance(&gpr[REG_RCX], -UINT64_C(1));
-    if (!(qualification & QUAL_IO_REP) || gpr[REG_RCX] == 0)
+    advance(&gpr[in ? REG_RDI : REG_RSI], step, mask);
+    if (rep)
+        advance(&gpr[REG_RCX], -UINT64_C(1), mask);
+    if (!rep || gpr[REG_RCX] == 0)
         vcpu_skip_instruction();
 }

@@ -4,7 +4,7 @@
 #define HV_MANAGE_H
 
 void manage_start(void);
-/* Takes what has been received and carries out complete lines.  Called between turns, so at most a quantum
+/* Takes what has been received and carries out complete lines.  Called after every quantum, so at most that
  * late: looking at the UART costs as much as many an exit, and would be paid at each of them. */
 void manage_poll(void);
 

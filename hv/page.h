@@ -7,8 +7,8 @@
 #define PAGE_BYTES  UINT64_C(0x1000)
 #define LARGE_BYTES UINT64_C(0x200000)
 
-/* Gives the allocator first .. end. */
-void page_init(uint64_t first, uint64_t end);
+/* Gives the allocator first .. limit. */
+void page_init(uint64_t first, uint64_t limit);
 
 /* A page for a table, all zeros; 0 if there is none left. */
 uint64_t page_alloc(void);

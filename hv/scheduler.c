@@ -25,15 +25,14 @@ static struct vm *next_vm(void)
     return NULL;
 }
 
-/* A turn.  The processor itself keeps what is left of the timer from an exit to the next entry ("Save
- * VMX-preemption timer value"), but that is guest time alone: handlers count too, by the TSC. */
-static void run_turn(struct vm *vm)
+/* The processor itself keeps what is left of the timer from an exit to the next entry ("Save VMX-preemption
+ * timer value"), but that is guest time alone: handlers count too, by the TSC. */
+static void run_quantum(struct vm *vm)
 {
-    uint64_t quantum = QUANTUM_CYCLES * vm->config.weight, end = rdtsc() + quantum;
+    uint64_t end = rdtsc() + QUANTUM_CYCLES;
 
     vcpu_switch_to(vm);
-    vmwrite(VMCS_PREEMPTION_TIMER, quantum >> vmx_timer_shift());
-    vm->stats.slices++;
+    vmwrite(VMCS_PREEMPTION_TIMER, QUANTUM_CYCLES >> vmx_timer_shift());
     while (vm_runnable(vm)) {
         uint64_t reason = vm_enter_once(vm);
 
@@ -42,11 +41,21 @@ static void run_turn(struct vm *vm)
     }
 }
 
+static void run_turn(struct vm *vm)
+{
+    vm->stats.turns++;
+    for (uint64_t i = 0; i < vm->config.weight && vm_runnable(vm); i++) {
+        run_quantum(vm);
+        manage_poll();
+    }
+}
+
 /* Nothing to run: sleep for a quantum, to look at the management line then. */
 static void idle(void)
 {
     apic_arm_timer(QUANTUM_CYCLES);
     wait_for_interrupt();
+    manage_poll();
 }
 
 static bool alive(const struct vm *vm)
@@ -85,7 +94,6 @@ bool scheduler_run(bool stay)
             run_turn(vm);
         else
             idle();
-        manage_poll();
     }
     return all_well();
 }

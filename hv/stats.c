@@ -34,9 +34,9 @@ void stats_show(const struct vm *vm, stats_line *line)
 {
     const struct stats *s = &vm->stats;
 
-    line("vm=%s state=%s exits=%lu guest_cycles=%lu handler_cycles=%lu slices=%lu quantum=%lu weight=%lu",
-         vm->dir->name, vm_state_name(vm), stats_exits(s), s->guest_cycles, stats_handler_cycles(s),
-         s->slices, (uint64_t)QUANTUM_CYCLES, vm->config.weight);
+    line("vm=%s state=%s exits=%lu guest_cycles=%lu handler_cycles=%lu turns=%lu quantum=%lu weight=%lu",
+         vm->dir->name, vm_state_name(vm), stats_exits(s), s->guest_cycles, stats_handler_cycles(s), s->turns,
+         (uint64_t)QUANTUM_CYCLES, vm->config.weight);
     for (unsigned i = 0; i < STATS_REASONS; i++)
         if (s->cause[i].exits)
             line("exit=%u count=%lu cycles=%lu mean=%lu reason=%s", i, s->cause[i].exits, s->cause[i].cycles,

@@ -9,7 +9,7 @@
 struct stats {
     uint64_t entries;
     uint64_t guest_cycles; /* from before VM entry to after VM exit: the hardware's part of both is in it */
-    uint64_t slices;       /* turns that the scheduler gave */
+    uint64_t turns;        /* that the scheduler gave */
     struct stats_cause {
         uint64_t exits, cycles; /* cycles: of the handler, from after the exit to before the next entry */
     } cause[STATS_REASONS];

@@ -1,6 +1,7 @@
 -- native_walk.lua: a page walk on the bare machine, four references.
 --
--- The same guest as in nested_walk.lua, without a hypervisor: its tables hold host-physical addresses, so each level is one read.
+-- The same guest as in nested_walk.lua, without a hypervisor: its tables hold host-physical addresses, so each
+-- level is one read.
 
 local host = machine { name = "A", ram = "64M", walk_caches = false }
 
@@ -15,7 +16,8 @@ local function show(w)
     for _, r in ipairs(w.refs) do
         say("  %d  gL%d  index %3d  h:%-10s = %-18s %3d cycles, %s", r.n, r.level, r.index, hex(r.hpa), hex(r.entry),
             r.cycles, r.from)
-        check_eq(r.index, w.gva >> shift[5 - r.level] & 511, ("level %d is indexed by its 9 bits of the address"):format(r.level))
+        local index = w.gva >> shift[5 - r.level] & 511
+        check_eq(r.index, index, ("level %d is indexed by its 9 bits of the address"):format(r.level))
         check_eq(host:u64(r.hpa), r.entry, ("level %d agrees with memory"):format(r.level))
     end
     say("  %d references, %d cycles; %s is h:%s", #w.refs, w.cycles, hex(w.gva), hex(w.hpa))

@@ -1,8 +1,9 @@
 -- nested_walk.lua: a page walk in two dimensions, one reference at a time.
 --
--- A guest's page tables hold guest-physical addresses (gPA).  The hardware can read them only after the hypervisor's tables, the
--- EPT, have told it where each one lies in host-physical memory (hPA).  So every step of the guest's walk is itself a walk.
--- The guest `walk` (guests/walk.c) drops what the machine remembers, then touches chosen addresses, each after a mark.
+-- A guest's page tables hold guest-physical addresses (gPA).  The hardware can read them only after the
+-- hypervisor's tables, the EPT, have told it where each one lies in host-physical memory (hPA).  So every step of
+-- the guest's walk is itself a walk.  The guest `walk` (guests/walk.c) drops what the machine remembers, then
+-- touches chosen addresses, each after a mark.
 
 local host = machine { name = "A", ram = "64M", walk_caches = false }
 
@@ -55,7 +56,8 @@ local function check_order_of_24(w, name)
             local r = w.refs[i]
             local level = col < 5 and 5 - col or 5 - row
             local stage = col < 5 and "nested" or "guest"
-            in_order = in_order and r and r.n == i and r.row == row and r.col == col and r.level == level and r.stage == stage
+            in_order = in_order and r and r.n == i and r.row == row and r.col == col
+            in_order = in_order and r.level == level and r.stage == stage
         end
     end
     check(in_order and i == #w.refs, name .. ": gL4(nL4..nL1), gL3(nL4..nL1), gL2(...), gL1(...), data(nL4..nL1)")
@@ -78,8 +80,8 @@ local function check_cycles(w, name)
         sum = sum + r.cycles
         updates = updates + (r.entry ~= r.before and 1 or 0)
     end
-    check_eq(sum + 8 * updates, w.cycles, ("%s: %d cycles of references and %d updates of A or D make its cycles"):format(name,
-        sum, updates))
+    local what = ("%s: %d cycles of references and %d updates of A or D make its cycles"):format(name, sum, updates)
+    check_eq(sum + 8 * updates, w.cycles, what)
 end
 
 -- ------------------------------------------------------------------ running the guest
@@ -87,7 +89,8 @@ end
 -- Boots the hypervisor with one VM, up to mark 1: the guest is about to drop all translations.
 local function start(settings, guest_page, host_page)
     host:power_cycle(settings)
-    host:boot("hv", { vms = { { name = "walk", image = "walk", ram = "8M", page = host_page, cmdline = guest_page } } })
+    local vm = { name = "walk", image = "walk", ram = "8M", page = host_page, cmdline = guest_page }
+    host:boot("hv", { vms = { vm } })
     host:await("mark", { id = 1, vm = "walk" })
 end
 
@@ -143,16 +146,16 @@ local before = host:stats()
 host:await("mark", { id = 4, vm = "walk" })
 local after = host:stats()
 say("")
-say("3. The guest loads from the same page again: %d walks.  The TLB holds gVA page to hPA page, all 24 steps in one entry.",
-    after.walks - before.walks)
+say("3. The guest loads from the same page again: %d walks.", after.walks - before.walks)
+say("   The TLB holds gVA page to hPA page: all 24 steps in one entry.")
 check_eq(after.walk_refs - before.walk_refs, 0, "a second access to the page makes no reference")
 check(after.loads - before.loads == 1, "and yet the load took place")
 
 local store = host:await("walk.end", { vm = "walk", gva = mark.arg1, access = "write" })
 local marked = store.refs[20]
 say("")
-say("4. The first store to it walks again: the TLB entry is clean, and D must be set in the guest's entry at h:%s.",
-    hex(marked.hpa))
+say("4. The first store to it walks again: the TLB entry is clean, and D must be set in the guest's entry at")
+say("   h:%s.", hex(marked.hpa))
 say("  reference 20, gL1, before %s, after %s", hex(marked.before), hex(marked.entry))
 check_eq(marked.entry ~ marked.before, 0x40, "the walk set D, bit 6, and nothing else")
 check_memory(store, "store")
@@ -166,7 +169,8 @@ for _, case in ipairs { { "4k", "4k", 24 }, { "2m", "4k", 19 }, { "4k", "2m", 19
     fetch_walk()
     local w = load_walk()
     say("  guest %s, host %s: %d references, %d cycles", guest_page, host_page, #w.refs, w.cycles)
-    check_eq(#w.refs, wanted, ("guest pages of %s on host pages of %s: %d references"):format(guest_page, host_page, wanted))
+    local what = ("guest pages of %s on host pages of %s: %d references"):format(guest_page, host_page, wanted)
+    check_eq(#w.refs, wanted, what)
     check_memory(w, guest_page .. " on " .. host_page)
 end
 
@@ -176,19 +180,17 @@ start({ walk_caches = true }, "4k", "4k")
 fetch_walk()
 local cached = load_walk()
 show(cached)
-local by = {}
+local by = { pwc = 0, npwc = 0, ntlb = 0 }
 for _, cell in ipairs(cached.skipped) do
-    by[cell.by] = (by[cell.by] or 0) + 1
+    by[cell.by] = by[cell.by] + 1
 end
-for _, name in ipairs { "pwc", "npwc", "ntlb" } do
-    if by[name] then
-        say("  %d cells saved by the %s", by[name], ({ pwc = "guest's paging-structure caches",
-            npwc = "EPT's paging-structure caches", ntlb = "nested TLB" })[name])
-    end
-end
+say("  %d cells saved by the guest's paging-structure caches (pwc)", by.pwc)
+say("  %d cells saved by the EPT's paging-structure caches (npwc)", by.npwc)
+say("  %d cells saved by the nested TLB (ntlb), which knows where a whole guest-physical page lies", by.ntlb)
 check_eq(#cached.refs + #cached.skipped, 24, "the references made and the cells saved are 24 together")
 check(#cached.refs < 24, "the walk caches save references")
-check_order({ cached = cached.cycles, full = load.cycles }, "cached < full", "the load's walk is shorter in cycles as well")
+local cycles = { cached = cached.cycles, full = load.cycles }
+check_order(cycles, "cached < full", "the load's walk is shorter in cycles as well")
 check_memory(cached, "with walk caches")
 say("")
 say("The same load: %d references and %d cycles without walk caches, %d and %d with them.", #load.refs, load.cycles,

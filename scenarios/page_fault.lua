@@ -2,7 +2,8 @@
 --
 -- The guest `fault` loads from an address that its tables do not map.
 --   1. The guest's tables say no: #PF.  It is the guest kernel's; the hypervisor does not even hear of it.
---   2. The guest's tables say yes, the EPT says no: EPT violation, exit 48.  It is the hypervisor's; the guest knows nothing.
+--   2. The guest's tables say yes, the EPT says no: EPT violation, exit 48.  It is the hypervisor's; the guest
+--      knows nothing.
 --   3. Both say yes: the load takes place, and the TLB keeps the composite of both.
 -- The VM is made with lazy = true: the hypervisor gives it a page when it first touches it.
 
@@ -10,7 +11,7 @@ local host = machine { name = "A", ram = "64M" }
 host:boot("hv", { vms = { { name = "vm1", image = "fault", ram = "8M", lazy = true } } })
 
 local mark = host:await("mark", { id = 1, vm = "vm1" })
-local gva, rip = mark.arg1, nil
+local gva = mark.arg1
 local exits, faults = {}, {}
 host:on("vm.exit", function(ev) exits[#exits + 1] = ev end)
 host:on("fault", { mode = "non-root" }, function(ev) faults[#faults + 1] = ev end)
@@ -23,10 +24,11 @@ say("The guest is about to load from gVA %s.", hex(gva))
 say("")
 
 local w = end_of_walk()
-rip = w.rip
+local rip = w.rip
 say("1. First try: %d references, then: %s", #w.refs, tostring(w.fault))
 local last = w.refs[#w.refs]
-say("   The last one read was the guest's level-%d entry at h:%s: %s, P is clear.", last.level, hex(last.hpa), hex(last.entry))
+say("   The last one read was the guest's level-%d entry at h:%s: %s, P is clear.", last.level, hex(last.hpa),
+    hex(last.entry))
 check_eq(w.owner, "guest", "1: the fault is the guest kernel's")
 check_eq(w.fault_kind, "#PF", "1: it is a page fault")
 check_eq(last.entry & 1, 0, "1: the guest's own entry is not present")
@@ -43,7 +45,10 @@ say("2. Second try: %d references, then: %s", #w.refs, tostring(w.fault))
 say("   The guest's tables now give g:%s; the EPT has nothing there.", hex(w.gpa))
 check_eq(w.owner, "hypervisor", "2: the violation is the hypervisor's")
 check_eq(w.rip, rip, "2: it is the same instruction")
-local exit = host:await("vm.exit", { reason = "EPT violation", gpa = function(gpa) return gpa >> 12 == w.gpa >> 12 end })
+local function of_this_page(gpa)
+    return gpa >> 12 == w.gpa >> 12
+end
+local exit = host:await("vm.exit", { reason = "EPT violation", gpa = of_this_page })
 check_eq(exit.number, 48, "2: it is exit 48")
 check_eq(exit.gva, gva, "2: the exit tells the guest-linear address")
 check_eq(exit.qualification & 7, 1, "2: qualification: a read")
@@ -69,12 +74,14 @@ say("   The load has taken place.  On the way: %d fault for the guest, %d EPT vi
 check_eq(#faults, 1, "one load: one fault for the guest")
 say("")
 
-say("The guest goes on; its other faults (a store to a read-only page, a division by zero, a breakpoint) are its own as well.")
+say("The guest goes on.  Its other faults (a store to a read-only page, a division by zero, a breakpoint) are its")
+say("own as well.")
 local before = #exits
 host:await("mark", { id = 5, vm = "vm1" })
 local other = 0
 for i = before + 1, #exits do
-    other = other + (exits[i].reason ~= "EPT violation" and exits[i].reason ~= "VMX-preemption timer expired" and 1 or 0)
+    local reason = exits[i].reason
+    other = other + (reason ~= "EPT violation" and reason ~= "VMX-preemption timer expired" and 1 or 0)
 end
 local vectors = {}
 for _, ev in ipairs(faults) do

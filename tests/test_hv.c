@@ -164,6 +164,8 @@ static const struct guest {
     {"ticker", "ticker 3 1000", "v image=ticker -- 3 1000"},
     {"cpuid", "cpuid 10", "v image=cpuid -- 10"},
     {"vmcall", "vmcall 10", "v image=vmcall -- 10"},
+    {"ports", "ports", "v image=ports"},
+    {"ports", "ports", "v image=ports ram=4M page=2m lazy=yes"},
     {"alu", "alu 1000", "v image=alu -- 1000"},
     {"chase", "chase 300 1000", "v image=chase lazy=yes -- 300 1000"},
 };
@@ -228,7 +230,10 @@ static const struct hostile {
 #define CODE(...) (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__})
     {"ud2 without an IDT", CODE(0x0f, 0x0b), "h crashed: triple fault"},
     {"hlt with interrupts off", CODE(0xf4), "h halted for ever"},
-    {"ins", CODE(0x66, 0xba, 0xf8, 0x03, 0x6c), "h crashed: INS or OUTS"},
+    {"ins to nowhere without an IDT", CODE(0x48, 0xbf, 0, 0, 0, 0, 0, 0x10, 0, 0, 0x6c),
+     "h crashed: triple fault"},
+    {"ins beyond RAM", CODE(0xbf, 0x00, 0x00, 0x00, 0x40, 0x6c),
+     "h crashed: INS or OUTS at rip 0x100005: linear 0x40000000"},
     {"write beyond RAM", CODE(0xc6, 0x04, 0x25, 0x00, 0x00, 0x00, 0x40, 0x01),
      "h crashed: write of guest-physical 0x40000000 (linear 0x40000000) at rip 0x100000"},
     {"jump beyond RAM", CODE(0xb8, 0x00, 0x00, 0x00, 0x40, 0xff, 0xe0),

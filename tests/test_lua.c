@@ -174,9 +174,13 @@ static const struct misuse {
     {"say('%d', 'x')", "number expected"},
     /* budgets */
     {"while true do end", "budget"},
+    {"pairs(nil)", "table expected"},
     {"while true do pcall(function() while true do end end) end", "budget"},
     {"local t = {} while true do t[#t + 1] = ('x'):rep(100000) end", "256 MiB"},
     {"while true do pcall(string.rep, 'x', 1e9) end", "budget"},
+    {"('a'):rep(4000):find('.-.-.-.-b')", "steps"},
+    {"while true do pcall(string.find, ('a'):rep(4000), '.-.-.-.-b') end", "budget"},
+    {"('x'):gsub('x', '%')", "invalid use of '%'"},
     {"while true do say(('x'):rep(1000)) end", ""},
     {"table.move({}, 1, math.maxinteger - 1, 2)", "10000000"},
     {"table.insert(setmetatable({}, { __len = function() return 1 << 50 end }), 1, 2)", "10000000"},
@@ -350,6 +354,37 @@ START_TEST(interruptions)
 }
 END_TEST
 
+START_TEST(patterns)
+{
+    ck_assert_str_eq(
+        run("check_eq(('key = value'):match('^(%w+)%s*=%s*(%w+)$'), 'key', 'captures') "
+            "check_eq(('a,b,,c'):gsub(',', ';', 2), 'a;b;,c', 'gsub') "
+            "check_eq(('THE (quick) fox'):find('%((%a+)%)'), 5, 'find') "
+            "check_eq(('f(a(b)c)d'):match('%b()'), '(a(b)c)', 'balanced') "
+            "check_eq(('THE (quick) fox'):gsub('%f[%a]%a+', string.lower), 'the (quick) fox', 'frontier') "
+            "check_eq(('a.b'):find('.', 1, true), 2, 'plain') check_eq(('x=\\0y'):match('=(.*)'), '\\0y', "
+            "'zero') "
+            "local n = 0 for k, v in ('a=1, b=2'):gmatch('(%w+)=(%w+)') do n = n + v end check_eq(n, 3, "
+            "'gmatch')"),
+        "");
+    ck_assert_uint_eq(scenario_checks(scenario, true), 8);
+}
+END_TEST
+
+START_TEST(pairs_in_order)
+{
+    ck_assert_str_eq(run("local t = { b = 1, a = 2, c = 3, 10, 20, [true] = 4, [0.5] = 5 } local s = '' "
+                         "for k, v in pairs(t) do s = s .. tostring(k) .. '=' .. v .. ' ' end "
+                         "check_eq(s, '0.5=5 1=10 2=20 a=2 b=1 c=3 true=4 ', 'order') "
+                         "for k in pairs(t) do t[k] = nil end check_eq(next(t), nil, 'removal on the way') "
+                         "local m = setmetatable({}, { __pairs = function() return function(_, k) if not k "
+                         "then return 7 end end end }) "
+                         "for k in pairs(m) do check_eq(k, 7, '__pairs') end"),
+                     "");
+    ck_assert_uint_eq(scenario_checks(scenario, true), 3);
+}
+END_TEST
+
 START_TEST(same_seed_same_numbers)
 {
     ck_assert_str_eq(run("say(math.random(1000000))"), "");
@@ -380,6 +415,8 @@ int main(void)
     tcase_add_test(tests, parameters);
     tcase_add_test(tests, pauses_and_questions);
     tcase_add_test(tests, interruptions);
+    tcase_add_test(tests, patterns);
+    tcase_add_test(tests, pairs_in_order);
     tcase_add_test(tests, same_seed_same_numbers);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

@@ -19,7 +19,7 @@ struct outcome {
     struct rs_position at;
 };
 
-#define RUN_CYCLES 300000u /* where runs are cut and compared */
+#define RUN_CYCLES    300000u /* where runs are cut and compared */
 #define NESTED_CYCLES 2000000u
 
 static const char *image_path(char path[512], const char *name)
@@ -33,12 +33,16 @@ static const char *image_path(char path[512], const char *name)
 static const struct subject {
     const char *image, *cmdline, *module;
 } subjects[] = {
+    /* clang-format off */
     {"guests/hello.elf", "hello", NULL},
     {"guests/walk.elf", "walk", NULL},
     {"guests/fault.elf", "fault", NULL},
     {"guests/alu.elf", "alu 2000", NULL},
     {"hv/hv.elf", "hv", "guests/hello.elf"},
     {"hv/hv.elf", "hv", "guests/vmcall.elf"},
+    {"hv/hv.elf", "hv", "guests/fault.elf"},
+    {"hv/hv.elf", "hv", "guests/ticker.elf"},
+    /* clang-format on */
 };
 
 #define SUBJECTS ((int)(sizeof subjects / sizeof *subjects))
@@ -98,8 +102,8 @@ static void run_to(struct run *r, uint64_t cycle, uint64_t slice)
 
 static void same(struct outcome want, struct outcome got, const char *mode)
 {
-    ck_assert_msg(want.cycles == got.cycles, "%s: %llu cycles, not %llu", mode, (unsigned long long)got.cycles,
-                  (unsigned long long)want.cycles);
+    ck_assert_msg(want.cycles == got.cycles, "%s: %llu cycles, not %llu", mode,
+                  (unsigned long long)got.cycles, (unsigned long long)want.cycles);
     ck_assert_msg(want.insns == got.insns, "%s: instructions differ", mode);
     ck_assert_msg(want.at.atom == got.at.atom && want.at.micro == got.at.micro, "%s: positions differ", mode);
     ck_assert_msg(want.arch == got.arch, "%s: what software can see differs", mode);
@@ -265,7 +269,8 @@ END_TEST
 
 START_TEST(back_and_again)
 {
-    static const uint64_t steps[RS_UNITS] = {[RS_CYCLE] = 100, [RS_MICRO] = 101, [RS_INSN] = 102, [RS_WALK] = 5, [RS_EXIT] = 2};
+    static const uint64_t steps[RS_UNITS] = {
+        [RS_CYCLE] = 100, [RS_MICRO] = 101, [RS_INSN] = 102, [RS_WALK] = 5, [RS_EXIT] = 2};
     struct outcome want = plain(_i);
     struct run r;
     boot(&r, _i);
@@ -315,6 +320,26 @@ START_TEST(record_and_replay)
 }
 END_TEST
 
+/* insns, the stalls and the cycles in HLT are all cycles that there are (docs/machine.md, "The pipeline"). */
+START_TEST(every_cycle_has_a_cause)
+{
+    struct run r;
+    boot(&r, _i);
+    for (uint64_t part = 1; part <= 4; part++) {
+        uint64_t sum = 0;
+        run_to(&r, end_of(_i) / 4 * part, 10000);
+        for (size_t i = 0; i < rs_counter_count(); i++) {
+            const char *name = rs_counter_info(i)->name;
+            if (strcmp(name, "insns") == 0 || strcmp(name, "cycles_halted") == 0 ||
+                strncmp(name, "stall_", 6) == 0)
+                sum += rs_counter(r.machine, 0, i);
+        }
+        ck_assert_uint_eq(sum, rs_cycles(r.machine, 0));
+    }
+    rs_world_free(r.world);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("modes");
@@ -329,6 +354,7 @@ int main(void)
     tcase_add_loop_test(t, snapshot_file, 0, SUBJECTS);
     tcase_add_loop_test(t, back_and_again, 0, SUBJECTS);
     tcase_add_loop_test(t, record_and_replay, 0, SUBJECTS);
+    tcase_add_loop_test(t, every_cycle_has_a_cause, 0, SUBJECTS);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

@@ -24,8 +24,8 @@ struct bench {
     rs_machine *machine;
     const struct program *program;
     struct tick *tick;
-    u8 *memory;           /* as the model sees the tables */
-    u64 gpr[16];          /* before the instruction */
+    u8 *memory;  /* as the model sees the tables */
+    u64 gpr[16]; /* before the instruction */
     struct seen *seen;
     size_t retired, room;
     struct counters count; /* after the last instruction */
@@ -44,7 +44,8 @@ static const struct note *note_at(const struct bench *b, u64 rip)
     u64 offset = offset_of(rip);
     ck_assert_uint_lt(offset, PROGRAM_CODE_BYTES);
     const struct note *n = &b->program->note[offset];
-    ck_assert_msg(n->here, "the machine is at %#llx, where the program has no instruction", (unsigned long long)rip);
+    ck_assert_msg(n->here, "the machine is at %#llx, where the program has no instruction",
+                  (unsigned long long)rip);
     return n;
 }
 
@@ -61,13 +62,23 @@ static void describe(const struct bench *b, const struct rs_event *e, struct tic
     u8 bytes[INSN_BYTES_MAX];
     memcpy(bytes, b->program->code + (n - b->program->note), sizeof bytes);
     ck_assert_int_eq(decode(bytes, sizeof bytes, &in), DECODE_OK);
-    *t = (struct tick_insn){.rip = e->field[0], .length = in.length, .next_rip = b->machine->core[0]->s.rip,
-                            .latency = in.latency, .serialising = in.flags & INSN_SERIALISING,
-                            .fence = in.flags & INSN_FENCE, .stack = in.flags & INSN_STACK,
-                            .address_regs = in.address_regs, .write_regs = in.write_regs, .branch = n->branch,
-                            .accesses = n->repeated && b->gpr[1] == 0 ? 0 : n->operands, .device = n->device, .flush = n->flush, .flush_value = b->gpr[n->flush_reg]};
+    *t = (struct tick_insn){.rip = e->field[0],
+                            .length = in.length,
+                            .next_rip = b->machine->core[0]->s.rip,
+                            .latency = in.latency,
+                            .serialising = in.flags & INSN_SERIALISING,
+                            .fence = in.flags & INSN_FENCE,
+                            .stack = in.flags & INSN_STACK,
+                            .address_regs = in.address_regs,
+                            .write_regs = in.write_regs,
+                            .branch = n->branch,
+                            .accesses = n->repeated && b->gpr[1] == 0 ? 0 : n->operands,
+                            .device = n->device,
+                            .flush = n->flush,
+                            .flush_value = b->gpr[n->flush_reg]};
     for (unsigned i = 0; i < n->operands; i++)
-        t->access[i] = (struct tick_access){operand_address(b, &n->operand[i]), n->operand[i].bytes, n->operand[i].kind};
+        t->access[i] =
+            (struct tick_access){operand_address(b, &n->operand[i]), n->operand[i].bytes, n->operand[i].kind};
 }
 
 static void note_seen(struct bench *b, const struct rs_event *e)
@@ -163,8 +174,8 @@ static void show(const struct bench *b, size_t i)
     char text[96];
     u64 offset = b->seen[i].rip & (PROGRAM_CODE_BYTES - 1);
     rs_disassemble(b->program->code + offset, INSN_BYTES_MAX, b->seen[i].rip, text, sizeof text);
-    fprintf(stderr, "%6zu %#llx %-48s machine %4llu model %4llu\n", i, (unsigned long long)b->seen[i].rip, text,
-            (unsigned long long)b->seen[i].cycles, (unsigned long long)tick_insn_cycles(b->tick, i));
+    fprintf(stderr, "%6zu %#llx %-48s machine %4llu model %4llu\n", i, (unsigned long long)b->seen[i].rip,
+            text, (unsigned long long)b->seen[i].cycles, (unsigned long long)tick_insn_cycles(b->tick, i));
 }
 
 /* Shows the instructions around the first on which the two differ. */
@@ -187,7 +198,8 @@ static bool same_counters(const struct bench *b)
     bool same = true;
     if (b->program->eptp) { /* it is in the guest from first to last */
         all.insns_guest = all.insns;
-        all.cycles_guest = tick_cycles(b->tick) - b->seen[b->retired - 1].cycles; /* an atom's come when it is over */
+        all.cycles_guest =
+            tick_cycles(b->tick) - b->seen[b->retired - 1].cycles; /* an atom's come when it is over */
     }
 #define COUNTER(name, help) \
     if (model->name != machine->name) { \
@@ -232,7 +244,8 @@ static void set(struct rs_params *p, const char *name, u64 value)
 }
 
 /* Sizes that divide: n sets of ways. */
-static void set_table(struct rs_params *params, struct program *r, const char *entries, const char *ways, u64 max)
+static void set_table(struct rs_params *params, struct program *r, const char *entries, const char *ways,
+                      u64 max)
 {
     char name[64];
     u64 w = 1 + program_random(r, 4), sets = 1 + program_random(r, max / w);
@@ -241,7 +254,8 @@ static void set_table(struct rs_params *params, struct program *r, const char *e
     set(params, entries, w * sets);
 }
 
-static void set_cache(struct rs_params *params, struct program *r, const char *bytes, const char *ways, u64 least, u64 n)
+static void set_cache(struct rs_params *params, struct program *r, const char *bytes, const char *ways,
+                      u64 least, u64 n)
 {
     u64 w = 1u << program_random(r, 4);
     set(params, ways, w);

@@ -1,13 +1,17 @@
 /* The view model: what the screen shows of made-up walks, and that it never leaves the screen. */
 #include <check.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "../ui/lua/scenario.h"
 #include "../ui/view/canvas.h"
 #include "../ui/view/doc.h"
 #include "../ui/view/exits.h"
 #include "../ui/view/layout.h"
+#include "../ui/view/view.h"
 #include "../ui/view/walk_grid.h"
 #include "../ui/view/walk_view.h"
 #include "../ui/view/words.h"
@@ -30,8 +34,14 @@ static struct rs_walk_ref *add_ref(enum rs_stage stage, unsigned row, unsigned c
 {
     struct rs_walk_ref *ref = &walk.ref[walk.ref_count++];
     unsigned level = stage == RS_GUEST ? walk.rows - row : walk.cols - col;
-    *ref = (struct rs_walk_ref){.stage = stage, .n = walk.ref_count, .level = (uint8_t)level, .row = (uint8_t)row,
-                                .col = (uint8_t)col, .cycles = 184, .from = RS_MEM, .leaf = level == 1};
+    *ref = (struct rs_walk_ref){.stage = stage,
+                                .n = walk.ref_count,
+                                .level = (uint8_t)level,
+                                .row = (uint8_t)row,
+                                .col = (uint8_t)col,
+                                .cycles = 184,
+                                .from = RS_MEM,
+                                .leaf = level == 1};
     ref->base_ref = (uint8_t)(stage == RS_NESTED && col > 1 ? ref->n - 1u : 0);
     return ref;
 }
@@ -60,8 +70,17 @@ static void begin_nested(void)
 {
     memset(&walk, 0, sizeof walk);
     memset(&view, 0, sizeof view);
-    walk = (struct rs_walk){.valid = true, .nested = true, .guest = true, .paging = true, .gva = 0x0000010080402678,
-                            .rows = 5, .cols = 5, .vpid = 1, .eptp = 0x40001e, .page_bytes = 4096, .cycles = 1234};
+    walk = (struct rs_walk){.valid = true,
+                            .nested = true,
+                            .guest = true,
+                            .paging = true,
+                            .gva = 0x0000010080402678,
+                            .rows = 5,
+                            .cols = 5,
+                            .vpid = 1,
+                            .eptp = 0x40001e,
+                            .page_bytes = 4096,
+                            .cycles = 1234};
     for (unsigned row = 1; row <= 5; row++)
         walk.row_gpa[row] = table_of_row(row) + (row < 5 ? 8 * 2 : 0x678);
     view.walk = &walk;
@@ -147,7 +166,7 @@ START_TEST(nested_header)
     draw(W, H);
     expect("vm1: supervisor read by \"mov rax, qword ptr [rbx]\"");
     expect("gVA 0000010080402678 = PML4 2 | PDPT 2 |[PD 2]| PT 2 | offset 678");
-    expect("reference 13 of at most 24, 1,234 cycles so far (a native walk: 4)");
+    expect("reference 13 of at most 24, 1,234 cycles so far (native: 4)");
     expect(" nL4 PML4E");
     expect(" guest entry");
 }
@@ -228,7 +247,7 @@ START_TEST(ended_walk_shows_its_tlb_entry)
     draw(W, H);
     expect("TLB entry: gVA 0000010080402000 -> h:905000, 4 KiB");
     expect("tags: combined, VPID 1, PCID 0, EP4TA h:400000");
-    expect("reference 24 of at most 24, 1,234 cycles in all (a native walk: 4)");
+    expect("reference 24 of at most 24, 1,234 cycles in all (native: 4)");
 }
 END_TEST
 
@@ -325,7 +344,7 @@ START_TEST(native_walk_has_one_column)
     make_native();
     draw(W, H);
     expect("VA 0000010080402678");
-    expect("reference 4 of at most 4, 1,234 cycles in all (a nested walk: up to 24)");
+    expect("reference 4 of at most 4, 1,234 cycles in all (nested: up to 24)");
     expect("L4 PML4E");
     expect("TLB entry: VA 0000010080402000 -> h:105000, 4 KiB");
     expect("tags: linear");
@@ -355,9 +374,9 @@ END_TEST
 START_TEST(full_cells_when_there_is_room)
 {
     make_nested(24);
-    draw(114, 30);
+    draw(117, 30);
     expect("= 0000000000434107");
-    expect("13 mem   184 cycles");
+    expect("13 mem 184 cycles");
     expect("TLB entry: gVA");
     expect("tags: combined");
 }
@@ -430,7 +449,8 @@ START_TEST(focus_is_always_shown)
         for (int focus = 0; focus < PANES; focus++) {
             int width = SIZES[i][0], height = SIZES[i][1];
             bool seen = false, fixed = layout_fixed(width, height, (enum pane)focus);
-            struct layout l = layout_for(width, height, (enum pane)focus, fixed ? PANE_TLB : (enum pane)focus);
+            struct layout l =
+                layout_for(width, height, (enum pane)focus, fixed ? PANE_TLB : (enum pane)focus);
             for (int p = 0; p < l.parts; p++)
                 seen = seen || l.part[p].pane == (enum pane)focus;
             ck_assert_msg(seen, "pane %d at %dx%d", focus, width, height);
@@ -447,6 +467,113 @@ START_TEST(small_screens_are_too_small)
 }
 END_TEST
 
+/* ---- whole frames ---- */
+
+static struct scenario *scenario_of(const char *script)
+{
+    struct scenario_options options = {.interactive = true};
+    struct rs_error err = {{0}};
+    char path[] = "/tmp/test_view_XXXXXX";
+    int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, script, strlen(script)), (int)strlen(script));
+    close(fd);
+    struct scenario *s = scenario_load(path, &options, &err);
+    unlink(path);
+    ck_assert_msg(s, "%s", err.text);
+    while (scenario_advance(s, 100000) == SCENARIO_MOVING)
+        ;
+    return s;
+}
+
+static void draw_frame(struct view *v, int width, int height)
+{
+    char line[2048];
+    ck_assert(canvas_resize(&canvas, width, height));
+    view_draw(v, &canvas);
+    screen[0] = 0;
+    for (int y = 0; y < height; y++) {
+        canvas_line(&canvas, y, line, sizeof line);
+        strcat(screen, line);
+        strcat(screen, "\n");
+    }
+}
+
+static void draw_every_size(struct view *v)
+{
+    for (int width = 1; width <= 210; width += 19)
+        for (int height = 1; height <= 75; height += 12)
+            for (int pane = 0; pane < PANES; pane++) {
+                view_choose(v, (enum pane)pane, width, height);
+                draw_frame(v, width, height);
+            }
+}
+
+START_TEST(frame_before_there_is_a_machine)
+{
+    struct scenario *s = scenario_of("say('a lesson') pause('look here')");
+    struct view *v = view_new(s);
+    draw_frame(v, 80, 24);
+    expect("has not made a machine yet");
+    expect("Pause (Enter goes on): look here");
+    draw_frame(v, 60, 20);
+    expect("too small: 80x24 needed, this is 60x20");
+    draw_every_size(v);
+    view_free(v);
+    scenario_free(s);
+}
+END_TEST
+
+START_TEST(frame_of_a_machine)
+{
+    struct scenario *s =
+        scenario_of("machine { name = 'A' } say('a lesson') ask { q = 'what?', choices = { 'this', 'that' },"
+                    " answer = function() return 'this' end }");
+    struct view *v = view_new(s);
+    draw_frame(v, 80, 24);
+    expect("A:0");
+    expect("[1 Walk]");
+    expect("Question (a digit answers): what?  1) this  2) that");
+    view_choose(v, PANE_CPU, 80, 24);
+    draw_frame(v, 80, 24);
+    expect("[2 CPU]");
+    expect("rax ");
+    expect("rflags ");
+    view_choose(v, PANE_LESSON, 80, 24);
+    draw_frame(v, 80, 24);
+    expect("a lesson");
+    expect("  2) that");
+    draw_every_size(v);
+    scenario_answer(s, 0);
+    while (scenario_advance(s, 100000) == SCENARIO_MOVING)
+        ;
+    draw_frame(v, 80, 24);
+    expect("The scenario has ended: 0 checks hold, 0 failed.");
+    view_free(v);
+    scenario_free(s);
+}
+END_TEST
+
+START_TEST(search_marks_its_line)
+{
+    struct scenario *s = scenario_of("for i = 1, 100 do say('line %d', i) end");
+    struct view *v = view_new(s);
+    view_choose(v, PANE_LESSON, 80, 24);
+    draw_frame(v, 80, 24);
+    expect("line 100");
+    snprintf(v->search, sizeof v->search, "LINE 17");
+    view_find(v);
+    draw_frame(v, 80, 24);
+    expect("line 17                                                                        <");
+    snprintf(v->search, sizeof v->search, "no such line");
+    view_find(v);
+    draw_frame(v, 80, 24);
+    expect("\"no such line\" is not in the pane Lesson.");
+    view_free(v);
+    scenario_free(s);
+}
+END_TEST
+
 /* ---- text ---- */
 
 START_TEST(text_is_clipped_and_cleaned)
@@ -455,7 +582,10 @@ START_TEST(text_is_clipped_and_cleaned)
     ck_assert(canvas_resize(&canvas, 10, 2));
     struct area a = canvas_area(&canvas);
     ck_assert_int_eq(area_text(&a, 0, 0, STYLE_TEXT, "0123456789abc"), 13);
-    ck_assert_int_eq(area_text(&a, -2, 1, STYLE_TEXT, "ab\x1b\xff" "c\xc3\xa9"), 4);
+    ck_assert_int_eq(area_text(&a, -2, 1, STYLE_TEXT,
+                               "ab\x1b\xff"
+                               "c\xc3\xa9"),
+                     4);
     canvas_line(&canvas, 0, line, sizeof line);
     ck_assert_str_eq(line, "0123456789");
     canvas_line(&canvas, 1, line, sizeof line);
@@ -477,7 +607,7 @@ END_TEST
 START_TEST(every_drawn_character_has_an_ascii_form)
 {
     make_nested(24);
-    draw(114, 40);
+    draw(117, 40);
     for (int i = 0; i < canvas.width * canvas.height; i++)
         ck_assert_msg(ascii_for(canvas.cell[i].ch) != '?', "U+%04x", canvas.cell[i].ch);
 }
@@ -588,6 +718,9 @@ static void add_other_tests(TCase *t)
     tcase_add_test(t, layout_covers_the_screen_once);
     tcase_add_test(t, focus_is_always_shown);
     tcase_add_test(t, small_screens_are_too_small);
+    tcase_add_test(t, frame_before_there_is_a_machine);
+    tcase_add_test(t, frame_of_a_machine);
+    tcase_add_test(t, search_marks_its_line);
     tcase_add_test(t, text_is_clipped_and_cleaned);
     tcase_add_test(t, wide_characters_are_not_cut_in_half);
     tcase_add_test(t, every_drawn_character_has_an_ascii_form);
@@ -604,6 +737,8 @@ int main(void)
     TCase *walks = tcase_create("walk"), *others = tcase_create("frame");
     add_walk_tests(walks);
     add_other_tests(others);
+    tcase_set_timeout(walks, 60);
+    tcase_set_timeout(others, 60);
     suite_add_tcase(suite, walks);
     suite_add_tcase(suite, others);
     SRunner *runner = srunner_create(suite);

@@ -12,15 +12,16 @@ static void print_params(void)
     puts("| Parameter | Default | From | To | Unit | Meaning |\n|---|--:|--:|--:|---|---|");
     for (size_t i = 0; i < rs_param_count(); i++) {
         const struct rs_param_info *p = rs_param_info(i);
-        printf("| `%s` | %" PRIu64 " | %" PRIu64 " | %" PRIu64 " | %s | %s |\n", p->name, p->def, p->min, p->max, p->unit,
-               p->help);
+        printf("| `%s` | %" PRIu64 " | %" PRIu64 " | %" PRIu64 " | %s | %s |\n", p->name, p->def, p->min,
+               p->max, p->unit, p->help);
     }
 }
 
 static void print_presets(void)
 {
     puts("| Preset | Exit | Entry | VMREAD | Source |\n|---|--:|--:|--:|---|");
-#define PRESET(name, vm_exit, vm_entry, vmread, note) printf("| `%s` | %d | %d | %d | %s |\n", #name, vm_exit, vm_entry, vmread, note);
+#define PRESET(name, vm_exit, vm_entry, vmread, note) \
+    printf("| `%s` | %d | %d | %d | %s |\n", #name, vm_exit, vm_entry, vmread, note);
 #include "timing.def"
 #undef PRESET
 }
@@ -40,7 +41,8 @@ static const struct row {
     const char *name;
     int latency, cpl, flags;
 } rows[] = {
-#define INSN(row, name, map, opcode, prefix, modrm, mod, size, imm, ops, may, addr, writes, latency, cpl, flags, fn) \
+#define INSN(row, name, map, opcode, prefix, modrm, mod, size, imm, ops, may, addr, writes, latency, cpl, \
+             flags, fn) \
     {name, latency, cpl, flags},
 #include "arch/isa.def"
 };
@@ -49,7 +51,8 @@ static const struct row {
 
 static bool same_row(const struct row *a, const struct row *b)
 {
-    return strcmp(a->name, b->name) == 0 && a->latency == b->latency && a->cpl == b->cpl && a->flags == b->flags;
+    return strcmp(a->name, b->name) == 0 && a->latency == b->latency && a->cpl == b->cpl &&
+           a->flags == b->flags;
 }
 
 static bool seen_before(size_t i)
@@ -63,8 +66,9 @@ static bool seen_before(size_t i)
 static void print_group(const struct row *like)
 {
     const char *separator = "";
-    printf("| %d | %s | %s%s%s | ", like->latency, like->cpl ? "" : "0", like->flags & SER ? "serialising " : "",
-           like->flags & ICP ? "intercepted " : "", like->flags & FEN ? "fence" : "");
+    printf("| %d | %s | %s%s%s | ", like->latency, like->cpl ? "" : "0",
+           like->flags & SER ? "serialising " : "", like->flags & ICP ? "intercepted " : "",
+           like->flags & FEN ? "fence" : "");
     for (size_t i = 0; i < ROWS; i++) {
         struct row named = *like;
         named.name = rows[i].name;
@@ -79,7 +83,8 @@ static void print_group(const struct row *like)
 static bool group_seen_before(size_t i)
 {
     for (size_t j = 0; j < i; j++)
-        if (rows[j].latency == rows[i].latency && rows[j].cpl == rows[i].cpl && rows[j].flags == rows[i].flags)
+        if (rows[j].latency == rows[i].latency && rows[j].cpl == rows[i].cpl &&
+            rows[j].flags == rows[i].flags)
             return true;
     return false;
 }
@@ -96,8 +101,11 @@ static void print_instructions(void)
 
 static const char *format_words(enum rs_format format)
 {
-    static const char *const words[] = {[RS_HEX] = "number",        [RS_DEC] = "number",     [RS_BOOL] = "true or false",
-                                        [RS_EXIT_REASON] = "name",  [RS_VECTOR] = "name"};
+    static const char *const words[] = {[RS_HEX] = "number",
+                                        [RS_DEC] = "number",
+                                        [RS_BOOL] = "true or false",
+                                        [RS_EXIT_REASON] = "name",
+                                        [RS_VECTOR] = "name"};
     return (size_t)format < sizeof words / sizeof *words && words[format] ? words[format] : NULL;
 }
 

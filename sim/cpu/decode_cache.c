@@ -17,6 +17,8 @@
 struct decoded {
     u64 hpa; /* + 1; 0: invalid */
     u64 stamp;
+    u64 layout;          /* of the memory, while which */
+    const u64 *stamp_at; /* the page's stamp stands here */
     struct insn in;
     u8 bytes[INSN_BYTES_MAX];
 };
@@ -61,12 +63,19 @@ static void code_bytes(const struct core *c, u64 hpa, u8 *to, unsigned n)
         memset(to, 0xff, n);
 }
 
-static bool still_same(struct core *c, struct decoded *e, u64 hpa, u64 stamp)
+static void take_stamp(struct core *c, struct decoded *e, u64 hpa)
+{
+    e->layout = *mem_layout(c->m->mem);
+    e->stamp_at = mem_stamp_at(c->m->mem, hpa);
+    e->stamp = *e->stamp_at;
+}
+
+static bool still_same(struct core *c, struct decoded *e, u64 hpa)
 {
     const u8 *page = mem_read_page(c->m->mem, hpa);
     if (!page || memcmp(page + (hpa & (PAGE_BYTES - 1)), e->bytes, e->in.length) != 0)
         return false;
-    e->stamp = stamp;
+    take_stamp(c, e, hpa);
     return true;
 }
 
@@ -114,7 +123,8 @@ static const struct insn *decode_at(struct core *c, u64 hpa)
         return &cache_of(c)->crossing;
     }
     struct decoded *e = entry_of(c, hpa);
-    *e = (struct decoded){.hpa = hpa + 1, .stamp = mem_stamp(c->m->mem, hpa), .in = in};
+    *e = (struct decoded){.hpa = hpa + 1, .in = in};
+    take_stamp(c, e, hpa);
     memcpy(e->bytes, bytes, in.length);
     return &e->in;
 }
@@ -123,8 +133,8 @@ const struct insn *fetch_insn(struct core *c)
 {
     u64 hpa = fetch_line(c, c->s.rip);
     struct decoded *e = entry_of(c, hpa);
-    u64 stamp = mem_stamp(c->m->mem, hpa);
-    if (unlikely(e->hpa != hpa + 1 || (e->stamp != stamp && !still_same(c, e, hpa, stamp))))
+    bool unchanged = e->layout == *mem_layout(c->m->mem) && e->hpa == hpa + 1 && e->stamp == *e->stamp_at;
+    if (unlikely(!unchanged) && (e->hpa != hpa + 1 || !still_same(c, e, hpa)))
         return decode_at(c, hpa);
     u64 last = c->s.rip + e->in.length - 1;
     if (unlikely(line_of(last) != c->s.fetch_line))

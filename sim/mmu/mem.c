@@ -27,6 +27,7 @@ struct chunk {
 struct mem {
     uint64_t bytes;
     uint64_t stamp;
+    uint64_t layout; /* changes whenever a page comes, goes or moves */
     uint64_t chunks;
     struct chunk **chunk;
 };
@@ -82,12 +83,13 @@ static struct chunk *chunk_own(struct chunk **slot)
     return *slot = new;
 }
 
-static struct page *page_own(struct page **slot)
+static struct page *page_own(struct page **slot, uint64_t *layout)
 {
     struct page *old = *slot;
     if (old && old->refs == 1)
         return old;
     struct page *new = allocate(1, sizeof *new);
+    ++*layout;
     if (old) {
         memcpy(new, old, sizeof *new);
         page_drop(old);
@@ -145,6 +147,7 @@ uint64_t mem_bytes(const struct mem *mem)
 
 void mem_clear(struct mem *mem)
 {
+    mem->layout++;
     chunks_drop(mem->chunk, mem->chunks);
     memset(mem->chunk, 0, mem->chunks * sizeof(struct chunk *));
 }
@@ -170,7 +173,7 @@ uint8_t *mem_write_page(struct mem *mem, uint64_t hpa)
     if (hpa >= mem->bytes)
         return NULL;
     struct chunk *chunk = chunk_own(&mem->chunk[hpa >> CHUNK_SHIFT]);
-    struct page *page = page_own(&chunk->page[hpa >> PAGE_SHIFT & (CHUNK_PAGES - 1)]);
+    struct page *page = page_own(&chunk->page[hpa >> PAGE_SHIFT & (CHUNK_PAGES - 1)], &mem->layout);
     page->stamp = ++mem->stamp;
     return page->bytes;
 }
@@ -181,6 +184,18 @@ uint64_t mem_stamp(const struct mem *mem, uint64_t hpa)
         return 0;
     const struct page *page = page_at(mem, hpa);
     return page ? page->stamp : 0;
+}
+
+const uint64_t *mem_stamp_at(const struct mem *mem, uint64_t hpa)
+{
+    static const uint64_t never = 0;
+    const struct page *page = hpa < mem->bytes ? page_at(mem, hpa) : NULL;
+    return page ? &page->stamp : &never;
+}
+
+const uint64_t *mem_layout(const struct mem *mem)
+{
+    return &mem->layout;
 }
 
 /* ---- bytes ---- */
@@ -273,6 +288,7 @@ struct mem_image *mem_image_copy(const struct mem_image *image)
 void mem_thaw(struct mem *mem, const struct mem_image *image)
 {
     struct chunk **shared = chunks_share(image->chunk, image->chunks);
+    mem->layout++;
     chunks_drop(mem->chunk, mem->chunks);
     free(mem->chunk);
     mem->chunk = shared;
@@ -318,10 +334,11 @@ bool mem_image_page(const struct mem_image *image, uint64_t *cursor, uint64_t *h
 void mem_image_put(struct mem_image *image, uint64_t hpa, const uint8_t *bytes)
 {
     static uint64_t stamp = UINT64_C(1) << 63;
+    uint64_t layout = 0;
     if (hpa >= image->bytes)
         return;
     struct chunk *chunk = chunk_own(&image->chunk[hpa >> CHUNK_SHIFT]);
-    struct page *page = page_own(&chunk->page[hpa >> PAGE_SHIFT & (CHUNK_PAGES - 1)]);
+    struct page *page = page_own(&chunk->page[hpa >> PAGE_SHIFT & (CHUNK_PAGES - 1)], &layout);
     page->stamp = ++stamp;
     memcpy(page->bytes, bytes, PAGE_BYTES);
 }

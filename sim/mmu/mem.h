@@ -32,6 +32,10 @@ uint8_t *mem_write_page(struct mem *mem, uint64_t hpa);
 /* Write stamp of a page: changes whenever its bytes may have.  0: never written. */
 uint64_t mem_stamp(const struct mem *mem, uint64_t hpa);
 
+/* Where that stamp stands, for those who ask often; good while *mem_layout() keeps its value. */
+const uint64_t *mem_stamp_at(const struct mem *mem, uint64_t hpa);
+const uint64_t *mem_layout(const struct mem *mem);
+
 /* Little-endian reads and writes of 1..8 bytes inside one page; reads outside RAM give ones, writes are lost. */
 uint64_t mem_read(const struct mem *mem, uint64_t hpa, unsigned n);
 void mem_write(struct mem *mem, uint64_t hpa, unsigned n, uint64_t value);

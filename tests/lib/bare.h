@@ -11,12 +11,12 @@ enum {
     BARE_GDT = 0x18000,
     BARE_IDT = 0x19000,
     BARE_TSS = 0x1b000,
-    BARE_CODE = 0x20000,     /* ring 0 starts here */
-    BARE_HANDLER = 0x30000,  /* of vector v: 16 v bytes on */
-    BARE_STACK = 0x50000,    /* ring 0's */
+    BARE_CODE = 0x20000,    /* ring 0 starts here */
+    BARE_HANDLER = 0x30000, /* of vector v: 16 v bytes on */
+    BARE_STACK = 0x50000,   /* ring 0's */
     BARE_RSP0 = 0x60000,
     BARE_IST1 = 0x70000,
-    BARE_USER = 0x200000,    /* ring 3 may use the 2 MiB from here */
+    BARE_USER = 0x200000, /* ring 3 may use the 2 MiB from here */
     BARE_USER_STACK = 0x300000,
     BARE_UNMAPPED = 0x800000 /* nothing is mapped from here */
 };
@@ -31,7 +31,7 @@ enum {
     BARE_CS_COMPAT = 0x38, /* code without L */
     BARE_CS_ABSENT = 0x40, /* 64-bit code, not present */
     BARE_LDT = 0x48,
-    BARE_TSS_FREE = 0x58,  /* an available TSS */
+    BARE_TSS_FREE = 0x58, /* an available TSS */
     BARE_GDT_BYTES = 0x68
 };
 

@@ -11,7 +11,7 @@ enum {
     GUEST_HOST = 0x2c000, /* where its exits lead */
     GUEST_VMXON = 0x90000,
     GUEST_VMCS = 0x91000,
-    GUEST_VMCS2 = 0x92000, /* another region with the revision identifier */
+    GUEST_VMCS2 = 0x92000,   /* another region with the revision identifier */
     GUEST_BITMAPS = 0x94000, /* I/O A, I/O B, MSR: all zeros */
     GUEST_MSRS = 0x98000
 };
@@ -34,19 +34,19 @@ void guest_set_bits(struct core *c, u32 field, u64 bits);
 /* VMLAUNCH, and checks that the guest has been entered. */
 void guest_launch(struct bare *b);
 
-#define VMXON_RAX "\xf3\x0f\xc7\x30"
-#define VMXOFF "\x0f\x01\xc4"
-#define VMCLEAR_RAX "\x66\x0f\xc7\x30"
-#define VMPTRLD_RAX "\x0f\xc7\x30"
-#define VMPTRST_RAX "\x0f\xc7\x38"
-#define VMREAD_RCX_RBX "\x0f\x78\xcb"  /* field in RCX, to RBX */
-#define VMREAD_RCX_MEM "\x0f\x78\x08"  /* to (RAX) */
+#define VMXON_RAX       "\xf3\x0f\xc7\x30"
+#define VMXOFF          "\x0f\x01\xc4"
+#define VMCLEAR_RAX     "\x66\x0f\xc7\x30"
+#define VMPTRLD_RAX     "\x0f\xc7\x30"
+#define VMPTRST_RAX     "\x0f\xc7\x38"
+#define VMREAD_RCX_RBX  "\x0f\x78\xcb" /* field in RCX, to RBX */
+#define VMREAD_RCX_MEM  "\x0f\x78\x08" /* to (RAX) */
 #define VMWRITE_RCX_RBX "\x0f\x79\xcb" /* field in RCX, from RBX */
-#define VMLAUNCH "\x0f\x01\xc2"
-#define VMRESUME "\x0f\x01\xc3"
-#define VMCALL "\x0f\x01\xc1"
-#define VMFUNC "\x0f\x01\xd4"
-#define INVEPT_RCX_RAX "\x66\x0f\x38\x80\x08"
+#define VMLAUNCH        "\x0f\x01\xc2"
+#define VMRESUME        "\x0f\x01\xc3"
+#define VMCALL          "\x0f\x01\xc1"
+#define VMFUNC          "\x0f\x01\xd4"
+#define INVEPT_RCX_RAX  "\x66\x0f\x38\x80\x08"
 #define INVVPID_RCX_RAX "\x66\x0f\x38\x81\x08"
 
 #endif

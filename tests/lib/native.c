@@ -77,16 +77,11 @@ enum native_end native_run(struct native_state *s)
     if (sigsetjmp(back, 1) == 0)
         raise(SIGUSR1);
     switch (ending) {
-    case SIGTRAP:
-        return NATIVE_BREAKPOINT;
-    case SIGFPE:
-        return NATIVE_DIVIDE;
-    case SIGILL:
-        return NATIVE_UNDEFINED;
-    case SIGSEGV:
-        return NATIVE_MEMORY;
-    default:
-        return NATIVE_OTHER;
+    case SIGTRAP: return NATIVE_BREAKPOINT;
+    case SIGFPE: return NATIVE_DIVIDE;
+    case SIGILL: return NATIVE_UNDEFINED;
+    case SIGSEGV: return NATIVE_MEMORY;
+    default: return NATIVE_OTHER;
     }
 }
 

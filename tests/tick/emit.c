@@ -1,4 +1,5 @@
-/* emit.c - instructions as bytes, each with its note (SDM vol. 2, 2.1 "Instruction Format for Protected Mode ..."). */
+/* emit.c - instructions as bytes, each with its note (SDM vol. 2, 2.1 "Instruction Format for Protected Mode
+ * ..."). */
 #include "tick/emit.h"
 
 #include <string.h>
@@ -39,7 +40,8 @@ void emit_reg(struct program *p, bool wide, unsigned opcode, int reg, int rm)
     emit_byte(p, 0xc0u | (unsigned)(reg & 7) << 3 | (unsigned)(rm & 7));
 }
 
-struct note *emit_mem(struct program *p, unsigned prefix, bool wide, unsigned opcode, int reg, const struct operand *o)
+struct note *emit_mem(struct program *p, unsigned prefix, bool wide, unsigned opcode, int reg,
+                      const struct operand *o)
 {
     struct note *n = emit_insn(p);
     n->operand[n->operands++] = *o;
@@ -47,9 +49,11 @@ struct note *emit_mem(struct program *p, unsigned prefix, bool wide, unsigned op
         emit_byte(p, prefix);
     emit_opcode(p, wide, opcode, reg, o->index, o->base);
     bool short_disp = o->disp >= -128 && o->disp < 128, sib = o->index != NO_REG || (o->base & 7) == RSP;
-    emit_byte(p, (short_disp ? 0x40u : 0x80u) | (unsigned)(reg & 7) << 3 | (sib ? 4u : (unsigned)(o->base & 7)));
+    emit_byte(p,
+              (short_disp ? 0x40u : 0x80u) | (unsigned)(reg & 7) << 3 | (sib ? 4u : (unsigned)(o->base & 7)));
     if (sib)
-        emit_byte(p, o->scale << 6 | (unsigned)(o->index == NO_REG ? 4 : o->index & 7) << 3 | (unsigned)(o->base & 7));
+        emit_byte(p, o->scale << 6 | (unsigned)(o->index == NO_REG ? 4 : o->index & 7) << 3 |
+                         (unsigned)(o->base & 7));
     emit_value(p, (u64)o->disp, short_disp ? 1 : 4);
     return n;
 }

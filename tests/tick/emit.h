@@ -17,7 +17,8 @@ void emit_value(struct program *p, u64 value, unsigned bytes);
 /* REX.W prefix (or REX alone), opcode of one or two bytes (0x0fxx), ModRM of two registers. */
 void emit_reg(struct program *p, bool wide, unsigned opcode, int reg, int rm);
 /* The same with an operand in memory, which is noted; prefix: 0, 0x66 or 0xf0. */
-struct note *emit_mem(struct program *p, unsigned prefix, bool wide, unsigned opcode, int reg, const struct operand *o);
+struct note *emit_mem(struct program *p, unsigned prefix, bool wide, unsigned opcode, int reg,
+                      const struct operand *o);
 /* MOV reg, imm64. */
 void emit_set(struct program *p, int reg, u64 value);
 void emit_push(struct program *p, int reg);

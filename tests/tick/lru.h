@@ -24,7 +24,8 @@ void lru_free(struct lru *l);
 struct lru_entry *lru_find(struct lru *l, u64 number, u64 tag);
 /* As lru_find, and leaves no mark. */
 const struct lru_entry *lru_peek(const struct lru *l, u64 number, u64 tag);
-/* Puts an entry into the set of `number`: over one of the same tag, else the first invalid, else the least recently used. */
+/* Puts an entry into the set of `number`: over one of the same tag, else the first invalid, else the least
+ * recently used. */
 struct lru_entry *lru_put(struct lru *l, u64 number, u64 tag);
 void lru_clear(struct lru *l);
 

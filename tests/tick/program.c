@@ -11,8 +11,8 @@ static const int pointer_regs[] = {RSI, RDI, RBP, R12, R13};
 #define CHAIN_REG R13 /* after program_make's prologue it may leave the chain, like any pointer */
 #define INDEX_REG R14
 
-#define SEQUENCE_BYTES 0x800u /* room for one */
-#define FUNCTIONS_AT 0x30000u /* offset */
+#define SEQUENCE_BYTES 0x800u   /* room for one */
+#define FUNCTIONS_AT   0x30000u /* offset */
 
 u64 program_random(struct program *p, u64 n)
 {
@@ -46,8 +46,10 @@ static u64 new_table(struct program *p)
     return hpa;
 }
 
-/* Maps a page in the tables at root, whose entries hold hPA + `physical`; flags: of entries that point to tables. */
-static void map_in(struct program *p, u64 root, u64 physical, u64 address, unsigned leaf, u64 entry, u64 flags)
+/* Maps a page in the tables at root, whose entries hold hPA + `physical`; flags: of entries that point to
+ * tables. */
+static void map_in(struct program *p, u64 root, u64 physical, u64 address, unsigned leaf, u64 entry,
+                   u64 flags)
 {
     u64 table = root;
     for (unsigned shift = 39; shift > leaf; shift -= 9) {
@@ -403,7 +405,8 @@ static void make(struct program *p, u64 physical, u64 seed, unsigned sequences, 
     make_tables(p);
     make_chain(p);
     make_functions(p);
-    u64 slots = FUNCTIONS_AT / SEQUENCE_BYTES, stride = 6 * program_random(p, slots / 6) + 1; /* prime to 96 slots */
+    u64 slots = FUNCTIONS_AT / SEQUENCE_BYTES,
+        stride = 6 * program_random(p, slots / 6) + 1; /* prime to 96 slots */
     p->at = 0;
     make_prologue(p);
     for (unsigned i = 0; i < sequences; i++) {

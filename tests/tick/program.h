@@ -1,7 +1,7 @@
 /* program.h - random programs for the machine, with a note of what each instruction touches.
  *
- * A program runs in its own page tables, on 4 KiB and 2 MiB pages; it loads, stores, computes, branches, loops, calls,
- * copies and chases pointers, and ends with HLT.
+ * A program runs in its own page tables, on 4 KiB and 2 MiB pages; it loads, stores, computes, branches,
+ * loops, calls, copies and chases pointers, and ends with HLT.
  */
 #ifndef TESTS_TICK_PROGRAM_H
 #define TESTS_TICK_PROGRAM_H
@@ -9,22 +9,22 @@
 #include "tick/tick.h"
 
 /* Where things are: physical, then linear. */
-#define PROGRAM_CODE_HPA 0x200000u
-#define PROGRAM_CODE_BYTES 0x40000u
-#define PROGRAM_TABLES_HPA 0x300000u
+#define PROGRAM_CODE_HPA     0x200000u
+#define PROGRAM_CODE_BYTES   0x40000u
+#define PROGRAM_TABLES_HPA   0x300000u
 #define PROGRAM_TABLES_BYTES 0x40000u
-#define PROGRAM_CHAIN_HPA 0x400000u
-#define PROGRAM_CHAIN_BYTES 0x40000u
-#define PROGRAM_DATA_HPA 0x800000u
-#define PROGRAM_DATA_BYTES 0x100000u
-#define PROGRAM_STACK_HPA 0x600000u
-#define PROGRAM_BIG_HPA 0x1000000u /* eight 2 MiB pages */
-#define PROGRAM_CODE_GVA 0xc0000000u
-#define PROGRAM_CHAIN_GVA 0x80000000u
-#define PROGRAM_DATA_GVA 0x40000000u
-#define PROGRAM_STACK_GVA 0x100010000u /* top */
-#define PROGRAM_BIG_GVA 0x200000000u
-#define PROGRAM_BIG_BYTES 0x1000000u
+#define PROGRAM_CHAIN_HPA    0x400000u
+#define PROGRAM_CHAIN_BYTES  0x40000u
+#define PROGRAM_DATA_HPA     0x800000u
+#define PROGRAM_DATA_BYTES   0x100000u
+#define PROGRAM_STACK_HPA    0x600000u
+#define PROGRAM_BIG_HPA      0x1000000u /* eight 2 MiB pages */
+#define PROGRAM_CODE_GVA     0xc0000000u
+#define PROGRAM_CHAIN_GVA    0x80000000u
+#define PROGRAM_DATA_GVA     0x40000000u
+#define PROGRAM_STACK_GVA    0x100010000u /* top */
+#define PROGRAM_BIG_GVA      0x200000000u
+#define PROGRAM_BIG_BYTES    0x1000000u
 
 enum { NO_REG = -1 };
 
@@ -53,8 +53,8 @@ struct program {
     u64 random;
     u8 code[PROGRAM_CODE_BYTES];
     struct note note[PROGRAM_CODE_BYTES];
-    u64 at;                            /* offset at which the next instruction goes */
-    u64 limit;                         /* no item begins from here on */
+    u64 at;                             /* offset at which the next instruction goes */
+    u64 limit;                          /* no item begins from here on */
     u64 chain[PROGRAM_CHAIN_BYTES / 8]; /* each cell holds the linear address of another */
     u8 tables[PROGRAM_TABLES_BYTES];
     u64 tables_used;

@@ -1,8 +1,8 @@
 /* tick.c - the ticking model: five stages, one cycle at a time.
  *
- * The pipeline advances as a whole, so a stall is a loop that lets cycles pass (hold), and stages are served oldest
- * first.  What is not an instruction in a stage is a bubble, which carries the counter that it is charged to when it
- * reaches the end, and the instruction whose cycles it belongs to.
+ * The pipeline advances as a whole, so a stall is a loop that lets cycles pass (hold), and stages are served
+ * oldest first.  What is not an instruction in a stage is a bubble, which carries the counter that it is
+ * charged to when it reaches the end, and the instruction whose cycles it belongs to.
  */
 #include "tick/tick.h"
 
@@ -31,7 +31,7 @@ struct tick {
     size_t insn_room;
 
     u64 cr3;
-    bool nested;  /* CR3 and guest tables hold guest-physical addresses */
+    bool nested; /* CR3 and guest tables hold guest-physical addresses */
     u64 eptp;
     u8 *tables;
     u64 tables_hpa, tables_bytes;
@@ -41,9 +41,9 @@ struct tick {
     struct lru pwc[3], npwc[3]; /* PDE, PDPTE, PML4E; the guest's and EPT's */
     struct lru ntlb;
     struct lru l1i, l1d, l2;
-    u64 line;              /* linear line number + 1 in the fetch buffer; 0: none */
-    u64 busy_until;        /* memory controller */
-    u64 drained[16];       /* store buffer */
+    u64 line;        /* linear line number + 1 in the fetch buffer; 0: none */
+    u64 busy_until;  /* memory controller */
+    u64 drained[16]; /* store buffer */
     u64 next_store, last_drained;
     u8 *direction;
     struct lru btb;
@@ -220,7 +220,8 @@ static unsigned shift_of(unsigned level)
 }
 
 /* Where a walk starts (T9): the level of the first entry to read, and its table. */
-static unsigned walk_start(struct tick *t, enum stage s, struct lru *cache, bool on, u64 address, u64 *table, u64 *hits)
+static unsigned walk_start(struct tick *t, enum stage s, struct lru *cache, bool on, u64 address, u64 *table,
+                           u64 *hits)
 {
     for (unsigned level = 1; t->p->walk_caches && on && level <= 3; level++) {
         u64 number = address >> shift_of(level + 1);
@@ -235,7 +236,8 @@ static unsigned walk_start(struct tick *t, enum stage s, struct lru *cache, bool
     return 4;
 }
 
-static void remember_table(const struct tick *t, struct lru *cache, bool on, u64 address, unsigned level, u64 table)
+static void remember_table(const struct tick *t, struct lru *cache, bool on, u64 address, unsigned level,
+                           u64 table)
 {
     u64 number = address >> shift_of(level);
     if (t->p->walk_caches && on)
@@ -244,7 +246,14 @@ static void remember_table(const struct tick *t, struct lru *cache, bool on, u64
 
 /* ---- page walks (SDM vol. 3, 4.5 "4-Level Paging", 28.3.2 "EPT Translation Mechanism") ---- */
 
-enum { ENTRY_PS = 1 << 7, GUEST_A = 1 << 5, GUEST_D = 1 << 6, EPT_A = 1 << 8, EPT_D = 1 << 9, EPTP_AD_FLAG = 1 << 6 };
+enum {
+    ENTRY_PS = 1 << 7,
+    GUEST_A = 1 << 5,
+    GUEST_D = 1 << 6,
+    EPT_A = 1 << 8,
+    EPT_D = 1 << 9,
+    EPTP_AD_FLAG = 1 << 6
+};
 #define ENTRY_FRAME 0x000ffffffffff000u
 
 static u64 *table_entry(struct tick *t, u64 hpa)
@@ -259,7 +268,8 @@ static bool is_leaf(unsigned level, u64 entry)
     return level == 1 || (level < 4 && entry & ENTRY_PS);
 }
 
-/* One reference of a walk: the entry, after its A and D bits; a, d: the bits to set, if this is a leaf d too. */
+/* One reference of a walk: the entry, after its A and D bits; a, d: the bits to set, if this is a leaf d too.
+ */
 static u64 walk_reference(struct tick *t, enum stage s, u64 hpa, unsigned level, u64 a, u64 d)
 {
     u64 *entry = table_entry(t, hpa);
@@ -327,7 +337,8 @@ static struct page composed(struct tick *t, enum stage s, u64 gva, bool write, s
     struct page nested = nested_page(t, s, gpa, write);
     u64 bytes = guest.bytes < nested.bytes ? guest.bytes : nested.bytes;
     u64 hpa = nested.hpa + (gpa - nested.address);
-    return (struct page){gva & ~(bytes - 1), hpa & ~(bytes - 1), bytes, guest.clean || nested.clean, guest.bytes};
+    return (struct page){gva & ~(bytes - 1), hpa & ~(bytes - 1), bytes, guest.clean || nested.clean,
+                         guest.bytes};
 }
 
 static struct page walk(struct tick *t, enum stage s, u64 gva, bool write)
@@ -349,7 +360,8 @@ static struct page walk(struct tick *t, enum stage s, u64 gva, bool write)
 /* ---- TLBs ---- */
 
 /* hPA of gva, by an L1 TLB, the second level or a walk. */
-static u64 translate(struct tick *t, enum stage s, struct lru *tlb, u64 gva, bool write, u64 *lookups, u64 *misses)
+static u64 translate(struct tick *t, enum stage s, struct lru *tlb, u64 gva, bool write, u64 *lookups,
+                     u64 *misses)
 {
     struct page page;
     ++*lookups;
@@ -528,7 +540,8 @@ static struct piece look_up_pages(struct tick *t, const struct tick_access *a)
         piece.hpa[1] = piece.hpa[0] + (crossing - a->gva);
     }
     if (last >> 12 != a->gva >> 12)
-        piece.hpa[1] = translate(t, M, &t->dtlb, last & ~4095ull, write, &t->count.dtlb_lookups, &t->count.dtlb_misses);
+        piece.hpa[1] =
+            translate(t, M, &t->dtlb, last & ~4095ull, write, &t->count.dtlb_lookups, &t->count.dtlb_misses);
     return piece;
 }
 

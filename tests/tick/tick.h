@@ -1,7 +1,7 @@
 /* tick.h - a plain model of the machine's time: it ticks, stage by stage, by the text of docs/machine.md.
  *
- * It knows nothing of the simulator's own timing.  It is given what a run retired, with the addresses that each
- * instruction touched, and has its own page tables, TLBs, caches, store buffer and predictor.
+ * It knows nothing of the simulator's own timing.  It is given what a run retired, with the addresses that
+ * each instruction touched, and has its own page tables, TLBs, caches, store buffer and predictor.
  */
 #ifndef TESTS_TICK_H
 #define TESTS_TICK_H
@@ -35,8 +35,8 @@ struct tick_insn {
 
 struct tick;
 
-/* tables: a copy of the physical memory [tables_hpa, + bytes) that holds every page table in use; its A and D bits
- * are the model's own from now on. */
+/* tables: a copy of the physical memory [tables_hpa, + bytes) that holds every page table in use; its A and D
+ * bits are the model's own from now on. */
 struct tick *tick_new(const struct params *p, u64 cr3, u8 *tables, u64 tables_hpa, u64 tables_bytes);
 void tick_free(struct tick *t);
 

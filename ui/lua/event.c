@@ -29,8 +29,10 @@ static const char *probe_at(size_t i, const void *arg)
 enum rs_probe sc_probe(lua_State *L, int index)
 {
     const char *name = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : NULL;
-    if (!name)
+    if (!name) {
         luaL_error(L, "the name of an event is wanted, such as \"vm.exit\", not %s", luaL_typename(L, index));
+        return RS_PROBES;
+    }
     for (size_t i = 0; i < RS_PROBES; i++)
         if (strcmp(rs_probe_info[i].name, name) == 0)
             return (enum rs_probe)i;
@@ -51,28 +53,17 @@ static uint64_t rip_of(const struct rs_event *e)
 static uint64_t common_value(const struct rs_event *e, enum common field)
 {
     switch (field) {
-    case CYCLE:
-        return e->cycle;
-    case ATOM:
-        return e->atom;
-    case MICRO:
-        return e->micro;
-    case CORE:
-        return (uint64_t)e->core + 1;
-    case MODE:
-        return e->guest;
-    case VMCS:
-        return e->vmcs;
-    case EPTP:
-        return e->eptp;
-    case VPID:
-        return e->vpid;
-    case CR3:
-        return e->cr3;
-    case RIP:
-        return rip_of(e);
-    default:
-        return 0;
+    case CYCLE: return e->cycle;
+    case ATOM: return e->atom;
+    case MICRO: return e->micro;
+    case CORE: return (uint64_t)e->core + 1;
+    case MODE: return e->guest;
+    case VMCS: return e->vmcs;
+    case EPTP: return e->eptp;
+    case VPID: return e->vpid;
+    case CR3: return e->cr3;
+    case RIP: return rip_of(e);
+    default: return 0;
     }
 }
 
@@ -372,8 +363,8 @@ int sc_filter_quick(lua_State *L, const struct filter *f, const struct rs_event 
 bool sc_filter_match(lua_State *L, const struct filter *f, const struct rs_event *e)
 {
     int quick = sc_filter_quick(L, f, e);
-    if (quick >= 0)
-        return quick;
+    if (quick >= 0 || !f)
+        return quick != 0;
     for (size_t i = 0; i < f->conditions; i++)
         if (f->condition[i].function != LUA_NOREF && !ask_function(L, &f->condition[i], e))
             return false;

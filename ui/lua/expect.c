@@ -103,7 +103,7 @@ static bool completes(struct scenario *s, uint8_t byte)
     if (w->reply)
         return byte == '\n';
     size_t before = w->text_bytes - 1;
-    return byte == (uint8_t)w->text[before] && n >= before &&
+    return n >= before && byte == (uint8_t)w->text[before] &&
            (before == 0 || memcmp(bytes + n - before, w->text, before) == 0);
 }
 

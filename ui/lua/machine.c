@@ -31,10 +31,12 @@ static bool is_alive(const struct scenario *s, const rs_machine *m)
 struct host *sc_host(lua_State *L, int index)
 {
     struct host **h = luaL_testudata(L, index, TYPE);
-    if (!h)
+    if (!h) {
         luaL_error(L, "a machine is wanted here, not %s: write host:method(...), with a colon",
                    luaL_typename(L, index));
-    else if (!is_alive(sc_of(L), (*h)->m))
+        return NULL;
+    }
+    if (!is_alive(sc_of(L), (*h)->m))
         luaL_error(L, "this machine is no longer part of the world");
     return *h;
 }
@@ -394,22 +396,14 @@ static int push_attribute(lua_State *L, struct host *h, const char *key)
 {
     char at[64];
     switch (key[0]) {
-    case 'n':
-        lua_pushstring(L, rs_machine_name(h->m));
-        break;
-    case 'r':
-        lua_pushinteger(L, (lua_Integer)rs_ram_bytes(h->m));
-        break;
-    case 'i':
-        lua_pushinteger(L, (lua_Integer)rs_insns(h->m, 0));
-        break;
+    case 'n': lua_pushstring(L, rs_machine_name(h->m)); break;
+    case 'r': lua_pushinteger(L, (lua_Integer)rs_ram_bytes(h->m)); break;
+    case 'i': lua_pushinteger(L, (lua_Integer)rs_insns(h->m, 0)); break;
     case 'p':
         rs_position_format(h->m, rs_position(h->m), at);
         lua_pushstring(L, at);
         break;
-    case 's':
-        lua_pushinteger(L, rs_halt_status(h->m));
-        break;
+    case 's': lua_pushinteger(L, rs_halt_status(h->m)); break;
     case 'h':
         if (key[1] == 'z')
             lua_pushinteger(L, (lua_Integer)rs_param_get(h->m, 0));

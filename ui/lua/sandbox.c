@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "binding.h"
+#include "pattern.h"
 
 #define HOOK_EVERY   1000u
 #define INSTRUCTIONS 200000000u
@@ -14,9 +15,8 @@
 #define BYTES_A_TICK 16      /* bytes of memory asked for that count as an instruction */
 #define REFUSED_COST 100000u /* of asking for memory that there is not */
 #define LARGE_BYTES  ((size_t)1 << 20)
-#define SECONDS      10 /* of Lua at a stretch: for operations on long texts, each of which is one instruction */
+#define SECONDS      10       /* of Lua at a stretch: an operation on long texts is one instruction */
 #define C_LOOP_MAX   10000000 /* elements that one library call may go through */
-#define SUBJECT_MAX  4096     /* bytes that a pattern with many repetitions may search */
 
 static bool within_budget(const struct scenario *s)
 {
@@ -141,23 +141,97 @@ static int guarded_rep(lua_State *L)
     return call_original(L);
 }
 
-/* Backtracking takes time of the order of length^repetitions: long subjects are for patterns with few. */
-static int guarded_pattern(lua_State *L)
+/* ---- pairs in an order that is the same in every run ---- */
+
+/* Numbers, then texts, then the rest; Lua's own order of texts changes from run to run. */
+static int rank(int type)
 {
-    size_t subject, n, repeats = 0;
-    luaL_checklstring(L, 1, &subject);
-    const char *pattern = luaL_checklstring(L, 2, &n);
-    for (size_t i = 0; i < n; i++)
-        repeats += strchr("*+-?", pattern[i]) != NULL && pattern[i] != '\0';
-    double steps = 1;
-    for (size_t i = 0; i <= repeats; i++)
-        steps *= (double)subject + 1;
-    if (repeats > 2 && subject > SUBJECT_MAX && steps > 1e13)
-        return luaL_error(L,
-                          "a pattern with %d repetitions can search %d bytes at most, not %d: cut the text "
-                          "into lines first",
-                          (int)repeats, SUBJECT_MAX, (int)subject);
-    return call_original(L);
+    return type == LUA_TNUMBER ? 0 : type == LUA_TSTRING ? 1 : type == LUA_TBOOLEAN ? 2 : 3;
+}
+
+static bool is_before(lua_State *L, int a, int b)
+{
+    int rank_a = rank(lua_type(L, a)), rank_b = rank(lua_type(L, b));
+    if (rank_a != rank_b)
+        return rank_a < rank_b;
+    if (rank_a == 0)
+        return lua_compare(L, a, b, LUA_OPLT);
+    if (rank_a == 1)
+        return strcmp(lua_tostring(L, a), lua_tostring(L, b)) < 0;
+    return rank_a == 2 && !lua_toboolean(L, a) && lua_toboolean(L, b);
+}
+
+static int before(lua_State *L)
+{
+    lua_pushboolean(L, is_before(L, 1, 2));
+    return 1;
+}
+
+/* Pushes the keys of the table at 1 as a list, in order. */
+static void push_keys(lua_State *L)
+{
+    lua_Integer n = 0;
+    bool ordered = true;
+    lua_newtable(L);
+    int keys = lua_gettop(L);
+    lua_pushnil(L); /* the key before */
+    for (lua_pushnil(L); lua_next(L, 1); n++) {
+        lua_pop(L, 1);
+        ordered = ordered && (n == 0 || is_before(L, keys + 1, -1));
+        lua_copy(L, -1, keys + 1);
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, keys, n + 1);
+    }
+    lua_settop(L, keys);
+    if (ordered)
+        return;
+    lua_pushvalue(L, lua_upvalueindex(2)); /* table.sort */
+    lua_pushvalue(L, keys);
+    lua_pushcfunction(L, before);
+    lua_call(L, 2, 0);
+}
+
+/* Upvalues: the keys, and how many have been visited. */
+static int next_in_order(lua_State *L)
+{
+    lua_Integer i = lua_tointeger(L, lua_upvalueindex(2));
+    for (;;) {
+        lua_settop(L, 1);
+        if (lua_rawgeti(L, lua_upvalueindex(1), ++i) == LUA_TNIL)
+            return 1;
+        lua_pushvalue(L, -1);
+        if (lua_rawget(L, 1) != LUA_TNIL) /* nil: removed on the way */
+            break;
+    }
+    lua_pushinteger(L, i);
+    lua_replace(L, lua_upvalueindex(2));
+    return 2;
+}
+
+/* Upvalues: the library's own pairs, and table.sort. */
+static int ordered_pairs(lua_State *L)
+{
+    if (!lua_istable(L, 1) || luaL_getmetafield(L, 1, "__pairs") != LUA_TNIL) {
+        lua_settop(L, 1);
+        return call_original(L);
+    }
+    lua_settop(L, 1);
+    push_keys(L);
+    lua_pushinteger(L, 0);
+    lua_pushcclosure(L, next_in_order, 2);
+    lua_pushvalue(L, 1);
+    lua_pushnil(L);
+    return 3;
+}
+
+static void order_pairs(lua_State *L)
+{
+    lua_getglobal(L, "pairs");
+    lua_getglobal(L, "table");
+    lua_getfield(L, -1, "sort");
+    lua_remove(L, -2);
+    lua_pushcclosure(L, ordered_pairs, 2);
+    lua_setglobal(L, "pairs");
 }
 
 /* A finaliser would run out of the hook's reach. */
@@ -190,10 +264,6 @@ static const struct {
     {"_G", "setmetatable", guarded_setmetatable},
     {"_G", "load", guarded_load},
     {"string", "rep", guarded_rep},
-    {"string", "find", guarded_pattern},
-    {"string", "match", guarded_pattern},
-    {"string", "gmatch", guarded_pattern},
-    {"string", "gsub", guarded_pattern},
     {"table", "insert", guarded_table},
     {"table", "remove", guarded_table},
     {"table", "sort", guarded_table},
@@ -289,6 +359,8 @@ static int set_up(lua_State *L)
     struct scenario *s = sc_of(L);
     open_libraries(L);
     fence(L);
+    pattern_open(L);
+    order_pairs(L);
     sc_open_machine(L);
     sc_open_core(L);
     sc_open_snapshot(L);

@@ -152,18 +152,10 @@ static void begin(struct scenario *s)
     s->began = position(s);
     s->phase = PHASE_MOVE;
     switch (m->kind) {
-    case MOVE_RUN:
-        rs_begin_run(s->world, m->until);
-        break;
-    case MOVE_STEP:
-        rs_begin_step(s->world, m->n, m->unit);
-        break;
-    case MOVE_BACK:
-        rs_begin_back(s->world, m->n, m->unit);
-        break;
-    case MOVE_UNDO:
-        rs_begin_undo(s->world);
-        break;
+    case MOVE_RUN: rs_begin_run(s->world, m->until); break;
+    case MOVE_STEP: rs_begin_step(s->world, m->n, m->unit); break;
+    case MOVE_BACK: rs_begin_back(s->world, m->n, m->unit); break;
+    case MOVE_UNDO: rs_begin_undo(s->world); break;
     }
 }
 
@@ -295,12 +287,8 @@ enum scenario_state scenario_advance(struct scenario *s, uint64_t atoms)
     if (s->state != SCENARIO_MOVING)
         return s->state;
     switch (s->phase) {
-    case PHASE_SCRIPT:
-        run_script(s);
-        break;
-    case PHASE_MOVE:
-        carry_on(s, atoms);
-        break;
+    case PHASE_SCRIPT: run_script(s); break;
+    case PHASE_MOVE: carry_on(s, atoms); break;
     case PHASE_RETURN:
         if (rs_continue(s->world, atoms) != RS_SLICE)
             leave_pause(s);

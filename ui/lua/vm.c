@@ -301,23 +301,12 @@ static bool push_attribute(lua_State *L, const struct vm_handle *v, const char *
     }
     find(L, v, &vm);
     switch (i) {
-    case 1:
-        lua_pushstring(L, vm.state);
-        break;
-    case 2:
-        lua_pushstring(L, vm.image);
-        break;
-    case 3:
-        lua_pushinteger(L, (lua_Integer)vm.ram_bytes);
-        break;
-    case 4:
-        lua_pushinteger(L, (lua_Integer)vm.vmcs);
-        break;
-    case 5:
-        lua_pushinteger(L, (lua_Integer)vm.root);
-        break;
-    default:
-        lua_pushinteger(L, (lua_Integer)vm.status);
+    case 1: lua_pushstring(L, vm.state); break;
+    case 2: lua_pushstring(L, vm.image); break;
+    case 3: lua_pushinteger(L, (lua_Integer)vm.ram_bytes); break;
+    case 4: lua_pushinteger(L, (lua_Integer)vm.vmcs); break;
+    case 5: lua_pushinteger(L, (lua_Integer)vm.root); break;
+    default: lua_pushinteger(L, (lua_Integer)vm.status);
     }
     return true;
 }

@@ -45,13 +45,34 @@ static void back(struct tui *t, enum rs_unit unit)
         rs_begin_back(world(t), 1, unit);
 }
 
-static void step_micro(struct tui *t) { step(t, RS_MICRO); }
-static void step_insn(struct tui *t) { step(t, RS_INSN); }
-static void step_walk(struct tui *t) { step(t, RS_WALK); }
-static void step_exit(struct tui *t) { step(t, RS_EXIT); }
-static void back_micro(struct tui *t) { back(t, RS_MICRO); }
-static void back_insn(struct tui *t) { back(t, RS_INSN); }
-static void back_walk(struct tui *t) { back(t, RS_WALK); }
+static void step_micro(struct tui *t)
+{
+    step(t, RS_MICRO);
+}
+static void step_insn(struct tui *t)
+{
+    step(t, RS_INSN);
+}
+static void step_walk(struct tui *t)
+{
+    step(t, RS_WALK);
+}
+static void step_exit(struct tui *t)
+{
+    step(t, RS_EXIT);
+}
+static void back_micro(struct tui *t)
+{
+    back(t, RS_MICRO);
+}
+static void back_insn(struct tui *t)
+{
+    back(t, RS_INSN);
+}
+static void back_walk(struct tui *t)
+{
+    back(t, RS_WALK);
+}
 
 static void run(struct tui *t)
 {
@@ -82,7 +103,8 @@ void tui_stop(struct tui *t)
         scenario_interrupt(t->s);
     t->moving = false;
     term_forget_keys();
-    view_message(t->view, "Stopped. c runs on%s.", scenario_state(t->s) == SCENARIO_PAUSED ? ", Enter the scenario" : "");
+    view_message(t->view, "Stopped. c runs on%s.",
+                 scenario_state(t->s) == SCENARIO_PAUSED ? ", Enter the scenario" : "");
 }
 
 /* ---- looking ---- */
@@ -125,14 +147,38 @@ static void previous_pane(struct tui *t)
     view_cycle(t->view, -1, t->canvas.width, t->canvas.height);
 }
 
-static void up(struct tui *t) { view_scroll(t->view, -1, 0); }
-static void down(struct tui *t) { view_scroll(t->view, 1, 0); }
-static void left(struct tui *t) { view_scroll(t->view, 0, -1); }
-static void right(struct tui *t) { view_scroll(t->view, 0, 1); }
-static void page_up(struct tui *t) { view_page(t->view, -1); }
-static void page_down(struct tui *t) { view_page(t->view, 1); }
-static void home(struct tui *t) { view_end(t->view, -1); }
-static void end(struct tui *t) { view_end(t->view, 1); }
+static void up(struct tui *t)
+{
+    view_scroll(t->view, -1, 0);
+}
+static void down(struct tui *t)
+{
+    view_scroll(t->view, 1, 0);
+}
+static void left(struct tui *t)
+{
+    view_scroll(t->view, 0, -1);
+}
+static void right(struct tui *t)
+{
+    view_scroll(t->view, 0, 1);
+}
+static void page_up(struct tui *t)
+{
+    view_page(t->view, -1);
+}
+static void page_down(struct tui *t)
+{
+    view_page(t->view, 1);
+}
+static void home(struct tui *t)
+{
+    view_end(t->view, -1);
+}
+static void end(struct tui *t)
+{
+    view_end(t->view, 1);
+}
 
 static void search(struct tui *t)
 {
@@ -213,17 +259,20 @@ static void add_hint(struct tui *t, const struct binding *b)
 
 /* How the walk is read; the keys come from the table above. */
 static const char *const READING[] = {
-    "",
-    "How to read the walk",
-    "g: is a guest-physical, h: a host-physical address; all numbers of addresses are hexadecimal.",
-    "A row translates one guest-physical address: of each guest table entry, then of the data.",
-    "Its columns nL4 .. nL1 are the references to the EPT, the last is the guest's own entry.",
-    "A cell: number of the reference, where it was found (L1, L2, mem), cycles, A or D if the",
-    "walk set that bit; below, the address of the entry. '>' is the reference explained below the",
-    "grid, '!' the one that faulted. '-- PWC', '-- nPWC', '-- nTLB': saved by a paging-structure",
-    "cache of the guest's dimension, of the nested one, or by the nested TLB. '-- 2 MiB': a large",
-    "page ended before. Bottom right is the data access, which is not a reference of the walk.",
-    "A '*' after a register: the last step has changed it.",
+    "g: is a guest-physical, h: a host-physical address; addresses and entries are hexadecimal.",
+    "A row translates one guest-physical address: of each guest table's entry, then of the data. Its columns "
+    "nL4 to "
+    "nL1 are the references to the EPT, the last is the guest's own entry.",
+    "A cell: number of the reference, where it was found (L1, L2, mem), its cycles, A or D if the walk has "
+    "set that "
+    "bit; below, the address of the entry. '>' marks the reference that is explained under the grid, '!' the "
+    "one "
+    "that faulted.",
+    "'-- PWC', '-- nPWC', '-- nTLB': saved by a paging-structure cache of the guest's dimension, of the "
+    "nested "
+    "dimension, or by the nested TLB. '-- 2 MiB': a large page ended before.",
+    "Bottom right is the data access, which is not a reference of the walk.",
+    "'*' after a register: the last step has changed it.",
 };
 
 void tui_make_help(struct tui *t)
@@ -238,8 +287,10 @@ void tui_make_help(struct tui *t)
         if (b->hint)
             add_hint(t, b);
     }
+    doc_line(&t->help, STYLE_TEXT, " ");
+    doc_line(&t->help, STYLE_TITLE, "How to read the walk");
     for (size_t i = 0; i < sizeof READING / sizeof *READING; i++)
-        doc_wrap(&t->help, i == 1 ? STYLE_TITLE : STYLE_TEXT, READING[i], 78, 0);
+        doc_wrap(&t->help, STYLE_TEXT, READING[i], 78, 2);
 }
 
 /* ---- keys by mode ---- */

@@ -11,13 +11,13 @@ struct tui {
     struct scenario *s;
     struct view *view;
     struct canvas canvas;
-    bool moving;              /* a movement that a key began */
-    struct rs_position from;  /* where it began */
-    const char *stuck;        /* what to say if it ends where it began */
-    bool in_lesson;           /* a question has brought the lesson's pane to the front, over: */
+    bool moving;             /* a movement that a key began */
+    struct rs_position from; /* where it began */
+    const char *stuck;       /* what to say if it ends where it began */
+    bool in_lesson;          /* a question has brought the lesson's pane to the front, over: */
     enum pane before_lesson;
     bool asks_quit, quit;
-    int key;                  /* the one being handled */
+    int key; /* the one being handled */
     struct doc help;
     char hints[128];
 };

@@ -27,13 +27,22 @@ static struct {
 /* ---- how styles look ---- */
 
 /* Without colour the attributes alone must do; with it they stay, so no meaning rests on the colour. */
-static const struct { attr_t attributes; short colour; } LOOK[STYLE_COUNT] = {
-    [STYLE_TEXT] = {A_NORMAL, -1},        [STYLE_DIM] = {A_DIM, -1},
-    [STYLE_TITLE] = {A_BOLD, -1},         [STYLE_GUEST] = {A_NORMAL, COLOR_CYAN},
-    [STYLE_NESTED] = {A_NORMAL, COLOR_YELLOW}, [STYLE_SAVED] = {A_NORMAL, COLOR_GREEN},
-    [STYLE_CURRENT] = {A_REVERSE, -1},    [STYLE_CHANGED] = {A_BOLD, COLOR_YELLOW},
-    [STYLE_GOOD] = {A_BOLD, COLOR_GREEN}, [STYLE_BAD] = {A_BOLD, COLOR_RED},
-    [STYLE_ALERT] = {A_REVERSE | A_BOLD, COLOR_MAGENTA}, [STYLE_BAR] = {A_REVERSE, -1},
+static const struct {
+    attr_t attributes;
+    short colour;
+} LOOK[STYLE_COUNT] = {
+    [STYLE_TEXT] = {A_NORMAL, -1},
+    [STYLE_DIM] = {A_DIM, -1},
+    [STYLE_TITLE] = {A_BOLD, -1},
+    [STYLE_GUEST] = {A_NORMAL, COLOR_CYAN},
+    [STYLE_NESTED] = {A_NORMAL, COLOR_YELLOW},
+    [STYLE_SAVED] = {A_NORMAL, COLOR_GREEN},
+    [STYLE_CURRENT] = {A_REVERSE, -1},
+    [STYLE_CHANGED] = {A_BOLD, COLOR_YELLOW},
+    [STYLE_GOOD] = {A_BOLD, COLOR_GREEN},
+    [STYLE_BAD] = {A_BOLD, COLOR_RED},
+    [STYLE_ALERT] = {A_REVERSE | A_BOLD, COLOR_MAGENTA},
+    [STYLE_BAR] = {A_REVERSE, -1},
 };
 
 static void start_colours(const struct tui_options *options)
@@ -44,7 +53,7 @@ static void start_colours(const struct tui_options *options)
         return;
     start_color();
     use_default_colors();
-    for (short i = 0; i < STYLE_COUNT; i++)
+    for (int i = 0; i < STYLE_COUNT; i++)
         init_pair((short)(i + 1), LOOK[i].colour, -1);
 }
 
@@ -79,7 +88,8 @@ static void on_fatal_signal(int number)
 
 static void catch_signals(void)
 {
-    static const int FATAL[] = {SIGABRT, SIGBUS, SIGFPE, SIGHUP, SIGILL, SIGINT, SIGQUIT, SIGSEGV, SIGTERM, SIGXCPU};
+    static const int FATAL[] = {SIGABRT, SIGBUS,  SIGFPE,  SIGHUP,  SIGILL,
+                                SIGINT,  SIGQUIT, SIGSEGV, SIGTERM, SIGXCPU};
     struct sigaction action = {.sa_handler = on_fatal_signal, .sa_flags = (int)SA_RESETHAND};
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof FATAL / sizeof *FATAL; i++)
@@ -173,10 +183,15 @@ void term_forget_keys(void)
 
 static int special_key(int key)
 {
-    static const struct { int curses, key; } KEYS[] = {
-        {KEY_UP, TERM_UP}, {KEY_DOWN, TERM_DOWN}, {KEY_LEFT, TERM_LEFT}, {KEY_RIGHT, TERM_RIGHT},
-        {KEY_PPAGE, TERM_PAGE_UP}, {KEY_NPAGE, TERM_PAGE_DOWN}, {KEY_HOME, TERM_HOME}, {KEY_END, TERM_END},
-        {KEY_ENTER, TERM_ENTER}, {KEY_BACKSPACE, TERM_BACKSPACE}, {KEY_BTAB, TERM_BACKTAB}, {KEY_RESIZE, TERM_RESIZE},
+    static const struct {
+        int curses, key;
+    } KEYS[] = {
+        {KEY_UP, TERM_UP},         {KEY_DOWN, TERM_DOWN},
+        {KEY_LEFT, TERM_LEFT},     {KEY_RIGHT, TERM_RIGHT},
+        {KEY_PPAGE, TERM_PAGE_UP}, {KEY_NPAGE, TERM_PAGE_DOWN},
+        {KEY_HOME, TERM_HOME},     {KEY_END, TERM_END},
+        {KEY_ENTER, TERM_ENTER},   {KEY_BACKSPACE, TERM_BACKSPACE},
+        {KEY_BTAB, TERM_BACKTAB},  {KEY_RESIZE, TERM_RESIZE},
     };
     for (size_t i = 0; i < sizeof KEYS / sizeof *KEYS; i++)
         if (KEYS[i].curses == key)
@@ -187,8 +202,10 @@ static int special_key(int key)
 static int plain_key(wint_t key)
 {
     switch (key) {
-    case '\r': case '\n': return TERM_ENTER;
-    case 0x7f: case '\b': return TERM_BACKSPACE;
+    case '\r':
+    case '\n': return TERM_ENTER;
+    case 0x7f:
+    case '\b': return TERM_BACKSPACE;
     case 0x1b: return TERM_ESCAPE;
     case 0x03: return TERM_INTERRUPT;
     default: return (int)key;

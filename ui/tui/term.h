@@ -8,9 +8,23 @@
 #include "tui.h"
 
 /* Keys that are not characters. */
-enum { TERM_UP = 0x110000, TERM_DOWN, TERM_LEFT, TERM_RIGHT, TERM_PAGE_UP, TERM_PAGE_DOWN, TERM_HOME, TERM_END,
-       TERM_ENTER, TERM_BACKSPACE, TERM_ESCAPE, TERM_BACKTAB, TERM_INTERRUPT, TERM_RESIZE,
-       TERM_GONE /* there is no terminal any more */ };
+enum {
+    TERM_UP = 0x110000,
+    TERM_DOWN,
+    TERM_LEFT,
+    TERM_RIGHT,
+    TERM_PAGE_UP,
+    TERM_PAGE_DOWN,
+    TERM_HOME,
+    TERM_END,
+    TERM_ENTER,
+    TERM_BACKSPACE,
+    TERM_ESCAPE,
+    TERM_BACKTAB,
+    TERM_INTERRUPT,
+    TERM_RESIZE,
+    TERM_GONE /* there is no terminal any more */
+};
 
 /* NULL, or why there is no terminal to draw on. */
 const char *term_open(const struct tui_options *options);

@@ -8,8 +8,8 @@
 #include "term.h"
 
 #define SLICE_ATOMS 50000
-#define FRAME_MS 50  /* between frames of a run */
-#define YOUNG_MS 400 /* until a movement is shown as a run that a key stops */
+#define FRAME_MS    50  /* between frames of a run */
+#define YOUNG_MS    400 /* until a movement is shown as a run that a key stops */
 
 static long long now_ms(void)
 {
@@ -46,8 +46,8 @@ static void arrive(struct tui *t, enum rs_why why)
         view_message(t->view, "%s", t->stuck);
 }
 
-/* The scenario has come to a pause, a question or its end.  A question and an error are read in the lesson's pane; what
- * was shown before comes back after the answer. */
+/* The scenario has come to a pause, a question or its end.  A question and an error are read in the lesson's
+ * pane; what was shown before comes back after the answer. */
 static void scenario_stood(struct tui *t)
 {
     struct view *v = t->view;
@@ -74,7 +74,8 @@ static void carry_on(struct tui *t)
     }
 }
 
-/* True while a movement is so young that it is neither drawn nor stopped: keys typed fast wait for their turn. */
+/* True while a movement is so young that it is neither drawn nor stopped: keys typed fast wait for their
+ * turn. */
 static bool young(const struct tui *t, long long *since)
 {
     if (!tui_busy(t))

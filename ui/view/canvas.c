@@ -66,10 +66,13 @@ size_t utf8_put(uint32_t ch, char *text)
 }
 
 /* Ranges of characters that take no column or two (Unicode Standard Annex #11, in outline). */
-static const struct { uint32_t first, last; int columns; } WIDTHS[] = {
-    {0x300, 0x36f, 0},     {0x200b, 0x200f, 0},   {0xfe00, 0xfe0f, 0},     {0x1100, 0x115f, 2},
-    {0x2e80, 0xa4cf, 2},   {0xac00, 0xd7a3, 2},   {0xf900, 0xfaff, 2},     {0xfe30, 0xfe6f, 2},
-    {0xff00, 0xff60, 2},   {0x1f300, 0x1faff, 2}, {0x20000, 0x3fffd, 2},
+static const struct {
+    uint32_t first, last;
+    int columns;
+} WIDTHS[] = {
+    {0x300, 0x36f, 0},   {0x200b, 0x200f, 0},   {0xfe00, 0xfe0f, 0},   {0x1100, 0x115f, 2},
+    {0x2e80, 0xa4cf, 2}, {0xac00, 0xd7a3, 2},   {0xf900, 0xfaff, 2},   {0xfe30, 0xfe6f, 2},
+    {0xff00, 0xff60, 2}, {0x1f300, 0x1faff, 2}, {0x20000, 0x3fffd, 2},
 };
 
 int utf8_columns(uint32_t ch)
@@ -82,11 +85,14 @@ int utf8_columns(uint32_t ch)
 
 char ascii_for(uint32_t ch)
 {
-    static const struct { uint32_t ch; char ascii; } NEAREST[] = {
-        {0x2500, '-'}, {0x2502, '|'}, {0x250c, '+'}, {0x2510, '+'}, {0x2514, '+'}, {0x2518, '+'}, {0x251c, '+'},
-        {0x2524, '+'}, {0x252c, '+'}, {0x2534, '+'}, {0x253c, '+'}, {0x25b6, '>'}, {0xb7, '.'},   {0x2026, '~'},
-        {0xd7, 'x'},   {0x2192, '>'}, {0x2014, '-'}, {0x2013, '-'}, {0x2019, '\''}, {0x2018, '\''}, {0x201c, '"'},
-        {0x201d, '"'},
+    static const struct {
+        uint32_t ch;
+        char ascii;
+    } NEAREST[] = {
+        {0x2500, '-'},  {0x2502, '|'},  {0x250c, '+'}, {0x2510, '+'}, {0x2514, '+'}, {0x2518, '+'},
+        {0x251c, '+'},  {0x2524, '+'},  {0x252c, '+'}, {0x2534, '+'}, {0x253c, '+'}, {0x25b6, '>'},
+        {0xb7, '.'},    {0x2026, '~'},  {0xd7, 'x'},   {0x2192, '>'}, {0x2014, '-'}, {0x2013, '-'},
+        {0x2019, '\''}, {0x2018, '\''}, {0x201c, '"'}, {0x201d, '"'},
     };
     if (ch < 0x80)
         return (char)ch;

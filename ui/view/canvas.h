@@ -1,7 +1,7 @@
 /* canvas.h - a rectangle of character cells, each with a style that says what it means.
  *
- * The views are drawn here by pure functions; a back end (terminal, window) then paints cells and chooses how a style
- * looks.  No meaning rests on the style alone.
+ * The views are drawn here by pure functions; a back end (terminal, window) then paints cells and chooses how
+ * a style looks.  No meaning rests on the style alone.
  */
 #ifndef VIEW_CANVAS_H
 #define VIEW_CANVAS_H
@@ -29,7 +29,7 @@ enum style {
 #define S(id, help) STYLE_##id,
     STYLES(S)
 #undef S
-    STYLE_COUNT
+        STYLE_COUNT
 };
 
 struct cell {
@@ -55,8 +55,8 @@ void canvas_free(struct canvas *c);
 struct area canvas_area(struct canvas *c);
 struct area area_part(const struct area *a, int x, int y, int w, int h);
 
-/* Writes UTF-8 text at (x, y) and returns the x after it, also where it was clipped.  Control characters and bytes
- * that are not UTF-8 become '.'. */
+/* Writes UTF-8 text at (x, y) and returns the x after it, also where it was clipped.  Control characters and
+ * bytes that are not UTF-8 become '.'. */
 int area_print(const struct area *a, int x, int y, enum style style, const char *format, ...)
 #if defined(__GNUC__)
     __attribute__((format(printf, 5, 6)))
@@ -72,7 +72,8 @@ void area_rule(const struct area *a, int y, enum style style, const char *title)
 /* One line as UTF-8 without trailing blanks, zero-terminated; for tests and copies. */
 void canvas_line(const struct canvas *c, int y, char *text, size_t size);
 
-/* The next character of UTF-8 text, '.' for what is malformed or not printable; advances *text.  0 at the end. */
+/* The next character of UTF-8 text, '.' for what is malformed or not printable; advances *text.  0 at the
+ * end. */
 uint32_t utf8_next(const char **text);
 /* Appends ch to text, at most 4 bytes; returns how many. */
 size_t utf8_put(uint32_t ch, char *text);

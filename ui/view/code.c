@@ -4,9 +4,9 @@
 #include <ctype.h>
 #include <stdio.h>
 
-#define BYTES_MAX 15
-#define BEFORE 4         /* lines before RIP, at most */
-#define BACK_BYTES 4096  /* how far before RIP a symbol may begin to be of use */
+#define BYTES_MAX  15
+#define BEFORE     4    /* lines before RIP, at most */
+#define BACK_BYTES 4096 /* how far before RIP a symbol may begin to be of use */
 
 typedef unsigned long long ull;
 
@@ -59,7 +59,8 @@ void code_place(const struct rs_symbols *symbols, uint64_t address, char *text, 
         snprintf(text, size, "%s", name);
 }
 
-/* The address `before` instructions ahead of rip, found by decoding from the symbol that rip is in; rip if it is not. */
+/* The address `before` instructions ahead of rip, found by decoding from the symbol that rip is in; rip if it
+ * is not. */
 static uint64_t first_line(rs_machine *m, uint32_t core, const struct rs_symbols *symbols, uint64_t rip,
                            unsigned before)
 {

@@ -117,7 +117,8 @@ static void add_bytes(struct doc *d, enum style style, const char *text, size_t 
 }
 
 /* One source line of n bytes as one or more lines; *first is cleared after the first. */
-static void wrap_line(struct doc *d, enum style style, const char *text, size_t n, int width, int indent, bool *first)
+static void wrap_line(struct doc *d, enum style style, const char *text, size_t n, int width, int indent,
+                      bool *first)
 {
     do {
         int margin = *first ? 0 : indent;
@@ -190,7 +191,8 @@ long doc_find(const struct doc *d, const char *text, size_t from)
 static void mark_line(const struct area *a, int y)
 {
     for (int x = 0; x < a->w; x++) {
-        struct cell *cell = &a->canvas->cell[(size_t)(a->y + y) * (size_t)a->canvas->width + (size_t)(a->x + x)];
+        struct cell *cell =
+            &a->canvas->cell[(size_t)(a->y + y) * (size_t)a->canvas->width + (size_t)(a->x + x)];
         cell->style = STYLE_CURRENT;
     }
     area_cell(a, a->w - 1, y, (struct cell){'<', STYLE_CURRENT});

@@ -5,12 +5,12 @@
 #include "canvas.h"
 
 struct doc {
-    struct cell *cell;  /* of all lines, one after the other */
+    struct cell *cell; /* of all lines, one after the other */
     size_t cells, cell_room;
-    size_t *end;        /* end of each line in cell[] */
+    size_t *end; /* end of each line in cell[] */
     size_t lines, line_room;
-    bool open;          /* the last line is still being written */
-    bool no_memory;     /* lines are missing */
+    bool open;      /* the last line is still being written */
+    bool no_memory; /* lines are missing */
 };
 
 void doc_clear(struct doc *d); /* keeps its memory */

@@ -8,7 +8,8 @@
 
 typedef unsigned long long ull;
 
-/* Basic exit reasons whose qualification is told in words (SDM vol. 3, appendix C "VMX Basic Exit Reasons"). */
+/* Basic exit reasons whose qualification is told in words (SDM vol. 3, appendix C "VMX Basic Exit Reasons").
+ */
 enum { EXIT_EXTERNAL = 1, EXIT_CR = 28, EXIT_IO = 30, EXIT_EPT_VIOLATION = 48, EXIT_EPT_MISCONFIG = 49 };
 
 static bool before(const struct exit_entry *e, uint64_t atom, uint64_t micro)
@@ -47,9 +48,14 @@ static uint64_t field(const struct rs_event *event, const char *name)
 struct exit_entry exit_entry_from(const struct rs_event *event, const char *who)
 {
     struct exit_entry e = {
-        .cycle = event->cycle, .atom = event->atom, .micro = event->micro,
-        .number = field(event, "number"), .qualification = field(event, "qualification"),
-        .gpa = field(event, "gpa"), .gva = field(event, "gva"), .rip = field(event, "guest_rip"),
+        .cycle = event->cycle,
+        .atom = event->atom,
+        .micro = event->micro,
+        .number = field(event, "number"),
+        .qualification = field(event, "qualification"),
+        .gpa = field(event, "gpa"),
+        .gva = field(event, "gva"),
+        .rip = field(event, "guest_rip"),
         .cycles = field(event, "cycles"),
     };
     snprintf(e.who, sizeof e.who, "%s", who);

@@ -24,7 +24,9 @@ static void draw_state(const struct view *v, const rs_machine *m, const struct a
     rs_position_format(m, rs_position(m), at);
     int x = area_print(a, 1, 0, style, "%s  %s", at, mode);
     area_print(a, x, 0, style, "  cycle %s%s", word_count(rs_cycles(m, v->core), cycle),
-               v->running ? "  running ..." : rs_halt_text(m) ? "  halted" : "");
+               v->running        ? "  running ..."
+               : rs_halt_text(m) ? "  halted"
+                                 : "");
 }
 
 static int draw_tabs(const struct view *v, const struct area *a)
@@ -32,7 +34,8 @@ static int draw_tabs(const struct view *v, const struct area *a)
     int x = 1;
     for (int i = 0; i < PANE_HELP; i++) {
         bool on = v->focus == (enum pane)i;
-        x = area_print(a, x, 1, on ? STYLE_CURRENT : STYLE_TITLE, on ? "[%d %s]" : " %d %s ", i + 1, pane_title[i]);
+        x = area_print(a, x, 1, on ? STYLE_CURRENT : STYLE_TITLE, on ? "[%d %s]" : " %d %s ", i + 1,
+                       pane_title[i]);
     }
     return x;
 }
@@ -141,7 +144,8 @@ void frame_too_small(struct canvas *c)
     struct area a = canvas_area(c);
     struct doc lines = {0};
     char text[96];
-    snprintf(text, sizeof text, "too small: %dx%d needed, this is %dx%d", LAYOUT_MIN_W, LAYOUT_MIN_H, c->width, c->height);
+    snprintf(text, sizeof text, "too small: %dx%d needed, this is %dx%d", LAYOUT_MIN_W, LAYOUT_MIN_H,
+             c->width, c->height);
     doc_wrap(&lines, STYLE_ALERT, text, c->width, 0);
     doc_draw(&lines, &a, 0, 0, -1);
     doc_free(&lines);

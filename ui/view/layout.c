@@ -3,9 +3,9 @@
 
 #include "walk_view.h"
 
-#define WALK_W_FULL 114 /* with whole entries in the cells */
+#define WALK_W_FULL 117 /* with whole entries in the cells */
 #define WALK_H_FULL 30
-#define CPU_W_MIN 42    /* two columns of registers */
+#define CPU_W_MIN   42 /* two columns of registers */
 
 const char *const pane_title[PANES] = {
 #define PANE(id, title, help) title,
@@ -49,14 +49,10 @@ static void put_pair(struct layout *l, enum pane left, enum pane right, int spli
 bool layout_fixed(int width, int height, enum pane pane)
 {
     switch (size_class(width, height)) {
-    case LARGE:
-        return pane != PANE_HELP;
-    case MEDIUM:
-        return pane == PANE_WALK || pane == PANE_CPU || pane == PANE_LESSON;
-    case SMALL:
-        return false;
-    default:
-        return pane == PANE_WALK;
+    case LARGE: return pane != PANE_HELP;
+    case MEDIUM: return pane == PANE_WALK || pane == PANE_CPU || pane == PANE_LESSON;
+    case SMALL: return false;
+    default: return pane == PANE_WALK;
     }
 }
 
@@ -69,16 +65,12 @@ struct layout layout_for(int width, int height, enum pane focus, enum pane slot)
         slot = PANE_EXITS;
     l.titled = class != SMALL;
     switch (class) {
-    case SMALL:
-        put(&l, focus, 0, 0, width, body);
-        break;
+    case SMALL: put(&l, focus, 0, 0, width, body); break;
     case TALL:
         put(&l, PANE_WALK, 0, 0, width, 1 + WALK_MIN_H);
         put(&l, slot, 0, 1 + WALK_MIN_H, width, body - 1 - WALK_MIN_H);
         break;
-    case WIDE:
-        put_pair(&l, PANE_WALK, slot, WALK_MIN_W, 0, width, body);
-        break;
+    case WIDE: put_pair(&l, PANE_WALK, slot, WALK_MIN_W, 0, width, body); break;
     case MEDIUM:
         put_pair(&l, PANE_WALK, PANE_CPU, WALK_MIN_W, 0, width, 2 + WALK_MIN_H);
         put_pair(&l, PANE_LESSON, slot, width * 2 / 5, 2 + WALK_MIN_H, width, body - 2 - WALK_MIN_H);

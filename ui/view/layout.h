@@ -6,8 +6,8 @@
 
 #define LAYOUT_MIN_W 80
 #define LAYOUT_MIN_H 24
-#define LAYOUT_HEAD 2 /* lines above the panes: header, tabs */
-#define LAYOUT_FOOT 3 /* lines below: two of messages, one of keys */
+#define LAYOUT_HEAD  2 /* lines above the panes: header, tabs */
+#define LAYOUT_FOOT  3 /* lines below: two of messages, one of keys */
 
 enum pane {
 #define PANE(id, title, help) PANE_##id,
@@ -23,10 +23,14 @@ struct layout {
     bool too_small;
     bool titled; /* each part has a title line of its own */
     int parts;
-    struct layout_part { enum pane pane; int x, y, w, h; } part[PANES];
+    struct layout_part {
+        enum pane pane;
+        int x, y, w, h;
+    } part[PANES];
 };
 
-/* focus: the pane that keys go to, always shown.  slot: the pane last chosen besides those that have a fixed place. */
+/* focus: the pane that keys go to, always shown.  slot: the pane last chosen besides those that have a fixed
+ * place. */
 struct layout layout_for(int width, int height, enum pane focus, enum pane slot);
 /* True if a screen of this size has a fixed place for the pane, so that choosing it moves the focus alone. */
 bool layout_fixed(int width, int height, enum pane pane);

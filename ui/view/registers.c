@@ -35,8 +35,12 @@ static bool changed(const struct registers *now, const struct registers *before,
 /* SDM vol. 1, 3.4.3 "EFLAGS Register" */
 static void add_flags(struct doc *d, uint64_t flags)
 {
-    static const struct { unsigned bit; const char *name; } NAMES[] = {
-        {0, "CF"}, {2, "PF"}, {4, "AF"}, {6, "ZF"}, {7, "SF"}, {8, "TF"}, {9, "IF"}, {10, "DF"}, {11, "OF"}, {18, "AC"},
+    static const struct {
+        unsigned bit;
+        const char *name;
+    } NAMES[] = {
+        {0, "CF"}, {2, "PF"}, {4, "AF"},  {6, "ZF"},  {7, "SF"},
+        {8, "TF"}, {9, "IF"}, {10, "DF"}, {11, "OF"}, {18, "AC"},
     };
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
         if (flags >> NAMES[i].bit & 1)
@@ -47,14 +51,16 @@ static void add_register(struct doc *d, const struct registers *now, const struc
 {
     bool new = changed(now, before, i);
     doc_add(d, STYLE_TITLE, "%-4s", now->reg[i].name);
-    doc_add(d, new ? STYLE_CHANGED : STYLE_TEXT, "%016llx%s", (unsigned long long)now->reg[i].value, new ? "*" : " ");
+    doc_add(d, new ? STYLE_CHANGED : STYLE_TEXT, "%016llx%s", (unsigned long long)now->reg[i].value,
+            new ? "*" : " ");
 }
 
 static void add_short(struct doc *d, const struct registers *now, const struct registers *before, size_t i)
 {
     bool new = changed(now, before, i);
     doc_add(d, STYLE_TITLE, "%s ", now->reg[i].name);
-    doc_add(d, new ? STYLE_CHANGED : STYLE_TEXT, "%llx%s ", (unsigned long long)now->reg[i].value, new ? "*" : "");
+    doc_add(d, new ? STYLE_CHANGED : STYLE_TEXT, "%llx%s ", (unsigned long long)now->reg[i].value,
+            new ? "*" : "");
     if (strcmp(now->reg[i].name, "rflags") == 0)
         add_flags(d, now->reg[i].value);
 }

@@ -9,7 +9,10 @@
 
 struct registers {
     size_t count;
-    struct { const char *name; uint64_t value; } reg[REGISTERS_MAX];
+    struct {
+        const char *name;
+        uint64_t value;
+    } reg[REGISTERS_MAX];
 };
 
 void registers_read(const rs_machine *m, uint32_t core, struct registers *r);

@@ -24,7 +24,9 @@ void console_text(struct doc *d, const uint8_t *bytes, size_t n)
         if (bytes[i] == '\r')
             continue;
         if (bytes[i] != '\n')
-            line[used++] = bytes[i] >= 0x20 && bytes[i] < 0x7f ? (char)bytes[i] : bytes[i] == '\t' ? ' ' : '.';
+            line[used++] = bytes[i] >= 0x20 && bytes[i] < 0x7f ? (char)bytes[i]
+                           : bytes[i] == '\t'                  ? ' '
+                                                               : '.';
         if (bytes[i] == '\n' || used == sizeof line - 1)
             flush(d, line, &used);
     }
@@ -68,7 +70,11 @@ void consoles_doc(const struct scenario *s, const rs_machine *m, struct doc *d)
 
 static void lesson_line(struct doc *d, const struct scenario_line *line, int width)
 {
-    static const struct { const char *mark; enum style style; int indent; } LOOK[] = {
+    static const struct {
+        const char *mark;
+        enum style style;
+        int indent;
+    } LOOK[] = {
         [SCENARIO_SAY] = {"", STYLE_TEXT, 0},
         [SCENARIO_CHECK_OK] = {"ok      ", STYLE_GOOD, 8},
         [SCENARIO_CHECK_FAILED] = {"FAILED  ", STYLE_BAD, 8},

@@ -230,7 +230,8 @@ static void draw_doc(struct view *v, enum pane pane, const struct area *a)
     draw_more(d, p, a);
 }
 
-static void draw_part(struct view *v, const struct layout *l, const struct layout_part *part, const struct area *screen)
+static void draw_part(struct view *v, const struct layout *l, const struct layout_part *part,
+                      const struct area *screen)
 {
     struct area whole = area_part(screen, part->x, part->y, part->w, part->h);
     struct area body = area_part(&whole, 0, l->titled, part->w, part->h - l->titled);
@@ -314,7 +315,7 @@ static void select_ref(struct view *v, long step)
 {
     struct walk_view w = view_walk(v);
     const struct rs_walk_ref *ref = walk_view_ref(&w);
-    if (!ref || w.hidden)
+    if (!w.walk || !ref || w.hidden)
         return;
     long n = (long)ref->n + step;
     v->selected = n < 1 ? 1 : n > w.walk->ref_count ? w.walk->ref_count : (unsigned)n;
@@ -323,9 +324,8 @@ static void select_ref(struct view *v, long step)
 void view_scroll(struct view *v, long lines, long columns)
 {
     struct view_pane *p = &v->pane[v->focus];
-    struct walk_view w = {0};
     if (v->focus == PANE_WALK) {
-        w = view_walk(v);
+        struct walk_view w = view_walk(v);
         long row = w.walk && w.walk->nested ? w.walk->cols : 1;
         select_ref(v, lines * row + columns);
         return;

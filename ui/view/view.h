@@ -1,7 +1,7 @@
 /* view.h - the view model: what is shown of a scenario and its machine, and which part of it.
  *
- * view_draw() makes a frame from the state as it stands; it changes nothing but how the view itself is scrolled.  The
- * back ends (terminal, window) only paint the frame and turn keys into the functions below.
+ * view_draw() makes a frame from the state as it stands; it changes nothing but how the view itself is
+ * scrolled.  The back ends (terminal, window) only paint the frame and turn keys into the functions below.
  */
 #ifndef VIEW_VIEW_H
 #define VIEW_VIEW_H
@@ -35,12 +35,12 @@ struct view {
     struct exit_log exits;
     struct walk_log walks;
     int watch_exits, watch_walks;
-    bool running;            /* a movement is under way */
-    char message[512];       /* the answer to the last key */
-    bool typing;             /* a search text is being typed: */
+    bool running;      /* a movement is under way */
+    char message[512]; /* the answer to the last key */
+    bool typing;       /* a search text is being typed: */
     char search[64];
-    const char *keys;        /* the line of keys at the bottom */
-    const struct doc *help;  /* lines of keys, from the back end's table */
+    const char *keys;       /* the line of keys at the bottom */
+    const struct doc *help; /* lines of keys, from the back end's table */
 };
 
 /* NULL: no memory. */

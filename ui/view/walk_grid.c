@@ -1,4 +1,5 @@
-/* walk_grid.c - the cells of a page walk.  Two lines a cell at 80 columns, three and rules between when there is room:
+/* walk_grid.c - the cells of a page walk.  Two lines a cell at 80 columns, three and rules between when there
+ * is room:
  *
  *      13 mem 184 A     number, where found, cycles, A and D bits set
  *      h:4a3ff8         address of the entry
@@ -12,9 +13,9 @@
 
 typedef unsigned long long ull;
 
-#define LABEL_W 12
-#define CELL_W_FULL 20 /* from here on a cell has room for a whole entry */
-#define CELL_W_MAX 24
+#define LABEL_W     12
+#define CELL_W_FULL 21 /* from here on a cell has room for a whole entry */
+#define CELL_W_MAX  24
 
 struct shape {
     int cell_w, cell_h;
@@ -84,12 +85,12 @@ static void draw_ref(const struct area *a, const struct rs_walk_ref *ref, bool c
     enum style style = current ? STYLE_CURRENT : ref->stage == RS_NESTED ? STYLE_NESTED : STYLE_GUEST;
     bool full = s->cell_w >= CELL_W_FULL;
     char cycles[24];
-    if (ref->cycles < 1000 || full)
+    if (ref->cycles < 1000)
         snprintf(cycles, sizeof cycles, "%llu", (ull)ref->cycles);
     else
         snprintf(cycles, sizeof cycles, "%lluk", (ull)ref->cycles / 1000);
-    area_print(a, 1, 0, style, full ? "%2u %-3s %5s cycles%2s" : "%2u %-3s %3s%2s", ref->n, word_hit(ref->from), cycles,
-               word_ad_set(ref));
+    area_print(a, 1, 0, style, full ? "%2u %-3s %3s cycles %2s" : "%2u %-3s %3s%2s", ref->n,
+               word_hit(ref->from), cycles, word_ad_set(ref));
     area_print(a, 1, 1, style, full ? "h:%-17llx" : "h:%-10llx", (ull)ref->hpa);
     if (s->cell_h > 2)
         area_print(a, 1, 2, style, "= %016llx", (ull)ref->entry);
@@ -103,13 +104,12 @@ static void draw_data(const struct rs_walk *walk, const struct area *a)
         area_print(a, 1, 1, STYLE_GOOD, "h:%llx", (ull)walk->hpa);
 }
 
-static void draw_cell(const struct walk_view *v, const struct walk_cell *cell, const struct area *a, const struct shape *s)
+static void draw_cell(const struct walk_view *v, const struct walk_cell *cell, const struct area *a,
+                      const struct shape *s)
 {
     char size[24];
     switch (cell->kind) {
-    case CELL_REF:
-        draw_ref(a, cell->ref, cell->ref == walk_view_ref(v), s);
-        break;
+    case CELL_REF: draw_ref(a, cell->ref, cell->ref == walk_view_ref(v), s); break;
     case CELL_SAVED:
         area_print(a, 1, 0, STYLE_SAVED, "-- %s", cell->saved_by);
         area_text(a, 1, 1, STYLE_SAVED, "   saved");
@@ -118,11 +118,8 @@ static void draw_cell(const struct walk_view *v, const struct walk_cell *cell, c
         area_print(a, 1, 0, STYLE_DIM, "-- %s", word_bytes(cell->page_bytes, size));
         area_text(a, 1, 1, STYLE_DIM, "   page");
         break;
-    case CELL_DATA:
-        draw_data(v->walk, a);
-        break;
-    default:
-        area_text(a, 2, 0, STYLE_DIM, "\xc2\xb7");
+    case CELL_DATA: draw_data(v->walk, a); break;
+    default: area_text(a, 2, 0, STYLE_DIM, "\xc2\xb7");
     }
 }
 
@@ -162,13 +159,15 @@ static void draw_label(const struct rs_walk *walk, unsigned row, const struct ar
         area_print(a, 0, 1, STYLE_TEXT, "g:%llx", (ull)walk->row_gpa[row]);
 }
 
-/* A native walk leaves room beside its one column: what its other lines explain for one reference, for each. */
+/* A native walk leaves room beside its one column: what its other lines explain for one reference, for each.
+ */
 static void draw_beside(const struct rs_walk_ref *ref, const struct area *a)
 {
     char flags[64];
     word_flags(ref, ref->entry, flags, sizeof flags);
     area_print(a, 0, 0, STYLE_TEXT, "index %u", ref->index);
-    area_print(a, 0, 1, STYLE_TEXT, "%s h:%llx, %s", ref->leaf ? "frame" : "table", (ull)entry_frame(ref), flags);
+    area_print(a, 0, 1, STYLE_TEXT, "%s h:%llx, %s", ref->leaf ? "frame" : "table", (ull)entry_frame(ref),
+               flags);
 }
 
 /* A question that asks for the walk leaves what has been made, and no more. */

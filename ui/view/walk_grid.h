@@ -6,11 +6,11 @@
 
 /* What a cell of the grid holds. */
 enum walk_cell_kind {
-    CELL_AHEAD,   /* not made (yet) */
-    CELL_REF,     /* a reference */
-    CELL_SAVED,   /* a walk cache made it needless */
-    CELL_ABSENT,  /* a large page ended the level loop before */
-    CELL_DATA     /* the data access, bottom right: not a reference of the walk */
+    CELL_AHEAD,  /* not made (yet) */
+    CELL_REF,    /* a reference */
+    CELL_SAVED,  /* a walk cache made it needless */
+    CELL_ABSENT, /* a large page ended the level loop before */
+    CELL_DATA    /* the data access, bottom right: not a reference of the walk */
 };
 
 struct walk_cell {

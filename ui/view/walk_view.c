@@ -37,12 +37,9 @@ unsigned walk_view_find(const struct walk_view *v, const char *text, unsigned fr
 static void draw_who(const struct walk_view *v, const struct area *a)
 {
     const struct rs_walk *walk = v->walk;
-    char count[32];
-    int x = 0;
-    if (walk->ended && v->atoms_ago)
-        x = area_print(a, 0, 0, STYLE_DIM, "(%s atom%s ago) ", word_count(v->atoms_ago, count), v->atoms_ago == 1 ? "" : "s");
-    x = area_print(a, x, 0, STYLE_TITLE, "%s", v->who);
-    x = area_print(a, x, 0, STYLE_TEXT, ": %s %s", walk->user ? "user" : "supervisor", word_access(walk->access));
+    int x = area_print(a, 0, 0, STYLE_TITLE, "%s", v->who);
+    x = area_print(a, x, 0, STYLE_TEXT, ": %s %s", walk->user ? "user" : "supervisor",
+                   word_access(walk->access));
     if (v->insn[0])
         x = area_print(a, x, 0, STYLE_TEXT, " by \"%s\"", v->insn);
     if (v->place[0])
@@ -64,7 +61,8 @@ static void draw_split(const struct walk_view *v, const struct area *a)
     for (unsigned level = walk->rows - 1u; level >= 1 && level < RS_WALK_ROWS; level--) {
         unsigned index = (unsigned)(walk->gva >> (3 + 9 * level)) & 511;
         bool now = level == in_use;
-        x = area_print(a, x, 1, now ? STYLE_CURRENT : STYLE_TEXT, now ? "[%s %u]" : " %s %u ", word_index(level), index);
+        x = area_print(a, x, 1, now ? STYLE_CURRENT : STYLE_TEXT, now ? "[%s %u]" : " %s %u ",
+                       word_index(level), index);
         x = area_print(a, x, 1, STYLE_DIM, "|");
     }
     area_print(a, x, 1, in_use ? STYLE_TEXT : STYLE_CURRENT, in_use ? " offset %03llx " : "[offset %03llx]",
@@ -91,8 +89,11 @@ static void draw_progress(const struct walk_view *v, const struct area *a)
     x = area_print(a, x, 2, STYLE_TEXT, ", %s cycles %s", cycles, walk->ended ? "in all" : "so far");
     if (walk->ended && ref && ref->n != walk->ref_count)
         x = area_print(a, x, 2, STYLE_TEXT, ", %u made", walk->ref_count);
-    area_print(a, x, 2, STYLE_TEXT, walk->nested ? " (a native walk: %u)" : " (a nested walk: up to %u)",
-               walk->nested ? native : (native + 1) * (native + 1) - 1);
+    x = area_print(a, x, 2, STYLE_TEXT, walk->nested ? " (native: %u)" : " (nested: up to %u)",
+                   walk->nested ? native : (native + 1) * (native + 1) - 1);
+    if (walk->ended && v->atoms_ago)
+        area_print(a, x, 2, STYLE_DIM, ", %s atom%s ago", word_count(v->atoms_ago, cycles),
+                   v->atoms_ago == 1 ? "" : "s");
 }
 
 /* ---- the reference explained ---- */
@@ -105,32 +106,32 @@ static void draw_what(const struct walk_view *v, const struct rs_walk_ref *ref, 
         snprintf(what, sizeof what, "%sL%u, the %s %s", walk->nested ? "g" : "", ref->level,
                  walk->guest ? "guest's" : "kernel's", word_entry(ref->level));
     else
-        snprintf(what, sizeof what, "nL%u, the EPT's %s for g:%llx (the %s%s)", ref->level, word_entry(ref->level),
-                 (ull)ref->gpa, ref->row < walk->rows ? "guest's " : "", word_entry(level_in_use(v)));
+        snprintf(what, sizeof what, "nL%u, the EPT's %s for g:%llx (the %s%s)", ref->level,
+                 word_entry(ref->level), (ull)ref->gpa, ref->row < walk->rows ? "guest's " : "",
+                 word_entry(level_in_use(v)));
     int x = area_print(a, 0, 0, STYLE_TITLE, "%u. ", ref->n);
     x = area_print(a, x, 0, STYLE_TEXT, "%s", what);
     area_print(a, x, 0, STYLE_TEXT, ": %s, %llu cycles", word_hit(ref->from), (ull)ref->cycles);
 }
 
-static void base_name(const struct walk_view *v, const struct rs_walk_ref *ref, char *text, size_t size)
+static void base_name(const struct rs_walk_ref *ref, char *text, size_t size)
 {
     bool top = ref->stage == RS_NESTED ? ref->col == 1 : ref->row == 1;
     if (ref->base_ref)
         snprintf(text, size, "from reference %u", ref->base_ref);
     else
         snprintf(text, size, "from %s", !top ? "a walk cache" : ref->stage == RS_NESTED ? "the EPTP" : "CR3");
-    (void)v;
 }
 
 static void draw_base(const struct walk_view *v, const struct rs_walk_ref *ref, const struct area *a)
 {
     char from[40];
-    base_name(v, ref, from, sizeof from);
+    base_name(ref, from, sizeof from);
     bool in_guest = ref->stage == RS_GUEST && v->walk->nested;
     uint64_t address = in_guest ? ref->gpa : ref->hpa, offset = 8ull * ref->index;
     char space = in_guest ? 'g' : 'h';
-    int x = area_print(a, 3, 1, STYLE_TEXT, "address %c:%llx = %c:%llx (%s) + %u x 8", space, (ull)address, space,
-                       (ull)(address - offset), from, ref->index);
+    int x = area_print(a, 3, 1, STYLE_TEXT, "address %c:%llx = %c:%llx (%s) + %u x 8", space, (ull)address,
+                       space, (ull)(address - offset), from, ref->index);
     if (in_guest)
         area_print(a, x, 1, STYLE_TEXT, ", at h:%llx", (ull)ref->hpa);
 }
@@ -156,13 +157,17 @@ static void draw_tags(const struct walk_view *v, const struct area *a, int y)
 {
     const struct rs_walk *walk = v->walk;
     const struct rs_tlb_view *e = &v->entry;
-    int x = area_print(a, 3, y, STYLE_TEXT, "tags: %s", v->has_entry ? e->kind : walk->nested ? "combined" : "linear");
+    int x = area_print(a, 3, y, STYLE_TEXT, "tags: %s",
+                       v->has_entry   ? e->kind
+                       : walk->nested ? "combined"
+                                      : "linear");
     x = area_print(a, x, y, STYLE_TEXT, ", VPID %llu, PCID %llu", (ull)walk->vpid, (ull)walk->pcid);
     if (walk->nested)
         x = area_print(a, x, y, STYLE_TEXT, ", EP4TA h:%llx", (ull)(walk->eptp & 0x000ffffffffff000ull));
     if (v->has_entry)
-        area_print(a, x, y, STYLE_TEXT, "; allows R%s%s%s%s%s", e->writable ? " W" : "", e->executable ? " X" : "",
-                   e->user ? " U" : "", e->dirty ? ", dirty" : ", clean", e->global ? ", global" : "");
+        area_print(a, x, y, STYLE_TEXT, "; allows R%s%s%s%s%s", e->writable ? " W" : "",
+                   e->executable ? " X" : "", e->user ? " U" : "", e->dirty ? ", dirty" : ", clean",
+                   e->global ? ", global" : "");
 }
 
 static void draw_result(const struct walk_view *v, const struct area *a)
@@ -177,7 +182,8 @@ static void draw_result(const struct walk_view *v, const struct area *a)
 }
 
 /* The error code or qualification, in words. */
-static void draw_fault_detail(const struct rs_walk *walk, const struct rs_walk_ref *last, const struct area *a)
+static void draw_fault_detail(const struct rs_walk *walk, const struct rs_walk_ref *last,
+                              const struct area *a)
 {
     char words[96] = "";
     ull gpa = last && last->stage == RS_NESTED ? last->gpa : walk->gpa;
@@ -186,7 +192,8 @@ static void draw_fault_detail(const struct rs_walk *walk, const struct rs_walk_r
         area_print(a, 3, 4, STYLE_TEXT, "error code %x: %s", walk->error, words);
     } else if (walk->owner == RS_EPT_VIOLATION) {
         word_ept_violation(walk->qualification, words, sizeof words);
-        area_print(a, 3, 4, STYLE_TEXT, "qualification %llx: %s; at g:%llx", (ull)walk->qualification, words, gpa);
+        area_print(a, 3, 4, STYLE_TEXT, "qualification %llx: %s; at g:%llx", (ull)walk->qualification, words,
+                   gpa);
     } else if (walk->owner == RS_EPT_MISCONFIG) {
         area_print(a, 3, 4, STYLE_TEXT, "EPT misconfiguration at g:%llx", gpa);
     }

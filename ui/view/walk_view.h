@@ -1,4 +1,5 @@
-/* walk_view.h - a page walk as a grid: a row per guest-physical address that is translated, a column per level. */
+/* walk_view.h - a page walk as a grid: a row per guest-physical address that is translated, a column per
+ * level. */
 #ifndef VIEW_WALK_VIEW_H
 #define VIEW_WALK_VIEW_H
 
@@ -11,13 +12,13 @@
 
 struct walk_view {
     const struct rs_walk *walk; /* NULL: none yet */
-    char who[64];        /* "vm1", "A (hypervisor)" */
-    char insn[80];       /* the instruction that walks; "": unknown */
-    char place[96];      /* where it is: "touch+12" */
-    uint64_t atoms_ago;  /* whole atoms since it ended */
-    unsigned selected;   /* number of the reference explained; 0: the last one made */
-    bool hidden;         /* a question asks for it: only what has been made, and no totals */
-    bool has_entry;      /* the TLB entry that the walk has filled: */
+    char who[64];               /* "vm1", "A (hypervisor)" */
+    char insn[80];              /* the instruction that walks; "": unknown */
+    char place[96];             /* where it is: "touch+12" */
+    uint64_t atoms_ago;         /* whole atoms since it ended */
+    unsigned selected;          /* number of the reference explained; 0: the last one made */
+    bool hidden;                /* a question asks for it: only what has been made, and no totals */
+    bool has_entry;             /* the TLB entry that the walk has filled: */
     struct rs_tlb_view entry;
 };
 
@@ -25,7 +26,8 @@ void walk_view_draw(const struct walk_view *v, const struct area *a);
 
 /* The reference explained, NULL if there is none. */
 const struct rs_walk_ref *walk_view_ref(const struct walk_view *v);
-/* The next reference after `from` (going around) whose address or entry in hexadecimal holds text; 0: none. */
+/* The next reference after `from` (going around) whose address or entry in hexadecimal holds text; 0: none.
+ */
 unsigned walk_view_find(const struct walk_view *v, const char *text, unsigned from);
 
 #endif

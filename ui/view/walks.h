@@ -1,4 +1,5 @@
-/* walks.h - the last page walks up to the present position: what a view shows between walks, and after going back. */
+/* walks.h - the last page walks up to the present position: what a view shows between walks, and after going
+ * back. */
 #ifndef VIEW_WALKS_H
 #define VIEW_WALKS_H
 

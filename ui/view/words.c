@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define BIT(n) (1ull << (n))
+#define BIT(n)       (1ull << (n))
 #define ADDRESS_BITS 0x000ffffffffff000ull /* bits 51:12 */
 
 const char *word_entry(unsigned level)
@@ -21,7 +21,10 @@ const char *word_index(unsigned level)
 
 const char *word_bytes(uint64_t bytes, char text[24])
 {
-    static const struct { unsigned shift; const char *unit; } UNITS[] = {{30, "GiB"}, {20, "MiB"}, {10, "KiB"}};
+    static const struct {
+        unsigned shift;
+        const char *unit;
+    } UNITS[] = {{30, "GiB"}, {20, "MiB"}, {10, "KiB"}};
     for (size_t i = 0; i < 3; i++)
         if (bytes && bytes % BIT(UNITS[i].shift) == 0) {
             snprintf(text, 24, "%llu %s", (unsigned long long)(bytes >> UNITS[i].shift), UNITS[i].unit);
@@ -70,16 +73,21 @@ const char *word_skip(enum rs_skip by)
 
 /* ---- entries ---- */
 
-struct flag { unsigned bit; bool leaf; const char *name; }; /* leaf: has this meaning in leaves only */
+struct flag {
+    unsigned bit;
+    bool leaf;
+    const char *name;
+}; /* leaf: has this meaning in leaves only */
 
 /* SDM vol. 3, 4.5.4 "Linear-Address Translation with 4-Level Paging and 5-Level Paging" */
 static const struct flag GUEST_FLAGS[] = {
-    {0, false, "P"},   {1, false, "R/W"}, {2, false, "U/S"}, {3, false, "PWT"}, {4, false, "PCD"},
-    {5, false, "A"},   {6, true, "D"},    {8, true, "G"},    {63, false, "XD"},
+    {0, false, "P"}, {1, false, "R/W"}, {2, false, "U/S"}, {3, false, "PWT"}, {4, false, "PCD"},
+    {5, false, "A"}, {6, true, "D"},    {8, true, "G"},    {63, false, "XD"},
 };
 
 /* SDM vol. 3, 28.3.2 "EPT Translation Mechanism" */
-static const struct flag EPT_FLAGS[] = {{0, false, "R"}, {1, false, "W"}, {2, false, "X"}, {8, false, "A"}, {9, true, "D"}};
+static const struct flag EPT_FLAGS[] = {
+    {0, false, "R"}, {1, false, "W"}, {2, false, "X"}, {8, false, "A"}, {9, true, "D"}};
 
 static void append(char *text, size_t size, const char *separator, const char *word)
 {
@@ -131,22 +139,20 @@ const char *word_ad_set(const struct rs_walk_ref *ref)
 const char *word_owner(const struct rs_walk *walk)
 {
     switch (walk->owner) {
-    case RS_GUEST_FAULT:
-        return walk->guest ? "the guest kernel's (#PF, no exit)" : "the kernel's (#PF)";
-    case RS_EPT_VIOLATION:
-        return "the hypervisor's (exit 48)";
-    case RS_EPT_MISCONFIG:
-        return "the hypervisor's (exit 49)";
-    case RS_NON_CANONICAL:
-        return walk->guest ? "the guest kernel's (#GP, no exit)" : "the kernel's (#GP)";
-    default:
-        return "";
+    case RS_GUEST_FAULT: return walk->guest ? "the guest kernel's (#PF, no exit)" : "the kernel's (#PF)";
+    case RS_EPT_VIOLATION: return "the hypervisor's (exit 48)";
+    case RS_EPT_MISCONFIG: return "the hypervisor's (exit 49)";
+    case RS_NON_CANONICAL: return walk->guest ? "the guest kernel's (#GP, no exit)" : "the kernel's (#GP)";
+    default: return "";
     }
 }
 
 void word_pf_error(uint32_t error, char *text, size_t size)
 {
-    snprintf(text, size, "%s, %s, %s%s", error & 16 ? "fetch" : error & 2 ? "write" : "read",
+    snprintf(text, size, "%s, %s, %s%s",
+             error & 16  ? "fetch"
+             : error & 2 ? "write"
+                         : "read",
              error & 4 ? "user" : "supervisor", error & 1 ? "not allowed" : "not present",
              error & 8 ? ", reserved bit" : "");
 }

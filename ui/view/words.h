@@ -14,11 +14,12 @@ const char *word_bytes(uint64_t bytes, char text[24]);
 uint64_t level_bytes(unsigned level);
 /* 1234567 as "1,234,567". */
 const char *word_count(uint64_t n, char text[32]);
-const char *word_hit(enum rs_hit from); /* "L1", "L2", "mem" */
+const char *word_hit(enum rs_hit from);         /* "L1", "L2", "mem" */
 const char *word_access(enum rs_access access); /* "read", "write", "fetch" */
-const char *word_skip(enum rs_skip by); /* "PWC", "nPWC", "nTLB" */
+const char *word_skip(enum rs_skip by);         /* "PWC", "nPWC", "nTLB" */
 
-/* Set flags of a table entry by the manual's names: "P R/W U/S A", "R W X, WB"; what is missing if it is not present. */
+/* Set flags of a table entry by the manual's names: "P R/W U/S A", "R W X, WB"; what is missing if it is not
+ * present. */
 void word_flags(const struct rs_walk_ref *ref, uint64_t entry, char *text, size_t size);
 /* Address bits of an entry: the next table, or the page. */
 uint64_t entry_frame(const struct rs_walk_ref *ref);
