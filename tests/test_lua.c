@@ -8,6 +8,8 @@
 #include "lua/images.h"
 #include "lua/scenario.h"
 
+#define SNAPSHOT "/tmp/ringside-test-snapshot"
+
 static char path[] = "/tmp/ringside-test-XXXXXX";
 static struct scenario *scenario;
 
@@ -158,11 +160,15 @@ static const struct misuse {
     {HV "h:vm('v'):read(0, 8)", "not there yet"},
     {HV "h:vm('v').frob()", "unknown VM method 'frob'"},
     {HV "h:hv('frob')", "error:"},
+    {HV "local v = h:vm('v') h:power_cycle() say(v.state)", "is gone"},
+    {HV "local v = h:vm('v') v.ram = 5", "cannot be assigned"},
+    {HV "h:run('10ms') h:vm('v'):translate('x')", "whole number"},
     /* snapshots */
     {BARE "local s = h:snapshot() s:free() h:restore(s)", "has been freed"},
     {BARE "local s = h:snapshot() s:free() s:free()", "has been freed"},
     {BARE "h:restore(5)", "a snapshot is wanted"},
     {BARE "snapshot.load('/nonexistent/file')", "/nonexistent/file"},
+    {BARE "snapshot.load('/dev/null')", "/dev/null"},
     {"snapshot.load('x')", "make the machines first"},
     /* lessons */
     {"check(true)", "say in words"},
@@ -174,7 +180,7 @@ static const struct misuse {
     {"say('%d', 'x')", "number expected"},
     /* budgets */
     {"while true do end", "budget"},
-    {"pairs(nil)", "table expected"},
+    {"for k in pairs(nil) do end", "table expected"},
     {"while true do pcall(function() while true do end end) end", "budget"},
     {"local t = {} while true do t[#t + 1] = ('x'):rep(100000) end", "256 MiB"},
     {"while true do pcall(string.rep, 'x', 1e9) end", "budget"},
@@ -276,6 +282,33 @@ START_TEST(time_travel)
              "check_eq(h:hash(), a, 'restored')");
     ck_assert_msg(!*message, "%s", message);
     ck_assert_uint_eq(scenario_checks(scenario, false), 0);
+}
+END_TEST
+
+/* A replayed atom, and one that is half done and run again, is not a later event. */
+START_TEST(strictly_later)
+{
+    const char *message = run(
+        BARE
+        "local a = h:await('io', { write = true }) local p = h.position "
+        "local b = h:await('io', { write = true }) check(b.cycle > a.cycle, 'later') "
+        "h:back(1, 'micro') h:back(200, 'insn') local c = h:await('io', { write = true, cycle = a.cycle }) "
+        "check_eq(h.position, p, 'the same place again') h:send('x') h:run(10)");
+    ck_assert_msg(!*message, "%s", message);
+    ck_assert_uint_eq(scenario_checks(scenario, true), 2);
+    ck_assert(told("an input in the past"));
+}
+END_TEST
+
+START_TEST(snapshot_files)
+{
+    const char *message =
+        run(BARE "h:step(300) local a = h:hash() local s = h:snapshot() s:save('" SNAPSHOT "') s:free() "
+                 "h:run() local t = snapshot.load('" SNAPSHOT "') h:restore(t) "
+                 "check_eq(h:hash(), a, 'saved, loaded and restored')");
+    unlink(SNAPSHOT);
+    ck_assert_msg(!*message, "%s", message);
+    ck_assert_uint_eq(scenario_checks(scenario, true), 1);
 }
 END_TEST
 
@@ -411,6 +444,8 @@ int main(void)
     tcase_add_test(tests, consoles);
     tcase_add_test(tests, vms);
     tcase_add_test(tests, time_travel);
+    tcase_add_test(tests, strictly_later);
+    tcase_add_test(tests, snapshot_files);
     tcase_add_test(tests, handlers_fire_once);
     tcase_add_test(tests, parameters);
     tcase_add_test(tests, pauses_and_questions);

@@ -119,6 +119,7 @@ struct scenario {
     uint64_t spent; /* Lua instructions since the world last advanced */
     struct rs_position furthest;
     bool exhausted;
+    uint64_t handler_calls;
     clock_t clock; /* processor time then */
 
     struct scenario_line *line;
@@ -148,6 +149,8 @@ lua_State *sc_sandbox(struct scenario *s);
 /* Counts a movement against the instruction budget, or gives a fresh one if the world has advanced. */
 void sc_budget_moved(struct scenario *s);
 void sc_budget_fresh(struct scenario *s);
+/* Each call of a handler has a budget of its own: the world moves on between them. */
+void sc_budget_handler(struct scenario *s);
 
 /* ---- scenario.c ---- */
 
@@ -161,6 +164,8 @@ int sc_pause(lua_State *L, lua_KFunction k);
 void sc_may_move(lua_State *L, const char *what);
 /* Adds to the narration. */
 void sc_tell(struct scenario *s, lua_State *L, enum scenario_kind kind, const char *text);
+/* To be called after an input: tells if it was made in the past, which cuts the log of inputs. */
+void sc_input_made(lua_State *L, const rs_machine *m);
 /* Raises the error text as a failed expectation (exit status 1). */
 int sc_unmet(lua_State *L, const char *text);
 /* The text of the pause or question to come. */

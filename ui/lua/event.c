@@ -383,8 +383,10 @@ bool sc_filter_match(lua_State *L, const struct filter *f, const struct rs_event
 void sc_in_handler(struct scenario *s, lua_CFunction fn, void *arg)
 {
     lua_State *L = s->handlers;
+    uint64_t spent = s->spent;
     if (s->handler_error != LUA_NOREF)
         return; /* the movement is ending by an error */
+    sc_budget_handler(s);
     s->in_handler++;
     lua_pushcfunction(L, fn);
     lua_pushlightuserdata(L, arg);
@@ -393,6 +395,7 @@ void sc_in_handler(struct scenario *s, lua_CFunction fn, void *arg)
         rs_stop_here(s->world);
     }
     s->in_handler--;
+    s->spent = spent;
 }
 
 /* A handler that on() has set; memory of a Lua userdata, kept alive by the registry while it is on. */

@@ -294,6 +294,7 @@ int sc_command(lua_State *L, struct host *h, const char *line, lua_KFunction the
     line = lua_pushfstring(L, "%s\n", line);
     if (rs_input_console(h->m, MANAGEMENT, line, strlen(line), &err) != RS_OK)
         return sc_error(L, &err);
+    sc_input_made(L, h->m);
     watch_output(L);
     struct move move = {.kind = MOVE_RUN, .until = w->deadline};
     return sc_move(L, &move, 0, reply_more);

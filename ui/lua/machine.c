@@ -271,6 +271,7 @@ static int write_bytes(lua_State *L)
     const char *bytes = lua_tolstring(L, 3, &n);
     if (rs_input_poke(h->m, hpa, bytes, n, &err) != RS_OK)
         return sc_error(L, &err);
+    sc_input_made(L, h->m);
     return 0;
 }
 
@@ -316,6 +317,7 @@ static int send_text(lua_State *L)
     const char *text = luaL_checklstring(L, 2, &n);
     if (rs_input_console(h->m, 0, text, n, &err) != RS_OK)
         return sc_error(L, &err);
+    sc_input_made(L, h->m);
     return 0;
 }
 

@@ -200,6 +200,17 @@ int sc_pause(lua_State *L, lua_KFunction k)
     return lua_yieldk(L, 0, 0, k);
 }
 
+void sc_input_made(lua_State *L, const rs_machine *m)
+{
+    struct scenario *s = sc_of(L);
+    char at[64], text[160];
+    if (!rs_log_was_cut(s->world))
+        return;
+    rs_position_format(m, rs_position(m), at);
+    snprintf(text, sizeof text, "(an input in the past, at %s: what came after it is no longer so)", at);
+    sc_tell(s, L, SCENARIO_SAY, text);
+}
+
 int sc_unmet(lua_State *L, const char *text)
 {
     sc_of(L)->failed_check = true;

@@ -260,17 +260,13 @@ static void add_hint(struct tui *t, const struct binding *b)
 /* How the walk is read; the keys come from the table above. */
 static const char *const READING[] = {
     "g: is a guest-physical, h: a host-physical address; addresses and entries are hexadecimal.",
-    "A row translates one guest-physical address: of each guest table's entry, then of the data. Its columns "
-    "nL4 to "
-    "nL1 are the references to the EPT, the last is the guest's own entry.",
-    "A cell: number of the reference, where it was found (L1, L2, mem), its cycles, A or D if the walk has "
-    "set that "
-    "bit; below, the address of the entry. '>' marks the reference that is explained under the grid, '!' the "
-    "one "
-    "that faulted.",
-    "'-- PWC', '-- nPWC', '-- nTLB': saved by a paging-structure cache of the guest's dimension, of the "
-    "nested "
-    "dimension, or by the nested TLB. '-- 2 MiB': a large page ended before.",
+    "A row translates one guest-physical address: of each guest table's entry, then of the data. "
+    "Its columns nL4 to nL1 are the references to the EPT, the last is the guest's own entry.",
+    "A cell: number of the reference, where it was found (L1, L2, mem), its cycles, A or D if the "
+    "walk has set that bit; below, the address of the entry. '>' marks the reference that is "
+    "explained under the grid, '!' the one that faulted.",
+    "'-- PWC', '-- nPWC', '-- nTLB': saved by a paging-structure cache of the guest's dimension, "
+    "of the nested dimension, or by the nested TLB. '-- 2 MiB': a large page ended before.",
     "Bottom right is the data access, which is not a reference of the walk.",
     "'*' after a register: the last step has changed it.",
 };

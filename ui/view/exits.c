@@ -8,8 +8,8 @@
 
 typedef unsigned long long ull;
 
-/* Basic exit reasons whose qualification is told in words (SDM vol. 3, appendix C "VMX Basic Exit Reasons").
- */
+/* Basic exit reasons whose qualification is told in words (SDM vol. 3, appendix C "VMX
+ * Basic Exit Reasons"). */
 enum { EXIT_EXTERNAL = 1, EXIT_CR = 28, EXIT_IO = 30, EXIT_EPT_VIOLATION = 48, EXIT_EPT_MISCONFIG = 49 };
 
 static bool before(const struct exit_entry *e, uint64_t atom, uint64_t micro)

@@ -23,10 +23,8 @@ static void draw_state(const struct view *v, const rs_machine *m, const struct a
     mode_words(v, m, mode, sizeof mode);
     rs_position_format(m, rs_position(m), at);
     int x = area_print(a, 1, 0, style, "%s  %s", at, mode);
-    area_print(a, x, 0, style, "  cycle %s%s", word_count(rs_cycles(m, v->core), cycle),
-               v->running        ? "  running ..."
-               : rs_halt_text(m) ? "  halted"
-                                 : "");
+    const char *now = v->running ? "  running ..." : rs_halt_text(m) ? "  halted" : "";
+    area_print(a, x, 0, style, "  cycle %s%s", word_count(rs_cycles(m, v->core), cycle), now);
 }
 
 static int draw_tabs(const struct view *v, const struct area *a)

@@ -16,6 +16,13 @@ static void flush(struct doc *d, char *line, size_t *n)
     *n = 0;
 }
 
+static char readable(uint8_t byte)
+{
+    if (byte == '\t')
+        return ' ';
+    return byte >= 0x20 && byte < 0x7f ? (char)byte : '.';
+}
+
 void console_text(struct doc *d, const uint8_t *bytes, size_t n)
 {
     char line[LINE_BYTES];
@@ -24,9 +31,7 @@ void console_text(struct doc *d, const uint8_t *bytes, size_t n)
         if (bytes[i] == '\r')
             continue;
         if (bytes[i] != '\n')
-            line[used++] = bytes[i] >= 0x20 && bytes[i] < 0x7f ? (char)bytes[i]
-                           : bytes[i] == '\t'                  ? ' '
-                                                               : '.';
+            line[used++] = readable(bytes[i]);
         if (bytes[i] == '\n' || used == sizeof line - 1)
             flush(d, line, &used);
     }

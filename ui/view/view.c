@@ -209,13 +209,16 @@ static void clamp_scroll(struct view_pane *p, const struct doc *d, int height)
         p->top = 0;
 }
 
-static void draw_more(const struct doc *d, const struct view_pane *p, const struct area *a)
+/* How much lies outside: at the right of line y. */
+static void draw_more(const struct doc *d, const struct view_pane *p, const struct area *a, int y)
 {
-    long below = (long)d->lines - p->top - a->h;
-    if (p->top > 0)
-        area_print(a, a->w - 12, 0, STYLE_ALERT, "%6ld above", p->top);
-    if (below > 0)
-        area_print(a, a->w - 12, a->h - 1, STYLE_ALERT, "%6ld below", below);
+    char text[64] = "";
+    long below = (long)d->lines - p->top - p->height;
+    if (p->top > 0 && below > 0)
+        snprintf(text, sizeof text, " %ld above, %ld below ", p->top, below);
+    else if (p->top > 0 || below > 0)
+        snprintf(text, sizeof text, " %ld %s ", p->top > 0 ? p->top : below, p->top > 0 ? "above" : "below");
+    area_text(a, a->w - (int)strlen(text), y, STYLE_BAR, text);
 }
 
 static void draw_doc(struct view *v, enum pane pane, const struct area *a)
@@ -227,7 +230,6 @@ static void draw_doc(struct view *v, enum pane pane, const struct area *a)
         return;
     clamp_scroll(p, d, a->h);
     doc_draw(d, a, p->top, p->left, p->found);
-    draw_more(d, p, a);
 }
 
 static void draw_part(struct view *v, const struct layout *l, const struct layout_part *part,
@@ -250,6 +252,8 @@ static void draw_part(struct view *v, const struct layout *l, const struct layou
         walk_view_draw(&w, &body);
     } else {
         draw_doc(v, part->pane, &body);
+        if (pane_doc(v, part->pane))
+            draw_more(pane_doc(v, part->pane), &v->pane[part->pane], &whole, l->titled ? 0 : whole.h - 1);
     }
 }
 

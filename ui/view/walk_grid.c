@@ -159,8 +159,8 @@ static void draw_label(const struct rs_walk *walk, unsigned row, const struct ar
         area_print(a, 0, 1, STYLE_TEXT, "g:%llx", (ull)walk->row_gpa[row]);
 }
 
-/* A native walk leaves room beside its one column: what its other lines explain for one reference, for each.
- */
+/* A native walk leaves room beside its one column: what its other lines explain for one
+ * reference, for each. */
 static void draw_beside(const struct rs_walk_ref *ref, const struct area *a)
 {
     char flags[64];

@@ -157,10 +157,8 @@ static void draw_tags(const struct walk_view *v, const struct area *a, int y)
 {
     const struct rs_walk *walk = v->walk;
     const struct rs_tlb_view *e = &v->entry;
-    int x = area_print(a, 3, y, STYLE_TEXT, "tags: %s",
-                       v->has_entry   ? e->kind
-                       : walk->nested ? "combined"
-                                      : "linear");
+    const char *kind = v->has_entry ? e->kind : walk->nested ? "combined" : "linear";
+    int x = area_print(a, 3, y, STYLE_TEXT, "tags: %s", kind);
     x = area_print(a, x, y, STYLE_TEXT, ", VPID %llu, PCID %llu", (ull)walk->vpid, (ull)walk->pcid);
     if (walk->nested)
         x = area_print(a, x, y, STYLE_TEXT, ", EP4TA h:%llx", (ull)(walk->eptp & 0x000ffffffffff000ull));

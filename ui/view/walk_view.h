@@ -26,8 +26,8 @@ void walk_view_draw(const struct walk_view *v, const struct area *a);
 
 /* The reference explained, NULL if there is none. */
 const struct rs_walk_ref *walk_view_ref(const struct walk_view *v);
-/* The next reference after `from` (going around) whose address or entry in hexadecimal holds text; 0: none.
- */
+/* The next reference after `from` (going around) whose address or entry in hexadecimal
+ * holds text; 0: none. */
 unsigned walk_view_find(const struct walk_view *v, const char *text, unsigned from);
 
 #endif
