@@ -10,7 +10,7 @@
 /* ---- what there is to watch, from probes.def ---- */
 
 enum { HEX = RS_HEX, DEC = RS_DEC, BOOL = RS_BOOL, EXIT = RS_EXIT_REASON, VEC = RS_VECTOR, ACC = RS_ACCESS,
-       TLB = RS_TLB, FLUSH = RS_FLUSH, HIT = RS_HIT, STAGE = RS_STAGE, INPUT = RS_INPUT, HALT = RS_HALT, RULE = RS_RULE };
+       TLB = RS_TLB, FLUSH = RS_FLUSH, HIT = RS_HIT, STAGE = RS_STAGE, INPUT = RS_INPUT, HALT = RS_HALT, RULE = RS_RULE, VMXERR = RS_VMX_ERROR };
 
 #define F(name, format, help) {#name, (enum rs_format)format, help},
 #define P(id, lua, when, help) static const struct rs_field_info fields_##id[] = {PROBE_FIELDS_##id(F)};
@@ -38,6 +38,11 @@ static const char *const vector_word[] = {
     X86_VECTORS(V)
 #undef V
 };
+static const char *const vmx_error_word[] = {
+#define VMX_ERROR(id, number, text) [number] = text,
+#include "arch/vmx_errors.def"
+#undef VMX_ERROR
+};
 _Static_assert(sizeof flush_word / sizeof *flush_word == FLUSH_CAUSES, "a word for each cause");
 
 #define WORD(table, value) ((value) < sizeof(table) / sizeof *(table) ? (table)[value] : NULL)
@@ -53,6 +58,7 @@ const char *rs_word(enum rs_format format, uint64_t value)
     case RS_HIT: return WORD(hit_word, value);
     case RS_STAGE: return WORD(stage_word, value);
     case RS_INPUT: return value < INPUT_KINDS ? input_kind_name((enum input_kind)value) : NULL;
+    case RS_VMX_ERROR: return WORD(vmx_error_word, value);
     case RS_RULE: return vmx_rule_text((u32)value);
     case RS_HALT: return WORD(halt_word, value);
     default: return NULL;

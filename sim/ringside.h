@@ -165,7 +165,7 @@ struct rs_event {
 };
 
 enum rs_format { RS_HEX, RS_DEC, RS_BOOL, RS_EXIT_REASON, RS_VECTOR, RS_ACCESS, RS_TLB, RS_FLUSH, RS_HIT, RS_STAGE,
-                 RS_INPUT, RS_HALT, RS_RULE };
+                 RS_INPUT, RS_HALT, RS_RULE, RS_VMX_ERROR };
 
 struct rs_field_info { const char *name; enum rs_format format; const char *help; };
 struct rs_probe_info {

@@ -2,6 +2,7 @@
 #include "arch/apic.h"
 #include "cpu/cpu.h"
 #include "lib/bare.h"
+#include "lib/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -360,9 +361,5 @@ int main(void)
     tcase_add_test(t, x2apic_transitions);
     tcase_add_test(t, x2apic_registers);
     suite_add_tcase(suite, t);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* test_cache.c - caches, memory controller, store buffer and pages that are not RAM: the cycles of
  * docs/machine.md. */
 #include "lib/mmu_bench.h"
+#include "lib/suite.h"
 #include "mmu/cache.h"
 
 #include <check.h>
@@ -316,9 +317,5 @@ int main(void)
     tcase_add_test(t, local_apic_page);
     tcase_add_test(t, physical_accesses);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

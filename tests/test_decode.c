@@ -8,6 +8,7 @@
 
 #include "arch/isa.h"
 #include "cpu/decode.h"
+#include "lib/suite.h"
 
 #define STRINGS 1000000
 
@@ -390,9 +391,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-    SRunner *r = srunner_create(suite());
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(suite());
 }

@@ -2,6 +2,7 @@
  * Handling"). */
 #include "cpu/cpu.h"
 #include "lib/bare.h"
+#include "lib/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -413,9 +414,5 @@ int main(void)
     tcase_add_test(t, single_step);
     tcase_add_test(t, cost);
     suite_add_tcase(suite, t);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(suite);
 }

@@ -5,6 +5,7 @@
 #include "cpu/decode.h"
 #include "lib/elf_image.h"
 #include "lib/native.h"
+#include "lib/suite.h"
 #include "machine.h"
 #include "mmu/mem.h"
 
@@ -592,9 +593,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-    SRunner *r = srunner_create(suite());
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(suite());
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "lib/elf_image.h"
+#include "lib/suite.h"
 #include "ringside.h"
 
 /* 400 stores, a line apart over seven pages, most of them behind the end of RAM, each echoing a byte of the console if there is one; then debug-exit 3. */
@@ -492,9 +493,5 @@ int main(void)
     tcase_add_test(files, damaged_snapshots_are_refused);
     tcase_add_test(files, a_replay_repeats_the_recorded_run);
     suite_add_tcase(suite, files);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

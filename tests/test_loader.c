@@ -7,6 +7,7 @@
 
 #include "arch/boot.h"
 #include "lib/elf_image.h"
+#include "lib/suite.h"
 #include "ringside.h"
 
 static const uint8_t code[] = {0xb0, 0x00, 0xe6, 0xf4}; /* mov al, 0; out 0xf4, al */
@@ -297,9 +298,5 @@ int main(void)
         tcase_add_test(tests, bad[i]);
     tcase_add_loop_test(tests, mutated_headers_never_hurt, 0, 5);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

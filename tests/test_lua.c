@@ -7,6 +7,7 @@
 
 #include "lua/images.h"
 #include "lua/scenario.h"
+#include "lib/suite.h"
 
 #define SNAPSHOT "/tmp/ringside-test-snapshot"
 
@@ -454,9 +455,5 @@ int main(void)
     tcase_add_test(tests, pairs_in_order);
     tcase_add_test(tests, same_seed_same_numbers);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(suite);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "mmu/mem.h"
+#include "lib/suite.h"
 
 #define BYTES (UINT64_C(16) << 20)
 
@@ -138,9 +139,5 @@ int main(void)
     tcase_add_test(tests, the_place_of_a_page_counts);
     tcase_add_test(tests, image_pages_are_listed_in_order);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_run(suite);
 }

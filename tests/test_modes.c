@@ -1,5 +1,6 @@
 /* test_modes.c - one run is one run: the same cycles and hashes, however it is driven and watched. */
 #include "ringside.h"
+#include "lib/suite.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -356,9 +357,5 @@ int main(void)
     tcase_add_loop_test(t, record_and_replay, 0, SUBJECTS);
     tcase_add_loop_test(t, every_cycle_has_a_cause, 0, SUBJECTS);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

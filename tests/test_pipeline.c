@@ -2,6 +2,7 @@
 #include "arch/vmx.h"
 #include "cpu/decode.h"
 #include "lib/elf_image.h"
+#include "lib/suite.h"
 #include "machine.h"
 #include "tick/emit.h"
 #include "tick/program.h"
@@ -423,9 +424,5 @@ int main(void)
     tcase_add_test(hand, memory_by_hand);
     tcase_add_test(hand, branches_by_hand);
     suite_add_tcase(s, hand);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

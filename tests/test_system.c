@@ -2,6 +2,7 @@
  * themselves. */
 #include "cpu/cpu.h"
 #include "lib/bare.h"
+#include "lib/suite.h"
 #include "mmu/mem.h"
 
 #include <check.h>
@@ -727,9 +728,5 @@ int main(void)
     add_transfers(transfers);
     suite_add_tcase(suite, registers);
     suite_add_tcase(suite, transfers);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(suite);
 }

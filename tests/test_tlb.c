@@ -1,6 +1,7 @@
 /* test_tlb.c - the TLBs: tags, replacement, and what each invalidation drops. */
 #include "arch/vmx.h"
 #include "lib/mmu_bench.h"
+#include "lib/suite.h"
 #include "mmu/derived.h"
 
 #include <check.h>
@@ -565,9 +566,5 @@ int main(void)
     Suite *s = suite_create("tlb");
     suite_add_tcase(s, keeping());
     suite_add_tcase(s, dropping());
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

@@ -15,6 +15,7 @@
 #include "../ui/view/walk_grid.h"
 #include "../ui/view/walk_view.h"
 #include "../ui/view/words.h"
+#include "lib/suite.h"
 
 #define W WALK_MIN_W
 #define H WALK_MIN_H
@@ -741,9 +742,5 @@ int main(void)
     tcase_set_timeout(others, 60);
     suite_add_tcase(suite, walks);
     suite_add_tcase(suite, others);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(suite);
 }

@@ -2,6 +2,7 @@
  * A). */
 #include "cpu/vmx.h"
 #include "lib/guest.h"
+#include "lib/suite.h"
 #include "mmu/mem.h"
 
 #include <check.h>
@@ -494,9 +495,5 @@ int main(void)
     add(s, "outside", set_up_outside, outside);
     add(s, "root", set_up_root, root);
     add(s, "current", set_up_current, current);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(s);
 }

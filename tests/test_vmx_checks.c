@@ -1,6 +1,7 @@
 /* test_vmx_checks.c - every rule of VM entry, broken by itself (SDM vol. 3, 26.2 and 26.3). */
 #include "cpu/vmx.h"
 #include "lib/guest.h"
+#include "lib/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -281,6 +282,34 @@ START_TEST(bad_msr_is_exit_34)
 }
 END_TEST
 
+static void hear_fail(const struct rs_event *e, void *arg)
+{
+    *(struct rs_event *)arg = *e;
+}
+
+/* A failed entry names the broken rule, the field and its section. */
+START_TEST(failures_are_told_in_words)
+{
+    struct rs_event e = {.cycle = 0};
+    rs_watch(c->m->world, RS_PROBE_vm_fail, true, hear_fail, &e);
+    guest_set(c, VMCS_HOST_CR3, ~0ull);
+    GUEST_RUN(&b, VMLAUNCH);
+    ck_assert_str_eq(rs_word(RS_VMX_ERROR, e.field[1]), "VM entry with invalid host-state field(s)");
+    ck_assert_uint_eq(e.field[2], VMXERR_ENTRY_HOST_STATE);
+    ck_assert_ptr_nonnull(strstr(rs_word(RS_RULE, e.field[0]), "26.2.2"));
+    ck_assert_int_eq(strncmp(rs_word(RS_RULE, e.field[0]), "host_cr3", 8), 0);
+    guest_fill(c);
+    guest_set(c, VMCS_GUEST_CR3, ~0ull);
+    GUEST_RUN(&b, VMLAUNCH);
+    ck_assert_int_eq(strncmp(rs_word(RS_RULE, e.field[0]), "guest_cr3", 9), 0);
+    ck_assert_ptr_null(rs_word(RS_VMX_ERROR, 0));
+    ck_assert_uint_eq(e.field[3], EXIT_INVALID_GUEST_STATE);
+    GUEST_RUN(&b, VMRESUME);
+    ck_assert_ptr_null(rs_word(RS_RULE, e.field[0]));
+    ck_assert_uint_eq(e.field[2], VMXERR_RESUME_NOT_LAUNCHED);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("vmx checks");
@@ -293,10 +322,7 @@ int main(void)
     tcase_add_test(t, bad_host_state_is_error_8);
     tcase_add_test(t, bad_guest_state_is_exit_33);
     tcase_add_test(t, bad_msr_is_exit_34);
+    tcase_add_test(t, failures_are_told_in_words);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(s);
 }

@@ -2,6 +2,7 @@
  * 25 to 27). */
 #include "cpu/vmx.h"
 #include "lib/guest.h"
+#include "lib/suite.h"
 #include "mmu/mem.h"
 
 #include <check.h>
@@ -819,9 +820,5 @@ int main(void)
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         tcase_add_test(t, tests[i]);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_run(s);
 }

@@ -1,6 +1,7 @@
 /* test_walk.c - the page walker: references and their order, rights, accessed and dirty flags, EPT. */
 #include "arch/vmx.h"
 #include "lib/mmu_bench.h"
+#include "lib/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -715,9 +716,5 @@ int main(void)
     suite_add_tcase(s, references());
     suite_add_tcase(s, guest_rules());
     suite_add_tcase(s, ept_rules());
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run(s);
 }

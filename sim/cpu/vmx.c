@@ -221,7 +221,7 @@ static void vm_entry(struct core *c, bool launch)
         error = vmx_enter(c, launch);
     c->s.count.vm_entry_failures++;
     fail(c, error);
-    PROBE(c, RS_PROBE_vm_fail, c->rt.vmx_rule, error, 0);
+    PROBE(c, RS_PROBE_vm_fail, c->rt.vmx_rule, error, error, 0);
     micro(c, MICRO_EVENT);
 }
 

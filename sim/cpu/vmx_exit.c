@@ -113,7 +113,7 @@ void vmx_leave(struct core *c, const struct vmx_exit *x)
 void vmx_entry_failed(struct core *c, enum exit_reason reason, u64 qualification)
 {
     struct vmx_exit x = {.reason = reason, .qualification = qualification};
-    PROBE(c, RS_PROBE_vm_fail, c->rt.vmx_rule, 0, reason);
+    PROBE(c, RS_PROBE_vm_fail, c->rt.vmx_rule, 0, 0, reason);
     micro(c, MICRO_EVENT);
     u64 start = c->s.cycle, guest_rip = VMCS_GET(c, GUEST_RIP);
     VMCS_PUT(c, EXIT_REASON, reason | EXIT_ENTRY_FAILURE);

@@ -15,6 +15,8 @@ int cli_exec(const struct cli *cli);
 
 /* "ringside: MESSAGE" on stderr; returns 2. */
 int cli_complain(const char *message);
+/* From now on says in words on stderr why each VM entry that fails does. */
+void cli_tell_refusals(rs_world *w);
 /* Finds and loads the scenario that the command line names; complains and returns NULL if it can't. */
 struct scenario *cli_load(const struct cli *cli, bool interactive);
 /* --stats, and the trouble of a replay; returns the exit status, which they may change. */

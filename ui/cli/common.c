@@ -15,6 +15,20 @@ int cli_complain(const char *message)
     return 2;
 }
 
+static void tell_refusal(const struct rs_event *e, void *arg)
+{
+    const char *rule = rs_word(RS_RULE, e->field[0]), *error = rs_word(RS_VMX_ERROR, e->field[1]);
+    (void)arg;
+    fflush(stdout);
+    fprintf(stderr, "ringside: %s: VM entry at 0x%" PRIx64 " failed: %s%s%s\n", rs_machine_name(e->machine), e->rip,
+            error ? error : rs_word(RS_EXIT_REASON, e->field[3]), rule ? "; " : "", rule ? rule : "");
+}
+
+void cli_tell_refusals(rs_world *w)
+{
+    rs_watch(w, RS_PROBE_vm_fail, false, tell_refusal, NULL);
+}
+
 struct scenario *cli_load(const struct cli *cli, bool interactive)
 {
     struct scenario_options options = {
@@ -37,6 +51,8 @@ struct scenario *cli_load(const struct cli *cli, bool interactive)
     struct scenario *s = scenario_load(cli->file ? path : NULL, &options, &err);
     if (!s)
         cli_complain(err.text);
+    else if (!interactive)
+        cli_tell_refusals(scenario_world(s));
     return s;
 }
 

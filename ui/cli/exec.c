@@ -59,6 +59,7 @@ static rs_machine *start(const struct cli *cli, rs_world *w, struct rs_error *er
     config.ram_bytes = cli->ram_bytes;
     config.params = params;
     rs_set_max_cycles(w, cli->max_cycles);
+    cli_tell_refusals(w);
     enum rs_status status = cli->timing ? rs_params_preset(params, cli->timing, err) : RS_OK;
     if (status == RS_OK && cli->record)
         status = rs_record(w, cli->record, err);

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "keys.h"
+#include "ringside.h"
 #include "term.h"
 
 #define SLICE_ATOMS 50000
@@ -27,6 +28,15 @@ static void draw(struct tui *t)
     t->view->running = tui_busy(t);
     view_draw(t->view, &t->canvas);
     term_paint(&t->canvas);
+}
+
+/* A VM entry that fails stops nothing, so it is said. */
+static void entry_failed(const struct rs_event *e, void *arg)
+{
+    struct tui *t = arg;
+    const char *rule = rs_word(RS_RULE, e->field[0]), *error = rs_word(RS_VMX_ERROR, e->field[1]);
+    view_message(t->view, "VM entry at %llx failed: %s", (unsigned long long)e->rip,
+                 rule ? rule : error ? error : rs_word(RS_EXIT_REASON, e->field[3]));
 }
 
 /* A movement that a key began has ended. */
@@ -129,10 +139,12 @@ int tui_run(struct scenario *s, const struct tui_options *options)
     }
     t.view = view_new(s);
     if (t.view) {
+        int watch = rs_watch(scenario_world(s), RS_PROBE_vm_fail, true, entry_failed, &t);
         tui_make_help(&t);
         t.view->keys = t.hints;
         t.view->help = &t.help;
         loop(&t);
+        rs_unwatch(scenario_world(s), watch);
     }
     view_free(t.view);
     canvas_free(&t.canvas);
