@@ -35,23 +35,14 @@ static void emulate(uint32_t leaf, uint32_t subleaf, uint32_t r[4])
 {
     cpuid(leaf, subleaf, r);
     switch (leaf) {
-    case LEAF_FEATURES:
-        mask_features(r);
-        break;
-    case LEAF_STRUCTURED:
-        r[EBX] &= ~(uint32_t)CPUID_7_EBX_TSC_ADJUST;
-        break;
+    case LEAF_FEATURES: mask_features(r); break;
+    case LEAF_STRUCTURED: r[EBX] &= ~(uint32_t)CPUID_7_EBX_TSC_ADJUST; break;
     case LEAF_MONITOR:
     case LEAF_PERFORMANCE:
     case LEAF_TOPOLOGY:
-    case LEAF_XSAVE:
-        memset(r, 0, 4 * sizeof r[0]);
-        break;
-    case HYPERVISOR_LEAF:
-        hypervisor_leaf(r);
-        break;
-    default:
-        break;
+    case LEAF_XSAVE: memset(r, 0, 4 * sizeof r[0]); break;
+    case HYPERVISOR_LEAF: hypervisor_leaf(r); break;
+    default: break;
     }
 }
 

@@ -74,18 +74,12 @@ void exit_cr_access(struct vm *vm)
     unsigned cr = QUAL_CR_NUMBER(q), r = QUAL_CR_GPR(q);
 
     switch (QUAL_CR_ACCESS(q)) {
-    case QUAL_MOV_TO_CR:
-        move_to(vm, cr, read_gpr(vm, r));
-        break;
+    case QUAL_MOV_TO_CR: move_to(vm, cr, read_gpr(vm, r)); break;
     case QUAL_MOV_FROM_CR: /* CR8 is the only one that exits */
         write_gpr(vm, r, vm->vcpu.cr8);
         vcpu_skip_instruction();
         break;
-    case QUAL_CLTS:
-        move_to(vm, 0, vmread(VMCS_GUEST_CR0) & ~(uint64_t)CR0_TS);
-        break;
-    default:
-        move_to(vm, 0, lmsw_value(q));
-        break;
+    case QUAL_CLTS: move_to(vm, 0, vmread(VMCS_GUEST_CR0) & ~(uint64_t)CR0_TS); break;
+    default: move_to(vm, 0, lmsw_value(q)); break;
     }
 }

@@ -6,13 +6,9 @@
 static uint64_t hypercall(struct vm *vm, uint64_t number)
 {
     switch (number) {
-    case HC_NOP:
-        return HC_OK;
-    case HC_FLUSH:
-        vm_flush(vm);
-        return HC_OK;
-    default:
-        return (uint64_t)HC_UNKNOWN;
+    case HC_NOP: return HC_OK;
+    case HC_FLUSH: vm_flush(vm); return HC_OK;
+    default: return (uint64_t)HC_UNKNOWN;
     }
 }
 

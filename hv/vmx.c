@@ -202,23 +202,21 @@ _Noreturn void vmx_access_failed(uint32_t field)
 const char *vmx_error_name(uint64_t number)
 {
     switch (number) {
-#define VMX_ERROR(ID, value, text) \
-    case value: \
-        return text;
+/* clang-format off */
+#define VMX_ERROR(ID, value, text) case value: return text;
 #include "arch/vmx_errors.def"
-    default:
-        return "unknown VM-instruction error";
+        /* clang-format on */
+    default: return "unknown VM-instruction error";
     }
 }
 
 const char *exit_reason_name(uint64_t reason)
 {
     switch (reason) {
-#define EXIT_REASON(ID, value, text) \
-    case value: \
-        return text;
+/* clang-format off */
+#define EXIT_REASON(ID, value, text) case value: return text;
 #include "arch/exit_reasons.def"
-    default:
-        return "unknown exit reason";
+        /* clang-format on */
+    default: return "unknown exit reason";
     }
 }

@@ -44,22 +44,14 @@ uint8_t vuart_read(struct vuart *u, unsigned reg)
     bool divisor = u->lcr & UART_LCR_DLAB;
 
     switch (reg) {
-    case UART_RBR:
-        return divisor ? u->dll : take(u);
-    case UART_IER:
-        return divisor ? u->dlm : u->ier;
-    case UART_IIR:
-        return interrupt_id(u);
-    case UART_LCR:
-        return u->lcr;
-    case UART_MCR:
-        return u->mcr;
-    case UART_LSR:
-        return UART_LSR_THR_EMPTY | UART_LSR_IDLE | (ready(u) ? UART_LSR_READY : 0);
-    case UART_MSR:
-        return UART_MSR_DCD | UART_MSR_DSR | UART_MSR_CTS;
-    default:
-        return u->scr;
+    case UART_RBR: return divisor ? u->dll : take(u);
+    case UART_IER: return divisor ? u->dlm : u->ier;
+    case UART_IIR: return interrupt_id(u);
+    case UART_LCR: return u->lcr;
+    case UART_MCR: return u->mcr;
+    case UART_LSR: return UART_LSR_THR_EMPTY | UART_LSR_IDLE | (ready(u) ? UART_LSR_READY : 0);
+    case UART_MSR: return UART_MSR_DCD | UART_MSR_DSR | UART_MSR_CTS;
+    default: return u->scr;
     }
 }
 
@@ -89,22 +81,11 @@ void vuart_write(struct vuart *u, unsigned reg, uint8_t value)
         else
             transmit(u, value);
         break;
-    case UART_IER:
-        *(divisor ? &u->dlm : &u->ier) = divisor ? value : value & 0xf;
-        break;
-    case UART_FCR:
-        write_fcr(u, value);
-        break;
-    case UART_LCR:
-        u->lcr = value;
-        break;
-    case UART_MCR:
-        u->mcr = value & 0x1f;
-        break;
-    case UART_SCR:
-        u->scr = value;
-        break;
-    default: /* line and modem status are read-only */
-        break;
+    case UART_IER: *(divisor ? &u->dlm : &u->ier) = divisor ? value : value & 0xf; break;
+    case UART_FCR: write_fcr(u, value); break;
+    case UART_LCR: u->lcr = value; break;
+    case UART_MCR: u->mcr = value & 0x1f; break;
+    case UART_SCR: u->scr = value; break;
+    default: /* line and modem status are read-only */ break;
     }
 }

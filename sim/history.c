@@ -226,7 +226,8 @@ void history_log(struct rs_world *w, const struct input *in)
     log_add(&w->history, in);
 }
 
-/* Checkpoints at this very atom were taken before the input; they replay it, since their log_next precedes it. */
+/* Checkpoints at this very atom were taken before the input; they replay it, since their log_next precedes
+ * it. */
 enum rs_status history_input(struct rs_world *w, const struct input *in, struct rs_error *err)
 {
     struct history *h = &w->history;

@@ -1,7 +1,7 @@
 /* history.h - the past of a world: checkpoints, the log of inputs, and the way to any position by rerunning.
  *
- * A position (atom, micro) with micro > 0 is shown by rerunning its atom from the start and leaving it early; the state at the
- * atom's start is kept in `inside`, from which every further movement begins. */
+ * A position (atom, micro) with micro > 0 is shown by rerunning its atom from the start and leaving it early;
+ * the state at the atom's start is kept in `inside`, from which every further movement begins. */
 #ifndef RINGSIDE_HISTORY_H
 #define RINGSIDE_HISTORY_H
 
@@ -77,8 +77,8 @@ bool input_apply(struct machine *m, const struct input *in);
 const char *input_kind_name(enum input_kind kind);
 
 /* record.c */
-void record_begin(struct rs_world *w);                        /* a new start: header line; loads the replay's next part */
-void record_rewrite(struct rs_world *w);                      /* after a cut */
+void record_begin(struct rs_world *w);   /* a new start: header line; loads the replay's next part */
+void record_rewrite(struct rs_world *w); /* after a cut */
 void record_append(struct rs_world *w, const struct input *in);
 void record_free(struct rs_world *w);
 bool replay_active(const struct rs_world *w);

@@ -30,19 +30,23 @@ enum rs_status file_read(const char *path, u8 **bytes, size_t *n, struct rs_erro
     return RS_OK;
 }
 
-static enum rs_status check_header(const struct elf_image *image, Elf *elf, GElf_Ehdr *header, struct rs_error *err)
+static enum rs_status check_header(const struct elf_image *image, Elf *elf, GElf_Ehdr *header,
+                                   struct rs_error *err)
 {
     if (!elf || elf_kind(elf) != ELF_K_ELF || !gelf_getehdr(elf, header))
-        return rs_fail(err, "%s: not an ELF file; an image is a static ELF64 executable for x86-64", image->path);
+        return rs_fail(err, "%s: not an ELF file; an image is a static ELF64 executable for x86-64",
+                       image->path);
     if (gelf_getclass(elf) != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB)
-        return rs_fail(err, "%s: a 32-bit or big-endian ELF file; build it with --target=x86_64-unknown-none-elf",
+        return rs_fail(err,
+                       "%s: a 32-bit or big-endian ELF file; build it with --target=x86_64-unknown-none-elf",
                        image->path);
     if (header->e_machine != EM_X86_64)
-        return rs_fail(err, "%s: for another machine (ELF machine %u); build it with --target=x86_64-unknown-none-elf",
-                       image->path, header->e_machine);
+        return rs_fail(
+            err, "%s: for another machine (ELF machine %u); build it with --target=x86_64-unknown-none-elf",
+            image->path, header->e_machine);
     if (header->e_type != ET_EXEC)
-        return rs_fail(err, "%s: not an executable (ELF type %u); link it statically and without -pie", image->path,
-                       header->e_type);
+        return rs_fail(err, "%s: not an executable (ELF type %u); link it statically and without -pie",
+                       image->path, header->e_type);
     return RS_OK;
 }
 
@@ -58,7 +62,8 @@ static enum rs_status check_segment(const struct elf_image *image, const GElf_Ph
         return rs_fail(err, "%s: truncated: a segment ends at byte %llu of a file of %zu", path,
                        (unsigned long long)(p->p_offset + p->p_filesz), image->file_bytes);
     if (p->p_filesz > p->p_memsz || p->p_paddr + p->p_memsz < p->p_paddr)
-        return rs_fail(err, "%s: a segment at %#llx has impossible sizes", path, (unsigned long long)p->p_paddr);
+        return rs_fail(err, "%s: a segment at %#llx has impossible sizes", path,
+                       (unsigned long long)p->p_paddr);
     if (image->segments == ELF_SEGMENTS_MAX)
         return rs_fail(err, "%s: more than %d loadable segments", path, ELF_SEGMENTS_MAX);
     return RS_OK;
@@ -70,12 +75,13 @@ static enum rs_status add_segment(struct elf_image *image, const GElf_Phdr *p, s
         return RS_OK;
     if (check_segment(image, p, err) != RS_OK)
         return RS_FAILED;
-    struct elf_segment s = {p->p_paddr, p->p_vaddr, p->p_filesz, p->p_memsz, image->file + p->p_offset,
+    struct elf_segment s = {p->p_paddr,       p->p_vaddr, p->p_filesz, p->p_memsz, image->file + p->p_offset,
                             p->p_flags & PF_X};
     for (unsigned i = 0; i < image->segments; i++)
         if (overlap(&image->segment[i], &s))
-            return rs_fail(err, "%s: its segments at %#llx and %#llx overlap in physical memory; mend the linker script",
-                           image->path, (unsigned long long)image->segment[i].paddr, (unsigned long long)s.paddr);
+            return rs_fail(
+                err, "%s: its segments at %#llx and %#llx overlap in physical memory; mend the linker script",
+                image->path, (unsigned long long)image->segment[i].paddr, (unsigned long long)s.paddr);
     image->segment[image->segments++] = s;
     if (image->end < s.paddr + s.mem_bytes)
         image->end = s.paddr + s.mem_bytes;

@@ -22,7 +22,8 @@ struct elf_image {
     u64 end; /* first physical address behind all segments */
 };
 
-/* Reads and checks; the message says what is wrong with the file.  Free with elf_close, also after a failure. */
+/* Reads and checks; the message says what is wrong with the file.  Free with elf_close, also after a failure.
+ */
 enum rs_status elf_open(struct elf_image *image, const char *path, struct rs_error *err);
 void elf_close(struct elf_image *image);
 

@@ -35,15 +35,19 @@ bool input_apply(struct machine *m, const struct input *in)
     }
 }
 
-enum rs_status rs_input_console(rs_machine *m, unsigned uart, const void *bytes, size_t n, struct rs_error *err)
+enum rs_status rs_input_console(rs_machine *m, unsigned uart, const void *bytes, size_t n,
+                                struct rs_error *err)
 {
     if (uart > 1)
         return rs_fail(err, "there is no UART %u: 0 is the console, 1 the management line", uart);
     if (n > uart_room(&m->b.uart[uart]))
-        return rs_fail(err, "%s: the %s line holds %zu bytes that the machine has not read, and %zu more do not fit; "
-                            "run the machine so that it reads them", m->name, kind_name[uart],
-                       (size_t)UART_WIRE_BYTES - uart_room(&m->b.uart[uart]), n);
-    struct input in = {.kind = uart ? INPUT_MANAGEMENT : INPUT_CONSOLE, .bytes = (u8 *)(uintptr_t)bytes, .n = n};
+        return rs_fail(
+            err,
+            "%s: the %s line holds %zu bytes that the machine has not read, and %zu more do not fit; "
+            "run the machine so that it reads them",
+            m->name, kind_name[uart], (size_t)UART_WIRE_BYTES - uart_room(&m->b.uart[uart]), n);
+    struct input in = {
+        .kind = uart ? INPUT_MANAGEMENT : INPUT_CONSOLE, .bytes = (u8 *)(uintptr_t)bytes, .n = n};
     return history_input(m->world, &in, err);
 }
 

@@ -64,7 +64,8 @@ static uint64_t field_value(const struct state_field *f, const void *state, size
     return value;
 }
 
-enum rs_status rs_state_get(const rs_machine *m, uint32_t core, const char *name, size_t index, uint64_t *value)
+enum rs_status rs_state_get(const rs_machine *m, uint32_t core, const char *name, size_t index,
+                            uint64_t *value)
 {
     for (size_t i = 0; i < state_fields(); i++) {
         const struct state_field *f = state_field(i);
@@ -103,7 +104,8 @@ static bool indexed_register(const struct core *c, const char *name, uint64_t *v
 
 enum rs_status rs_reg(const rs_machine *m, uint32_t core, const char *name, uint64_t *value)
 {
-    static const char *const plain[] = {"rip", "rflags", "cr0", "cr2", "cr3", "cr4", "efer", "gdtr_base", "idtr_base"};
+    static const char *const plain[] = {"rip", "rflags", "cr0",       "cr2",      "cr3",
+                                        "cr4", "efer",   "gdtr_base", "idtr_base"};
     if (core >= m->cores)
         return RS_FAILED;
     const struct core *c = m->core[core];
@@ -196,8 +198,10 @@ const char *rs_halt_text(const rs_machine *m)
         snprintf(text, sizeof text, "debug-exit with status %" PRIu64, m->b.exit_status);
         return text;
     case HALT_SHUTDOWN:
-        snprintf(text, sizeof text, "shutdown: a triple fault at rip %#" PRIx64 " (a fault while a double fault was being "
-                                    "delivered: is the IDT right?)", m->core[0]->s.rip);
+        snprintf(text, sizeof text,
+                 "shutdown: a triple fault at rip %#" PRIx64 " (a fault while a double fault was being "
+                 "delivered: is the IDT right?)",
+                 m->core[0]->s.rip);
         return text;
     case HALT_FOREVER:
         snprintf(text, sizeof text, "halted for ever: HLT at rip %#" PRIx64 " with nothing to wake it",
@@ -232,21 +236,23 @@ static bool number(const char **at, uint64_t *value)
     return true;
 }
 
-enum rs_status rs_position_parse(const rs_machine *m, const char *text, struct rs_position *at, struct rs_error *err)
+enum rs_status rs_position_parse(const rs_machine *m, const char *text, struct rs_position *at,
+                                 struct rs_error *err)
 {
     size_t name = strlen(m->name);
     const char *rest = text + name + 1;
     *at = (struct rs_position){0, 0};
     if (strncmp(text, m->name, name) != 0 || text[name] != ':')
-        return rs_fail(err, "position '%s' is not of machine '%s': write '%s:ATOM' or '%s:ATOM.MICRO'", text, m->name,
-                       m->name, m->name);
+        return rs_fail(err, "position '%s' is not of machine '%s': write '%s:ATOM' or '%s:ATOM.MICRO'", text,
+                       m->name, m->name, m->name);
     bool good = number(&rest, &at->atom);
     if (good && *rest == '.') {
         rest++;
         good = number(&rest, &at->micro);
     }
     if (!good || *rest)
-        return rs_fail(err, "position '%s' is not of the form '%s:ATOM' or '%s:ATOM.MICRO'", text, m->name, m->name);
+        return rs_fail(err, "position '%s' is not of the form '%s:ATOM' or '%s:ATOM.MICRO'", text, m->name,
+                       m->name);
     return RS_OK;
 }
 

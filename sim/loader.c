@@ -57,7 +57,8 @@ static void write_tables(struct machine *m)
         put(m, BOOT_PD + 8 * i, i << 21 | table | PTE_PS);
 }
 
-/* Flat descriptors (SDM vol. 3, 3.4.5 "Segment Descriptors"): 64-bit code, data, both of ring 0 and accessed. */
+/* Flat descriptors (SDM vol. 3, 3.4.5 "Segment Descriptors"): 64-bit code, data, both of ring 0 and accessed.
+ */
 static void write_gdt(struct machine *m)
 {
     put(m, BOOT_GDT, 0);
@@ -94,10 +95,12 @@ static enum rs_status load_segments(struct machine *m, const struct elf_image *i
     for (unsigned i = 0; i < image->segments; i++) {
         const struct elf_segment *s = &image->segment[i];
         if (s->paddr < BOOT_IMAGE_MIN || !mem_has(m->mem, s->paddr, s->mem_bytes))
-            return rs_fail(err, "%s: its segment at %#llx..%#llx does not lie between 1 MiB and the end of RAM at %#llx; "
-                                "give the machine more RAM or link it elsewhere", image->path,
-                           (unsigned long long)s->paddr, (unsigned long long)(s->paddr + s->mem_bytes),
-                           (unsigned long long)m->ram_bytes);
+            return rs_fail(
+                err,
+                "%s: its segment at %#llx..%#llx does not lie between 1 MiB and the end of RAM at %#llx; "
+                "give the machine more RAM or link it elsewhere",
+                image->path, (unsigned long long)s->paddr, (unsigned long long)(s->paddr + s->mem_bytes),
+                (unsigned long long)m->ram_bytes);
     }
     for (unsigned i = 0; i < image->segments; i++)
         mem_copy_in(m->mem, image->segment[i].paddr, image->segment[i].bytes, image->segment[i].file_bytes);
@@ -154,8 +157,8 @@ static void info_memory_map(struct info_writer *w, struct boot_info *info)
     info->mem_upper = (unsigned)(high >> 10 > 0xffffffff ? 0xffffffff : high >> 10);
 }
 
-static enum rs_status load_module(struct info_writer *w, const struct rs_boot_module *from, struct boot_module *to,
-                                  u64 *at, struct rs_error *err)
+static enum rs_status load_module(struct info_writer *w, const struct rs_boot_module *from,
+                                  struct boot_module *to, u64 *at, struct rs_error *err)
 {
     u8 *bytes;
     size_t n;
@@ -165,20 +168,23 @@ static enum rs_status load_module(struct info_writer *w, const struct rs_boot_mo
     bool fits = start + n <= UINT32_MAX && mem_copy_in(w->m->mem, start, bytes, n);
     free(bytes);
     if (!fits)
-        return rs_fail(err, "%s: a module of %zu bytes does not fit into RAM at %#llx; give the machine more", from->path,
-                       n, (unsigned long long)start);
-    *to = (struct boot_module){(unsigned)start, (unsigned)(start + n), (unsigned)info_string(w, from->string), 0};
+        return rs_fail(err, "%s: a module of %zu bytes does not fit into RAM at %#llx; give the machine more",
+                       from->path, n, (unsigned long long)start);
+    *to = (struct boot_module){(unsigned)start, (unsigned)(start + n), (unsigned)info_string(w, from->string),
+                               0};
     *at = start + n;
     return RS_OK;
 }
 
-static enum rs_status write_info(struct machine *m, const struct rs_boot *boot, u64 image_end, struct rs_error *err)
+static enum rs_status write_info(struct machine *m, const struct rs_boot *boot, u64 image_end,
+                                 struct rs_error *err)
 {
     struct boot_info info = {.flags = BOOT_INFO_MEMORY | BOOT_INFO_CMDLINE | BOOT_INFO_MODS | BOOT_INFO_MMAP};
     struct info_writer w = {m, BOOT_INFO + ((sizeof info + 7) & ~(u64)7), false};
     struct boot_module module[MODULES_MAX] = {{0}};
     if (boot->module_count > MODULES_MAX)
-        return rs_fail(err, "%zu modules: the boot protocol here takes up to %d", boot->module_count, MODULES_MAX);
+        return rs_fail(err, "%zu modules: the boot protocol here takes up to %d", boot->module_count,
+                       MODULES_MAX);
     for (size_t i = 0; i < boot->module_count; i++)
         if (load_module(&w, &boot->modules[i], &module[i], &image_end, err) != RS_OK)
             return RS_FAILED;
@@ -223,5 +229,7 @@ enum rs_status rs_boot(rs_machine *m, const struct rs_boot *boot, struct rs_erro
         rs_power_cycle(m);
     else
         history_begin(m->world, true);
+    if (status == RS_OK && rs_replay_trouble(m->world))
+        return rs_fail(err, "%s", rs_replay_trouble(m->world));
     return status;
 }

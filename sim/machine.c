@@ -14,23 +14,28 @@
 #include "world.h"
 
 #define RAM_DEFAULT (UINT64_C(64) << 20)
-#define RAM_MIN (UINT64_C(2) << 20) /* the boot protocol's tables and an image at 1 MiB */
-#define RAM_MAX (UINT64_C(1) << (PHYS_BITS - 1))
+#define RAM_MIN     (UINT64_C(2) << 20) /* the boot protocol's tables and an image at 1 MiB */
+#define RAM_MAX     (UINT64_C(1) << (PHYS_BITS - 1))
 
 void rs_config_init(struct rs_config *config)
 {
-    *config = (struct rs_config){.name = "A", .cores = 1, .ram_bytes = RAM_DEFAULT,
+    *config = (struct rs_config){.name = "A",
+                                 .cores = 1,
+                                 .ram_bytes = RAM_DEFAULT,
                                  .firmware = RS_FW_VTX | RS_FW_XD | RS_FW_EPT | RS_FW_LOCK};
 }
 
-static enum rs_status check_config(const struct rs_world *w, const struct rs_config *config, struct rs_error *err)
+static enum rs_status check_config(const struct rs_world *w, const struct rs_config *config,
+                                   struct rs_error *err)
 {
     if (w->machine)
-        return rs_fail(err, "this world has a machine, '%s': one is the limit of this release", w->machine->name);
+        return rs_fail(err, "this world has a machine, '%s': one is the limit of this release",
+                       w->machine->name);
     if (!config->name[0] || !memchr(config->name, 0, RS_NAME_MAX) || strpbrk(config->name, " :\t\n"))
         return rs_fail(err, "a machine's name has 1 to %d characters and no blank or colon", RS_NAME_MAX - 1);
     if (config->cores != 1)
-        return rs_fail(err, "cores = %llu: this release has machines of one core", (unsigned long long)config->cores);
+        return rs_fail(err, "cores = %llu: this release has machines of one core",
+                       (unsigned long long)config->cores);
     if (config->ram_bytes < RAM_MIN || config->ram_bytes > RAM_MAX || config->ram_bytes % PAGE_BYTES)
         return rs_fail(err, "ram = %llu bytes: must be a multiple of 4096 from 2M to 512G",
                        (unsigned long long)config->ram_bytes);

@@ -20,10 +20,10 @@ typedef int32_t i32;
 typedef int64_t i64;
 
 #if defined(__GNUC__)
-#define likely(x) __builtin_expect(!!(x), 1)
+#define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #else
-#define likely(x) (x)
+#define likely(x)   (x)
 #define unlikely(x) (x)
 #endif
 
@@ -77,30 +77,40 @@ struct vmx_controls {
 struct uart {
     u64 ier, fcr, lcr, mcr, scr, divisor;
     u64 overrun;
-    u64 out_bytes;                /* written since power-on; the bytes are in struct machine's log */
-    u64 wire_head, wire_tail;     /* bytes put in and taken out */
+    u64 out_bytes;                 /* written since power-on; the bytes are in struct machine's log */
+    u64 wire_head, wire_tail;      /* bytes put in and taken out */
     u64 wire[UART_WIRE_BYTES / 8]; /* byte i at bits 8 (i mod 8) */
 };
 
-enum activity { ACTIVITY_ACTIVE, ACTIVITY_HLT, ACTIVITY_SHUTDOWN, ACTIVITY_WAIT_SIPI }; /* SDM vol. 3, 24.4.2 */
+enum activity {
+    ACTIVITY_ACTIVE,
+    ACTIVITY_HLT,
+    ACTIVITY_SHUTDOWN,
+    ACTIVITY_WAIT_SIPI
+}; /* SDM vol. 3, 24.4.2 */
 
 enum halt_cause { HALT_NONE, HALT_DEBUG_EXIT, HALT_SHUTDOWN, HALT_FOREVER };
 
 enum event_type { /* SDM vol. 3, table 24-16: interruption type */
-    EVENT_EXTERNAL = 0, EVENT_NMI = 2, EVENT_HARD_EXCEPTION = 3, EVENT_SOFT_INT = 4,
-    EVENT_PRIV_EXCEPTION = 5, EVENT_SOFT_EXCEPTION = 6, EVENT_OTHER = 7
+                  EVENT_EXTERNAL = 0,
+                  EVENT_NMI = 2,
+                  EVENT_HARD_EXCEPTION = 3,
+                  EVENT_SOFT_INT = 4,
+                  EVENT_PRIV_EXCEPTION = 5,
+                  EVENT_SOFT_EXCEPTION = 6,
+                  EVENT_OTHER = 7
 };
 
 /* ---- state ---- */
 
 struct core_state {
-#define CORE(kind, type, name) type name;
+#define CORE(kind, type, name)          type name;
 #define CORE_N(kind, type, name, count) type name[count];
 #include "state.def"
 };
 
 struct board_state {
-#define BOARD(kind, type, name) type name;
+#define BOARD(kind, type, name)          type name;
 #define BOARD_N(kind, type, name, count) type name[count];
 #include "state.def"
 };
@@ -128,24 +138,26 @@ struct micro_clock {
 
 /* What is derived from state, or lives no longer than an atom.  Droppable between atoms. */
 struct core_rt {
-    jmp_buf jmp;              /* the run loop */
-    u64 micro;                /* micros of this atom so far */
-    u64 micro_stop;           /* leave the atom after this many; 0: never */
+    jmp_buf jmp;               /* the run loop */
+    u64 micro;                 /* micros of this atom so far */
+    u64 micro_stop;            /* leave the atom after this many; 0: never */
     struct micro_clock *clock; /* notes the clock at each micro; NULL: nobody asks */
-    u64 atom_micros;          /* micros of the last whole atom */
-    u32 last_micro;           /* enum micro_kind */
-    u64 atom_cycle;           /* cycle at which this atom began */
-    u64 atom_guest;           /* 1 if it began in VMX non-root operation */
-    u64 next_rip;             /* where this atom will leave RIP: handlers of branches change it */
-    bool fetch_waited;        /* this atom's fetch has waited (rule F3) */
-    bool delivering;          /* with s.event_valid: `delivered` is being delivered; a VM exit records it as */
-    struct delivered { u64 vector, type, has_error, error, next_rip; } delivered; /* IDT-vectoring information */
-    u32 vmx_rule;             /* number of the rule that the last VM entry broke: vmx_rule_text(); 0: none */
-    u64 look_again;           /* cycle at which interrupts and timers must be looked at again; 0: now */
+    u64 atom_micros;           /* micros of the last whole atom */
+    u32 last_micro;            /* enum micro_kind */
+    u64 atom_cycle;            /* cycle at which this atom began */
+    u64 atom_guest;            /* 1 if it began in VMX non-root operation */
+    u64 next_rip;              /* where this atom will leave RIP: handlers of branches change it */
+    bool fetch_waited;         /* this atom's fetch has waited (rule F3) */
+    bool delivering; /* with s.event_valid: `delivered` is being delivered; a VM exit records it as */
+    struct delivered {
+        u64 vector, type, has_error, error, next_rip;
+    } delivered;    /* IDT-vectoring information */
+    u32 vmx_rule;   /* number of the rule that the last VM entry broke: vmx_rule_text(); 0: none */
+    u64 look_again; /* cycle at which interrupts and timers must be looked at again; 0: now */
     struct decode_cache *decoded;
     struct fast_tlb *fast;
-    struct rs_walk walk;      /* the walk in progress, or the last one */
-    struct rs_event event;    /* the event being told */
+    struct rs_walk walk;   /* the walk in progress, or the last one */
+    struct rs_event event; /* the event being told */
 };
 
 struct core {
@@ -167,18 +179,30 @@ struct machine {
     struct core *core[RS_CORES_MAX];
     u32 cores;
     u64 ram_bytes;
-    u64 firmware;             /* enum rs_firmware: what a power cycle sets */
-    struct booted *booted;    /* loader.c: the image, to enter it again after a reset; NULL before boot */
-    u64 watched;              /* a bit per probe that someone watches; 0 while a replay is muted */
+    u64 firmware;          /* enum rs_firmware: what a power cycle sets */
+    struct booted *booted; /* loader.c: the image, to enter it again after a reset; NULL before boot */
+    u64 watched;           /* a bit per probe that someone watches; 0 while a replay is muted */
     struct rs_world *world;
-    struct console_log { u8 *bytes; u64 size, capacity; } log[3]; /* uart 0, uart 1, port 0xe9: bytes ever written */
+    struct console_log {
+        u8 *bytes;
+        u64 size, capacity;
+    } log[3]; /* uart 0, uart 1, port 0xe9: bytes ever written */
 };
 
 /* ---- atoms and micros (docs/machine.md, "Atoms and micros") ---- */
 
 enum micro_kind {
-    MICRO_WALK_REF, MICRO_AD_UPDATE, MICRO_TLB, MICRO_CACHE, MICRO_VMCS, MICRO_DEVICE, MICRO_FAULT, MICRO_EVENT,
-    MICRO_EXIT, MICRO_ENTRY, MICRO_RETIRE
+    MICRO_WALK_REF,
+    MICRO_AD_UPDATE,
+    MICRO_TLB,
+    MICRO_CACHE,
+    MICRO_VMCS,
+    MICRO_DEVICE,
+    MICRO_FAULT,
+    MICRO_EVENT,
+    MICRO_EXIT,
+    MICRO_ENTRY,
+    MICRO_RETIRE
 };
 
 /* Leaves the atom: its work so far is the position (atom, micro). */
@@ -224,10 +248,10 @@ static inline bool watched(const struct core *c, enum rs_probe probe)
  * Every event is followed by its micro(), so that a watcher that asks for a stop gets it right there. */
 void probe_fire(struct core *c, enum rs_probe probe, const u64 *fields);
 
-#define PROBE(c, probe, ...)                                                   \
-    do {                                                                       \
-        if (watched((c), (probe)))                                             \
-            probe_fire((c), (probe), (const u64[]){__VA_ARGS__});              \
+#define PROBE(c, probe, ...) \
+    do { \
+        if (watched((c), (probe))) \
+            probe_fire((c), (probe), (const u64[]){__VA_ARGS__}); \
     } while (0)
 
 /* ---- modes ---- */

@@ -82,11 +82,11 @@ void rs_params_free(struct rs_params *p)
     free(p);
 }
 
-enum rs_status rs_params_preset(struct rs_params *p, const char *name, struct rs_error *err)
+enum rs_status rs_params_preset(struct rs_params *p, const char *preset_name, struct rs_error *err)
 {
     char known[256] = "";
     for (size_t i = 0; rs_preset_name(i); i++) {
-        if (strcmp(name, preset[i].name) == 0) {
+        if (strcmp(preset_name, preset[i].name) == 0) {
             p->p.vm_exit_cycles = preset[i].exit_cycles;
             p->p.vm_entry_cycles = preset[i].entry_cycles;
             p->p.vmread_cycles = p->p.vmwrite_cycles = preset[i].vmread_cycles;
@@ -94,7 +94,7 @@ enum rs_status rs_params_preset(struct rs_params *p, const char *name, struct rs
         }
         snprintf(known + strlen(known), sizeof known - strlen(known), " %s", preset[i].name);
     }
-    return rs_fail(err, "unknown timing preset '%s'; known:%s", name, known);
+    return rs_fail(err, "unknown timing preset '%s'; known:%s", preset_name, known);
 }
 
 enum rs_status rs_params_set(struct rs_params *p, const char *name, uint64_t value, struct rs_error *err)
@@ -131,8 +131,9 @@ enum rs_status params_check(const struct params *p, struct rs_error *err)
     };
     for (size_t i = 0; i < sizeof g / sizeof *g; i++)
         if (g[i].entries % g[i].ways)
-            return rs_fail(err, "%s = %llu is not a multiple of %s = %llu; change one of them", g[i].size_name,
-                           (unsigned long long)g[i].entries, g[i].ways_name, (unsigned long long)g[i].ways);
+            return rs_fail(err, "%s = %llu is not a multiple of %s = %llu; change one of them",
+                           g[i].size_name, (unsigned long long)g[i].entries, g[i].ways_name,
+                           (unsigned long long)g[i].ways);
     const u64 bytes[] = {p->l1i_bytes, p->l1d_bytes, p->l2_bytes};
     for (size_t i = 0; i < 3; i++)
         if (bytes[i] % 64)
@@ -153,7 +154,8 @@ struct rs_params *rs_params_of(const rs_machine *m)
 enum rs_status rs_set_params(rs_machine *m, const struct rs_params *p, struct rs_error *err)
 {
     if (m->booted)
-        return rs_fail(err, "machine '%s' is switched on: power-cycle it before its parameters are changed", m->name);
+        return rs_fail(err, "machine '%s' is switched on: power-cycle it before its parameters are changed",
+                       m->name);
     if (params_check(&p->p, err) != RS_OK)
         return RS_FAILED;
     m->p = p->p;

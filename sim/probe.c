@@ -9,10 +9,24 @@
 
 /* ---- what there is to watch, from probes.def ---- */
 
-enum { HEX = RS_HEX, DEC = RS_DEC, BOOL = RS_BOOL, EXIT = RS_EXIT_REASON, VEC = RS_VECTOR, ACC = RS_ACCESS,
-       TLB = RS_TLB, FLUSH = RS_FLUSH, HIT = RS_HIT, STAGE = RS_STAGE, INPUT = RS_INPUT, HALT = RS_HALT, RULE = RS_RULE, VMXERR = RS_VMX_ERROR };
+enum {
+    HEX = RS_HEX,
+    DEC = RS_DEC,
+    BOOL = RS_BOOL,
+    EXIT = RS_EXIT_REASON,
+    VEC = RS_VECTOR,
+    ACC = RS_ACCESS,
+    TLB = RS_TLB,
+    FLUSH = RS_FLUSH,
+    HIT = RS_HIT,
+    STAGE = RS_STAGE,
+    INPUT = RS_INPUT,
+    HALT = RS_HALT,
+    RULE = RS_RULE,
+    VMXERR = RS_VMX_ERROR
+};
 
-#define F(name, format, help) {#name, (enum rs_format)format, help},
+#define F(name, format, help)  {#name, (enum rs_format)format, help},
 #define P(id, lua, when, help) static const struct rs_field_info fields_##id[] = {PROBE_FIELDS_##id(F)};
 PROBES(P)
 #undef P
@@ -28,8 +42,8 @@ const struct rs_probe_info rs_probe_info[RS_PROBES] = {
 
 static const char *const access_word[] = {"read", "write", "fetch"};
 static const char *const tlb_word[] = {"itlb", "dtlb", "stlb", "pwc", "npwc", "ntlb"};
-static const char *const flush_word[] = {"MOV CR3", "MOV CR0/CR4", "INVLPG", "INVPCID", "INVEPT", "INVVPID",
-                                         "VM entry", "VM exit", "EPT violation", "fault"};
+static const char *const flush_word[] = {"MOV CR3", "MOV CR0/CR4", "INVLPG",  "INVPCID",       "INVEPT",
+                                         "INVVPID", "VM entry",    "VM exit", "EPT violation", "fault"};
 static const char *const hit_word[] = {"l1", "l2", "mem"};
 static const char *const stage_word[] = {"guest", "nested"};
 static const char *const halt_word[] = {"running", "debug-exit", "shutdown", "halted for ever"};
@@ -106,8 +120,8 @@ void rs_stop_here(rs_world *w)
     c->rt.micro_stop = c->rt.micro + 1;
 }
 
-/* The search of a step or back: leaves the event's position in the trail, or counts it down if it is later than where
- * the step began (an atom that is half done begins anew). */
+/* The search of a step or back: leaves the event's position in the trail, or counts it down if it is later
+ * than where the step began (an atom that is half done begins anew). */
 static void hunt(struct rs_world *w, struct core *c)
 {
     struct rs_position at = {c->s.atom, c->rt.micro + 1};
@@ -120,9 +134,16 @@ static void hunt(struct rs_world *w, struct core *c)
 static void fill_event(struct core *c, enum rs_probe probe, const u64 *fields)
 {
     struct rs_event *e = &c->rt.event;
-    *e = (struct rs_event){.probe = probe, .cycle = c->s.cycle, .atom = c->s.atom, .micro = c->rt.micro + 1,
-                           .machine = c->m, .core = c->id, .guest = c->s.vmx_guest, .vmcs = c->s.vmcs_hpa,
-                           .cr3 = c->s.cr3, .rip = c->s.rip};
+    *e = (struct rs_event){.probe = probe,
+                           .cycle = c->s.cycle,
+                           .atom = c->s.atom,
+                           .micro = c->rt.micro + 1,
+                           .machine = c->m,
+                           .core = c->id,
+                           .guest = c->s.vmx_guest,
+                           .vmcs = c->s.vmcs_hpa,
+                           .cr3 = c->s.cr3,
+                           .rip = c->s.rip};
     if (c->s.vmx_guest) {
         e->eptp = c->s.vmx.eptp;
         e->vpid = c->s.vmx.vpid;

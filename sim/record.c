@@ -91,6 +91,10 @@ enum rs_status rs_replay(rs_world *w, const char *path, struct rs_error *err)
     char first[64] = "";
     if (!file)
         return rs_fail(err, "%s: cannot be read: %s", path, strerror(errno));
+    if (w->machine && w->machine->booted) {
+        fclose(file);
+        return rs_fail(err, "%s: a replay begins before the machine boots", path);
+    }
     if (!fgets(first, sizeof first, file) || strcmp(first, "ringside-log 1\n") != 0) {
         fclose(file);
         return rs_fail(err, "%s:1: not a log of this release: the first line must be 'ringside-log 1'", path);
@@ -154,13 +158,15 @@ static bool parse_input(struct rs_world *w, struct replay *p, char *line)
     u64 sequence;
     int used = 0;
     line[strcspn(line, "\n")] = 0;
-    if (sscanf(line, "%31s %" SCNu64 " %" SCNu64 " %15s %" SCNx64 " %n", machine, &in.atom, &sequence, kind, &in.hpa,
-               &used) != 5 || !used) {
+    if (sscanf(line, "%31s %" SCNu64 " %" SCNu64 " %15s %" SCNx64 " %n", machine, &in.atom, &sequence, kind,
+               &in.hpa, &used) != 5 ||
+        !used) {
         replay_fail(p, "expected 'MACHINE ATOM SEQUENCE KIND ADDRESS BYTES'");
         return false;
     }
     char *hex = line + used;
-    if (!kind_of_name(kind, &in.kind) || !bytes_of_hex(hex, &in.n) || strcmp(machine, w->machine->name) != 0) {
+    if (!kind_of_name(kind, &in.kind) || !bytes_of_hex(hex, &in.n) ||
+        strcmp(machine, w->machine->name) != 0) {
         replay_fail(p, "unknown machine, unknown kind of input, or bytes that are not hexadecimal");
         return false;
     }
@@ -202,8 +208,9 @@ static void replay_start(struct rs_world *w, struct replay *p)
         return;
     }
     if (hash != rs_hash(w, RS_HASH_ALL)) {
-        replay_fail(p, "the log was made with other images, options or another release: the machine at the start is "
-                       "not the same");
+        replay_fail(
+            p, "the log was made with other images, options or another release: the machine at the start is "
+               "not the same");
         return;
     }
     replay_inputs(w, p);

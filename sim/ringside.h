@@ -16,8 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RS_VERSION "0.1.0"
-#define RS_NAME_MAX 32
+#define RS_VERSION   "0.1.0"
+#define RS_NAME_MAX  32
 #define RS_CORES_MAX 8
 
 typedef struct rs_world rs_world;
@@ -45,10 +45,10 @@ void rs_world_free(rs_world *w);
 enum rs_firmware { RS_FW_VTX = 1, RS_FW_XD = 2, RS_FW_EPT = 4, RS_FW_VTD = 8, RS_FW_LOCK = 16 };
 
 struct rs_config {
-    char name[RS_NAME_MAX]; /* "A" */
-    uint64_t cores;         /* 1 */
-    uint64_t ram_bytes;     /* 64 MiB; a multiple of 4 KiB */
-    uint64_t firmware;      /* enum rs_firmware; default vtx, xd, ept, lock */
+    char name[RS_NAME_MAX];   /* "A" */
+    uint64_t cores;           /* 1 */
+    uint64_t ram_bytes;       /* 64 MiB; a multiple of 4 KiB */
+    uint64_t firmware;        /* enum rs_firmware; default vtx, xd, ept, lock */
     struct rs_params *params; /* opaque; NULL: the default preset */
 };
 
@@ -57,9 +57,12 @@ void rs_config_init(struct rs_config *config);
 /* Parameters (params.def) by name.  A preset is applied first, single values over it. */
 struct rs_params *rs_params_new(void);
 void rs_params_free(struct rs_params *p);
-enum rs_status rs_params_preset(struct rs_params *p, const char *preset, struct rs_error *err);
+enum rs_status rs_params_preset(struct rs_params *p, const char *preset_name, struct rs_error *err);
 enum rs_status rs_params_set(struct rs_params *p, const char *name, uint64_t value, struct rs_error *err);
-struct rs_param_info { const char *name, *unit, *help; uint64_t def, min, max; };
+struct rs_param_info {
+    const char *name, *unit, *help;
+    uint64_t def, min, max;
+};
 size_t rs_param_count(void);
 const struct rs_param_info *rs_param_info(size_t i);
 uint64_t rs_param_get(const rs_machine *m, size_t i);
@@ -74,7 +77,10 @@ uint64_t rs_cores(const rs_machine *m);
 
 /* Boots an ELF64 image by the boot protocol (docs/machine.md).  May be called once on a machine, or again
  * after rs_power_cycle. */
-struct rs_boot_module { const char *path; const char *string; };
+struct rs_boot_module {
+    const char *path;
+    const char *string;
+};
 struct rs_boot {
     const char *path;    /* the image's file */
     const char *cmdline; /* image name first */
@@ -84,11 +90,14 @@ struct rs_boot {
 };
 enum rs_status rs_boot(rs_machine *m, const struct rs_boot *boot, struct rs_error *err);
 
-void rs_reset(rs_machine *m);       /* RESET: IA32_FEATURE_CONTROL stays; image stays booted: starts at its entry again */
-void rs_power_cycle(rs_machine *m); /* RAM and all state cleared; boot again */
+/* RESET: RAM and the lock of IA32_FEATURE_CONTROL stay; the image that was booted starts at its entry again.
+ */
+void rs_reset(rs_machine *m);
+/* RAM and all state cleared; boot again. */
+void rs_power_cycle(rs_machine *m);
 
-/* New parameters for a machine that is switched off: before rs_boot, or after rs_power_cycle.  rs_params_of gives a
- * copy of those that it has. */
+/* New parameters for a machine that is switched off: before rs_boot, or after rs_power_cycle.  rs_params_of
+ * gives a copy of those that it has. */
 struct rs_params *rs_params_of(const rs_machine *m);
 enum rs_status rs_set_params(rs_machine *m, const struct rs_params *p, struct rs_error *err);
 
@@ -101,7 +110,8 @@ struct rs_position {
 
 struct rs_position rs_position(const rs_machine *m);
 /* "A:120.13", also "A:120".  Text to position; the name must be the machine's. */
-enum rs_status rs_position_parse(const rs_machine *m, const char *text, struct rs_position *at, struct rs_error *err);
+enum rs_status rs_position_parse(const rs_machine *m, const char *text, struct rs_position *at,
+                                 struct rs_error *err);
 void rs_position_format(const rs_machine *m, struct rs_position at, char text[64]);
 
 enum rs_unit { RS_CYCLE, RS_MICRO, RS_INSN, RS_WALK, RS_EXIT, RS_UNITS };
@@ -117,9 +127,10 @@ enum rs_why {
 
 /* Begins a movement; rs_continue carries it on in slices of about `atoms` atoms until it returns something
  * else than RS_SLICE.  The point at which it began is what rs_undo returns to. */
-void rs_begin_run(rs_world *w, uint64_t until_cycle);          /* UINT64_MAX: no limit */
+void rs_begin_run(rs_world *w, uint64_t until_cycle); /* UINT64_MAX: no limit */
 void rs_begin_step(rs_world *w, uint64_t n, enum rs_unit unit);
-void rs_begin_back(rs_world *w, uint64_t n, enum rs_unit unit); /* to the n-th earlier boundary; start of the run if none */
+/* To the n-th earlier boundary; to the start of the run if there are not so many. */
+void rs_begin_back(rs_world *w, uint64_t n, enum rs_unit unit);
 void rs_begin_seek(rs_world *w, struct rs_position at);
 void rs_begin_undo(rs_world *w);
 enum rs_why rs_continue(rs_world *w, uint64_t atoms);
@@ -146,7 +157,7 @@ enum rs_probe {
 #define P(id, lua, when, help) RS_PROBE_##id,
     PROBES(P)
 #undef P
-    RS_PROBES
+        RS_PROBES
 };
 
 #define RS_EVENT_FIELDS_MAX 12
@@ -158,16 +169,34 @@ struct rs_event {
     uint64_t cycle, atom, micro;
     const rs_machine *machine;
     uint32_t core;
-    bool guest;                /* VMX non-root operation */
+    bool guest; /* VMX non-root operation */
     uint64_t vmcs, eptp, vpid, cr3, rip;
     uint64_t field[RS_EVENT_FIELDS_MAX]; /* as probes.def lists */
-    const struct rs_walk *walk; /* walk.* only */
+    const struct rs_walk *walk;          /* walk.* only */
 };
 
-enum rs_format { RS_HEX, RS_DEC, RS_BOOL, RS_EXIT_REASON, RS_VECTOR, RS_ACCESS, RS_TLB, RS_FLUSH, RS_HIT, RS_STAGE,
-                 RS_INPUT, RS_HALT, RS_RULE, RS_VMX_ERROR };
+enum rs_format {
+    RS_HEX,
+    RS_DEC,
+    RS_BOOL,
+    RS_EXIT_REASON,
+    RS_VECTOR,
+    RS_ACCESS,
+    RS_TLB,
+    RS_FLUSH,
+    RS_HIT,
+    RS_STAGE,
+    RS_INPUT,
+    RS_HALT,
+    RS_RULE,
+    RS_VMX_ERROR
+};
 
-struct rs_field_info { const char *name; enum rs_format format; const char *help; };
+struct rs_field_info {
+    const char *name;
+    enum rs_format format;
+    const char *help;
+};
 struct rs_probe_info {
     const char *name, *when, *help;
     size_t fields;
@@ -200,29 +229,33 @@ enum rs_walk_owner { RS_NO_FAULT, RS_GUEST_FAULT, RS_EPT_VIOLATION, RS_EPT_MISCO
 struct rs_walk_ref {
     enum rs_stage stage;
     uint8_t n, level, row, col; /* n from 1 */
-    uint64_t gpa;      /* guest: of the entry; nested: the address being translated; native: 0 */
-    uint64_t hpa;      /* of the entry */
-    uint64_t before;   /* the entry as read */
-    uint64_t entry;    /* as it stands after A/D updates */
+    uint64_t gpa;               /* guest: of the entry; nested: the address being translated; native: 0 */
+    uint64_t hpa;               /* of the entry */
+    uint64_t before;            /* the entry as read */
+    uint64_t entry;             /* as it stands after A/D updates */
     uint64_t cycles;
     enum rs_hit from;
-    uint8_t base_ref;  /* number of the reference that gave the table's address; 0: CR3, EPTP or a walk cache */
-    uint16_t index;    /* into the table: address of entry = base + 8 index */
+    uint8_t
+        base_ref;   /* number of the reference that gave the table's address; 0: CR3, EPTP or a walk cache */
+    uint16_t index; /* into the table: address of entry = base + 8 index */
     bool leaf;
 };
 
-struct rs_walk_skip { uint8_t row, col; enum rs_skip { RS_BY_PWC, RS_BY_NPWC, RS_BY_NTLB } by; };
+struct rs_walk_skip {
+    uint8_t row, col;
+    enum rs_skip { RS_BY_PWC, RS_BY_NPWC, RS_BY_NTLB } by;
+};
 
 struct rs_walk {
     bool valid, ended;
-    bool nested;            /* two-dimensional */
-    bool guest;             /* VMX non-root operation */
-    bool paging;            /* false: linear addresses are physical */
+    bool nested; /* two-dimensional */
+    bool guest;  /* VMX non-root operation */
+    bool paging; /* false: linear addresses are physical */
     enum rs_access access;
     bool user;
     uint64_t gva, gpa, hpa; /* gpa and hpa once known */
     uint64_t cr3, eptp, vpid, pcid, rip;
-    uint8_t rows, cols;     /* of its grid: 5 x 5; native 5 x 1 */
+    uint8_t rows, cols; /* of its grid: 5 x 5; native 5 x 1 */
     uint8_t ref_count, skip_count;
     struct rs_walk_ref ref[RS_WALK_REFS];
     struct rs_walk_skip skip[RS_WALK_REFS];
@@ -236,9 +269,10 @@ struct rs_walk {
     const char *fault_text; /* in words, or NULL */
 };
 
-/* Translates without side effects.  caches: use and show the TLB and walk caches as they stand (a TLB hit gives
- * a walk of no references); otherwise walk in full. */
-void rs_translate(rs_machine *m, uint32_t core, uint64_t gva, enum rs_access access, bool caches, struct rs_walk *walk);
+/* Translates without side effects.  caches: use and show the TLB and walk caches as they stand (a TLB hit
+ * gives a walk of no references); otherwise walk in full. */
+void rs_translate(rs_machine *m, uint32_t core, uint64_t gva, enum rs_access access, bool caches,
+                  struct rs_walk *walk);
 /* The walk in progress at this position, or the last one; NULL if there has been none since the machine was
  * loaded or moved. */
 const struct rs_walk *rs_last_walk(const rs_machine *m, uint32_t core);
@@ -254,10 +288,16 @@ uint64_t rs_cycles(const rs_machine *m, uint32_t core);
 uint64_t rs_insns(const rs_machine *m, uint32_t core);
 
 /* Registers and the rest of a core by the names of state.def, arrays by index ("gpr", 0). */
-struct rs_state_info { const char *name; bool arch; size_t count; size_t element_bytes; };
+struct rs_state_info {
+    const char *name;
+    bool arch;
+    size_t count;
+    size_t element_bytes;
+};
 size_t rs_state_count(void);
 const struct rs_state_info *rs_state_info(size_t i);
-enum rs_status rs_state_get(const rs_machine *m, uint32_t core, const char *name, size_t index, uint64_t *value);
+enum rs_status rs_state_get(const rs_machine *m, uint32_t core, const char *name, size_t index,
+                            uint64_t *value);
 /* "rax".."r15", "rip", "rflags", "cr0".."cr8", "cs".."gs" (selectors), "efer", ...; RS_FAILED if unknown. */
 enum rs_status rs_reg(const rs_machine *m, uint32_t core, const char *name, uint64_t *value);
 extern const char *const rs_gpr_name[16];
@@ -268,7 +308,11 @@ unsigned rs_cpl(const rs_machine *m, uint32_t core);
 enum rs_status rs_read_linear(rs_machine *m, uint32_t core, uint64_t gva, void *bytes, size_t n);
 
 /* VMCS fields by the manual's name in lower case with underscores ("guest_rip") of the VMCS at hpa. */
-struct rs_vmcs_info { const char *name; uint32_t encoding; const char *group; };
+struct rs_vmcs_info {
+    const char *name;
+    uint32_t encoding;
+    const char *group;
+};
 size_t rs_vmcs_count(void);
 const struct rs_vmcs_info *rs_vmcs_info(size_t i);
 enum rs_status rs_vmcs_get(const rs_machine *m, uint64_t vmcs_hpa, const char *name, uint64_t *value);
@@ -277,18 +321,20 @@ uint64_t rs_current_vmcs(const rs_machine *m, uint32_t core); /* all ones: none 
 enum rs_tlb { RS_ITLB, RS_DTLB, RS_STLB, RS_PWC, RS_NPWC, RS_NTLB, RS_TLBS };
 struct rs_tlb_view {
     enum rs_tlb which;
-    uint64_t va;       /* first address that it maps: linear, or guest-physical in npwc and ntlb */
-    uint64_t pa;       /* frame or table */
+    uint64_t va; /* first address that it maps: linear, or guest-physical in npwc and ntlb */
+    uint64_t pa; /* frame or table */
     uint64_t page_bytes;
     uint64_t vpid, pcid, eptp;
-    uint64_t age;      /* look-ups since its last use */
+    uint64_t age; /* look-ups since its last use */
     bool global, writable, user, executable, dirty;
-    const char *kind;  /* "linear", "guest-physical", "combined" */
+    const char *kind; /* "linear", "guest-physical", "combined" */
 };
 /* The i-th valid entry; false after the last. */
 bool rs_tlb_get(const rs_machine *m, uint32_t core, enum rs_tlb which, size_t i, struct rs_tlb_view *view);
 
-struct rs_counter_info { const char *name, *help; };
+struct rs_counter_info {
+    const char *name, *help;
+};
 size_t rs_counter_count(void);
 const struct rs_counter_info *rs_counter_info(size_t i);
 uint64_t rs_counter(const rs_machine *m, uint32_t core, size_t i);
@@ -303,7 +349,8 @@ size_t rs_disassemble(const uint8_t *bytes, size_t n, uint64_t rip, char *text, 
 struct rs_symbols;
 struct rs_symbols *rs_symbols_load(const char *path, struct rs_error *err);
 void rs_symbols_free(struct rs_symbols *s);
-enum rs_status rs_symbol_address(const struct rs_symbols *s, const char *name, uint64_t *address, uint64_t *size);
+enum rs_status rs_symbol_address(const struct rs_symbols *s, const char *name, uint64_t *address,
+                                 uint64_t *size);
 /* The symbol at or before address: "main", offset 12; NULL if none. */
 const char *rs_symbol_at(const struct rs_symbols *s, uint64_t address, uint64_t *offset);
 /* Symbols of the booted image, NULL before boot. */
@@ -311,16 +358,19 @@ const struct rs_symbols *rs_machine_symbols(const rs_machine *m);
 
 /* ------------------------------------------------------------------ inputs */
 
-/* Each is logged with its position and applied at once (machines stand at an atom's end when a face acts; an input
- * inside an atom is applied at its end).  An input in the past cuts the log there: rs_log_was_cut says so once. */
-enum rs_status rs_input_console(rs_machine *m, unsigned uart, const void *bytes, size_t n, struct rs_error *err);
+/* Each is logged with its position and applied at once (machines stand at an atom's end when a face acts; an
+ * input inside an atom is applied at its end).  An input in the past cuts the log there: rs_log_was_cut says
+ * so once. */
+enum rs_status rs_input_console(rs_machine *m, unsigned uart, const void *bytes, size_t n,
+                                struct rs_error *err);
 enum rs_status rs_input_poke(rs_machine *m, uint64_t hpa, const void *bytes, size_t n, struct rs_error *err);
 bool rs_log_was_cut(rs_world *w);
 
 enum rs_status rs_record(rs_world *w, const char *path, struct rs_error *err);
-/* Inputs come from the file at their positions; those that the face makes are dropped. */
+/* Before boot.  Inputs come from the file at their positions; those that the face makes are dropped.  If the
+ * log turns out not to fit, rs_boot fails, and rs_replay_trouble says why from then on. */
 enum rs_status rs_replay(rs_world *w, const char *path, struct rs_error *err);
-/* Why a replay is not one: the log does not fit this run (then it is not used); NULL if it does. */
+/* NULL while the log fits. */
 const char *rs_replay_trouble(const rs_world *w);
 
 /* ------------------------------------------------------------------ snapshots and hashes */

@@ -1,7 +1,7 @@
 /* snapshot.c - the whole world at a position, in memory and as a file.
  *
- * File: magic, format version, machine shape, a checksum of all the rest of the file; then, compressed by zstd, core state,
- * board state, the consoles' text and the non-zero pages.  All numbers little-endian. */
+ * File: magic, format version, machine shape, a checksum of all the rest of the file; then, compressed by
+ * zstd, core state, board state, the consoles' text and the non-zero pages.  All numbers little-endian. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,11 +14,11 @@
 #include "state.h"
 #include "world.h"
 
-#define MAGIC "RSNAP01\n"
-#define HEADER_U64S 6 /* state version, RAM bytes, micro, body bytes, parameters, checksum */
+#define MAGIC        "RSNAP01\n"
+#define HEADER_U64S  6 /* state version, RAM bytes, micro, body bytes, parameters, checksum */
 #define HEADER_BYTES (8 + 8 * HEADER_U64S)
-#define CHECKSUM_AT (HEADER_BYTES - 8)
-#define BODY_MAX (UINT64_C(8) << 30)
+#define CHECKSUM_AT  (HEADER_BYTES - 8)
+#define BODY_MAX     (UINT64_C(8) << 30)
 
 #define CONSOLES 3
 
@@ -26,7 +26,7 @@ struct rs_snapshot {
     struct saved *saved;
     u64 micro;
     u64 ram_bytes;
-    u64 params; /* hash of the machine's */
+    u64 params;         /* hash of the machine's */
     u8 *text[CONSOLES]; /* what each console has written */
 };
 
@@ -87,7 +87,8 @@ void rs_snapshot_free(rs_snapshot *s)
 enum rs_status rs_snapshot_restore(rs_world *w, const rs_snapshot *s, struct rs_error *err)
 {
     if (!w->machine || w->machine->ram_bytes != s->ram_bytes)
-        return rs_fail(err, "the snapshot is of a machine with %llu bytes of RAM", (unsigned long long)s->ram_bytes);
+        return rs_fail(err, "the snapshot is of a machine with %llu bytes of RAM",
+                       (unsigned long long)s->ram_bytes);
     saved_restore(w, s->saved);
     give_text(w->machine, s);
     history_begin(w, true);
@@ -154,7 +155,8 @@ static u64 checksum(const u8 *header, const u8 *packed, size_t n)
 }
 
 /* Writes beside the file and renames, so that a file of this name is always whole. */
-static enum rs_status write_file(const char *path, const u8 *header, const u8 *bytes, size_t n, struct rs_error *err)
+static enum rs_status write_file(const char *path, const u8 *header, const u8 *bytes, size_t n,
+                                 struct rs_error *err)
 {
     char part[1100];
     snprintf(part, sizeof part, "%s.part", path);
@@ -185,8 +187,9 @@ enum rs_status rs_snapshot_save(const rs_snapshot *s, const char *path, struct r
         put_u64(header + 8 + 8 * i, field[i]);
     if (!ZSTD_isError(n))
         put_u64(header + CHECKSUM_AT, checksum(header, packed, n));
-    enum rs_status status = ZSTD_isError(n) ? rs_fail(err, "%s: cannot be compressed: %s", path, ZSTD_getErrorName(n))
-                                            : write_file(path, header, packed, n, err);
+    enum rs_status status = ZSTD_isError(n)
+                                ? rs_fail(err, "%s: cannot be compressed: %s", path, ZSTD_getErrorName(n))
+                                : write_file(path, header, packed, n, err);
     free(packed);
     free(body.bytes);
     return status;
@@ -259,25 +262,31 @@ static rs_snapshot *read_body(const rs_world *w, const u8 *body, size_t n, u64 m
     return NULL;
 }
 
-static enum rs_status check_header(const rs_world *w, const char *path, const u8 *file, size_t n, struct rs_error *err)
+static enum rs_status check_header(const rs_world *w, const char *path, const u8 *file, size_t n,
+                                   struct rs_error *err)
 {
     if (n < HEADER_BYTES || memcmp(file, MAGIC, 8) != 0)
         return rs_fail(err, "%s: not a snapshot, or cut off before its header ends", path);
     if (get_u64(file + 8) != state_version())
-        return rs_fail(err, "%s: a snapshot of another release: its machine state has another format; take it anew", path);
+        return rs_fail(
+            err, "%s: a snapshot of another release: its machine state has another format; take it anew",
+            path);
     if (!w->machine || get_u64(file + 16) != w->machine->ram_bytes)
         return rs_fail(err, "%s: of a machine with %llu bytes of RAM; make one with as much", path,
                        (unsigned long long)get_u64(file + 16));
     if (get_u64(file + CHECKSUM_AT) != checksum(file, file + HEADER_BYTES, n - HEADER_BYTES))
         return rs_fail(err, "%s: damaged: truncated, or some of its bytes have changed", path);
     if (get_u64(file + 40) != params_hash(w->machine))
-        return rs_fail(err, "%s: of a machine with other sizes or times; make one with the same parameters", path);
+        return rs_fail(err, "%s: of a machine with other sizes or times; make one with the same parameters",
+                       path);
     if (get_u64(file + 32) > BODY_MAX)
-        return rs_fail(err, "%s: damaged: it claims a body of %llu bytes", path, (unsigned long long)get_u64(file + 32));
+        return rs_fail(err, "%s: damaged: it claims a body of %llu bytes", path,
+                       (unsigned long long)get_u64(file + 32));
     return RS_OK;
 }
 
-static rs_snapshot *unpack(const rs_world *w, const char *path, const u8 *file, size_t n, struct rs_error *err)
+static rs_snapshot *unpack(const rs_world *w, const char *path, const u8 *file, size_t n,
+                           struct rs_error *err)
 {
     size_t size = (size_t)get_u64(file + 32);
     u8 *body = malloc(size ? size : 1);

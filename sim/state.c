@@ -7,14 +7,13 @@
 enum { ARCH = 1, UARCH = 0 };
 
 static const struct state_field field[] = {
-#define CORE(kind, type, name)                                                                                        \
-    {#name, true, kind, offsetof(struct core_state, name), sizeof(type), 8, 1},
-#define CORE_N(kind, type, name, n)                                                                                   \
+#define CORE(kind, type, name) {#name, true, kind, offsetof(struct core_state, name), sizeof(type), 8, 1},
+#define CORE_N(kind, type, name, n) \
     {#name, true, kind, offsetof(struct core_state, name), sizeof(type) * (n), sizeof(type) == 1 ? 1 : 8, n},
-#define BOARD(kind, type, name)                                                                                       \
-    {#name, false, kind, offsetof(struct board_state, name), sizeof(type), 8, 1},
-#define BOARD_N(kind, type, name, n)                                                                                  \
-    {#name, false, kind, offsetof(struct board_state, name), sizeof(type) * (n), sizeof(type) == 1 ? 1 : 8, n},
+#define BOARD(kind, type, name) {#name, false, kind, offsetof(struct board_state, name), sizeof(type), 8, 1},
+#define BOARD_N(kind, type, name, n) \
+    {#name, false, kind, offsetof(struct board_state, name), sizeof(type) * (n), sizeof(type) == 1 ? 1 : 8, \
+     n},
 #include "state.def"
 };
 
@@ -23,12 +22,12 @@ static const struct state_field field[] = {
 /* No padding: each struct is the sum of its fields. */
 enum {
     CORE_BYTES = 0
-#define CORE(kind, type, name) +sizeof(type)
+#define CORE(kind, type, name)      +sizeof(type)
 #define CORE_N(kind, type, name, n) +sizeof(type) * (n)
 #include "state.def"
     ,
     BOARD_BYTES = 0
-#define BOARD(kind, type, name) +sizeof(type)
+#define BOARD(kind, type, name)      +sizeof(type)
 #define BOARD_N(kind, type, name, n) +sizeof(type) * (n)
 #include "state.def"
 };
@@ -105,7 +104,7 @@ void state_load(bool core, void *state, const u8 *image)
 u64 state_hash(bool core, const void *state, bool arch_only)
 {
     static u8 image[sizeof(struct core_state) > sizeof(struct board_state) ? sizeof(struct core_state)
-                                                                            : sizeof(struct board_state)];
+                                                                           : sizeof(struct board_state)];
     u64 hash = arch_only;
     const u8 *bytes = state;
     if (!little_endian()) {

@@ -66,7 +66,8 @@ struct rs_symbols *rs_symbols_load(const char *path, struct rs_error *err)
     for (Elf_Scn *section = NULL; s->elf && (section = elf_nextscn(s->elf, section));) {
         GElf_Shdr header;
         Elf_Data *data;
-        if (gelf_getshdr(section, &header) && header.sh_type == SHT_SYMTAB && (data = elf_getdata(section, NULL)))
+        if (gelf_getshdr(section, &header) && header.sh_type == SHT_SYMTAB &&
+            (data = elf_getdata(section, NULL)))
             read_table(s, &header, data);
     }
     if (s->count)
@@ -85,7 +86,8 @@ void rs_symbols_free(struct rs_symbols *s)
     free(s);
 }
 
-enum rs_status rs_symbol_address(const struct rs_symbols *s, const char *name, uint64_t *address, uint64_t *size)
+enum rs_status rs_symbol_address(const struct rs_symbols *s, const char *name, uint64_t *address,
+                                 uint64_t *size)
 {
     for (size_t i = 0; s && i < s->count; i++)
         if (strcmp(s->symbol[i].name, name) == 0) {

@@ -1,8 +1,8 @@
 /* world.c - moving through time: run, step, back, seek, undo.
  *
- * Everything is built of three moves: advance() runs whole atoms forward, applying the logged inputs on the way;
- * restore() goes to a checkpoint; world_show_inside() leaves the next atom after k micros.  A movement keeps what it needs between
- * slices in struct movement. */
+ * Everything is built of three moves: advance() runs whole atoms forward, applying the logged inputs on the
+ * way; restore() goes to a checkpoint; world_show_inside() leaves the next atom after k micros.  A movement
+ * keeps what it needs between slices in struct movement. */
 #include "world.h"
 
 #include <stdlib.h>
@@ -11,7 +11,8 @@
 #include "cpu/cpu.h"
 
 #define CHECKPOINT_ATOMS 1000000
-#define CHECKPOINT_BEFORE_MOVE 20000 /* a movement that stops inside an atom reruns from the last checkpoint */
+#define CHECKPOINT_BEFORE_MOVE \
+    20000 /* a movement that stops inside an atom reruns from the last checkpoint */
 
 const char *const rs_unit_name[RS_UNITS] = {"cycle", "micro", "insn", "walk", "exit"};
 
@@ -46,7 +47,8 @@ void rs_set_max_cycles(rs_world *w, uint64_t cycles)
     w->max_cycles = cycles;
 }
 
-/* ------------------------------------------------------------------ derived data dropped at random, for tests */
+/* ------------------------------------------------------------------ derived data dropped at random, for
+ * tests */
 
 void rs_drop_derived(rs_world *w)
 {
@@ -130,7 +132,8 @@ void world_show_inside(struct rs_world *w, u64 k)
         saved_free(start);
 }
 
-/* The machine was left inside an atom by a run that kept no start of it: go there again by way of a checkpoint. */
+/* The machine was left inside an atom by a run that kept no start of it: go there again by way of a
+ * checkpoint. */
 static void settle_inside(struct rs_world *w)
 {
     struct rs_position at = history_position(w);
@@ -504,7 +507,9 @@ static enum rs_why back_cycles(struct rs_world *w, u64 *budget)
 static bool begin_segment(struct rs_world *w)
 {
     struct rs_position hi = w->move.hi;
-    const struct saved *s = hi.micro ? history_before(w, hi.atom) : hi.atom ? history_before(w, hi.atom - 1) : NULL;
+    const struct saved *s = hi.micro  ? history_before(w, hi.atom)
+                            : hi.atom ? history_before(w, hi.atom - 1)
+                                      : NULL;
     if (!s)
         return false;
     history_reached(w);

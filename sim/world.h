@@ -22,8 +22,8 @@ enum movement_kind { MOVE_NONE, MOVE_RUN, MOVE_STEP, MOVE_BACK, MOVE_SEEK };
 struct movement {
     enum movement_kind kind;
     enum rs_unit unit;
-    bool started, aimed;       /* aimed: the search is over, target is known */
-    u64 n;                     /* boundaries still to go */
+    bool started, aimed; /* aimed: the search is over, target is known */
+    u64 n;               /* boundaries still to go */
     u64 until_cycle;
     struct rs_position target;
     struct rs_position origin; /* where it began */

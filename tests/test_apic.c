@@ -159,7 +159,9 @@ START_TEST(one_shot)
 }
 END_TEST
 
-static const struct { u64 code, divisor; } divide[] = {
+static const struct {
+    u64 code, divisor;
+} divide[] = {
     {0, 2}, {1, 4}, {2, 8}, {3, 16}, {8, 32}, {9, 64}, {10, 128}, {11, 1},
 };
 

@@ -93,10 +93,8 @@ static bool in_set(ZydisISASet set)
     case ZYDIS_ISA_SET_PREFETCHWT1:
     case ZYDIS_ISA_SET_SSE_PREFETCH:
     case ZYDIS_ISA_SET_CLDEMOTE:
-    case ZYDIS_ISA_SET_MPX:
-        return true;
-    default:
-        return false;
+    case ZYDIS_ISA_SET_MPX: return true;
+    default: return false;
     }
 }
 

@@ -32,13 +32,13 @@ static u64 frame(unsigned i)
     return bare_u64(&b, c->s.gpr[REG_RSP] + 8 * i);
 }
 
-#define UD2 "\x0f\x0b"
-#define INT_80 "\xcd\x80"
-#define IRETQ "\x48\xcf"
-#define LOAD_RAX "\x48\x8b\x00"     /* mov (%rax),%rax */
-#define STORE_RAX "\x48\x89\x00"    /* mov %rax,(%rax) */
+#define UD2        "\x0f\x0b"
+#define INT_80     "\xcd\x80"
+#define IRETQ      "\x48\xcf"
+#define LOAD_RAX   "\x48\x8b\x00" /* mov (%rax),%rax */
+#define STORE_RAX  "\x48\x89\x00" /* mov %rax,(%rax) */
 #define MOV_DS_EAX "\x8e\xd8"
-#define DIV_ECX "\xf7\xf1"
+#define DIV_ECX    "\xf7\xf1"
 
 /* ---- the frame ---- */
 
@@ -126,7 +126,12 @@ END_TEST
 
 /* ---- page faults ---- */
 
-static const struct { const char *insn; u64 address; bool user; u32 error; } page_fault[] = {
+static const struct {
+    const char *insn;
+    u64 address;
+    bool user;
+    u32 error;
+} page_fault[] = {
     {LOAD_RAX, BARE_UNMAPPED + 8, false, 0},
     {STORE_RAX, BARE_UNMAPPED + 8, false, PF_W},
     {LOAD_RAX, BARE_UNMAPPED + 8, true, PF_U},
@@ -151,15 +156,19 @@ END_TEST
 
 /* ---- gates ---- */
 
-static const struct { unsigned selector, type; unsigned vector; u32 error; } bad_gate[] = {
-    {BARE_CS0, SYS_INTERRUPT_GATE, VEC_NP, 0x80 << 3 | ERROR_IDT},             /* not present */
+static const struct {
+    unsigned selector, type;
+    unsigned vector;
+    u32 error;
+} bad_gate[] = {
+    {BARE_CS0, SYS_INTERRUPT_GATE, VEC_NP, 0x80 << 3 | ERROR_IDT}, /* not present */
     {BARE_CS0, SEG_P | SYS_CALL_GATE, VEC_GP, 0x80 << 3 | ERROR_IDT},
     {0, SEG_P | SYS_INTERRUPT_GATE, VEC_GP, 0},
     {BARE_DS0, SEG_P | SYS_INTERRUPT_GATE, VEC_GP, BARE_DS0},
     {BARE_CS_COMPAT, SEG_P | SYS_INTERRUPT_GATE, VEC_GP, BARE_CS_COMPAT},
     {BARE_CS_ABSENT, SEG_P | SYS_INTERRUPT_GATE, VEC_NP, BARE_CS_ABSENT},
-    {BARE_CS3, SEG_P | SYS_INTERRUPT_GATE, VEC_GP, BARE_CS3 & ~3},             /* outward */
-    {0x1000, SEG_P | SYS_INTERRUPT_GATE, VEC_GP, 0x1000},                      /* beyond the GDT */
+    {BARE_CS3, SEG_P | SYS_INTERRUPT_GATE, VEC_GP, BARE_CS3 & ~3}, /* outward */
+    {0x1000, SEG_P | SYS_INTERRUPT_GATE, VEC_GP, 0x1000},          /* beyond the GDT */
 };
 
 static void check_bad_gate(int i, u32 ext)
@@ -265,12 +274,15 @@ static void no_gate(unsigned vector)
     bare_gate(&b, vector, 0, BARE_CS0, SYS_INTERRUPT_GATE, 0);
 }
 
-static const struct { const char *insn; unsigned first, second; } twice[] = {
-    {UD2 "\x90", VEC_UD, VEC_NP},        /* benign, contributory: one after the other */
-    {DIV_ECX "\x90", VEC_DE, VEC_DF},    /* contributory twice */
-    {LOAD_RAX, VEC_PF, VEC_DF},          /* page fault, contributory */
-    {INT_80 "\x90", 0x80, VEC_NP},       /* INT n is benign */
-    {"\xcd\x0d\x90", VEC_GP, VEC_NP},    /* even if its number is an exception's */
+static const struct {
+    const char *insn;
+    unsigned first, second;
+} twice[] = {
+    {UD2 "\x90", VEC_UD, VEC_NP},     /* benign, contributory: one after the other */
+    {DIV_ECX "\x90", VEC_DE, VEC_DF}, /* contributory twice */
+    {LOAD_RAX, VEC_PF, VEC_DF},       /* page fault, contributory */
+    {INT_80 "\x90", 0x80, VEC_NP},    /* INT n is benign */
+    {"\xcd\x0d\x90", VEC_GP, VEC_NP}, /* even if its number is an exception's */
 };
 
 START_TEST(double_faults)

@@ -77,12 +77,9 @@ static u64 random_value(void)
                                UINT64_MAX};
     u64 r = next_random();
     switch (r >> 60 & 3) {
-    case 0:
-        return edge[(r >> 32) % (sizeof edge / sizeof *edge)];
-    case 1:
-        return r >> (r & 63) >> 1;
-    default:
-        return next_random();
+    case 0: return edge[(r >> 32) % (sizeof edge / sizeof *edge)];
+    case 1: return r >> (r & 63) >> 1;
+    default: return next_random();
     }
 }
 

@@ -9,23 +9,24 @@
 #include "lib/suite.h"
 #include "ringside.h"
 
-/* 400 stores, a line apart over seven pages, most of them behind the end of RAM, each echoing a byte of the console if there is one; then debug-exit 3. */
+/* 400 stores, a line apart over seven pages, most of them behind the end of RAM, each echoing a byte of the
+ * console if there is one; then debug-exit 3. */
 static const uint8_t program[] = {
-    0xb9, 0x90, 0x01, 0x00, 0x00,             /*     mov ecx, 400 */
-    0xbf, 0x00, 0xf0, 0x3f, 0x00,             /*     mov edi, 0x3ff000: a page of RAM, then none */
-    0x66, 0xba, 0xfd, 0x03,                   /* L:  mov dx, 0x3fd */
-    0xec,                                     /*     in al, dx */
-    0xa8, 0x01,                               /*     test al, 1 */
-    0x74, 0x06,                               /*     jz S */
-    0x66, 0xba, 0xf8, 0x03,                   /*     mov dx, 0x3f8 */
-    0xec,                                     /*     in al, dx */
-    0xee,                                     /*     out dx, al */
-    0x48, 0x89, 0x0f,                         /* S:  mov [rdi], rcx */
-    0x48, 0x83, 0xc7, 0x40,                   /*     add rdi, 64 */
-    0xff, 0xc9,                               /*     dec ecx */
-    0x75, 0xe6,                               /*     jnz L */
-    0xb0, 0x03,                               /*     mov al, 3 */
-    0xe6, 0xf4,                               /*     out 0xf4, al */
+    0xb9, 0x90, 0x01, 0x00, 0x00, /*     mov ecx, 400 */
+    0xbf, 0x00, 0xf0, 0x3f, 0x00, /*     mov edi, 0x3ff000: a page of RAM, then none */
+    0x66, 0xba, 0xfd, 0x03,       /* L:  mov dx, 0x3fd */
+    0xec,                         /*     in al, dx */
+    0xa8, 0x01,                   /*     test al, 1 */
+    0x74, 0x06,                   /*     jz S */
+    0x66, 0xba, 0xf8, 0x03,       /*     mov dx, 0x3f8 */
+    0xec,                         /*     in al, dx */
+    0xee,                         /*     out dx, al */
+    0x48, 0x89, 0x0f,             /* S:  mov [rdi], rcx */
+    0x48, 0x83, 0xc7, 0x40,       /*     add rdi, 64 */
+    0xff, 0xc9,                   /*     dec ecx */
+    0x75, 0xe6,                   /*     jnz L */
+    0xb0, 0x03,                   /*     mov al, 3 */
+    0xe6, 0xf4,                   /*     out 0xf4, al */
 };
 
 static rs_world *world;

@@ -83,10 +83,16 @@ END_TEST
 
 START_TEST(the_promised_addresses_are_mapped)
 {
-    static const struct { uint64_t gva, hpa; } row[] = {
-        {0, 0}, {0x12345678, 0x12345678}, {0xffffffff, 0xffffffff},
-        {0xffff800000000000, 0}, {0xffff80007fffffff, 0x7fffffff},
-        {0xffffffff80000000, 0}, {0xffffffffffffffff, 0x7fffffff},
+    static const struct {
+        uint64_t gva, hpa;
+    } row[] = {
+        {0, 0},
+        {0x12345678, 0x12345678},
+        {0xffffffff, 0xffffffff},
+        {0xffff800000000000, 0},
+        {0xffff80007fffffff, 0x7fffffff},
+        {0xffffffff80000000, 0},
+        {0xffffffffffffffff, 0x7fffffff},
     };
     ck_assert_int_eq(boot(), RS_OK);
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
@@ -260,7 +266,8 @@ START_TEST(a_second_boot)
 }
 END_TEST
 
-/* Every byte of the headers set to values that parsers trip over: refused with a message or booted, never a crash. */
+/* Every byte of the headers set to values that parsers trip over: refused with a message or booted, never a
+ * crash. */
 START_TEST(mutated_headers_never_hurt)
 {
     static const uint8_t value[] = {0x00, 0x01, 0x7f, 0x80, 0xff};
@@ -282,11 +289,24 @@ END_TEST
 int main(void)
 {
     const TTest *const good[] = {entry_state_is_the_boot_protocols, the_promised_addresses_are_mapped,
-                                        the_information_block_tells_of_memory_words_and_modules};
+                                 the_information_block_tells_of_memory_words_and_modules};
     const TTest *const bad[] = {
-        a_missing_file, a_directory, not_elf, an_empty_file, elf32, another_machine, not_an_executable,
-        cut_off_in_a_segment, cut_off_in_the_headers, segment_outside_ram, segment_below_one_mebibyte,
-        segment_that_wraps, huge_segment, entry_in_no_segment, overlapping_segments, unknown_entry_symbol,
+        a_missing_file,
+        a_directory,
+        not_elf,
+        an_empty_file,
+        elf32,
+        another_machine,
+        not_an_executable,
+        cut_off_in_a_segment,
+        cut_off_in_the_headers,
+        segment_outside_ram,
+        segment_below_one_mebibyte,
+        segment_that_wraps,
+        huge_segment,
+        entry_in_no_segment,
+        overlapping_segments,
+        unknown_entry_symbol,
         a_second_boot,
     };
     Suite *suite = suite_create("loader");

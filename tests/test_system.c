@@ -34,8 +34,8 @@ static unsigned run(const char *bytes, size_t n)
     return c->s.event_valid ? (unsigned)c->s.event_vector : NO_FAULT;
 }
 
-#define RUN(bytes) run(bytes, sizeof(bytes) - 1)
-#define RUNS(bytes) ck_assert_uint_eq(RUN(bytes), NO_FAULT)
+#define RUN(bytes)            run(bytes, sizeof(bytes) - 1)
+#define RUNS(bytes)           ck_assert_uint_eq(RUN(bytes), NO_FAULT)
 #define FAULTS(bytes, vector) ck_assert_uint_eq(RUN(bytes), (vector))
 
 static void set_rax(u64 value)
@@ -57,9 +57,18 @@ static u64 rax(void)
 
 /* ---- control registers ---- */
 
-static const struct { u64 set, clear; unsigned fault; } cr0_write[] = {
-    {CR0_WP, 0, NO_FAULT}, {CR0_TS, 0, NO_FAULT},   {0, CR0_PE, VEC_GP},  {0, CR0_PG, VEC_GP},
-    {CR0_NW, 0, VEC_GP},   {CR0_CD, 0, NO_FAULT}, {CR0_CD | CR0_NW, 0, NO_FAULT}, {(u64)1 << 32, 0, VEC_GP},
+static const struct {
+    u64 set, clear;
+    unsigned fault;
+} cr0_write[] = {
+    {CR0_WP, 0, NO_FAULT},
+    {CR0_TS, 0, NO_FAULT},
+    {0, CR0_PE, VEC_GP},
+    {0, CR0_PG, VEC_GP},
+    {CR0_NW, 0, VEC_GP},
+    {CR0_CD, 0, NO_FAULT},
+    {CR0_CD | CR0_NW, 0, NO_FAULT},
+    {(u64)1 << 32, 0, VEC_GP},
 };
 
 START_TEST(cr0_writes)
@@ -82,9 +91,18 @@ START_TEST(cr0_reserved_bits_stay_clear)
 }
 END_TEST
 
-static const struct { u64 set, clear; unsigned fault; } cr4_write[] = {
-    {CR4_PGE | CR4_SMEP, 0, NO_FAULT}, {CR4_VMXE, 0, NO_FAULT}, {CR4_UMIP, 0, NO_FAULT}, {0, CR4_PAE, VEC_GP},
-    {CR4_LA57, 0, VEC_GP}, {CR4_OSXSAVE, 0, VEC_GP}, {CR4_FSGSBASE, 0, VEC_GP}, {(u64)1 << 40, 0, VEC_GP},
+static const struct {
+    u64 set, clear;
+    unsigned fault;
+} cr4_write[] = {
+    {CR4_PGE | CR4_SMEP, 0, NO_FAULT},
+    {CR4_VMXE, 0, NO_FAULT},
+    {CR4_UMIP, 0, NO_FAULT},
+    {0, CR4_PAE, VEC_GP},
+    {CR4_LA57, 0, VEC_GP},
+    {CR4_OSXSAVE, 0, VEC_GP},
+    {CR4_FSGSBASE, 0, VEC_GP},
+    {(u64)1 << 40, 0, VEC_GP},
     {CR4_PCIDE, 0, NO_FAULT},
 };
 
@@ -213,7 +231,10 @@ static u64 reads(u32 msr)
 
 #define NOT_CANONICAL ((u64)1 << 47)
 
-static const struct { u32 msr; u64 good, bad; } msr_write[] = {
+static const struct {
+    u32 msr;
+    u64 good, bad;
+} msr_write[] = {
     {MSR_EFER, EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE, EFER_SCE},
     {MSR_EFER, EFER_LME | EFER_LMA, EFER_LME | 1 << 12},
     {MSR_LSTAR, 0xffff800000000000, NOT_CANONICAL},
@@ -338,10 +359,17 @@ END_TEST
 
 /* ---- segments ---- */
 
-static const struct { unsigned selector, fault, error; } ss_load[] = {
-    {BARE_DS0, NO_FAULT, 0}, {0, NO_FAULT, 0}, {3, VEC_GP, 0}, {BARE_DS0 | 3, VEC_GP, BARE_DS0},
-    {BARE_CS0, VEC_GP, BARE_CS0}, {BARE_DS3, VEC_GP, BARE_DS3 & ~3},
-    {BARE_DS3 & ~3, VEC_GP, BARE_DS3 & ~3}, {0x14, VEC_GP, 0x14},
+static const struct {
+    unsigned selector, fault, error;
+} ss_load[] = {
+    {BARE_DS0, NO_FAULT, 0},
+    {0, NO_FAULT, 0},
+    {3, VEC_GP, 0},
+    {BARE_DS0 | 3, VEC_GP, BARE_DS0},
+    {BARE_CS0, VEC_GP, BARE_CS0},
+    {BARE_DS3, VEC_GP, BARE_DS3 & ~3},
+    {BARE_DS3 & ~3, VEC_GP, BARE_DS3 & ~3},
+    {0x14, VEC_GP, 0x14},
 };
 
 START_TEST(mov_to_ss)
@@ -420,10 +448,14 @@ START_TEST(descriptor_tables)
 }
 END_TEST
 
-static const struct { unsigned selector; bool lar, lsl, verr, verw; u64 limit; } ask[] = {
-    {BARE_DS0, true, true, true, true, 0xffffffff}, {BARE_CS0, true, true, true, false, 0xffffffff},
+static const struct {
+    unsigned selector;
+    bool lar, lsl, verr, verw;
+    u64 limit;
+} ask[] = {
+    {BARE_DS0, true, true, true, true, 0xffffffff},     {BARE_CS0, true, true, true, false, 0xffffffff},
     {BARE_TR, true, true, false, false, TSS_BYTES - 1}, {0, false, false, false, false, 0},
-    {BARE_DS0 | 3, false, false, false, false, 0}, {0x1000, false, false, false, false, 0},
+    {BARE_DS0 | 3, false, false, false, false, 0},      {0x1000, false, false, false, false, 0},
 };
 
 START_TEST(asking)
@@ -477,7 +509,10 @@ START_TEST(retfq_to_ring_3)
 }
 END_TEST
 
-static const struct { u64 cs, ss, rip; unsigned fault, error; } bad_return[] = {
+static const struct {
+    u64 cs, ss, rip;
+    unsigned fault, error;
+} bad_return[] = {
     {0, BARE_DS0, BARE_CODE, VEC_GP, 0},
     {BARE_CS_COMPAT, BARE_DS0, BARE_CODE, VEC_GP, BARE_CS_COMPAT},
     {BARE_CS_ABSENT, BARE_DS0, BARE_CODE, VEC_NP, BARE_CS_ABSENT},

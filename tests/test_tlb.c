@@ -479,26 +479,15 @@ static void random_step(struct mmu_bench *b, u64 *seed)
     static const unsigned how[] = {MMU_READ, MMU_READ, MMU_WRITE, MMU_FETCH};
     b->c->s.seg[SEG_SS].attr = SEG_ATTR_DATA | (user ? SEG_DPL : 0);
     switch (r >> 40 & 127) {
-    case 0:
-        bench_run(b, flush_page, NULL);
-        break;
-    case 1:
-        set_pcid(b, r >> 48 & 3);
-        break;
-    case 2:
-        b->c->s.rflags ^= FLAG_AC;
-        break;
-    case 3:
-        bench_clear(b, bench_guest_entry(b, gva, 1), PTE_D | PTE_W | PTE_A);
-        break;
+    case 0: bench_run(b, flush_page, NULL); break;
+    case 1: set_pcid(b, r >> 48 & 3); break;
+    case 2: b->c->s.rflags ^= FLAG_AC; break;
+    case 3: bench_clear(b, bench_guest_entry(b, gva, 1), PTE_D | PTE_W | PTE_A); break;
     case 4:
     case 5:
     case 6:
-    case 7:
-        bench_or(b, bench_guest_entry(b, gva, 1), PTE_W);
-        break;
-    default:
-        bench_access(b, gva, how[r >> 36 & 3] | user);
+    case 7: bench_or(b, bench_guest_entry(b, gva, 1), PTE_W); break;
+    default: bench_access(b, gva, how[r >> 36 & 3] | user);
     }
 }
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #define FIRMWARE (RS_FW_VTX | RS_FW_XD | RS_FW_EPT | RS_FW_LOCK)
-#define POINTER 0x8000 /* where memory operands are */
+#define POINTER  0x8000 /* where memory operands are */
 
 static struct bare b;
 static struct core *c;
@@ -347,7 +347,7 @@ static void invalidate(const char *bytes, size_t n, u64 type, u64 low)
     bare_atoms(&b, 1);
 }
 
-#define INVEPT(type, eptp) invalidate(INVEPT_RCX_RAX, 5, type, eptp)
+#define INVEPT(type, eptp)  invalidate(INVEPT_RCX_RAX, 5, type, eptp)
 #define INVVPID(type, vpid) invalidate(INVVPID_RCX_RAX, 5, type, vpid)
 
 START_TEST(invept_checks_its_operand)
@@ -423,7 +423,10 @@ END_TEST
 /* What the MSRs say of each bit of each word is what VM entry does with it. */
 START_TEST(capabilities_agree_with_the_checks)
 {
-    static const struct { u32 field, msr; const char *name; } word[] = {
+    static const struct {
+        u32 field, msr;
+        const char *name;
+    } word[] = {
         {VMCS_PIN_CONTROLS, MSR_VMX_TRUE_PINBASED_CTLS, "pin_controls"},
         {VMCS_PROC_CONTROLS, MSR_VMX_TRUE_PROCBASED_CTLS, "proc_controls"},
         {VMCS_PROC2_CONTROLS, MSR_VMX_PROCBASED_CTLS2, "proc2_controls"},
@@ -475,7 +478,7 @@ int main(void)
     const TTest *const outside[] = {vmxon_enters_vmx_operation, vmxon_refuses, vmxon_needs_feature_control,
                                     outside_vmx_operation_all_are_undefined, NULL};
     const TTest *const root[] = {above_ring_0_all_are_refused, vmptrld_makes_current, vmptrld_fails,
-                                 vmclear_leaves_none_current, vmclear_fails, NULL};
+                                 vmclear_leaves_none_current,  vmclear_fails,         NULL};
     const TTest *const current[] = {vmxon_in_root_is_error_15,
                                     every_field_is_read_and_written,
                                     halves_of_64_bit_fields,

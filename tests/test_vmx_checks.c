@@ -23,14 +23,23 @@ static void tear_down(void)
 
 /* Fields to set, at most four: OR adds bits to what is there. */
 struct breach {
-    struct { u32 field, or; u64 value; } set[4];
+    struct {
+        u32 field, or ;
+        u64 value;
+    } set[4];
 };
 
-#define SET(ID, v) {VMCS_##ID, 0, (v)}
-#define OR(ID, v) {VMCS_##ID, 1, (v)}
-#define BAD 0x8000000000000000ull   /* not canonical */
-#define BEYOND (1ull << PHYS_BITS)  /* not a physical address */
-#define WITH(bits) OR(PROC_CONTROLS, PROC_SECONDARY), SET(PROC2_CONTROLS, bits)
+#define SET(ID, v) \
+    { \
+        VMCS_##ID, 0, (v) \
+    }
+#define OR(ID, v) \
+    { \
+        VMCS_##ID, 1, (v) \
+    }
+#define BAD                  0x8000000000000000ull /* not canonical */
+#define BEYOND               (1ull << PHYS_BITS)   /* not a physical address */
+#define WITH(bits)           OR(PROC_CONTROLS, PROC_SECONDARY), SET(PROC2_CONTROLS, bits)
 #define INJECT(type, vector) SET(ENTRY_INTR_INFO, INTR_INFO(vector, type))
 #define RING_3 \
     SET(GUEST_CS_SELECTOR, BARE_CS3), SET(GUEST_CS_ACCESS_RIGHTS, 0xa0fb), SET(GUEST_SS_SELECTOR, BARE_DS3), \
@@ -93,7 +102,12 @@ static const struct breach host[] = {
 #define DATA_BREACHES(seg) \
     {{SET(GUEST_##seg##_ACCESS_RIGHTS, 0xc092)}}, {{SET(GUEST_##seg##_ACCESS_RIGHTS, 0xc083)}}, \
         {{SET(GUEST_##seg##_SELECTOR, 0x13)}}, {{SET(GUEST_##seg##_ACCESS_RIGHTS, 0xc013)}}, \
-        {{SET(GUEST_##seg##_ACCESS_RIGHTS, 0xc193)}}, {{SET(GUEST_##seg##_LIMIT, 0xfffff000)}}
+        {{SET(GUEST_##seg##_ACCESS_RIGHTS, 0xc193)}}, \
+    { \
+        { \
+            SET(GUEST_##seg##_LIMIT, 0xfffff000) \
+        } \
+    }
 
 static const struct breach guest[] = {
     /* registers */
@@ -132,7 +146,10 @@ static const struct breach guest[] = {
     {{SET(GUEST_SS_ACCESS_RIGHTS, 0xc013)}},
     {{SET(GUEST_SS_ACCESS_RIGHTS, 0xc193)}},
     {{SET(GUEST_SS_ACCESS_RIGHTS, 0x4093)}},
-    DATA_BREACHES(ES), DATA_BREACHES(DS), DATA_BREACHES(FS), DATA_BREACHES(GS),
+    DATA_BREACHES(ES),
+    DATA_BREACHES(DS),
+    DATA_BREACHES(FS),
+    DATA_BREACHES(GS),
     {{SET(GUEST_TR_ACCESS_RIGHTS, 0x89)}},
     {{SET(GUEST_TR_ACCESS_RIGHTS, 0x9b)}},
     {{SET(GUEST_TR_ACCESS_RIGHTS, 0x0b)}},

@@ -26,7 +26,7 @@ static void tear_down(void)
 
 struct intercept {
     const char *name, *bytes;
-    u32 length, field;    /* field: of the control, 0: always exits */
+    u32 length, field; /* field: of the control, 0: always exits */
     u64 control;
     u32 reason, info;
     u64 qualification;
@@ -34,10 +34,10 @@ struct intercept {
 };
 
 #define INSN_BYTES(s) s, sizeof(s) - 1
-#define PROC VMCS_PROC_CONTROLS
-#define PROC2 VMCS_PROC2_CONTROLS
-#define MEM_RAX (2u << 7 | 3u << 15 | 1u << 22)         /* (%rax): 64-bit addresses, DS, no index, base 0 */
-#define MEM_RIP (2u << 7 | 3u << 15 | 1u << 22 | 1u << 27)
+#define PROC          VMCS_PROC_CONTROLS
+#define PROC2         VMCS_PROC2_CONTROLS
+#define MEM_RAX       (2u << 7 | 3u << 15 | 1u << 22) /* (%rax): 64-bit addresses, DS, no index, base 0 */
+#define MEM_RIP       (2u << 7 | 3u << 15 | 1u << 22 | 1u << 27)
 
 static const struct intercept intercepts[] = {
     {"cpuid", INSN_BYTES("\x0f\xa2"), 0, 0, EXIT_CPUID, 0, 0, 0, 0, 0},
@@ -157,7 +157,11 @@ static void check_no_exit(void)
 
 START_TEST(msr_bitmaps)
 {
-    static const struct { u32 msr; bool write; u32 byte, bit; } row[] = {
+    static const struct {
+        u32 msr;
+        bool write;
+        u32 byte, bit;
+    } row[] = {
         {MSR_TSC_ADJUST, false, MSR_TSC_ADJUST / 8, MSR_TSC_ADJUST % 8},
         {MSR_TSC_ADJUST, true, 0x800 + MSR_TSC_ADJUST / 8, MSR_TSC_ADJUST % 8},
         {MSR_STAR, false, 0x400 + 0x10, 1},
@@ -188,8 +192,8 @@ END_TEST
 START_TEST(io_bitmaps)
 {
     guest_set_bits(c, PROC, PROC_IO_BITMAPS | PROC_UNCONDITIONAL_IO);
-    mem_write(b.machine->mem, GUEST_BITMAPS + 0x80 / 8, 1, 1u << 3);  /* port 83H */
-    mem_write(b.machine->mem, GUEST_BITMAPS + 0x1000, 1, 1);          /* port 8000H */
+    mem_write(b.machine->mem, GUEST_BITMAPS + 0x80 / 8, 1, 1u << 3); /* port 83H */
+    mem_write(b.machine->mem, GUEST_BITMAPS + 0x1000, 1, 1);         /* port 8000H */
     guest_launch(&b);
     GUEST("\xe6\x82"); /* out %al,$0x82 */
     check_no_exit();
@@ -356,7 +360,7 @@ END_TEST
 
 /* ---- events ---- */
 
-#define UD2 "\x0f\x0b"
+#define UD2      "\x0f\x0b"
 #define LOAD_RAX "\x48\x8b\x00"
 
 START_TEST(exceptions_exit_by_the_bitmap)
@@ -792,8 +796,9 @@ int main(void)
     tcase_add_loop_test(t, preemption_timer_is_saved, 0, 2);
     tcase_add_loop_test(t, ept_violation_and_misconfiguration, 0, 3);
     tcase_add_loop_test(t, vpid_spares_the_tlb, 0, 2);
-    const TTest *const tests[] = {
-        ept_violation_while_an_event_is_delivered, probes_tell,msrs_beyond_the_bitmap_exit,
+    const TTest *const tests[] = {ept_violation_while_an_event_is_delivered,
+                                  probes_tell,
+                                  msrs_beyond_the_bitmap_exit,
                                   io_bitmaps,
                                   cr3_targets,
                                   masked_bits_are_shown_from_the_shadow,

@@ -49,12 +49,10 @@ const char *trap_name(uint64_t vector)
 {
     switch (vector) {
 #define V(number, mnemonic, has_error) \
-    case number: \
-        return mnemonic;
+    case number: return mnemonic;
         X86_VECTORS(V)
 #undef V
-    default:
-        return "reserved vector";
+    default: return "reserved vector";
     }
 }
 

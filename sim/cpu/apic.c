@@ -228,7 +228,7 @@ void apic_run_due(struct core *c)
 static void write_lvt_timer(struct core *c, u64 value)
 {
     u64 old = timer_mode(c);
-    u64 new = value & APIC_TIMER_MODE;
+    u64 new = value &APIC_TIMER_MODE;
 
     *reg(c, APIC_LVT_TIMER) = value;
     if (old != new && (old == APIC_TIMER_TSC_DEADLINE || new == APIC_TIMER_TSC_DEADLINE)) {
@@ -307,8 +307,8 @@ struct reg_rule {
     u8 use;
 };
 
-#define LVT_COMMON (APIC_LVT_MASKED | APIC_LVT_VECTOR)
-#define LVT_LINT (LVT_COMMON | APIC_LVT_DELIVERY | 0xa000)
+#define LVT_COMMON   (APIC_LVT_MASKED | APIC_LVT_VECTOR)
+#define LVT_LINT     (LVT_COMMON | APIC_LVT_DELIVERY | 0xa000)
 #define ICR_LOW_BITS 0xccfff
 
 static const struct reg_rule reg_rule[] = {
@@ -501,11 +501,11 @@ static bool may_change_mode(u64 old, u64 new)
 {
     u64 modes = APIC_BASE_ENABLE | APIC_BASE_X2APIC;
 
-    if ((new & modes) == APIC_BASE_X2APIC)
+    if ((new &modes) == APIC_BASE_X2APIC)
         return false;
-    if ((old & modes) == modes && (new & modes) == APIC_BASE_ENABLE)
+    if ((old & modes) == modes && (new &modes) == APIC_BASE_ENABLE)
         return false;
-    return (old & modes) || (new & modes) != modes;
+    return (old & modes) || (new &modes) != modes;
 }
 
 bool apic_write_base(struct core *c, u64 value)

@@ -1,7 +1,7 @@
 /* atom.c - the run loop: one atom after another.
  *
- * What is due is looked at only when rt.look_again says so: every timer, and whatever could make a pending interrupt
- * acceptable, sets it (look()).  It is derived: 0 is always right. */
+ * What is due is looked at only when rt.look_again says so: every timer, and whatever could make a pending
+ * interrupt acceptable, sets it (look()).  It is derived: 0 is always right. */
 #include "cpu/cpu.h"
 #include "cpu/decode.h"
 #include "cpu/decode_cache.h"
@@ -41,7 +41,8 @@ static void idle(struct core *c)
         stall(c, &c->s.count.cycles_halted, due - c->s.cycle);
 }
 
-/* Runs what is due, and takes an exit, an interrupt or a debug exception if there is one: true if that was the atom. */
+/* Runs what is due, and takes an exit, an interrupt or a debug exception if there is one: true if that was
+ * the atom. */
 static bool between_instructions(struct core *c)
 {
     if (apic_next_due(c) <= c->s.cycle)
@@ -79,7 +80,8 @@ static void insn_retired(struct core *c, const struct insn *in, u64 flags_before
 {
     u64 rip = c->s.rip;
     c->s.rip = c->rt.next_rip;
-    c->s.rflags &= ~(flags_before & FLAG_RF); /* SDM vol. 3, 17.3.1.1 "Instruction-Breakpoint Exception Condition" */
+    c->s.rflags &=
+        ~(flags_before & FLAG_RF); /* SDM vol. 3, 17.3.1.1 "Instruction-Breakpoint Exception Condition" */
     c->s.count.insns++;
     c->s.count.insns_guest += c->rt.atom_guest;
     if (flags_before & FLAG_TF)

@@ -1,4 +1,5 @@
-/* cpu.h - instructions, exceptions, interrupts: what the units of sim/cpu offer each other and the run loop. */
+/* cpu.h - instructions, exceptions, interrupts: what the units of sim/cpu offer each other and the run loop.
+ */
 #ifndef RINGSIDE_CPU_H
 #define RINGSIDE_CPU_H
 
@@ -7,14 +8,16 @@
 /* ---- the run loop's view ---- */
 
 /* Runs up to `atoms` atoms, while the clock is before until_cycle and the machine not halted.  cpu/atom.c
- * RUN_STOPPED: at the end of an atom, as rt.micro_stop asked; RUN_STOPPED_INSIDE: the last atom is half done. */
+ * RUN_STOPPED: at the end of an atom, as rt.micro_stop asked; RUN_STOPPED_INSIDE: the last atom is half done.
+ */
 enum run_end { RUN_GOES_ON, RUN_STOPPED, RUN_STOPPED_INSIDE, RUN_HALTED };
 enum run_end cpu_run(struct core *c, u64 atoms, u64 until_cycle);
 
 /* One atom, whole (or up to rt.micro_stop).  ATOM_DONE or ATOM_STOPPED. */
 enum atom_end cpu_atom(struct core *c);
 
-/* Power-on and reset (SDM vol. 3, 9.1 "Initialization Overview"); then the boot protocol's registers are set by the loader. */
+/* Power-on and reset (SDM vol. 3, 9.1 "Initialization Overview"); then the boot protocol's registers are set
+ * by the loader. */
 void cpu_power_on(struct core *c);
 void cpu_reset(struct core *c);
 
@@ -32,25 +35,26 @@ void cpu_check_canonical(struct core *c, u64 gva, bool stack);
 /* INT n, INT3, INTO, INT1: becomes the pending event, delivered as the next atom; ends this one. */
 _Noreturn void cpu_software_interrupt(struct core *c, unsigned vector, enum event_type type, u64 next_rip);
 
-/* Delivers the pending event through the IDT (SDM vol. 3, 6.12.1, 6.14 "64-bit mode"), or makes its VM exit, as one atom.
- * Contributory faults while delivering: double fault, then shutdown (SDM vol. 3, 6.15). */
+/* Delivers the pending event through the IDT (SDM vol. 3, 6.12.1, 6.14 "64-bit mode"), or makes its VM exit,
+ * as one atom. Contributory faults while delivering: double fault, then shutdown (SDM vol. 3, 6.15). */
 void cpu_deliver_event(struct core *c);
 
-/* If an external interrupt or NMI is due and may be taken now, makes it the pending event (or its VM exit) and returns true. */
+/* If an external interrupt or NMI is due and may be taken now, makes it the pending event (or its VM exit)
+ * and returns true. */
 bool cpu_take_interrupt(struct core *c);
 /* True if something due would wake the core from HLT now. */
 bool cpu_wakes(const struct core *c);
 
 /* ---- local APIC: cpu/apic.c ---- */
 
-u64 apic_read(struct core *c, u32 offset);              /* offset of the xAPIC page, 0x20, 0x30, ... */
+u64 apic_read(struct core *c, u32 offset); /* offset of the xAPIC page, 0x20, 0x30, ... */
 void apic_write(struct core *c, u32 offset, u64 value);
 bool apic_msr(struct core *c, u32 msr, bool write, u64 *value); /* x2APIC; false: #GP */
-int apic_pending_vector(const struct core *c);          /* highest above PPR, -1: none */
-int apic_acknowledge(struct core *c);                   /* IRR to ISR */
-void apic_raise(struct core *c, unsigned vector);       /* sets IRR */
-u64 apic_next_due(const struct core *c);                /* cycle of the next timer event, UINT64_MAX: none */
-void apic_run_due(struct core *c);                      /* fires what is due by c->s.cycle */
+int apic_pending_vector(const struct core *c);                  /* highest above PPR, -1: none */
+int apic_acknowledge(struct core *c);                           /* IRR to ISR */
+void apic_raise(struct core *c, unsigned vector);               /* sets IRR */
+u64 apic_next_due(const struct core *c); /* cycle of the next timer event, UINT64_MAX: none */
+void apic_run_due(struct core *c);       /* fires what is due by c->s.cycle */
 void apic_reset(struct core *c);
 
 /* ---- control registers, MSRs, CPUID: cpu/system.c ---- */
@@ -58,44 +62,47 @@ void apic_reset(struct core *c);
 /* As the instructions do, with every #GP check and the flushes that follow. */
 void sys_write_cr(struct core *c, unsigned n, u64 value);
 u64 sys_read_cr(const struct core *c, unsigned n);
-bool sys_read_msr(struct core *c, u32 msr, u64 *value);      /* false: #GP(0) */
+bool sys_read_msr(struct core *c, u32 msr, u64 *value); /* false: #GP(0) */
 bool sys_write_msr(struct core *c, u32 msr, u64 value);
 void sys_cpuid(const struct core *c, u32 leaf, u32 subleaf, u32 out[4]); /* eax ebx ecx edx */
-bool sys_canonical(u64 address);                              /* bits 63:47 equal */
+bool sys_canonical(u64 address);                                         /* bits 63:47 equal */
 
 /* ---- VMX: cpu/vmx.c, vmx_entry.c, vmx_exit.c, vmcs.c ---- */
 
-/* In non-root operation: makes the VM exit that this instruction causes, if it does (SDM vol. 3, 25.1 "Instructions
- * that cause VM exits"), and leaves the atom; else returns.  Called by the dispatcher for rows of isa.def that have an
- * intercept, after the privilege check and before the instruction does anything. */
+/* In non-root operation: makes the VM exit that this instruction causes, if it does (SDM vol. 3, 25.1
+ * "Instructions that cause VM exits"), and leaves the atom; else returns.  Called by the dispatcher for rows
+ * of isa.def that have an intercept, after the privilege check and before the instruction does anything. */
 void vmx_intercept(struct core *c, const struct insn *in);
 
 /* Makes a VM exit and leaves the atom: saves the guest, loads the host, all at its cycles. */
 _Noreturn void vmx_exit(struct core *c, u32 reason, u64 qualification);
 /* The same with what EPT exits record. */
 _Noreturn void vmx_exit_ept(struct core *c, u32 reason, u64 qualification, u64 gpa, u64 gva);
-/* Exit for the pending event, if the exception bitmap (or external-interrupt exiting, NMI exiting) says so; else returns. */
+/* Exit for the pending event, if the exception bitmap (or external-interrupt exiting, NMI exiting) says so;
+ * else returns. */
 void vmx_exit_on_event(struct core *c);
 /* Preemption timer: cycle at which it expires, UINT64_MAX: off. */
 u64 vmx_next_due(const struct core *c);
-/* Before an instruction in non-root operation: makes the exits that are due without one (preemption timer, interrupt
- * window, NMI window, external interrupt) in the priority of SDM vol. 3, 25.2, and leaves the atom; else returns. */
+/* Before an instruction in non-root operation: makes the exits that are due without one (preemption timer,
+ * interrupt window, NMI window, external interrupt) in the priority of SDM vol. 3, 25.2, and leaves the atom;
+ * else returns. */
 void vmx_exit_if_due(struct core *c);
 /* A triple fault: exit in non-root operation, else returns. */
 void vmx_exit_triple_fault(struct core *c);
 /* VMXON .. INVVPID: the isa.def handlers of the same names are in cpu/vmx.c. */
-bool vmx_read_msr(struct core *c, u32 msr, u64 *value);      /* capability MSRs, 480H..491H; false: not ours */
+bool vmx_read_msr(struct core *c, u32 msr, u64 *value); /* capability MSRs, 480H..491H; false: not ours */
 /* Legal values of CR0 and CR4 in VMX operation (SDM vol. 3, 23.8). */
 bool vmx_cr_allowed(const struct core *c, unsigned n, u64 value);
 const char *vmx_reason_name(u32 reason);
-/* The rule of VM entry by its number (core_rt.vmx_rule): field, what must hold, section.  NULL: no such rule. */
+/* The rule of VM entry by its number (core_rt.vmx_rule): field, what must hold, section.  NULL: no such rule.
+ */
 const char *vmx_rule_text(u32 number);
 /* Offset of a field in the VMCS region, -1 if there is no such field. */
 int vmcs_offset(u32 encoding);
 
 /* ---- ports and device addresses: dev/board.c ---- */
 
-u64 board_in(struct core *c, u16 port, unsigned n);           /* unclaimed: ones */
+u64 board_in(struct core *c, u16 port, unsigned n); /* unclaimed: ones */
 void board_out(struct core *c, u16 port, unsigned n, u64 value);
 u64 board_mmio_read(struct core *c, u64 hpa, unsigned n);
 void board_mmio_write(struct core *c, u64 hpa, unsigned n, u64 value);

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define LEAF_MAX 0x15u
+#define LEAF_MAX     0x15u
 #define EXT_LEAF_MAX 0x80000008u
 
 enum { EAX, EBX, ECX, EDX };
@@ -136,7 +136,9 @@ static void extended_leaf(const struct core *c, u32 leaf, u32 out[4])
         out[EDX] = CPUID_EXT1_EDX_SYSCALL | (sys_has_nx(c) ? CPUID_EXT1_EDX_NX : 0) | CPUID_EXT1_EDX_PAGE1GB |
                    CPUID_EXT1_EDX_RDTSCP | CPUID_EXT1_EDX_LM;
         break;
-    case 0x80000002: case 0x80000003: case 0x80000004: leaf_brand(leaf, out); break;
+    case 0x80000002:
+    case 0x80000003:
+    case 0x80000004: leaf_brand(leaf, out); break;
     case 0x80000007: out[EDX] = CPUID_EXT7_EDX_INVARIANT_TSC; break;
     case 0x80000008: out[EAX] = PHYS_BITS | LINEAR_BITS << 8; break;
     default: break;

@@ -128,32 +128,18 @@ struct prefixes {
 static bool legacy_prefix(u8 byte, struct prefixes *p, struct insn *in)
 {
     switch (byte) {
-    case 0x66:
-        p->opsize = true;
-        return true;
-    case 0x67:
-        p->addrsize = true;
-        return true;
-    case 0xf0:
-        in->lock = 1;
-        return true;
+    case 0x66: p->opsize = true; return true;
+    case 0x67: p->addrsize = true; return true;
+    case 0xf0: in->lock = 1; return true;
     case 0xf2:
-    case 0xf3:
-        in->rep = byte;
-        return true;
-    case 0x64:
-        p->seg = SEG_FS;
-        return true;
-    case 0x65:
-        p->seg = SEG_GS;
-        return true;
+    case 0xf3: in->rep = byte; return true;
+    case 0x64: p->seg = SEG_FS; return true;
+    case 0x65: p->seg = SEG_GS; return true;
     case 0x26:
     case 0x2e:
     case 0x36:
-    case 0x3e:
-        return true;
-    default:
-        return false;
+    case 0x3e: return true;
+    default: return false;
     }
 }
 
@@ -191,20 +177,13 @@ static u8 take_opcode(struct cursor *b, enum isa_map *map)
 static bool prefix_fits(const struct row *r, const struct prefixes *p, const struct insn *in)
 {
     switch (r->prefix) {
-    case ISA_PREFIX_NP:
-        return !p->opsize && !in->rep;
-    case ISA_PREFIX_66:
-        return p->opsize && !in->rep;
-    case ISA_PREFIX_F3:
-        return in->rep == 0xf3;
-    case ISA_PREFIX_W:
-        return in->rex & 8;
-    case ISA_PREFIX_NOB:
-        return !(in->rex & 1);
-    case ISA_PREFIX_F3NOB:
-        return in->rep == 0xf3 && !(in->rex & 1);
-    default:
-        return true;
+    case ISA_PREFIX_NP: return !p->opsize && !in->rep;
+    case ISA_PREFIX_66: return p->opsize && !in->rep;
+    case ISA_PREFIX_F3: return in->rep == 0xf3;
+    case ISA_PREFIX_W: return in->rex & 8;
+    case ISA_PREFIX_NOB: return !(in->rex & 1);
+    case ISA_PREFIX_F3NOB: return in->rep == 0xf3 && !(in->rex & 1);
+    default: return true;
     }
 }
 
@@ -246,20 +225,13 @@ static u8 operand_bytes(enum isa_size size, bool opsize, u8 rex)
     bool w = rex & 8;
     u8 short_or = opsize && !w ? 2 : 0;
     switch (size) {
-    case ISA_SIZE_B:
-        return 1;
-    case ISA_SIZE_W:
-        return 2;
-    case ISA_SIZE_Q:
-        return 8;
-    case ISA_SIZE_V:
-        return w ? 8 : short_or ? short_or : 4;
-    case ISA_SIZE_Z:
-        return short_or ? short_or : 4;
-    case ISA_SIZE_Y:
-        return w ? 8 : 4;
-    default:
-        return short_or ? short_or : 8;
+    case ISA_SIZE_B: return 1;
+    case ISA_SIZE_W: return 2;
+    case ISA_SIZE_Q: return 8;
+    case ISA_SIZE_V: return w ? 8 : short_or ? short_or : 4;
+    case ISA_SIZE_Z: return short_or ? short_or : 4;
+    case ISA_SIZE_Y: return w ? 8 : 4;
+    default: return short_or ? short_or : 8;
     }
 }
 
@@ -310,24 +282,15 @@ static u64 take_immediate(struct cursor *b, const struct row *r, const struct in
 {
     unsigned z = in->op_bytes == 2 ? 2 : 4;
     switch (r->imm) {
-    case ISA_IMM_IB:
-        return take_signed(b, 1);
-    case ISA_IMM_UB:
-        return take(b);
-    case ISA_IMM_UW:
-        return take_n(b, 2);
-    case ISA_IMM_IZ:
-        return take_signed(b, z);
-    case ISA_IMM_ID:
-        return take_signed(b, 4);
-    case ISA_IMM_IV:
-        return take_signed(b, in->op_bytes);
-    case ISA_IMM_EN:
-        return take_n(b, 3);
-    case ISA_IMM_O:
-        return take_n(b, in->addr_bytes);
-    default:
-        return r->operands == ISA_OPS_E_1;
+    case ISA_IMM_IB: return take_signed(b, 1);
+    case ISA_IMM_UB: return take(b);
+    case ISA_IMM_UW: return take_n(b, 2);
+    case ISA_IMM_IZ: return take_signed(b, z);
+    case ISA_IMM_ID: return take_signed(b, 4);
+    case ISA_IMM_IV: return take_signed(b, in->op_bytes);
+    case ISA_IMM_EN: return take_n(b, 3);
+    case ISA_IMM_O: return take_n(b, in->addr_bytes);
+    default: return r->operands == ISA_OPS_E_1;
     }
 }
 
@@ -353,17 +316,14 @@ static bool special_register(const struct row *r, struct insn *in)
 {
     switch (r->operands) {
     case ISA_OPS_E_CR:
-    case ISA_OPS_CR_E:
-        return control_register(in->reg);
+    case ISA_OPS_CR_E: return control_register(in->reg);
     case ISA_OPS_E_DR:
-    case ISA_OPS_DR_E:
-        return in->reg < 8;
+    case ISA_OPS_DR_E: return in->reg < 8;
     case ISA_OPS_S_E:
     case ISA_OPS_E_S:
         in->reg &= 7;
         return in->reg <= SEG_GS && !(r->operands == ISA_OPS_S_E && in->reg == SEG_CS);
-    default:
-        return true;
+    default: return true;
     }
 }
 

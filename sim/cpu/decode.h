@@ -10,32 +10,33 @@ struct insn;
 typedef void insn_handler(struct core *c, const struct insn *in);
 
 enum insn_flags { /* columns of isa.def */
-    INSN_SERIALISING = 1,
-    INSN_BRANCH = 2,
-    INSN_STACK = 4,     /* PUSH, POP, CALL, RET: its RSP is forwarded in time (docs/machine.md, A1) */
-    INSN_INTERCEPT = 8, /* may cause a VM exit: vmx_intercept() looks before it executes */
-    INSN_FENCE = 16     /* waits for the store buffer: LOCK, XCHG with memory, MFENCE */
+                  INSN_SERIALISING = 1,
+                  INSN_BRANCH = 2,
+                  INSN_STACK =
+                      4, /* PUSH, POP, CALL, RET: its RSP is forwarded in time (docs/machine.md, A1) */
+                  INSN_INTERCEPT = 8, /* may cause a VM exit: vmx_intercept() looks before it executes */
+                  INSN_FENCE = 16     /* waits for the store buffer: LOCK, XCHG with memory, MFENCE */
 };
 
 struct insn {
     insn_handler *execute;
-    u16 row;           /* in isa.def: enum isa_row */
+    u16 row; /* in isa.def: enum isa_row */
     u8 length;
-    u8 op_bytes;       /* operand size: 1, 2, 4, 8 */
-    u8 addr_bytes;     /* 4 or 8 */
-    u8 flags;          /* enum insn_flags */
-    u8 latency;        /* cycles in X */
-    u8 privilege;      /* highest CPL that may execute it: 0 or 3 */
-    u8 rex;            /* the REX prefix, 0: none */
-    u8 rep;            /* 0, 0xf2 or 0xf3 */
+    u8 op_bytes;   /* operand size: 1, 2, 4, 8 */
+    u8 addr_bytes; /* 4 or 8 */
+    u8 flags;      /* enum insn_flags */
+    u8 latency;    /* cycles in X */
+    u8 privilege;  /* highest CPL that may execute it: 0 or 3 */
+    u8 rex;        /* the REX prefix, 0: none */
+    u8 rep;        /* 0, 0xf2 or 0xf3 */
     u8 lock;
-    u8 seg;            /* enum segment_reg of a memory operand: fs, gs, else ds or ss (bases 0) */
+    u8 seg;                 /* enum segment_reg of a memory operand: fs, gs, else ds or ss (bases 0) */
     u8 modrm, mod, reg, rm; /* reg and rm with REX bits; valid if the row has a ModRM byte */
     u8 base, index, scale;  /* memory operand: register numbers, 0xff: none; 0xfe: RIP; scale 0..3 */
     i32 disp;
-    u64 imm;           /* sign-extended as the row says; ENTER and MOVABS too */
-    u16 address_regs;  /* a bit per register that forms an address (rule A1) */
-    u16 write_regs;    /* a bit per register written */
+    u64 imm;          /* sign-extended as the row says; ENTER and MOVABS too */
+    u16 address_regs; /* a bit per register that forms an address (rule A1) */
+    u16 write_regs;   /* a bit per register written */
 };
 
 enum decode_result {

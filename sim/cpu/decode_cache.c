@@ -1,7 +1,8 @@
 /* decode_cache.c - fetches and decodes, keeping what is decoded.
  *
- * An entry holds for its hPA as long as its page's write stamp is the one it was decoded under; if the stamp has moved,
- * as long as its bytes are still the same.  Instructions that cross a page are decoded each time. */
+ * An entry holds for its hPA as long as its page's write stamp is the one it was decoded under; if the stamp
+ * has moved, as long as its bytes are still the same.  Instructions that cross a page are decoded each time.
+ */
 #include "cpu/decode_cache.h"
 
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 #include "mmu/mmu.h"
 
 #define CACHE_ENTRIES 8192u
-#define LINE_BYTES 64u
+#define LINE_BYTES    64u
 
 struct decoded {
     u64 hpa; /* + 1; 0: invalid */

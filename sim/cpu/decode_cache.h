@@ -4,8 +4,8 @@
 
 #include "cpu/decode.h"
 
-/* The instruction at RIP: fetches the lines that it lies in (docs/machine.md, "Fetch"), decodes it or finds it decoded.
- * Leaves the atom with #PF, #UD, #GP or an exit.  Valid until the next call. */
+/* The instruction at RIP: fetches the lines that it lies in (docs/machine.md, "Fetch"), decodes it or finds
+ * it decoded. Leaves the atom with #PF, #UD, #GP or an exit.  Valid until the next call. */
 const struct insn *fetch_insn(struct core *c);
 
 void decode_cache_drop(struct core *c);

@@ -18,14 +18,15 @@ static bool has_error(unsigned vector)
 static enum event_class class_of(u64 vector)
 {
     switch (vector) {
-    case VEC_DE: case VEC_TS: case VEC_NP: case VEC_SS: case VEC_GP:
-        return CLASS_CONTRIBUTORY;
-    case VEC_PF: case VEC_VE:
-        return CLASS_PAGE_FAULT;
-    case VEC_DF:
-        return CLASS_DOUBLE_FAULT;
-    default:
-        return CLASS_BENIGN;
+    case VEC_DE:
+    case VEC_TS:
+    case VEC_NP:
+    case VEC_SS:
+    case VEC_GP: return CLASS_CONTRIBUTORY;
+    case VEC_PF:
+    case VEC_VE: return CLASS_PAGE_FAULT;
+    case VEC_DF: return CLASS_DOUBLE_FAULT;
+    default: return CLASS_BENIGN;
     }
 }
 
@@ -116,7 +117,8 @@ static _Noreturn void raise_exception(struct core *c, unsigned vector, u32 error
     set_event(c, vector, EVENT_HARD_EXCEPTION, error, c->s.rip);
     c->s.event_cr2 = gva;
     if (nested && c->s.vmx_guest)
-        vmx_exit_on_event(c); /* the bitmap sees it before it combines, while the event that it interrupts is known */
+        vmx_exit_on_event(
+            c); /* the bitmap sees it before it combines, while the event that it interrupts is known */
     if (how == TRIPLE_FAULT)
         triple_fault(c);
     if (how == DOUBLE_FAULT) {
@@ -163,9 +165,9 @@ void cpu_software_interrupt(struct core *c, unsigned vector, enum event_type typ
 struct handler {
     u64 rip;
     u16 selector;
-    unsigned cpl;       /* the handler's */
+    unsigned cpl; /* the handler's */
     unsigned ist;
-    bool clears_if;     /* interrupt gate */
+    bool clears_if; /* interrupt gate */
     struct descriptor code;
     struct descriptor_mark mark;
 };

@@ -1,11 +1,11 @@
-/* pipeline.c - the cycles of the five-stage pipeline that do not come from memory.  The rules' letters are those of
- * docs/machine.md, "Time". */
+/* pipeline.c - the cycles of the five-stage pipeline that do not come from memory.  The rules' letters are
+ * those of docs/machine.md, "Time". */
 #include "cpu/cpu.h"
 #include "cpu/decode.h"
 
 #define FETCH_WAIT_CYCLES 2 /* F3: D and M must empty */
-#define REDIRECT_CYCLES 3   /* B3, Z1: D, M and X hold nothing useful */
-#define RSP_BIT (1u << REG_RSP)
+#define REDIRECT_CYCLES   3 /* B3, Z1: D, M and X hold nothing useful */
+#define RSP_BIT           (1u << REG_RSP)
 
 static void front_end_empty(struct core *c)
 {

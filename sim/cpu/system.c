@@ -184,10 +184,10 @@ static void flush_for_cr4(struct core *c, u64 old, u64 new)
 {
     u64 changed = old ^ new;
 
-    if (changed & CR4_PGE || old & ~new & CR4_PCIDE)
+    if (changed & CR4_PGE || old & ~new &CR4_PCIDE)
         mmu_flush_linear(c, true, FLUSH_CR0_CR4);
     else if (new & ~old & CR4_SMEP)
-        mmu_flush_pcid(c, new & CR4_PCIDE ? c->s.cr3 & CR3_PCID : 0, true, FLUSH_CR0_CR4);
+        mmu_flush_pcid(c, new &CR4_PCIDE ? c->s.cr3 &CR3_PCID : 0, true, FLUSH_CR0_CR4);
 }
 
 static void write_cr4(struct core *c, u64 value)
@@ -210,9 +210,7 @@ void sys_write_cr(struct core *c, unsigned n, u64 value)
     case 2: c->s.cr2 = value; break;
     case 3: write_cr3(c, value); break;
     case 4: write_cr4(c, value); break;
-    default:
-        require(c, !(value & ~UINT64_C(15)));
-        apic_write(c, APIC_TPR, value << 4);
+    default: require(c, !(value & ~UINT64_C(15))); apic_write(c, APIC_TPR, value << 4);
     }
 }
 

@@ -4,10 +4,11 @@
 #include "mmu/mem.h"
 
 /* Width, type and the index that this machine uses: 9 bits. */
-#define KEY(e) (VMCS_FIELD_WIDTH(e) << 7 | VMCS_FIELD_TYPE(e) << 5 | VMCS_FIELD_INDEX(e))
+#define KEY(e)      (VMCS_FIELD_WIDTH(e) << 7 | VMCS_FIELD_TYPE(e) << 5 | VMCS_FIELD_INDEX(e))
 #define KEY_INDEXES 32
 
-static const u8 slot_by_key[512] = { /* + 1; 0: none */
+static const u8 slot_by_key[512] = {
+    /* + 1; 0: none */
 #define VMCS_FIELD(ID, name, encoding, group) [KEY(encoding)] = SLOT_##ID + 1,
 #include "arch/vmcs_fields.def"
 };

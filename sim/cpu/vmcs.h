@@ -15,10 +15,10 @@ enum vmcs_slot {
     VMCS_SLOTS
 };
 
-#define VMCS_LAUNCH_STATE 8
-#define VMCS_DATA 64
+#define VMCS_LAUNCH_STATE      8
+#define VMCS_DATA              64
 #define VMCS_SLOT_OFFSET(slot) (VMCS_DATA + 8u * (unsigned)(slot))
-#define VMCS_NONE UINT64_MAX /* no current VMCS */
+#define VMCS_NONE              UINT64_MAX /* no current VMCS */
 
 enum launch_state { LAUNCH_CLEAR, LAUNCH_LAUNCHED };
 
@@ -29,7 +29,7 @@ u32 vmcs_slot_encoding(enum vmcs_slot slot);
 u64 vmcs_slot_read(const struct core *c, enum vmcs_slot slot);
 /* Keeps the low bits that the field's width has room for. */
 void vmcs_slot_write(struct core *c, enum vmcs_slot slot, u64 value);
-#define VMCS_GET(c, ID) vmcs_slot_read((c), SLOT_##ID)
+#define VMCS_GET(c, ID)        vmcs_slot_read((c), SLOT_##ID)
 #define VMCS_PUT(c, ID, value) vmcs_slot_write((c), SLOT_##ID, (value))
 
 /* As VMREAD and VMWRITE: any encoding, the high half of a 64-bit field too.  False: no such field. */

@@ -27,14 +27,16 @@ enum vmx_stage { VMX_CHECK_CONTROLS, VMX_CHECK_HOST, VMX_CHECK_GUEST };
 /* One rule of SDM vol. 3, 26.2 "Checks on VMX Controls and Host-State Area" or 26.3 "Checking and Loading
  * Guest State". */
 struct vmx_rule {
-    const char *text;   /* the field, what must hold, and where the manual says so */
-    const char *field;  /* the name of the field to look at, as in vmcs_fields.def */
+    const char *text;  /* the field, what must hold, and where the manual says so */
+    const char *field; /* the name of the field to look at, as in vmcs_fields.def */
     bool (*holds)(const struct core *c);
-    u32 qualification;  /* of the failed entry's exit: 4 for the VMCS link pointer, else 0 (26.8) */
+    u32 qualification; /* of the failed entry's exit: 4 for the VMCS link pointer, else 0 (26.8) */
 };
 
 #define VMX_RULE(field, text, section, holds, qualification) \
-    {field ": " text " (SDM vol. 3, " section ")", field, holds, qualification}
+    { \
+        field ": " text " (SDM vol. 3, " section ")", field, holds, qualification \
+    }
 
 struct vmx_rules {
     const struct vmx_rule *rule;
@@ -74,9 +76,9 @@ u32 vmx_msr_store(struct core *c, u64 address, u64 count);
 enum vmx_error vmx_enter(struct core *c, bool launch);
 
 /* Between the registers and the VMCS. */
-void vmx_load_guest(struct core *c); /* 26.3.2 */
+void vmx_load_guest(struct core *c);             /* 26.3.2 */
 void vmx_save_guest(struct core *c, u64 rflags); /* 27.3 */
-void vmx_load_host(struct core *c);  /* 27.5 */
+void vmx_load_host(struct core *c);              /* 27.5 */
 
 /* Without VPIDs, entry and exit drop the mappings of VPID 0 (28.4.3.1). */
 void vmx_flush(struct core *c, enum flush_cause cause);

@@ -7,7 +7,7 @@
 #define KIND_OPTIONAL 1u
 #define KIND_DEFAULT1 2u
 #define KIND_REQUIRED 4u
-#define KIND_ABSENT 8u
+#define KIND_ABSENT   8u
 
 /* All bits of a kind in each word. */
 static u32 controls(enum vmx_word word, u32 kinds)

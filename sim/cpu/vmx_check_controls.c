@@ -1,10 +1,10 @@
 /* vmx_check_controls.c - checks on VMX controls (SDM vol. 3, 26.2.1 "Checks on VMX Controls"). */
 #include "cpu/vmx.h"
 
-#define V(ID) VMCS_GET(c, ID)
+#define V(ID)     VMCS_GET(c, ID)
 #define EXECUTION "26.2.1.1 VM-Execution Control Fields"
-#define EXIT "26.2.1.2 VM-Exit Control Fields"
-#define ENTRY "26.2.1.3 VM-Entry Control Fields"
+#define EXIT      "26.2.1.2 VM-Exit Control Fields"
+#define ENTRY     "26.2.1.3 VM-Entry Control Fields"
 
 static bool word_ok(const struct core *c, enum vmx_word word, u64 value)
 {

@@ -3,11 +3,11 @@
 #include "cpu/system.h"
 #include "cpu/vmx.h"
 
-#define V(ID) VMCS_GET(c, ID)
+#define V(ID)     VMCS_GET(c, ID)
 #define REGISTERS "26.3.1.1 Checks on Guest Control Registers, Debug Registers, and MSRs"
-#define TABLES "26.3.1.3 Checks on Guest Descriptor-Table Registers"
+#define TABLES    "26.3.1.3 Checks on Guest Descriptor-Table Registers"
 #define RIP_FLAGS "26.3.1.4 Checks on Guest RIP, RFLAGS, and SSP"
-#define OTHER "26.3.1.5 Checks on Guest Non-Register State"
+#define OTHER     "26.3.1.5 Checks on Guest Non-Register State"
 
 /* ---- control registers, debug registers, MSRs ---- */
 

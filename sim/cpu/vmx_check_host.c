@@ -1,10 +1,10 @@
 /* vmx_check_host.c - checks on the host-state area (SDM vol. 3, 26.2.2 to 26.2.4). */
 #include "cpu/vmx.h"
 
-#define V(ID) VMCS_GET(c, ID)
+#define V(ID)     VMCS_GET(c, ID)
 #define REGISTERS "26.2.2 Checks on Host Control Registers, MSRs, and SSP"
-#define SEGMENTS "26.2.3 Checks on Host Segment and Descriptor-Table Registers"
-#define SIZE "26.2.4 Checks Related to Address-Space Size"
+#define SEGMENTS  "26.2.3 Checks on Host Segment and Descriptor-Table Registers"
+#define SIZE      "26.2.4 Checks Related to Address-Space Size"
 
 static bool cr0_ok(const struct core *c)
 {
@@ -37,9 +37,21 @@ static bool selector_ok(u64 selector)
 }
 
 /* One check a selector and a base. */
-#define SELECTOR(name, ID) static bool name##_ok(const struct core *c) { return selector_ok(V(ID)); }
-#define CANONICAL(name, ID) static bool name##_ok(const struct core *c) { return sys_canonical(V(ID)); }
-#define NOT_NULL(name, ID) static bool name##_ok(const struct core *c) { return V(ID) != 0; }
+#define SELECTOR(name, ID) \
+    static bool name##_ok(const struct core *c) \
+    { \
+        return selector_ok(V(ID)); \
+    }
+#define CANONICAL(name, ID) \
+    static bool name##_ok(const struct core *c) \
+    { \
+        return sys_canonical(V(ID)); \
+    }
+#define NOT_NULL(name, ID) \
+    static bool name##_ok(const struct core *c) \
+    { \
+        return V(ID) != 0; \
+    }
 SELECTOR(cs, HOST_CS_SELECTOR)
 SELECTOR(ss, HOST_SS_SELECTOR)
 SELECTOR(ds, HOST_DS_SELECTOR)

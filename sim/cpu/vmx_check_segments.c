@@ -195,16 +195,16 @@ USABLE(ldtr_reserved_ok, SEG_LDTR, reserved_clear)
 USABLE(ldtr_g_ok, SEG_LDTR, granularity)
 
 #define SELECTOR(seg, text, holds) VMX_RULE("guest_" #seg "_selector", text, SECTION, holds, 0),
-#define BASE(seg, text, holds) VMX_RULE("guest_" #seg "_base", text, SECTION, holds, 0),
-#define RIGHTS(seg, text, holds) VMX_RULE("guest_" #seg "_access_rights", text, SECTION, holds, 0),
-#define IN_GDT "TI (bit 2) is 0"
-#define CANONICAL "a canonical address"
-#define LOW_4G "bits 63:32 are 0"
-#define IS_CODE_OR_DATA "S (bit 4) is 1"
-#define IS_SYSTEM "S (bit 4) is 0"
-#define PRESENT "P (bit 7) is 1"
-#define RESERVED "bits 11:8 and 31:17 are 0"
-#define GRANULARITY "G (bit 15) fits the limit: 0 if any of limit bits 11:0 is 0, 1 if any of 31:20 is 1"
+#define BASE(seg, text, holds)     VMX_RULE("guest_" #seg "_base", text, SECTION, holds, 0),
+#define RIGHTS(seg, text, holds)   VMX_RULE("guest_" #seg "_access_rights", text, SECTION, holds, 0),
+#define IN_GDT                     "TI (bit 2) is 0"
+#define CANONICAL                  "a canonical address"
+#define LOW_4G                     "bits 63:32 are 0"
+#define IS_CODE_OR_DATA            "S (bit 4) is 1"
+#define IS_SYSTEM                  "S (bit 4) is 0"
+#define PRESENT                    "P (bit 7) is 1"
+#define RESERVED                   "bits 11:8 and 31:17 are 0"
+#define GRANULARITY                "G (bit 15) fits the limit: 0 if any of limit bits 11:0 is 0, 1 if any of 31:20 is 1"
 
 #define DATA_RULES(seg, SEG) \
     RIGHTS(seg, "type (bits 3:0) is accessed, and readable if code", seg##_type_ok) \
@@ -215,42 +215,29 @@ USABLE(ldtr_g_ok, SEG_LDTR, granularity)
     RIGHTS(seg, GRANULARITY, seg##_g_ok)
 
 static const struct vmx_rule rules[] = {
-    SELECTOR(tr, IN_GDT, tr_ti_ok)
-    SELECTOR(ldtr, IN_GDT, ldtr_ti_ok)
-    SELECTOR(ss, "RPL equals that of CS", ss_rpl_ok)
-    BASE(tr, CANONICAL, tr_base_ok)
-    BASE(fs, CANONICAL, fs_base_ok)
-    BASE(gs, CANONICAL, gs_base_ok)
-    BASE(ldtr, CANONICAL, ldtr_base_ok)
-    BASE(cs, LOW_4G, cs_base_ok)
-    BASE(ss, LOW_4G, ss_base_ok)
-    BASE(ds, LOW_4G, ds_base_ok)
-    BASE(es, LOW_4G, es_base_ok)
-    RIGHTS(cs, "type (bits 3:0) is 9, 11, 13 or 15", cs_type_ok)
-    RIGHTS(cs, IS_CODE_OR_DATA, cs_s_ok)
-    RIGHTS(cs, "DPL (bits 6:5) equals that of SS, or is not above it if conforming", cs_dpl_ok)
-    RIGHTS(cs, PRESENT, cs_p_ok)
-    RIGHTS(cs, RESERVED, cs_reserved_ok)
-    RIGHTS(cs, "L (bit 13) is 1 and D/B (bit 14) is 0: this machine has no compatibility mode", cs_64_ok)
-    RIGHTS(cs, GRANULARITY, cs_g_ok)
-    RIGHTS(ss, "type (bits 3:0) is 3 or 7", ss_type_ok)
-    RIGHTS(ss, IS_CODE_OR_DATA, ss_s_ok)
-    RIGHTS(ss, "DPL (bits 6:5) equals the selector's RPL", ss_dpl_ok)
-    RIGHTS(ss, PRESENT, ss_p_ok)
-    RIGHTS(ss, RESERVED, ss_reserved_ok)
-    RIGHTS(ss, GRANULARITY, ss_g_ok)
-    DATA(DATA_RULES)
-    RIGHTS(tr, "type (bits 3:0) is 11, a busy 64-bit TSS", tr_type_ok)
-    RIGHTS(tr, IS_SYSTEM, tr_s_ok)
-    RIGHTS(tr, PRESENT, tr_p_ok)
-    RIGHTS(tr, RESERVED, tr_reserved_ok)
-    RIGHTS(tr, GRANULARITY, tr_g_ok)
-    RIGHTS(tr, "unusable (bit 16) is 0", tr_usable_ok)
-    RIGHTS(ldtr, "type (bits 3:0) is 2, an LDT", ldtr_type_ok)
-    RIGHTS(ldtr, IS_SYSTEM, ldtr_s_ok)
-    RIGHTS(ldtr, PRESENT, ldtr_p_ok)
-    RIGHTS(ldtr, RESERVED, ldtr_reserved_ok)
-    RIGHTS(ldtr, GRANULARITY, ldtr_g_ok)
-};
+    SELECTOR(tr, IN_GDT, tr_ti_ok) SELECTOR(ldtr, IN_GDT, ldtr_ti_ok)
+        SELECTOR(ss, "RPL equals that of CS", ss_rpl_ok) BASE(tr, CANONICAL, tr_base_ok) BASE(
+            fs, CANONICAL, fs_base_ok) BASE(gs, CANONICAL, gs_base_ok) BASE(ldtr, CANONICAL, ldtr_base_ok)
+            BASE(cs, LOW_4G, cs_base_ok) BASE(ss, LOW_4G, ss_base_ok) BASE(ds, LOW_4G, ds_base_ok) BASE(
+                es, LOW_4G, es_base_ok) RIGHTS(cs, "type (bits 3:0) is 9, 11, 13 or 15",
+                                               cs_type_ok) RIGHTS(cs, IS_CODE_OR_DATA, cs_s_ok)
+                RIGHTS(cs, "DPL (bits 6:5) equals that of SS, or is not above it if conforming", cs_dpl_ok)
+                    RIGHTS(cs, PRESENT, cs_p_ok) RIGHTS(cs, RESERVED, cs_reserved_ok) RIGHTS(
+                        cs, "L (bit 13) is 1 and D/B (bit 14) is 0: this machine has no compatibility mode",
+                        cs_64_ok) RIGHTS(cs, GRANULARITY,
+                                         cs_g_ok) RIGHTS(ss, "type (bits 3:0) is 3 or 7",
+                                                         ss_type_ok) RIGHTS(ss, IS_CODE_OR_DATA, ss_s_ok)
+                        RIGHTS(ss, "DPL (bits 6:5) equals the selector's RPL",
+                               ss_dpl_ok) RIGHTS(ss, PRESENT, ss_p_ok) RIGHTS(ss, RESERVED, ss_reserved_ok)
+                            RIGHTS(ss, GRANULARITY, ss_g_ok) DATA(DATA_RULES)
+                                RIGHTS(tr, "type (bits 3:0) is 11, a busy 64-bit TSS", tr_type_ok)
+                                    RIGHTS(tr, IS_SYSTEM, tr_s_ok) RIGHTS(tr, PRESENT, tr_p_ok)
+                                        RIGHTS(tr, RESERVED, tr_reserved_ok) RIGHTS(tr, GRANULARITY, tr_g_ok)
+                                            RIGHTS(tr, "unusable (bit 16) is 0", tr_usable_ok)
+                                                RIGHTS(ldtr, "type (bits 3:0) is 2, an LDT", ldtr_type_ok)
+                                                    RIGHTS(ldtr, IS_SYSTEM, ldtr_s_ok)
+                                                        RIGHTS(ldtr, PRESENT, ldtr_p_ok)
+                                                            RIGHTS(ldtr, RESERVED, ldtr_reserved_ok)
+                                                                RIGHTS(ldtr, GRANULARITY, ldtr_g_ok)};
 
 const struct vmx_rules vmx_segment_rules = {rules, sizeof rules / sizeof *rules};

@@ -5,8 +5,10 @@
 const char *vmx_reason_name(u32 reason)
 {
     switch (reason & 0xffff) {
+/* clang-format off */
 #define EXIT_REASON(ID, number, name) case number: return name;
 #include "arch/exit_reasons.def"
+        /* clang-format on */
     default: return NULL;
     }
 }
@@ -18,8 +20,9 @@ void vmx_exit(struct core *c, u32 reason, u64 qualification)
 
 void vmx_exit_ept(struct core *c, u32 reason, u64 qualification, u64 gpa, u64 gva)
 {
-    vmx_leave(c, &(struct vmx_exit){
-        .reason = (enum exit_reason)reason, .qualification = qualification, .gpa = gpa, .gva = gva});
+    vmx_leave(
+        c, &(struct vmx_exit){
+               .reason = (enum exit_reason)reason, .qualification = qualification, .gpa = gpa, .gva = gva});
 }
 
 void vmx_exit_triple_fault(struct core *c)

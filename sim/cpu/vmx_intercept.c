@@ -59,8 +59,10 @@ static u64 displacement(const struct core *c, const struct insn *in)
 
 static _Noreturn void leave_operand(struct core *c, const struct insn *in, enum exit_reason reason, u32 more)
 {
-    vmx_leave(c, &(struct vmx_exit){.reason = reason, .qualification = displacement(c, in),
-                                    .insn_length = in->length, .insn_info = operand_info(in) | more});
+    vmx_leave(c, &(struct vmx_exit){.reason = reason,
+                                    .qualification = displacement(c, in),
+                                    .insn_length = in->length,
+                                    .insn_info = operand_info(in) | more});
 }
 
 /* ---- control registers (table 27-3) ---- */
@@ -188,10 +190,11 @@ static void io_string(struct core *c, const struct insn *in, u32 form)
     require_port(c, port, in->op_bytes);
     if (rep_is_over(c, in) || !io_exits(c, port, in->op_bytes))
         return;
-    vmx_leave(c, &(struct vmx_exit){
-        .reason = EXIT_IO, .qualification = io_qualification(in, form | IO_STRING, port),
-        .gva = input ? string_destination(c, in) : string_source(c, in), .insn_length = in->length,
-        .insn_info = address_size(in) | (input ? SEG_ES : (u32)in->seg) << 15});
+    vmx_leave(c, &(struct vmx_exit){.reason = EXIT_IO,
+                                    .qualification = io_qualification(in, form | IO_STRING, port),
+                                    .gva = input ? string_destination(c, in) : string_source(c, in),
+                                    .insn_length = in->length,
+                                    .insn_info = address_size(in) | (input ? SEG_ES : (u32)in->seg) << 15});
 }
 
 /* ---- MSRs (24.6.9 "MSR-Bitmap Address") ---- */
@@ -313,12 +316,18 @@ static void control_register(struct core *c, const struct insn *in)
 static void port_or_table(struct core *c, const struct insn *in)
 {
     switch (in->row) {
-    case ROW_in_A_I_b: case ROW_in_A_I_z: io(c, in, IO_IN | IO_IMMEDIATE); return;
-    case ROW_in_A_DX_b: case ROW_in_A_DX_z: io(c, in, IO_IN); return;
-    case ROW_out_I_A_b: case ROW_out_I_A_z: io(c, in, IO_OUT | IO_IMMEDIATE); return;
-    case ROW_out_DX_A_b: case ROW_out_DX_A_z: io(c, in, IO_OUT); return;
-    case ROW_ins_b: case ROW_ins_z: io_string(c, in, IO_IN); return;
-    case ROW_outs_b: case ROW_outs_z: io_string(c, in, IO_OUT); return;
+    case ROW_in_A_I_b:
+    case ROW_in_A_I_z: io(c, in, IO_IN | IO_IMMEDIATE); return;
+    case ROW_in_A_DX_b:
+    case ROW_in_A_DX_z: io(c, in, IO_IN); return;
+    case ROW_out_I_A_b:
+    case ROW_out_I_A_z: io(c, in, IO_OUT | IO_IMMEDIATE); return;
+    case ROW_out_DX_A_b:
+    case ROW_out_DX_A_z: io(c, in, IO_OUT); return;
+    case ROW_ins_b:
+    case ROW_ins_z: io_string(c, in, IO_IN); return;
+    case ROW_outs_b:
+    case ROW_outs_z: io_string(c, in, IO_OUT); return;
     case ROW_sgdt: tables(c, in, EXIT_GDTR_IDTR, 0); return;
     case ROW_sidt: tables(c, in, EXIT_GDTR_IDTR, 1); return;
     case ROW_lgdt: tables(c, in, EXIT_GDTR_IDTR, 2); return;

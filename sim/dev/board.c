@@ -128,7 +128,8 @@ enum page_kind board_page_kind(const struct core *c, u64 hpa)
     return mem_has(c->m->mem, hpa, 1) ? PAGE_RAM : PAGE_NONE;
 }
 
-/* A 32-bit register stands at every 16th byte of the page (SDM vol. 3, 10.4.1 "The Local APIC Block Diagram"). */
+/* A 32-bit register stands at every 16th byte of the page (SDM vol. 3, 10.4.1 "The Local APIC Block
+ * Diagram"). */
 u64 board_mmio_read(struct core *c, u64 hpa, unsigned n)
 {
     u64 ones = n < 8 ? (UINT64_C(1) << 8 * n) - 1 : UINT64_MAX;

@@ -1,7 +1,8 @@
-/* uart.h - 16550 UARTs (PC16550D data sheet, 8 "Registers"): always ready to send; no interrupt line is wired.
+/* uart.h - 16550 UARTs (PC16550D data sheet, 8 "Registers"): always ready to send; no interrupt line is
+ * wired.
  *
- * The line is paced by the receiver: a byte that was sent to the machine waits on the wire until software has taken the one
- * before, so a FIFO reset loses nothing and nothing overruns. */
+ * The line is paced by the receiver: a byte that was sent to the machine waits on the wire until software has
+ * taken the one before, so a FIFO reset loses nothing and nothing overruns. */
 #ifndef RINGSIDE_UART_H
 #define RINGSIDE_UART_H
 

@@ -43,9 +43,8 @@ static bool pcid_in_scope(const struct tlb_entry *e, const struct scope *s)
 static bool in_scope(const struct tlb_entry *e, const struct scope *s)
 {
     return e->tag && s->kinds >> entry_kind(e) & 1 && (!s->one_vpid || entry_vpid(e) == s->vpid) &&
-           !(s->spare_vpid0 && entry_vpid(e) == 0) &&
-           (!s->one_eptp || e->eptp == s->eptp) && (!s->one_address || covers(e, s->address)) &&
-           pcid_in_scope(e, s);
+           !(s->spare_vpid0 && entry_vpid(e) == 0) && (!s->one_eptp || e->eptp == s->eptp) &&
+           (!s->one_address || covers(e, s->address)) && pcid_in_scope(e, s);
 }
 
 static u64 drop_in(struct core *c, enum tlb_unit first, enum tlb_unit last, const struct scope *s)

@@ -1,7 +1,7 @@
 /* mem.c - physical memory: pages shared between the machine and its frozen images until one of them writes.
  *
- * A chunk is a table of 512 pages; chunks and pages carry reference counts.  A page that is not there is all zeros.
- * Stamps only grow, also across mem_thaw, so an equal stamp means equal bytes. */
+ * A chunk is a table of 512 pages; chunks and pages carry reference counts.  A page that is not there is all
+ * zeros. Stamps only grow, also across mem_thaw, so an equal stamp means equal bytes. */
 #include "mmu/mem.h"
 
 #include <stdlib.h>

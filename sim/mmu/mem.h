@@ -36,7 +36,8 @@ uint64_t mem_stamp(const struct mem *mem, uint64_t hpa);
 const uint64_t *mem_stamp_at(const struct mem *mem, uint64_t hpa);
 const uint64_t *mem_layout(const struct mem *mem);
 
-/* Little-endian reads and writes of 1..8 bytes inside one page; reads outside RAM give ones, writes are lost. */
+/* Little-endian reads and writes of 1..8 bytes inside one page; reads outside RAM give ones, writes are lost.
+ */
 uint64_t mem_read(const struct mem *mem, uint64_t hpa, unsigned n);
 void mem_write(struct mem *mem, uint64_t hpa, unsigned n, uint64_t value);
 

@@ -1,8 +1,8 @@
 /* mmu.h - from a linear address to bytes: what instructions use to touch memory.
  *
- * Every function here may leave the atom (longjmp): by a fault that becomes the pending event, by a VM exit, or by a
- * micro-stop.  So an instruction makes all its accesses before it writes any register, and prepares every
- * store before it commits one (design: an atom translates and checks all its accesses first).
+ * Every function here may leave the atom (longjmp): by a fault that becomes the pending event, by a VM exit,
+ * or by a micro-stop.  So an instruction makes all its accesses before it writes any register, and prepares
+ * every store before it commits one (design: an atom translates and checks all its accesses first).
  */
 #ifndef RINGSIDE_MMU_H
 #define RINGSIDE_MMU_H
@@ -14,8 +14,8 @@ enum mmu_access {
     MMU_READ = 0,
     MMU_WRITE = 1,
     MMU_FETCH = 2,
-    MMU_USER = 4,       /* CPL 3; otherwise supervisor-mode access */
-    MMU_IMPLICIT = 8    /* implicit supervisor access: GDT, IDT, TSS, whatever the CPL (SDM vol. 3, 4.6) */
+    MMU_USER = 4,    /* CPL 3; otherwise supervisor-mode access */
+    MMU_IMPLICIT = 8 /* implicit supervisor access: GDT, IDT, TSS, whatever the CPL (SDM vol. 3, 4.6) */
 };
 
 /* Where a checked store will go: at most two pieces, since it may cross a page. */
@@ -27,7 +27,8 @@ struct latch {
     u8 size;
 };
 
-/* ---- data, n = 1, 2, 4, 8 bytes, little-endian.  Data TLB, L1D, store buffer and their cycles included. ---- */
+/* ---- data, n = 1, 2, 4, 8 bytes, little-endian.  Data TLB, L1D, store buffer and their cycles included.
+ * ---- */
 
 u64 mmu_load(struct core *c, u64 gva, unsigned n, unsigned access);
 void mmu_store_check(struct core *c, u64 gva, unsigned n, unsigned access, struct latch *l);
@@ -37,29 +38,44 @@ u64 mmu_load_for_write(struct core *c, u64 gva, unsigned n, unsigned access, str
 
 /* ---- fetch ---- */
 
-/* Makes the line that holds gva the fetch buffer's line, with its cycles (docs/machine.md, "Fetch"), and returns the
- * hPA of gva.  The run loop calls it for each line that an instruction's bytes lie in. */
+/* Makes the line that holds gva the fetch buffer's line, with its cycles (docs/machine.md, "Fetch"), and
+ * returns the hPA of gva.  The run loop calls it for each line that an instruction's bytes lie in. */
 u64 mmu_fetch_line(struct core *c, u64 gva);
 
 /* ---- physical accesses that hardware makes on its own: VMCS, bitmaps, MSR lists ---- */
 
-u64 phys_load(struct core *c, u64 hpa, unsigned n);             /* through L1D, cycles under stall_vmx */
+u64 phys_load(struct core *c, u64 hpa, unsigned n); /* through L1D, cycles under stall_vmx */
 void phys_store(struct core *c, u64 hpa, unsigned n, u64 value);
 
 /* ---- invalidation; each reports tlb.flush with its cause ---- */
 
 enum flush_cause {
-    FLUSH_CR3, FLUSH_CR0_CR4, FLUSH_INVLPG, FLUSH_INVPCID, FLUSH_INVEPT, FLUSH_INVVPID, FLUSH_VM_ENTRY, FLUSH_VM_EXIT,
-    FLUSH_EPT_VIOLATION, FLUSH_FAULT, FLUSH_CAUSES
+    FLUSH_CR3,
+    FLUSH_CR0_CR4,
+    FLUSH_INVLPG,
+    FLUSH_INVPCID,
+    FLUSH_INVEPT,
+    FLUSH_INVVPID,
+    FLUSH_VM_ENTRY,
+    FLUSH_VM_EXIT,
+    FLUSH_EPT_VIOLATION,
+    FLUSH_FAULT,
+    FLUSH_CAUSES
 };
 
-void mmu_flush_page(struct core *c, u64 gva, enum flush_cause cause);   /* INVLPG: this PCID and globals (SDM vol. 3, 4.10.4.1) */
-void mmu_flush_pcid(struct core *c, u64 pcid, bool globals, enum flush_cause cause); /* MOV CR3, INVPCID type 1 */
-void mmu_flush_linear(struct core *c, bool globals, enum flush_cause cause); /* MOV CR4/CR0: every PCID of this VPID */
-void mmu_flush_vpid(struct core *c, u64 vpid, enum flush_cause cause);  /* linear and combined of one VPID, all PCIDs */
-void mmu_flush_all_linear(struct core *c, enum flush_cause cause);      /* INVVPID all-context: of every VPID but 0 */
-void mmu_flush_ept(struct core *c, bool one, u64 ep4ta, enum flush_cause cause); /* guest-physical and combined (28.4.3.1) */
-void mmu_reset(struct core *c);                                         /* everything */
+/* INVLPG: this PCID and globals (SDM vol. 3, 4.10.4.1) */
+void mmu_flush_page(struct core *c, u64 gva, enum flush_cause cause);
+/* MOV CR3, INVPCID type 1 */
+void mmu_flush_pcid(struct core *c, u64 pcid, bool globals, enum flush_cause cause);
+/* MOV CR4/CR0: every PCID of this VPID */
+void mmu_flush_linear(struct core *c, bool globals, enum flush_cause cause);
+/* linear and combined of one VPID, all PCIDs */
+void mmu_flush_vpid(struct core *c, u64 vpid, enum flush_cause cause);
+/* INVVPID all-context: of every VPID but 0 */
+void mmu_flush_all_linear(struct core *c, enum flush_cause cause);
+/* guest-physical and combined (28.4.3.1) */
+void mmu_flush_ept(struct core *c, bool one, u64 ep4ta, enum flush_cause cause);
+void mmu_reset(struct core *c); /* everything */
 
 /* ---- the walk without side effects, and tables in EPT format ---- */
 

@@ -40,16 +40,11 @@ struct tlb tlb_geometry(struct core *c, enum tlb_unit unit)
 {
     const struct params *p = &c->m->p;
     switch (unit) {
-    case UNIT_ITLB:
-        return geometry(c->s.itlb, p->itlb_entries, p->itlb_ways, RS_ITLB);
-    case UNIT_DTLB:
-        return geometry(c->s.dtlb, p->dtlb_entries, p->dtlb_ways, RS_DTLB);
-    case UNIT_STLB:
-        return geometry(c->s.stlb, p->stlb_entries, p->stlb_ways, RS_STLB);
-    case UNIT_NTLB:
-        return geometry(c->s.ntlb, p->ntlb_entries, p->ntlb_entries, RS_NTLB);
-    default:
-        break;
+    case UNIT_ITLB: return geometry(c->s.itlb, p->itlb_entries, p->itlb_ways, RS_ITLB);
+    case UNIT_DTLB: return geometry(c->s.dtlb, p->dtlb_entries, p->dtlb_ways, RS_DTLB);
+    case UNIT_STLB: return geometry(c->s.stlb, p->stlb_entries, p->stlb_ways, RS_STLB);
+    case UNIT_NTLB: return geometry(c->s.ntlb, p->ntlb_entries, p->ntlb_entries, RS_NTLB);
+    default: break;
     }
     if (unit < UNIT_NPWC)
         return geometry(&c->s.pwc[(unit - UNIT_PWC) * LEVEL_ENTRIES], p->pwc_entries, p->pwc_entries, RS_PWC);

@@ -32,27 +32,13 @@ enum rs_status rs_gpa_to_hpa(const rs_machine *m, uint64_t root_hpa, uint64_t gp
 static const struct tlb_entry *entries_of(const struct core_state *s, enum rs_tlb which, size_t *n)
 {
     switch (which) {
-    case RS_ITLB:
-        *n = COUNT(s->itlb);
-        return s->itlb;
-    case RS_DTLB:
-        *n = COUNT(s->dtlb);
-        return s->dtlb;
-    case RS_STLB:
-        *n = COUNT(s->stlb);
-        return s->stlb;
-    case RS_PWC:
-        *n = COUNT(s->pwc);
-        return s->pwc;
-    case RS_NPWC:
-        *n = COUNT(s->npwc);
-        return s->npwc;
-    case RS_NTLB:
-        *n = COUNT(s->ntlb);
-        return s->ntlb;
-    default:
-        *n = 0;
-        return NULL;
+    case RS_ITLB: *n = COUNT(s->itlb); return s->itlb;
+    case RS_DTLB: *n = COUNT(s->dtlb); return s->dtlb;
+    case RS_STLB: *n = COUNT(s->stlb); return s->stlb;
+    case RS_PWC: *n = COUNT(s->pwc); return s->pwc;
+    case RS_NPWC: *n = COUNT(s->npwc); return s->npwc;
+    case RS_NTLB: *n = COUNT(s->ntlb); return s->ntlb;
+    default: *n = 0; return NULL;
     }
 }
 

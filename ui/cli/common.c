@@ -20,8 +20,8 @@ static void tell_refusal(const struct rs_event *e, void *arg)
     const char *rule = rs_word(RS_RULE, e->field[0]), *error = rs_word(RS_VMX_ERROR, e->field[1]);
     (void)arg;
     fflush(stdout);
-    fprintf(stderr, "ringside: %s: VM entry at 0x%" PRIx64 " failed: %s%s%s\n", rs_machine_name(e->machine), e->rip,
-            error ? error : rs_word(RS_EXIT_REASON, e->field[3]), rule ? "; " : "", rule ? rule : "");
+    fprintf(stderr, "ringside: %s: VM entry at 0x%" PRIx64 " failed: %s%s%s\n", rs_machine_name(e->machine),
+            e->rip, error ? error : rs_word(RS_EXIT_REASON, e->field[3]), rule ? "; " : "", rule ? rule : "");
 }
 
 void cli_tell_refusals(rs_world *w)

@@ -139,27 +139,14 @@ static enum rs_status set_timing(struct cli *cli, const char *value, struct rs_e
 static enum rs_status set_option(struct cli *cli, unsigned option, const char *value, struct rs_error *err)
 {
     switch (option) {
-    case RECORD:
-        cli->record = value;
-        break;
-    case REPLAY:
-        cli->replay = value;
-        break;
-    case AT:
-        cli->at = value;
-        break;
-    case SEED:
-        return number("--seed", value, &cli->seed, err);
-    case MAX_CYCLES:
-        return number("--max-cycles", value, &cli->max_cycles, err);
-    case STATS:
-        cli->stats = true;
-        break;
-    case TIMING:
-        return set_timing(cli, value, err);
-    case CMDLINE:
-        cli->cmdline = value;
-        break;
+    case RECORD: cli->record = value; break;
+    case REPLAY: cli->replay = value; break;
+    case AT: cli->at = value; break;
+    case SEED: return number("--seed", value, &cli->seed, err);
+    case MAX_CYCLES: return number("--max-cycles", value, &cli->max_cycles, err);
+    case STATS: cli->stats = true; break;
+    case TIMING: return set_timing(cli, value, err);
+    case CMDLINE: cli->cmdline = value; break;
     case RAM:
         if (!names_size(value, &cli->ram_bytes))
             return rs_fail(err, "--ram wants a size such as 64M, not '%s'", value);
@@ -169,12 +156,8 @@ static enum rs_status set_option(struct cli *cli, unsigned option, const char *v
             return rs_fail(err, "%d modules are the most that can be booted", MODULES_MAX);
         cli->module[cli->modules++] = value;
         break;
-    case HELP:
-        cli->help = true;
-        break;
-    default:
-        cli->version = true;
-        break;
+    case HELP: cli->help = true; break;
+    default: cli->version = true; break;
     }
     return RS_OK;
 }

@@ -36,7 +36,9 @@ static void entry_failed(const struct rs_event *e, void *arg)
     struct tui *t = arg;
     const char *rule = rs_word(RS_RULE, e->field[0]), *error = rs_word(RS_VMX_ERROR, e->field[1]);
     view_message(t->view, "VM entry at %llx failed: %s", (unsigned long long)e->rip,
-                 rule ? rule : error ? error : rs_word(RS_EXIT_REASON, e->field[3]));
+                 rule    ? rule
+                 : error ? error
+                         : rs_word(RS_EXIT_REASON, e->field[3]));
 }
 
 /* A movement that a key began has ended. */
