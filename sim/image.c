@@ -88,12 +88,11 @@ static enum rs_status add_segment(struct elf_image *image, const GElf_Phdr *p, s
     return RS_OK;
 }
 
-static enum rs_status read_segments(struct elf_image *image, Elf *elf, struct rs_error *err)
+static enum rs_status read_segments(struct elf_image *image, Elf *elf, const GElf_Ehdr *header,
+                                    struct rs_error *err)
 {
     size_t n = 0;
-    GElf_Ehdr header;
-    gelf_getehdr(elf, &header);
-    if (header.e_phoff + (u64)header.e_phnum * sizeof(Elf64_Phdr) > image->file_bytes)
+    if (header->e_phoff + (u64)header->e_phnum * sizeof(Elf64_Phdr) > image->file_bytes)
         return rs_fail(err, "%s: truncated: its program headers are not all in the file", image->path);
     if (elf_getphdrnum(elf, &n) != 0)
         return rs_fail(err, "%s: its program headers cannot be read: %s", image->path, elf_errmsg(-1));
@@ -122,7 +121,7 @@ static enum rs_status check_entry(const struct elf_image *image, struct rs_error
 
 enum rs_status elf_open(struct elf_image *image, const char *path, struct rs_error *err)
 {
-    GElf_Ehdr header;
+    GElf_Ehdr header = {.e_entry = 0};
     *image = (struct elf_image){0};
     snprintf(image->path, sizeof image->path, "%s", path);
     elf_version(EV_CURRENT);
@@ -132,7 +131,7 @@ enum rs_status elf_open(struct elf_image *image, const char *path, struct rs_err
     enum rs_status status = check_header(image, elf, &header, err);
     if (status == RS_OK) {
         image->entry = header.e_entry;
-        status = read_segments(image, elf, err);
+        status = read_segments(image, elf, &header, err);
     }
     if (elf)
         elf_end(elf);

@@ -130,12 +130,17 @@ static const struct insn *decode_at(struct core *c, u64 hpa)
     return &e->in;
 }
 
+/* An entry that has an hPA has a stamp_at as well, which clang-tidy cannot know. */
+static bool unchanged(const struct core *c, const struct decoded *e)
+{
+    return e->layout == *mem_layout(c->m->mem) && e->stamp == *e->stamp_at; /* NOLINT(*NullDereference) */
+}
+
 const struct insn *fetch_insn(struct core *c)
 {
     u64 hpa = fetch_line(c, c->s.rip);
     struct decoded *e = entry_of(c, hpa);
-    bool unchanged = e->layout == *mem_layout(c->m->mem) && e->hpa == hpa + 1 && e->stamp == *e->stamp_at;
-    if (unlikely(!unchanged) && (e->hpa != hpa + 1 || !still_same(c, e, hpa)))
+    if (unlikely(e->hpa != hpa + 1 || (!unchanged(c, e) && !still_same(c, e, hpa))))
         return decode_at(c, hpa);
     u64 last = c->s.rip + e->in.length - 1;
     if (unlikely(line_of(last) != c->s.fetch_line))
