@@ -265,7 +265,6 @@ struct rs_walk {
     uint32_t error;         /* #PF error code */
     uint64_t qualification; /* EPT violation */
     uint64_t page_bytes;    /* of the composite entry */
-    uint64_t perms;         /* of the composite entry: enum tlb_perm */
     const char *fault_text; /* in words, or NULL */
 };
 

@@ -152,7 +152,7 @@ static bool same_refs(const struct rs_walk *a, const struct rs_walk *b)
 {
     return a->ref_count == b->ref_count && memcmp(a->ref, b->ref, a->ref_count * sizeof *a->ref) == 0 &&
            a->skip_count == b->skip_count && memcmp(a->skip, b->skip, a->skip_count * sizeof *a->skip) == 0 &&
-           a->cycles == b->cycles && a->hpa == b->hpa && a->perms == b->perms && a->owner == b->owner &&
+           a->cycles == b->cycles && a->hpa == b->hpa && a->owner == b->owner &&
            a->page_bytes == b->page_bytes && a->fault_text == b->fault_text &&
            a->qualification == b->qualification;
 }

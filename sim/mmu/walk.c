@@ -414,7 +414,7 @@ static void begin_record(struct walk *w)
     for (unsigned row = 0; row <= RS_WALK_ROWS; row++)
         rec->row_gpa[row] = 0;
     rec->start_cycle = s->cycle;
-    rec->cycles = rec->qualification = rec->page_bytes = rec->perms = 0;
+    rec->cycles = rec->qualification = rec->page_bytes = 0;
     rec->owner = RS_NO_FAULT;
     rec->error = 0;
     rec->fault_text = NULL;
@@ -453,7 +453,6 @@ static void compose(struct walk *w, const struct mapping *guest, const struct ma
     };
     w->rec->hpa = hpa;
     w->rec->page_bytes = reach_bytes(reach);
-    w->rec->perms = perms;
 }
 
 static bool walk_guest(struct walk *w, struct tlb_entry *out)
@@ -517,7 +516,6 @@ void walk_record_hit(struct core *c, u64 gva, unsigned access, const struct tlb_
     w.rec->ended = true;
     w.rec->hpa = entry_hpa(e, gva);
     w.rec->page_bytes = reach_bytes(entry_reach(e));
-    w.rec->perms = e->perms;
 }
 
 void walk_record_non_canonical(struct core *c, u64 gva, unsigned access)
