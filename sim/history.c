@@ -186,6 +186,15 @@ void history_apply_inputs(struct rs_world *w)
     }
 }
 
+static void forget_undos_after(struct rs_world *w, struct rs_position now)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < w->undos; i++)
+        if (!position_before(now, w->undo[i]))
+            w->undo[kept++] = w->undo[i];
+    w->undos = kept;
+}
+
 /* The present becomes the furthest: what was logged and kept from later is no longer what happens. */
 static void cut_future(struct rs_world *w)
 {
@@ -198,6 +207,7 @@ static void cut_future(struct rs_world *w)
         return;
     h->was_cut = true;
     cut_log(h, from);
+    forget_undos_after(w, now);
     unsigned keep = 1;
     while (keep < h->checkpoints && h->checkpoint[keep]->atom <= now.atom)
         keep++;

@@ -7,6 +7,7 @@
 #include "cpu/cpu.h"
 #include "mmu/mem.h"
 #include "mmu/mmu.h"
+#include "params.h"
 #include "state.h"
 #include "world.h"
 
@@ -190,22 +191,38 @@ const uint8_t *rs_console(const rs_machine *m, unsigned uart, size_t *n)
 
 /* ---- how it ended ---- */
 
+/* The three exceptions of a triple fault, by name. */
+static void shutdown_text(const struct machine *m, char *text, size_t size)
+{
+    const char *name[3];
+    for (unsigned i = 0; i < 3; i++)
+        name[i] = rs_word(RS_VECTOR, m->b.halt_detail >> 8 * i & 0xff);
+    snprintf(text, size,
+             "shutdown by a triple fault at rip %#" PRIx64
+             ": %s, then %s while it was being delivered, then %s while the "
+             "double fault was; are IDT, TSS and stack right?",
+             m->core[0]->s.rip, name[0] ? name[0] : "an interrupt", name[1] ? name[1] : "?",
+             name[2] ? name[2] : "?");
+}
+
 const char *rs_halt_text(const rs_machine *m)
 {
-    static char text[160];
+    static char text[256];
+    u64 rip = m->core[0]->s.rip;
     switch (m->b.halted) {
     case HALT_DEBUG_EXIT:
         snprintf(text, sizeof text, "debug-exit with status %" PRIu64, m->b.exit_status);
         return text;
-    case HALT_SHUTDOWN:
-        snprintf(text, sizeof text,
-                 "shutdown: a triple fault at rip %#" PRIx64 " (a fault while a double fault was being "
-                 "delivered: is the IDT right?)",
-                 m->core[0]->s.rip);
-        return text;
+    case HALT_SHUTDOWN: shutdown_text(m, text, sizeof text); return text;
     case HALT_FOREVER:
-        snprintf(text, sizeof text, "halted for ever: HLT at rip %#" PRIx64 " with nothing to wake it",
-                 m->core[0]->s.rip);
+        snprintf(text, sizeof text,
+                 "halted for ever: HLT just before rip %#" PRIx64 ", with nothing to wake it", rip);
+        return text;
+    case HALT_VMX_ABORT:
+        snprintf(text, sizeof text,
+                 "VMX abort %" PRIu64
+                 " in a VM exit: an MSR of its list could not be %s (SDM vol. 3, 27.7 \"VMX Aborts\")",
+                 m->b.halt_detail, m->b.halt_detail == 1 ? "saved" : "loaded");
         return text;
     default: return NULL;
     }
@@ -268,5 +285,7 @@ uint64_t rs_hash(rs_world *w, enum rs_hash kind)
     for (uint32_t i = 0; i < m->cores; i++)
         hash = hash * UINT64_C(0x9e3779b97f4a7c15) + state_hash(true, &m->core[i]->s, arch);
     hash = hash * UINT64_C(0x9e3779b97f4a7c15) + mem_hash(m->mem);
-    return arch ? hash : hash * UINT64_C(0x9e3779b97f4a7c15) + m->core[0]->rt.micro;
+    if (arch)
+        return hash;
+    return hash * UINT64_C(0x9e3779b97f4a7c15) + (params_hash(&m->p) ^ m->core[0]->rt.micro);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/board.h"
 #include "arch/boot.h"
 #include "cpu/cpu.h"
 #include "image.h"
@@ -143,18 +144,29 @@ static u64 info_string(struct info_writer *w, const char *text)
     return info_put(w, text, strlen(text) + 1);
 }
 
-/* All RAM below 640 KiB and from 1 MiB on. */
+static struct boot_mmap range(u64 from, u64 to)
+{
+    u64 n = to > from ? to - from : 0;
+    return (struct boot_mmap){20,          (unsigned)from,      (unsigned)(from >> 32),
+                              (unsigned)n, (unsigned)(n >> 32), 1};
+}
+
+static u64 lower(u64 a, u64 b)
+{
+    return a < b ? a : b;
+}
+
+/* RAM below 640 KiB, from 1 MiB to the hole, and from 4 GiB on. */
 static void info_memory_map(struct info_writer *w, struct boot_info *info)
 {
-    u64 high = w->m->ram_bytes - BOOT_IMAGE_MIN;
-    const struct boot_mmap map[2] = {
-        {20, 0, 0, 0xa0000, 0, 1},
-        {20, BOOT_IMAGE_MIN, 0, (unsigned)high, (unsigned)(high >> 32), 1},
-    };
-    info->mmap_addr = (unsigned)info_put(w, map, sizeof map);
-    info->mmap_length = sizeof map;
+    u64 end = w->m->ram_bytes, low_end = lower(end, BOARD_HOLE);
+    const struct boot_mmap map[3] = {range(0, 0xa0000), range(BOOT_IMAGE_MIN, low_end),
+                                     range(BOARD_HOLE_END, end)};
+    size_t n = sizeof *map * (end > BOARD_HOLE_END ? 3 : 2);
+    info->mmap_addr = (unsigned)info_put(w, map, n);
+    info->mmap_length = (unsigned)n;
     info->mem_lower = 640;
-    info->mem_upper = (unsigned)(high >> 10 > 0xffffffff ? 0xffffffff : high >> 10);
+    info->mem_upper = (unsigned)((low_end - BOOT_IMAGE_MIN) >> 10);
 }
 
 static enum rs_status load_module(struct info_writer *w, const struct rs_boot_module *from,
@@ -165,7 +177,7 @@ static enum rs_status load_module(struct info_writer *w, const struct rs_boot_mo
     if (file_read(from->path, &bytes, &n, err) != RS_OK)
         return RS_FAILED;
     u64 start = (*at + PAGE_BYTES - 1) & ~(u64)(PAGE_BYTES - 1);
-    bool fits = start + n <= UINT32_MAX && mem_copy_in(w->m->mem, start, bytes, n);
+    bool fits = start + n <= BOARD_HOLE && mem_copy_in(w->m->mem, start, bytes, n);
     free(bytes);
     if (!fits)
         return rs_fail(err, "%s: a module of %zu bytes does not fit into RAM at %#llx; give the machine more",

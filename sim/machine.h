@@ -89,7 +89,8 @@ enum activity {
     ACTIVITY_WAIT_SIPI
 }; /* SDM vol. 3, 24.4.2 */
 
-enum halt_cause { HALT_NONE, HALT_DEBUG_EXIT, HALT_SHUTDOWN, HALT_FOREVER };
+enum halt_cause { HALT_NONE, HALT_DEBUG_EXIT, HALT_SHUTDOWN, HALT_FOREVER, HALT_VMX_ABORT, HALT_CAUSES };
+#define HALT_STATUS 255 /* of a run that does not end by debug-exit */
 
 enum event_type { /* SDM vol. 3, table 24-16: interruption type */
                   EVENT_EXTERNAL = 0,

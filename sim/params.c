@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 static const struct rs_param_info info[] = {
 #define PARAM(name, def, min, max, unit, help) {#name, unit, help, def, min, max},
@@ -46,6 +47,14 @@ void params_default(struct params *p)
 {
     for (size_t i = 0; i < PARAMS; i++)
         *value_at(p, i) = info[i].def;
+}
+
+u64 params_hash(const struct params *p)
+{
+    u64 hash = 1;
+    for (size_t i = 0; i < PARAMS; i++)
+        hash = XXH3_64bits_withSeed(info[i].name, strlen(info[i].name), hash) ^ ((const u64 *)p)[i];
+    return hash;
 }
 
 size_t rs_param_count(void)

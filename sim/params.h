@@ -10,6 +10,9 @@ struct rs_params {
 
 void params_default(struct params *p);
 
+/* Equal for equal parameters: part of rs_hash, since they are part of what happens next. */
+u64 params_hash(const struct params *p);
+
 /* Parameters that only make sense together: sizes that divide.  RS_FAILED names the one to change. */
 enum rs_status params_check(const struct params *p, struct rs_error *err);
 

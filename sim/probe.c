@@ -46,7 +46,8 @@ static const char *const flush_word[] = {"MOV CR3", "MOV CR0/CR4", "INVLPG",  "I
                                          "INVVPID", "VM entry",    "VM exit", "EPT violation", "fault"};
 static const char *const hit_word[] = {"l1", "l2", "mem"};
 static const char *const stage_word[] = {"guest", "nested"};
-static const char *const halt_word[] = {"running", "debug-exit", "shutdown", "halted for ever"};
+static const char *const halt_word[] = {"running", "debug-exit", "shutdown", "halted for ever", "VMX abort"};
+_Static_assert(sizeof halt_word / sizeof *halt_word == HALT_CAUSES, "a word for each cause");
 static const char *const vector_word[] = {
 #define V(vector, mnemonic, ...) [vector] = mnemonic,
     X86_VECTORS(V)

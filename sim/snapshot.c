@@ -11,6 +11,7 @@
 
 #include "dev/uart.h"
 #include "image.h"
+#include "params.h"
 #include "state.h"
 #include "world.h"
 
@@ -54,11 +55,6 @@ static void give_text(struct machine *m, const rs_snapshot *s)
             console_log_put(&m->log[i], n, s->text[i][n]);
 }
 
-static u64 params_hash(const struct machine *m)
-{
-    return XXH3_64bits(&m->p, sizeof m->p);
-}
-
 rs_snapshot *rs_snapshot_take(rs_world *w)
 {
     if (!w->machine)
@@ -67,7 +63,7 @@ rs_snapshot *rs_snapshot_take(rs_world *w)
     if (!s)
         abort();
     s->ram_bytes = w->machine->ram_bytes;
-    s->params = params_hash(w->machine);
+    s->params = params_hash(&w->machine->p);
     s->micro = history_position(w).micro;
     s->saved = w->history.inside ? saved_copy(w->history.inside) : saved_take(w);
     take_text(w->machine, s);
@@ -89,6 +85,10 @@ enum rs_status rs_snapshot_restore(rs_world *w, const rs_snapshot *s, struct rs_
     if (!w->machine || w->machine->ram_bytes != s->ram_bytes)
         return rs_fail(err, "the snapshot is of a machine with %llu bytes of RAM",
                        (unsigned long long)s->ram_bytes);
+    if (s->params != params_hash(&w->machine->p))
+        return rs_fail(err,
+                       "the snapshot is of a machine with other sizes or times: restore it on one with the "
+                       "same parameters");
     saved_restore(w, s->saved);
     give_text(w->machine, s);
     history_begin(w, true);
@@ -202,7 +202,7 @@ static bool state_sane(const struct machine *m, const struct core_state *c, cons
         if (b->uart[i].wire_head - b->uart[i].wire_tail > UART_WIRE_BYTES)
             return false;
     return c->ras_top < m->p.ras_entries && c->store_next < m->p.store_buffer && c->event_vector < 256 &&
-           c->activity <= ACTIVITY_WAIT_SIPI && b->halted <= HALT_FOREVER && c->vmx.cr3_target_count <= 4;
+           c->activity <= ACTIVITY_WAIT_SIPI && b->halted < HALT_CAUSES && c->vmx.cr3_target_count <= 4;
 }
 
 /* The consoles' text at *at; false if there is less than the state says. */
@@ -245,7 +245,7 @@ static rs_snapshot *read_body(const rs_world *w, const u8 *body, size_t n, u64 m
     if (!s)
         abort();
     s->ram_bytes = w->machine->ram_bytes;
-    s->params = params_hash(w->machine);
+    s->params = params_hash(&w->machine->p);
     s->micro = micro;
     s->saved = saved_take(w);
     state_load(true, s->saved->core, body);
@@ -276,7 +276,7 @@ static enum rs_status check_header(const rs_world *w, const char *path, const u8
                        (unsigned long long)get_u64(file + 16));
     if (get_u64(file + CHECKSUM_AT) != checksum(file, file + HEADER_BYTES, n - HEADER_BYTES))
         return rs_fail(err, "%s: damaged: truncated, or some of its bytes have changed", path);
-    if (get_u64(file + 40) != params_hash(w->machine))
+    if (get_u64(file + 40) != params_hash(&w->machine->p))
         return rs_fail(err, "%s: of a machine with other sizes or times; make one with the same parameters",
                        path);
     if (get_u64(file + 32) > BODY_MAX)

@@ -124,6 +124,8 @@ static enum run_end advance(struct rs_world *w, u64 *budget, u64 until_atom, u64
 void world_show_inside(struct rs_world *w, u64 k)
 {
     struct core *c = world_core(w);
+    if (c->m->b.halted)
+        return;
     struct saved *start = saved_take(w);
     c->rt.micro_stop = k;
     if (cpu_run(c, 1, UINT64_MAX) == RUN_STOPPED_INSIDE)
@@ -283,11 +285,28 @@ static enum rs_why step_hunt(struct rs_world *w, u64 *budget, enum rs_probe prob
     return forward(w, budget, UINT64_MAX, UINT64_MAX);
 }
 
+/* An atom that is half done can be ended, even if it is the one that halts the machine. */
+static bool may_go_on(const struct rs_world *w)
+{
+    bool over = w->max_cycles && world_core(w)->s.cycle >= w->max_cycles;
+    return w->history.inside || (!w->machine->b.halted && !over);
+}
+
+/* Why a movement by micros or cycles stands. */
+static enum rs_why stepped(struct rs_world *w)
+{
+    if (w->move.n == 0)
+        return finish(w, RS_DONE);
+    if (may_go_on(w))
+        return RS_SLICE;
+    return finish(w, w->machine->b.halted ? RS_HALTED : RS_LIMIT);
+}
+
 /* One atom at a time: k micros further, over the ends of atoms. */
 static enum rs_why step_micros(struct rs_world *w, u64 *budget)
 {
     struct core *c = world_core(w);
-    while (w->move.n && *budget && !c->m->b.halted) {
+    while (w->move.n && *budget && may_go_on(w)) {
         struct rs_position at = history_position(w);
         history_reached(w);
         leave_inside(w);
@@ -299,9 +318,7 @@ static enum rs_why step_micros(struct rs_world *w, u64 *budget)
         if (w->stop_requested)
             return finish(w, RS_STOPPED);
     }
-    if (w->move.n == 0)
-        return finish(w, RS_DONE);
-    return c->m->b.halted ? finish(w, RS_HALTED) : RS_SLICE;
+    return stepped(w);
 }
 
 /* One atom, with the clock after each of its micros noted. */
@@ -325,7 +342,7 @@ static enum rs_why step_cycles(struct rs_world *w, u64 *budget)
 {
     struct core *c = world_core(w);
     struct micro_clock clock;
-    while (w->move.n && *budget && !c->m->b.halted) {
+    while (w->move.n && *budget && may_go_on(w)) {
         u64 done = history_position(w).micro;
         history_reached(w);
         leave_inside(w);
@@ -344,13 +361,13 @@ static enum rs_why step_cycles(struct rs_world *w, u64 *budget)
         if (w->stop_requested)
             return ended(w, c->rt.micro ? RUN_STOPPED_INSIDE : RUN_STOPPED);
     }
-    if (w->move.n == 0)
-        return finish(w, RS_DONE);
-    return c->m->b.halted ? finish(w, RS_HALTED) : RS_SLICE;
+    return stepped(w);
 }
 
 static enum rs_why step(struct rs_world *w, u64 *budget)
 {
+    if (w->move.n == 0)
+        return finish(w, RS_DONE);
     switch (w->move.unit) {
     case RS_CYCLE: return step_cycles(w, budget);
     case RS_MICRO: return step_micros(w, budget);
@@ -391,12 +408,14 @@ static enum rs_why seek(struct rs_world *w, u64 *budget)
     }
     w->hunted = -1;
     w->settling = position_before(target, w->history.furthest);
-    enum run_end end = advance(w, budget, target.atom, UINT64_MAX);
+    bool known = !position_before(w->history.furthest, target);
+    u64 limit = known ? UINT64_MAX : cycle_limit(w, UINT64_MAX);
+    enum run_end end = advance(w, budget, target.atom, limit);
     w->settling = false;
     if (end != RUN_GOES_ON && world_core(w)->s.atom != target.atom)
         return ended(w, end);
     if (world_core(w)->s.atom < target.atom)
-        return RS_SLICE;
+        return world_core(w)->s.cycle < limit ? RS_SLICE : finish(w, RS_LIMIT);
     show(w, target);
     return finish(w, RS_DONE);
 }

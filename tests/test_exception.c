@@ -6,6 +6,7 @@
 
 #include <check.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct bare b;
 static struct core *c;
@@ -316,6 +317,8 @@ START_TEST(down_to_shutdown)
     bare_atoms(&b, 1);
     ck_assert_uint_eq(b.machine->b.halted, HALT_SHUTDOWN);
     ck_assert_uint_eq(c->s.activity, ACTIVITY_SHUTDOWN);
+    ck_assert_ptr_nonnull(
+        strstr(rs_halt_text(b.machine), "#PF, then #PF while it was being delivered, then #PF"));
 }
 END_TEST
 

@@ -216,6 +216,44 @@ START_TEST(run_ends_with_the_machine)
 }
 END_TEST
 
+/* The last atom halts the machine in its middle; from there one gets to its end by every unit. */
+START_TEST(the_last_atom_can_be_stepped_to_its_end)
+{
+    static const enum rs_unit unit[] = {RS_CYCLE, RS_MICRO, RS_INSN};
+    rs_begin_run(world, UINT64_MAX);
+    go();
+    struct rs_position end_of_run = rs_position(machine);
+    uint64_t halted = hash();
+    back(1, RS_MICRO);
+    ck_assert_uint_gt(rs_position(machine).micro, 0);
+    for (int i = 0; i < 9 && rs_position(machine).micro; i++)
+        step(1, unit[_i]);
+    assert_at(end_of_run);
+    ck_assert_uint_eq(hash(), halted);
+    ck_assert_int_eq(step(1, unit[_i]), RS_HALTED);
+}
+END_TEST
+
+START_TEST(steps_of_no_length_stay)
+{
+    step(5, RS_INSN);
+    ck_assert_int_eq(step(0, (enum rs_unit)_i), RS_DONE);
+    assert_at((struct rs_position){5, 0});
+}
+END_TEST
+
+START_TEST(cycle_limit_binds_every_way_forward)
+{
+    rs_set_max_cycles(world, 2000);
+    ck_assert_int_eq(step(100000, (enum rs_unit)_i), RS_LIMIT);
+    uint64_t stopped = rs_cycles(machine, 0);
+    ck_assert_uint_lt(stopped, 3000);
+    rs_begin_seek(world, (struct rs_position){100000, 0});
+    ck_assert_int_eq(go(), RS_LIMIT);
+    ck_assert_uint_lt(rs_cycles(machine, 0), 3000);
+}
+END_TEST
+
 START_TEST(cycle_limit_stops_the_run)
 {
     rs_set_max_cycles(world, 500);
@@ -323,6 +361,19 @@ START_TEST(an_input_in_the_past_cuts_the_future)
 }
 END_TEST
 
+/* What lay ahead is gone, so undo does not go there. */
+START_TEST(undo_forgets_the_cut_future)
+{
+    step(10, RS_INSN);
+    step(190, RS_INSN);
+    seek((struct rs_position){20, 0});
+    type("x");
+    rs_begin_undo(world);
+    go();
+    assert_at((struct rs_position){10, 0});
+}
+END_TEST
+
 START_TEST(a_poke_inside_an_atom_waits_for_its_end)
 {
     uint8_t byte = 0x5a, read = 0;
@@ -362,6 +413,30 @@ START_TEST(a_restored_snapshot_goes_on_alike)
     ck_assert_uint_eq(hash(), here);
     step(500, RS_INSN);
     ck_assert_uint_eq(hash(), later);
+    rs_snapshot_free(s);
+}
+END_TEST
+
+static void other_latency(void)
+{
+    struct rs_error err;
+    struct rs_params *p = rs_params_of(machine);
+    ck_assert_int_eq(rs_params_set(p, "mem_latency", 171, &err), RS_OK);
+    rs_power_cycle(machine);
+    ck_assert_int_eq(rs_set_params(machine, p, &err), RS_OK);
+    rs_params_free(p);
+}
+
+START_TEST(parameters_are_part_of_the_hash_and_of_a_snapshot)
+{
+    struct rs_error err = {""};
+    rs_power_cycle(machine);
+    uint64_t before = hash();
+    rs_snapshot *s = rs_snapshot_take(world);
+    other_latency();
+    ck_assert_uint_ne(hash(), before);
+    ck_assert_int_eq(rs_snapshot_restore(world, s, &err), RS_FAILED);
+    ck_assert_msg(strstr(err.text, "parameters") != NULL, "%s", err.text);
     rs_snapshot_free(s);
 }
 END_TEST
@@ -465,6 +540,23 @@ START_TEST(a_replay_repeats_the_recorded_run)
 }
 END_TEST
 
+START_TEST(a_log_of_another_machine_is_refused)
+{
+    char path[256];
+    struct rs_error err = {""};
+    temporary(path);
+    ck_assert_int_eq(rs_record(world, path, &err), RS_OK);
+    type("x");
+    ck_assert_int_eq(rs_replay(world, path, &err), RS_FAILED); /* too late */
+    other_latency();
+    ck_assert_int_eq(rs_replay(world, path, &err), RS_OK);
+    struct rs_boot how = {.path = image, .cmdline = "program"};
+    ck_assert_int_eq(rs_boot(machine, &how, &err), RS_FAILED);
+    ck_assert_msg(strstr(err.text, "not the same") != NULL, "%s", err.text);
+    unlink(path);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("history");
@@ -478,11 +570,15 @@ int main(void)
     tcase_add_test(moves, undo_returns_to_where_each_move_began);
     tcase_add_test(moves, cancelled_back_returns);
     tcase_add_test(moves, run_ends_with_the_machine);
+    tcase_add_loop_test(moves, the_last_atom_can_be_stepped_to_its_end, 0, 3);
+    tcase_add_loop_test(moves, steps_of_no_length_stay, 0, RS_UNITS);
+    tcase_add_loop_test(moves, cycle_limit_binds_every_way_forward, 0, RS_UNITS);
     tcase_add_test(moves, cycle_limit_stops_the_run);
     tcase_add_test(moves, handlers_fire_once_for_each_new_event);
     tcase_add_test(moves, a_handler_stops_the_run_at_its_micro);
     tcase_add_test(moves, inputs_are_part_of_the_past);
     tcase_add_test(moves, an_input_in_the_past_cuts_the_future);
+    tcase_add_test(moves, undo_forgets_the_cut_future);
     tcase_add_test(moves, a_poke_inside_an_atom_waits_for_its_end);
     tcase_add_test(moves, a_full_line_is_said);
     suite_add_tcase(suite, moves);
@@ -492,6 +588,8 @@ int main(void)
     tcase_add_test(files, a_restored_snapshot_goes_on_alike);
     tcase_add_test(files, a_snapshot_survives_its_file);
     tcase_add_test(files, damaged_snapshots_are_refused);
+    tcase_add_test(files, parameters_are_part_of_the_hash_and_of_a_snapshot);
+    tcase_add_test(files, a_log_of_another_machine_is_refused);
     tcase_add_test(files, a_replay_repeats_the_recorded_run);
     suite_add_tcase(suite, files);
     return suite_run(suite);

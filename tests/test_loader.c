@@ -139,6 +139,26 @@ START_TEST(the_information_block_tells_of_memory_words_and_modules)
 }
 END_TEST
 
+START_TEST(the_memory_map_spares_the_apic)
+{
+    struct boot_info info;
+    struct boot_mmap map[3];
+    struct rs_config config;
+    rs_world_free(world);
+    world = rs_world_new();
+    rs_config_init(&config);
+    config.ram_bytes = UINT64_C(5) << 30;
+    machine = rs_machine_new(world, &config, &err);
+    ck_assert_msg(machine && boot() == RS_OK, "%s", err.text);
+    rs_read(machine, reg("rbx"), &info, sizeof info);
+    ck_assert_uint_eq(info.mmap_length, sizeof map);
+    rs_read(machine, info.mmap_addr, map, sizeof map);
+    ck_assert_uint_le((uint64_t)map[1].base_low + map[1].length_low, 0xfec00000);
+    ck_assert_uint_eq(map[2].base_high, 1);
+    ck_assert_uint_eq(map[2].length_low, 1 << 30);
+}
+END_TEST
+
 /* ---- bad ---- */
 
 START_TEST(a_missing_file)
@@ -289,7 +309,8 @@ END_TEST
 int main(void)
 {
     const TTest *const good[] = {entry_state_is_the_boot_protocols, the_promised_addresses_are_mapped,
-                                 the_information_block_tells_of_memory_words_and_modules};
+                                 the_information_block_tells_of_memory_words_and_modules,
+                                 the_memory_map_spares_the_apic};
     const TTest *const bad[] = {
         a_missing_file,
         a_directory,

@@ -352,7 +352,8 @@ START_TEST(vmx_abort)
     guest_set(c, _i ? VMCS_EXIT_MSR_LOAD_COUNT : VMCS_EXIT_MSR_STORE_COUNT, 0xffffffff >> 8);
     guest_launch(&b);
     GUEST(VMCALL);
-    ck_assert_uint_eq(c->m->b.halted, HALT_SHUTDOWN);
+    ck_assert_uint_eq(c->m->b.halted, HALT_VMX_ABORT);
+    ck_assert_ptr_nonnull(strstr(rs_halt_text(c->m), _i ? "could not be loaded" : "could not be saved"));
     ck_assert_uint_eq(mem_read(b.machine->mem, GUEST_VMCS + VMCS_ABORT, 4),
                       _i ? VMX_ABORT_MSR_LOAD : VMX_ABORT_MSR_SAVE);
 }

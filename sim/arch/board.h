@@ -10,6 +10,10 @@
 #define PORT_PCI_ADDRESS      0xcf8
 #define PORT_PCI_DATA         0xcfc
 
+/* From here to 4 GiB the memory map names no RAM: the APICs' addresses lie there. */
+#define BOARD_HOLE     0xfec00000u
+#define BOARD_HOLE_END 0x100000000u
+
 /* Registers of a UART, relative to its first port. */
 #define UART_PORTS 8
 #define UART_RBR   0 /* read: receiver buffer */

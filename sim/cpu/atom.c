@@ -33,8 +33,7 @@ static void idle(struct core *c)
 {
     u64 due = next_due(c);
     if (due == UINT64_MAX) {
-        c->m->b.halted = HALT_FOREVER;
-        c->m->b.exit_status = 255;
+        board_halt(c, HALT_FOREVER, HALT_STATUS, 0);
         return;
     }
     if (due > c->s.cycle)

@@ -73,16 +73,13 @@ static void set_event(struct core *c, unsigned vector, enum event_type type, u32
 }
 
 /* Shutdown (SDM vol. 3, 6.15, "Interrupt 8 - Double Fault Exception"): the board stops. */
-static _Noreturn void triple_fault(struct core *c)
+static _Noreturn void triple_fault(struct core *c, u64 third)
 {
     vmx_exit_triple_fault(c);
     c->rt.delivering = false;
     c->s.event_valid = c->s.event_injected = 0;
     c->s.activity = ACTIVITY_SHUTDOWN;
-    c->m->b.halted = HALT_SHUTDOWN;
-    c->m->b.exit_status = 255;
-    PROBE(c, RS_PROBE_halt, HALT_SHUTDOWN, c->m->b.exit_status);
-    micro(c, MICRO_FAULT);
+    board_halt(c, HALT_SHUTDOWN, HALT_STATUS, c->s.double_fault_of | third << 16);
     atom_leave(c, ATOM_DONE);
 }
 
@@ -111,6 +108,7 @@ static _Noreturn void raise_exception(struct core *c, unsigned vector, u32 error
 {
     bool nested = is_delivering(c);
     enum combination how = nested ? combine(c, vector) : SERIAL;
+    u64 first = c->s.event_vector;
 
     error = with_ext(c, vector, error);
     tell_fault(c, vector, error, gva);
@@ -120,10 +118,11 @@ static _Noreturn void raise_exception(struct core *c, unsigned vector, u32 error
         vmx_exit_on_event(
             c); /* the bitmap sees it before it combines, while the event that it interrupts is known */
     if (how == TRIPLE_FAULT)
-        triple_fault(c);
+        triple_fault(c, vector);
     if (how == DOUBLE_FAULT) {
         if (vector == VEC_PF)
             c->s.cr2 = gva;
+        c->s.double_fault_of = first | vector << 8;
         set_event(c, VEC_DF, EVENT_HARD_EXCEPTION, 0, c->s.rip);
         tell_fault(c, VEC_DF, 0, 0);
     }

@@ -61,7 +61,7 @@ static void reset_events(struct core *c)
     c->s.pending_debug = 0;
     c->s.event_valid = c->s.event_vector = c->s.event_type = 0;
     c->s.event_has_error = c->s.event_error = c->s.event_next_rip = c->s.event_cr2 = 0;
-    c->s.event_injected = 0;
+    c->s.event_injected = c->s.double_fault_of = 0;
 }
 
 static void reset_vmx(struct core *c)

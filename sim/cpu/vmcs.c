@@ -8,7 +8,7 @@
 #define KEY_INDEXES 32
 
 static const u8 slot_by_key[512] = {
-    /* + 1; 0: none */
+/* + 1; 0: none */
 #define VMCS_FIELD(ID, name, encoding, group) [KEY(encoding)] = SLOT_##ID + 1,
 #include "arch/vmcs_fields.def"
 };

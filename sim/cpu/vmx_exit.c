@@ -50,10 +50,7 @@ static _Noreturn void vmx_abort(struct core *c, enum vmx_abort why)
 {
     mem_write(c->m->mem, c->s.vmcs_hpa + VMCS_ABORT, 4, why);
     c->s.activity = ACTIVITY_SHUTDOWN;
-    c->m->b.halted = HALT_SHUTDOWN;
-    c->m->b.exit_status = 255;
-    PROBE(c, RS_PROBE_halt, HALT_SHUTDOWN, c->m->b.exit_status);
-    micro(c, MICRO_FAULT);
+    board_halt(c, HALT_VMX_ABORT, HALT_STATUS, why);
     atom_leave(c, ATOM_DONE);
 }
 

@@ -12,7 +12,7 @@ void board_reset(struct machine *m)
     uart_reset(&m->b.uart[0]);
     uart_reset(&m->b.uart[1]);
     m->b.halted = HALT_NONE;
-    m->b.exit_status = 0;
+    m->b.exit_status = m->b.halt_detail = 0;
 }
 
 /* ---- ports ---- */
@@ -91,11 +91,12 @@ u64 board_in(struct core *c, u16 port, unsigned n)
     return value;
 }
 
-static void debug_exit(struct core *c, u64 value)
+void board_halt(struct core *c, enum halt_cause cause, u64 status, u64 detail)
 {
-    c->m->b.exit_status = (2 * value + 1) & 0xff;
-    c->m->b.halted = HALT_DEBUG_EXIT;
-    PROBE(c, RS_PROBE_halt, HALT_DEBUG_EXIT, c->m->b.exit_status);
+    c->m->b.halted = cause;
+    c->m->b.exit_status = status;
+    c->m->b.halt_detail = detail;
+    PROBE(c, RS_PROBE_halt, cause, status);
     micro(c, MICRO_EVENT);
 }
 
@@ -103,7 +104,7 @@ void board_out(struct core *c, u16 port, unsigned n, u64 value)
 {
     reach_port(c, port, true, n, value);
     if (port == PORT_DEBUG_EXIT) {
-        debug_exit(c, value);
+        board_halt(c, HALT_DEBUG_EXIT, (2 * value + 1) & 0xff, 0);
         return;
     }
     for (unsigned i = 0; i < n; i++) {
