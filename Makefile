@@ -70,7 +70,7 @@ TEST_CFLAGS = $(STD) -D_XOPEN_SOURCE=700 $(HOST_WARN) $(OPT) -Isim -Iui -Itests 
 # What runs on the machine: no vector registers, no red zone, nothing of the host.
 BARE_CFLAGS = --target=x86_64-unknown-none-elf -std=c17 $(WARN) -ffreestanding -nostdlibinc -O2 -g -mgeneral-regs-only \
     -mno-red-zone -mcmodel=small -fno-pic -fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer \
-    -ffunction-sections -fdata-sections -Isim
+    -ffunction-sections -fdata-sections -I. -Isim
 BARE_LDFLAGS = -nostdlib -static --no-dynamic-linker --gc-sections --build-id=none -z max-page-size=4096 -z noexecstack
 
 # ---- what there is ----
@@ -78,6 +78,8 @@ BARE_LDFLAGS = -nostdlib -static --no-dynamic-linker --gc-sections --build-id=no
 SIM_SRC := $(wildcard sim/*.c sim/*/*.c)
 UI_SRC := $(wildcard ui/*.c ui/*/*.c)
 HV_SRC := $(wildcard hv/*.c hv/*.S)
+# Of the guests' library: what compilers call by themselves, and the way from an exception to C.
+HV_SHARED_SRC := guests/lib/string.c guests/lib/trap_entry.c guests/lib/trap_entry.S
 GUEST_SRC := $(wildcard guests/*.c guests/*.S)
 GUEST_LIB_SRC := $(wildcard guests/lib/*.c guests/lib/*.S)
 TEST_SRC := $(wildcard tests/test_*.c)
@@ -92,6 +94,7 @@ SIM_OBJ := $(call obj,$(SIM_SRC))
 UI_OBJ := $(call obj,$(UI_SRC))
 UI_PART_OBJ := $(filter-out %/main.c.o,$(UI_OBJ))
 HV_OBJ := $(call obj,$(HV_SRC))
+HV_SHARED_OBJ := $(call obj,$(HV_SHARED_SRC))
 GUEST_OBJ := $(call obj,$(GUEST_SRC))
 GUEST_LIB_OBJ := $(call obj,$(GUEST_LIB_SRC))
 TEST_OBJ := $(call obj,$(TEST_SRC))
@@ -209,10 +212,10 @@ $(HV_OBJ) $(GUEST_OBJ) $(GUEST_LIB_OBJ): $(BUILD)/obj/%.o: % $(BUILD)/flags-bare
 # Linked twice: the second time with a table of its own symbols, which lies behind all code.
 HV_LINK = $(LLD) $(BARE_LDFLAGS) -T hv/hv.ld
 
-$(BUILD)/hv/nameless.elf: $(HV_OBJ) hv/hv.ld $(BUILD)/sources
+$(BUILD)/hv/nameless.elf: $(HV_OBJ) $(HV_SHARED_OBJ) hv/hv.ld $(BUILD)/sources
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(HV_LINK) -o $@ $(HV_OBJ)
+	$(Q)$(HV_LINK) -o $@ $(HV_OBJ) $(HV_SHARED_OBJ)
 
 $(BUILD)/hv/symbols.S: $(BUILD)/hv/nameless.elf hv/symbols.sh
 	$(call say,NM,$@)
@@ -222,7 +225,7 @@ $(BUILD)/hv/hv.elf: $(BUILD)/hv/symbols.S
 	$(call say,CLANG,$@)
 	$(Q)$(CLANG) $(BARE_CFLAGS) -c -o $(<:.S=.o) $<
 	$(call say,LINK,$@)
-	$(Q)$(HV_LINK) -o $@ $(HV_OBJ) $(<:.S=.o)
+	$(Q)$(HV_LINK) -o $@ $(HV_OBJ) $(HV_SHARED_OBJ) $(<:.S=.o)
 
 define guest_rule
 $(BUILD)/guests/$(basename $(notdir $(1))).elf: $(call obj,$(1)) $(GUEST_LIB_OBJ) guests/guest.ld $(BUILD)/sources
@@ -298,18 +301,18 @@ install: all install-files
 
 # What is built, without looking whether it is up to date.
 install-files:
-	mkdir -p $(DESTDIR)$(PREFIX)/bin $(SHARE)/hv $(SHARE)/guests $(SHARE)/scenarios $(DOC)
-	install -m 755 $(BUILD)/ringside $(DESTDIR)$(PREFIX)/bin/ringside
-	install -m 644 $(HV) $(SHARE)/hv/
-	install -m 644 $(GUESTS) $(SHARE)/guests/
-	install -m 644 $(wildcard scenarios/*.lua) $(SHARE)/scenarios/
-	install -m 644 README.md LICENSE $(wildcard docs/*.md) $(DOC)/
+	mkdir -p '$(DESTDIR)$(PREFIX)/bin' '$(SHARE)/hv' '$(SHARE)/guests' '$(SHARE)/scenarios' '$(DOC)'
+	install -m 755 $(BUILD)/ringside '$(DESTDIR)$(PREFIX)/bin/ringside'
+	install -m 644 $(HV) '$(SHARE)/hv/'
+	install -m 644 $(GUESTS) '$(SHARE)/guests/'
+	install -m 644 $(wildcard scenarios/*.lua) '$(SHARE)/scenarios/'
+	install -m 644 README.md LICENSE $(wildcard docs/*.md) '$(DOC)/'
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/ringside
-	rm -rf $(SHARE) $(DOC)
+	rm -f '$(DESTDIR)$(PREFIX)/bin/ringside'
+	rm -rf '$(SHARE)' '$(DOC)'
 
 clean:
-	rm -rf $(BUILD)
+	rm -rf $(BUILD) compile_commands.json
 
 -include $(HOST_OBJ:.o=.d) $(BARE_OBJ:.o=.d)

@@ -74,6 +74,8 @@ void history_log(struct rs_world *w, const struct input *in);
 
 /* input.c: what an input does. */
 bool input_apply(struct machine *m, const struct input *in);
+/* False for what rs_input_* would not have taken; whether the line has room is not asked. */
+bool input_possible(const struct machine *m, const struct input *in);
 const char *input_kind_name(enum input_kind kind);
 
 /* record.c */

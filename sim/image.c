@@ -13,15 +13,15 @@
 enum rs_status file_read(const char *path, u8 **bytes, size_t *n, struct rs_error *err)
 {
     struct stat st;
-    FILE *f = fopen(path, "rb");
     *bytes = NULL;
     *n = 0;
+    if (stat(path, &st) != 0)
+        return rs_fail(err, "%s: cannot be read: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode) || (u64)st.st_size > FILE_BYTES_MAX) /* opening a pipe could wait for ever */
+        return rs_fail(err, "%s: not a regular file of at most 1 GiB", path);
+    FILE *f = fopen(path, "rb");
     if (!f)
         return rs_fail(err, "%s: cannot be read: %s", path, strerror(errno));
-    if (fstat(fileno(f), &st) != 0 || !S_ISREG(st.st_mode) || (u64)st.st_size > FILE_BYTES_MAX) {
-        fclose(f);
-        return rs_fail(err, "%s: not a regular file of at most 1 GiB", path);
-    }
     *bytes = malloc((size_t)st.st_size + 1);
     if (!*bytes)
         abort();
@@ -92,6 +92,9 @@ static enum rs_status read_segments(struct elf_image *image, Elf *elf, const GEl
                                     struct rs_error *err)
 {
     size_t n = 0;
+    if (header->e_phnum && header->e_phentsize != sizeof(Elf64_Phdr))
+        return rs_fail(err, "%s: its program headers have %u bytes each, not %zu", image->path,
+                       header->e_phentsize, sizeof(Elf64_Phdr));
     if (header->e_phoff + (u64)header->e_phnum * sizeof(Elf64_Phdr) > image->file_bytes)
         return rs_fail(err, "%s: truncated: its program headers are not all in the file", image->path);
     if (elf_getphdrnum(elf, &n) != 0)

@@ -23,6 +23,16 @@ static bool reset(struct machine *m)
     return true;
 }
 
+bool input_possible(const struct machine *m, const struct input *in)
+{
+    switch (in->kind) {
+    case INPUT_CONSOLE:
+    case INPUT_MANAGEMENT: return in->hpa == 0 && in->n > 0 && in->n <= UART_WIRE_BYTES;
+    case INPUT_POKE: return mem_has(m->mem, in->hpa, in->n ? in->n : 1);
+    default: return in->hpa == 0 && in->n == 0;
+    }
+}
+
 bool input_apply(struct machine *m, const struct input *in)
 {
     machine_drop_derived(m);

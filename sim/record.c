@@ -9,11 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "world.h"
-
-#define LINE_MAX_BYTES (UART_WIRE_BYTES * 2 + 4096)
 
 struct record {
     FILE *file;
@@ -34,6 +33,9 @@ struct replay {
 
 enum rs_status rs_record(rs_world *w, const char *path, struct rs_error *err)
 {
+    struct stat st;
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return rs_fail(err, "%s: not a regular file: a log is rewritten when the run goes back", path);
     FILE *file = fopen(path, "w+");
     if (!file)
         return rs_fail(err, "%s: cannot be written: %s", path, strerror(errno));
@@ -79,16 +81,21 @@ void record_rewrite(struct rs_world *w)
 
 /* ---- replaying ---- */
 
-static void replay_fail(struct replay *p, const char *why)
+static bool replay_fail(struct replay *p, const char *why)
 {
     p->failed = true;
     snprintf(p->why, sizeof p->why, "%s:%u: %s", p->path, p->line, why);
+    return false;
 }
 
 enum rs_status rs_replay(rs_world *w, const char *path, struct rs_error *err)
 {
-    FILE *file = fopen(path, "r");
+    struct stat st;
+    bool regular = stat(path, &st) != 0 || S_ISREG(st.st_mode);
+    FILE *file = regular ? fopen(path, "r") : NULL;
     char first[64] = "";
+    if (!regular)
+        return rs_fail(err, "%s: not a regular file", path);
     if (!file)
         return rs_fail(err, "%s: cannot be read: %s", path, strerror(errno));
     if (w->machine && w->machine->booted) {
@@ -107,6 +114,12 @@ enum rs_status rs_replay(rs_world *w, const char *path, struct rs_error *err)
     snprintf(p->path, sizeof p->path, "%s", path);
     w->history.replay = p;
     return RS_OK;
+}
+
+const char *rs_record_trouble(const rs_world *w)
+{
+    struct record *r = w->history.record;
+    return r && ferror(r->file) ? "the log of inputs could not be written whole: is the disk full?" : NULL;
 }
 
 bool replay_active(const struct rs_world *w)
@@ -158,24 +171,20 @@ static bool parse_input(struct rs_world *w, struct replay *p, char *line)
     u64 sequence;
     int used = 0;
     line[strcspn(line, "\n")] = 0;
-    if (sscanf(line, "%31s %" SCNu64 " %" SCNu64 " %15s %" SCNx64 " %n", machine, &in.atom, &sequence, kind,
-               &in.hpa, &used) != 5 ||
-        !used) {
-        replay_fail(p, "expected 'MACHINE ATOM SEQUENCE KIND ADDRESS BYTES'");
-        return false;
-    }
+    if (sscanf(line, "%31s %19" SCNu64 " %19" SCNu64 " %15s %" SCNx64 " %n", machine, &in.atom, &sequence,
+               kind, &in.hpa, &used) != 5 ||
+        !used)
+        return replay_fail(p, "expected 'MACHINE ATOM SEQUENCE KIND ADDRESS BYTES'");
     char *hex = line + used;
-    if (!kind_of_name(kind, &in.kind) || !bytes_of_hex(hex, &in.n) ||
-        strcmp(machine, w->machine->name) != 0) {
-        replay_fail(p, "unknown machine, unknown kind of input, or bytes that are not hexadecimal");
-        return false;
-    }
+    if (!kind_of_name(kind, &in.kind) || !bytes_of_hex(hex, &in.n) || strcmp(machine, w->machine->name) != 0)
+        return replay_fail(p, "unknown machine, unknown kind of input, or bytes that are not hexadecimal");
     size_t count = w->history.log_count;
     u64 last = count ? w->history.log[count - 1].atom : world_core(w)->s.atom;
-    if (last > in.atom) {
-        replay_fail(p, "inputs out of order");
-        return false;
-    }
+    if (last > in.atom || sequence != count)
+        return replay_fail(p, "inputs out of order, or one is missing before this one");
+    if (!input_possible(w->machine, &in))
+        return replay_fail(
+            p, "an input that this machine cannot get: no such address, or a length that does not fit");
     in.bytes = (u8 *)hex;
     history_log(w, &in);
     return true;
@@ -184,11 +193,10 @@ static bool parse_input(struct rs_world *w, struct replay *p, char *line)
 /* Loads the inputs of this start: up to the next start line or the end. */
 static void replay_inputs(struct rs_world *w, struct replay *p)
 {
-    char *line = malloc(LINE_MAX_BYTES);
-    if (!line)
-        abort();
+    char *line = NULL;
+    size_t size = 0;
     long at = ftell(p->file);
-    while (fgets(line, LINE_MAX_BYTES, p->file) && strncmp(line, "start ", 6) != 0) {
+    while (getline(&line, &size, p->file) > 0 && strncmp(line, "start ", 6) != 0) {
         p->line++;
         if (!parse_input(w, p, line))
             break;

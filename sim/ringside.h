@@ -366,6 +366,8 @@ enum rs_status rs_input_poke(rs_machine *m, uint64_t hpa, const void *bytes, siz
 bool rs_log_was_cut(rs_world *w);
 
 enum rs_status rs_record(rs_world *w, const char *path, struct rs_error *err);
+/* NULL while everything has been written. */
+const char *rs_record_trouble(const rs_world *w);
 /* Before boot.  Inputs come from the file at their positions; those that the face makes are dropped.  If the
  * log turns out not to fit, rs_boot fails, and rs_replay_trouble says why from then on. */
 enum rs_status rs_replay(rs_world *w, const char *path, struct rs_error *err);

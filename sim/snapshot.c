@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <xxhash.h>
 #include <zstd.h>
 
@@ -154,11 +155,27 @@ static u64 checksum(const u8 *header, const u8 *packed, size_t n)
     return XXH3_64bits_withSeed(packed, n, XXH3_64bits(header, CHECKSUM_AT));
 }
 
+/* A save replaces nothing but a snapshot. */
+static bool may_replace(const char *path)
+{
+    struct stat st;
+    char magic[8] = "";
+    if (stat(path, &st) != 0)
+        return true;
+    FILE *f = S_ISREG(st.st_mode) ? fopen(path, "rb") : NULL;
+    bool good = f && (st.st_size == 0 || (fread(magic, 1, 8, f) == 8 && memcmp(magic, MAGIC, 8) == 0));
+    if (f)
+        fclose(f);
+    return good;
+}
+
 /* Writes beside the file and renames, so that a file of this name is always whole. */
 static enum rs_status write_file(const char *path, const u8 *header, const u8 *bytes, size_t n,
                                  struct rs_error *err)
 {
     char part[1100];
+    if (!may_replace(path))
+        return rs_fail(err, "%s: exists and is not a snapshot: choose another name or remove it", path);
     snprintf(part, sizeof part, "%s.part", path);
     FILE *f = fopen(part, "wb");
     if (!f)

@@ -7,6 +7,7 @@
 
 #include "lib/elf_image.h"
 #include "lib/suite.h"
+#include "lib/temporary.h"
 #include "ringside.h"
 
 /* 400 stores, a line apart over seven pages, most of them behind the end of RAM, each echoing a byte of the
@@ -441,20 +442,11 @@ START_TEST(parameters_are_part_of_the_hash_and_of_a_snapshot)
 }
 END_TEST
 
-static void temporary(char path[256])
-{
-    const char *dir = getenv("TMPDIR");
-    snprintf(path, 256, "%s/ringside-XXXXXX", dir ? dir : "/tmp");
-    int fd = mkstemp(path);
-    ck_assert_int_ge(fd, 0);
-    close(fd);
-}
-
 START_TEST(a_snapshot_survives_its_file)
 {
     char path[256];
     struct rs_error err = {""};
-    temporary(path);
+    ck_assert(temporary_file(path));
     type("hello");
     step(1234, RS_MICRO);
     uint64_t here = hash();
@@ -472,13 +464,32 @@ START_TEST(a_snapshot_survives_its_file)
 }
 END_TEST
 
+START_TEST(a_save_replaces_only_snapshots)
+{
+    char path[256];
+    struct rs_error err = {""};
+    ck_assert(temporary_file(path));
+    rs_snapshot *s = rs_snapshot_take(world);
+    ck_assert_int_eq(rs_snapshot_save(s, path, &err), RS_OK);
+    ck_assert_int_eq(rs_snapshot_save(s, path, &err), RS_OK);
+    FILE *f = fopen(path, "w");
+    fputs("my thesis", f);
+    fclose(f);
+    ck_assert_int_eq(rs_snapshot_save(s, path, &err), RS_FAILED);
+    ck_assert_msg(strstr(err.text, "not a snapshot") != NULL, "%s", err.text);
+    ck_assert_int_eq(rs_snapshot_save(s, "/dev/null", &err), RS_FAILED);
+    rs_snapshot_free(s);
+    unlink(path);
+}
+END_TEST
+
 /* Every cut and every flipped byte of a snapshot file is refused, and changes nothing. */
 START_TEST(damaged_snapshots_are_refused)
 {
     static uint8_t file[1 << 20];
     char path[256];
     struct rs_error err;
-    temporary(path);
+    ck_assert(temporary_file(path));
     step(100, RS_INSN);
     rs_snapshot *s = rs_snapshot_take(world);
     ck_assert_int_eq(rs_snapshot_save(s, path, &err), RS_OK);
@@ -504,11 +515,108 @@ START_TEST(damaged_snapshots_are_refused)
 }
 END_TEST
 
+/* The same image in a world of its own, with the inputs of a log. */
+static void start_over(const char *log)
+{
+    struct rs_config config;
+    struct rs_error err = {""};
+    struct rs_boot how = {.path = image, .cmdline = "program"};
+    rs_world_free(world);
+    world = rs_world_new();
+    rs_config_init(&config);
+    config.ram_bytes = 4 << 20;
+    machine = rs_machine_new(world, &config, &err);
+    ck_assert_msg(rs_replay(world, log, &err) == RS_OK, "%s", err.text);
+    ck_assert_msg(rs_boot(machine, &how, &err) == RS_OK, "%s", err.text);
+    ck_assert_msg(rs_replay_trouble(world) == NULL, "%s", rs_replay_trouble(world));
+}
+
+START_TEST(damaged_logs_are_refused)
+{
+    static const char *const line[] = {
+        "A 10 0 console 0x9 61",
+        "A 10 0 poke 0xffffffffffff 61",
+        "A 99999999999999999999 0 console 0 61",
+        "A 10 5 console 0 61",
+        "A 10 0 console 0 -",
+        "A 10 0 console 0 6",
+        "A 10 0 console 0 6x",
+        "A 10 0 shout 0 61",
+        "B 10 0 console 0 61",
+        "A 10 0 reset 0 61",
+        "A 10 0",
+        "",
+    };
+    char path[256];
+    struct rs_error err = {""};
+    ck_assert(temporary_file(path));
+    uint64_t start = hash();
+    FILE *f = fopen(path, "w");
+    fprintf(f, "ringside-log 1\nstart %016llx\nA 5 0 poke 0x200000 61\nA 7 1 console 0 62\n",
+            (unsigned long long)start);
+    fprintf(f, "%s\n", line[_i]);
+    fclose(f);
+    rs_power_cycle(machine);
+    ck_assert_int_eq(rs_replay(world, path, &err), RS_OK);
+    struct rs_boot how = {.path = image, .cmdline = "program"};
+    ck_assert_int_eq(rs_boot(machine, &how, &err), RS_FAILED);
+    ck_assert_msg(strstr(err.text, ":5: ") != NULL, "%s", err.text);
+    unlink(path);
+}
+END_TEST
+
+/* Longer than any line of text. */
+START_TEST(a_long_poke_is_replayed)
+{
+    static uint8_t bytes[50000];
+    char path[256];
+    struct rs_error err = {""};
+    ck_assert(temporary_file(path));
+    memset(bytes, 0xa5, sizeof bytes);
+    ck_assert_int_eq(rs_record(world, path, &err), RS_OK);
+    step(5, RS_INSN);
+    ck_assert_int_eq(rs_input_poke(machine, 0x200000, bytes, sizeof bytes, &err), RS_OK);
+    start_over(path);
+    step(5, RS_INSN);
+    uint8_t last = 0;
+    rs_read(machine, 0x200000 + sizeof bytes - 1, &last, 1);
+    ck_assert_uint_eq(last, 0xa5);
+    unlink(path);
+}
+END_TEST
+
+/* The log is written anew when an input in the past cuts it, also if it gets shorter. */
+START_TEST(a_cut_log_is_cut_in_its_file)
+{
+    char path[256];
+    struct rs_error err = {""};
+    size_t n;
+    ck_assert(temporary_file(path));
+    ck_assert_int_eq(rs_record(world, path, &err), RS_OK);
+    step(5, RS_INSN);
+    type("first");
+    step(100, RS_INSN);
+    type("a second one, much longer than what is to come");
+    seek((struct rs_position){2, 0});
+    type("x");
+    rs_begin_run(world, UINT64_MAX);
+    go();
+    uint64_t was = hash();
+    start_over(path);
+    rs_begin_run(world, UINT64_MAX);
+    go();
+    ck_assert_uint_eq(hash(), was);
+    ck_assert_int_eq(memcmp(rs_console(machine, 0, &n), "x", 1), 0);
+    ck_assert_uint_eq(n, 1);
+    unlink(path);
+}
+END_TEST
+
 START_TEST(a_replay_repeats_the_recorded_run)
 {
     char path[256];
     struct rs_error err = {""};
-    temporary(path);
+    ck_assert(temporary_file(path));
     ck_assert_int_eq(rs_record(world, path, &err), RS_OK);
     step(77, RS_INSN);
     type("one");
@@ -517,22 +625,7 @@ START_TEST(a_replay_repeats_the_recorded_run)
     rs_begin_run(world, UINT64_MAX);
     go();
     uint64_t was = hash();
-    rs_world_free(world);
-    unlink(image);
-
-    boot();
-    rs_world_free(world);
-    const struct elf_segment segment = {0x100000, program, sizeof program};
-    struct rs_config config;
-    rs_config_init(&config);
-    config.ram_bytes = 4 << 20;
-    world = rs_world_new();
-    machine = rs_machine_new(world, &config, &err);
-    ck_assert_msg(rs_replay(world, path, &err) == RS_OK, "%s", err.text);
-    struct rs_boot how = {.path = image, .cmdline = "program"};
-    ck_assert(elf_image_write(image, 0x100000, &segment, 1));
-    ck_assert_int_eq(rs_boot(machine, &how, &err), RS_OK);
-    ck_assert_msg(rs_replay_trouble(world) == NULL, "%s", rs_replay_trouble(world));
+    start_over(path);
     rs_begin_run(world, UINT64_MAX);
     go();
     ck_assert_uint_eq(hash(), was);
@@ -544,7 +637,7 @@ START_TEST(a_log_of_another_machine_is_refused)
 {
     char path[256];
     struct rs_error err = {""};
-    temporary(path);
+    ck_assert(temporary_file(path));
     ck_assert_int_eq(rs_record(world, path, &err), RS_OK);
     type("x");
     ck_assert_int_eq(rs_replay(world, path, &err), RS_FAILED); /* too late */
@@ -587,7 +680,11 @@ int main(void)
     tcase_set_timeout(files, 60);
     tcase_add_test(files, a_restored_snapshot_goes_on_alike);
     tcase_add_test(files, a_snapshot_survives_its_file);
+    tcase_add_test(files, a_save_replaces_only_snapshots);
     tcase_add_test(files, damaged_snapshots_are_refused);
+    tcase_add_loop_test(files, damaged_logs_are_refused, 0, 12);
+    tcase_add_test(files, a_long_poke_is_replayed);
+    tcase_add_test(files, a_cut_log_is_cut_in_its_file);
     tcase_add_test(files, parameters_are_part_of_the_hash_and_of_a_snapshot);
     tcase_add_test(files, a_log_of_another_machine_is_refused);
     tcase_add_test(files, a_replay_repeats_the_recorded_run);

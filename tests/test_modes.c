@@ -1,6 +1,7 @@
 /* test_modes.c - one run is one run: the same cycles and hashes, however it is driven and watched. */
 #include "ringside.h"
 #include "lib/suite.h"
+#include "lib/temporary.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -244,11 +245,11 @@ END_TEST
 /* Through a file into another world. */
 START_TEST(snapshot_file)
 {
-    char path[] = "/tmp/ringside-modes-XXXXXX";
+    char path[256];
     struct rs_error err;
     struct outcome want = plain(_i);
     struct run r, other;
-    ck_assert_int_ge(close(mkstemp(path)), 0);
+    ck_assert(temporary_file(path));
     boot(&r, _i);
     boot(&other, _i);
     run_to(&r, end_of(_i) / 2, 10000);
@@ -296,10 +297,10 @@ END_TEST
 /* Bytes arrive on the console in mid-run; the log brings them again at the same atoms. */
 START_TEST(record_and_replay)
 {
-    char path[] = "/tmp/ringside-modes-XXXXXX";
+    char path[256];
     struct rs_error err;
     struct run r, again;
-    ck_assert_int_ge(close(mkstemp(path)), 0);
+    ck_assert(temporary_file(path));
     make_machine(&r);
     ck_assert_msg(rs_record(r.world, path, &err) == RS_OK, "%s", err.text);
     boot_image(&r, _i);

@@ -1,10 +1,11 @@
 /* elf_image.c - ELF64 images (System V ABI, 4 "Object Files"). */
 #include "lib/elf_image.h"
 
+#include "lib/temporary.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { HEADER_BYTES = 64, PROGRAM_HEADER_BYTES = 56, SEGMENTS_MAX = 8 };
 
@@ -61,8 +62,5 @@ bool elf_image_write(const char *path, uint64_t entry, const struct elf_segment 
 
 bool elf_image_temporary(char path[256], uint64_t entry, const struct elf_segment *segment, unsigned segments)
 {
-    const char *dir = getenv("TMPDIR");
-    snprintf(path, 256, "%s/ringside-XXXXXX", dir ? dir : "/tmp");
-    int fd = mkstemp(path);
-    return fd >= 0 && close(fd) == 0 && elf_image_write(path, entry, segment, segments);
+    return temporary_file(path) && elf_image_write(path, entry, segment, segments);
 }
