@@ -5,7 +5,7 @@
 #include "lib/guest.h"
 
 #include "lib/args.h"
-#include "lib/cpu.h"
+#include "lib/mark.h"
 #include "lib/print.h"
 
 /* The branch in the middle is taken every other turn or so: x is a xorshift generator. */

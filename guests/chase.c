@@ -5,8 +5,9 @@
  */
 #include "lib/guest.h"
 
+#include "arch/insn.h"
 #include "lib/args.h"
-#include "lib/cpu.h"
+#include "lib/mark.h"
 #include "lib/paging.h"
 #include "lib/print.h"
 

@@ -5,7 +5,7 @@
 #include "lib/guest.h"
 
 #include "lib/args.h"
-#include "lib/cpu.h"
+#include "lib/mark.h"
 #include "lib/print.h"
 
 static void run(uint64_t n)

@@ -1,7 +1,6 @@
 /* echo - gives every line that it reads from the console back, until the line is `quit`. */
 #include "lib/guest.h"
 
-#include "lib/cpu.h"
 #include "lib/print.h"
 #include "lib/string.h"
 #include "lib/uart.h"

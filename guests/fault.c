@@ -16,8 +16,9 @@
  * machine reads ones. */
 #include "lib/guest.h"
 
+#include "arch/insn.h"
 #include "lib/args.h"
-#include "lib/cpu.h"
+#include "lib/mark.h"
 #include "lib/paging.h"
 #include "lib/print.h"
 #include "lib/traps.h"
@@ -118,7 +119,7 @@ uint32_t guest_main(const char *args)
     paging_map(pml4, FAULT_GVA, 0, PAGE_4K, 0);
     *paging_entry(pml4, FAULT_GVA, PAGE_4K) = 0; /* the tables are there, the page is not */
     write_cr3((uint64_t)pml4);
-    set_cr0(CR0_WP);
+    write_cr0(read_cr0() | CR0_WP);
     trap_set(VEC_PF, on_page_fault);
     trap_set(VEC_DE, on_divide);
     trap_set(VEC_BP, on_breakpoint);

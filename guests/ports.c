@@ -1,8 +1,8 @@
-/* ports - string I/O, and single-stepping over instructions that a hypervisor emulates: the places where
- * emulation most easily differs from the machine. */
+/* ports - string I/O, also where it faults, and single-stepping over instructions that a hypervisor emulates:
+ * the places where emulation most easily differs from the machine. */
 #include "lib/guest.h"
 
-#include "lib/cpu.h"
+#include "arch/insn.h"
 #include "lib/paging.h"
 #include "lib/print.h"
 #include "lib/string.h"
@@ -12,10 +12,15 @@
 #define IDENTITY_BYTES UINT64_C(0x200000)
 #define FRAME          UINT64_C(0x300000)
 #define FAR_GVA        GVA(1, 0, 0, 0)
+#define HUGE_GVA       GVA(3, 0, 0, 0)              /* 1 GiB from address 0 */
+#define NOT_CANONICAL  UINT64_C(0x1000000000000000) /* + an address that is mapped */
+#define LAST_CANONICAL UINT64_C(0x00007fffffffffff)
+#define RESERVED_BIT   UINT64_C(0x0008000000000000) /* of every entry: bit 51 of an address */
+#define SS_PREFIX      0x36
 #define NEEDED_BYTES   UINT64_C(0x400000)
 
 static uint64_t *pml4;
-static uint64_t steps, faults, fault_address, fault_error;
+static uint64_t steps, faults, fault_address, fault_error, fault_flags;
 
 /* ---- to the console ---- */
 
@@ -67,6 +72,7 @@ static void on_page_fault(struct trap_frame *frame)
 {
     fault_address = read_cr2();
     fault_error = frame->error;
+    fault_flags = frame->rflags;
     faults++;
     paging_map(pml4, fault_address, FRAME + fault_address % PAGE_2M, PAGE_4K, PTE_W);
     invlpg(fault_address);
@@ -74,8 +80,8 @@ static void on_page_fault(struct trap_frame *frame)
 
 static void show_faults(const char *what, uint64_t moved)
 {
-    print("%s: %lu bytes, %lu faults, the last at 0x%lx with error code %lu\n", what, moved, faults,
-          fault_address, fault_error);
+    print("%s: %lu bytes, %lu faults, the last at 0x%lx with error code %lu and %s\n", what, moved, faults,
+          fault_address, fault_error, fault_flags & FLAG_RF ? "RF" : "no RF");
     faults = 0;
 }
 
@@ -84,12 +90,63 @@ static void show_faulting_input(void)
     pml4 = paging_new();
     paging_identity(pml4, IDENTITY_BYTES, PAGE_2M);
     write_cr3((uint64_t)pml4);
-    set_cr0(CR0_WP);
+    write_cr0(read_cr0() | CR0_WP);
     trap_set(VEC_PF, on_page_fault);
     show_faults("across two pages that are not there", in_dwords((void *)(FAR_GVA + PAGE_4K - 2), 2));
     paging_map(pml4, FAR_GVA, FRAME, PAGE_4K, 0);
     invlpg(FAR_GVA);
     show_faults("into a read-only page", in_dwords((void *)(FAR_GVA + 16), 1));
+}
+
+/* Into FAR_GVA, whose entry has one bit too many; the handler writes a good one. */
+static void show_reserved(const char *what, uint64_t bit)
+{
+    *paging_entry(pml4, FAR_GVA, PAGE_4K) |= bit;
+    invlpg(FAR_GVA);
+    show_faults(what, in_dwords((void *)FAR_GVA, 1));
+}
+
+static void show_malformed_entries(void)
+{
+    show_reserved("through an entry with a reserved address bit", RESERVED_BIT);
+    show_reserved("through an entry with NX, without NXE", PTE_NX);
+}
+
+/* ---- from a large page ---- */
+
+static void show_huge_page(void)
+{
+    static const char text[] = "from a page of 1 GiB\n";
+
+    paging_map(pml4, HUGE_GVA, 0, PAGE_1G, 0);
+    out_string((const char *)(HUGE_GVA + (uint64_t)text), sizeof text - 1);
+}
+
+/* ---- at addresses that are not canonical ---- */
+
+static void on_refusal(struct trap_frame *frame)
+{
+    const uint8_t *insn = (const uint8_t *)frame->rip;
+
+    print("%s(%lu), %s\n", trap_name(frame->vector), frame->error, frame->rflags & FLAG_RF ? "RF" : "no RF");
+    frame->rip += *insn == SS_PREFIX ? 2 : 1;
+}
+
+static void show_not_canonical(void)
+{
+    static const char text[] = "?";
+    uint64_t from = NOT_CANONICAL + (uint64_t)text, to = NOT_CANONICAL + FAR_GVA, last = LAST_CANONICAL;
+
+    trap_set(VEC_GP, on_refusal);
+    trap_set(VEC_SS, on_refusal);
+    print("OUTS from no canonical address: ");
+    __asm__ volatile("outsb" : "+S"(from) : "d"(PORT_CONSOLE) : "memory");
+    print("with SS: ");
+    __asm__ volatile(".byte 0x36\n\toutsb" : "+S"(from) : "d"(PORT_CONSOLE) : "memory");
+    print("INS to one: ");
+    __asm__ volatile("insb" : "+D"(to) : "d"(PORT_NOBODY) : "memory");
+    print("OUTS across the last: ");
+    __asm__ volatile("outsl" : "+S"(last) : "d"(PORT_NOBODY) : "memory");
 }
 
 /* ---- step by step ---- */
@@ -132,5 +189,8 @@ uint32_t guest_main(const char *args)
     show_input();
     show_steps();
     show_faulting_input();
+    show_malformed_entries();
+    show_huge_page();
+    show_not_canonical();
     return steps == 8 ? 0 : 1;
 }

@@ -7,7 +7,7 @@
 
 #include "arch/hypercall.h"
 #include "lib/args.h"
-#include "lib/cpu.h"
+#include "lib/mark.h"
 #include "lib/print.h"
 #include "lib/traps.h"
 

@@ -24,8 +24,8 @@
 #include "lib/guest.h"
 
 #include "arch/hypercall.h"
+#include "arch/insn.h"
 #include "lib/args.h"
-#include "lib/cpu.h"
 #include "lib/hypervisor.h"
 #include "lib/paging.h"
 #include "lib/print.h"

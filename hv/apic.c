@@ -1,8 +1,8 @@
 #include "apic.h"
 
 #include "arch/apic.h"
+#include "arch/insn.h"
 #include "arch/x86.h"
-#include "cpu.h"
 #include "traps.h"
 
 #define PORT_PIC_MASK  0x21

@@ -2,7 +2,7 @@
 
 #include <stddef.h>
 
-#include "string.h"
+#include "text.h"
 
 #define CMDLINE_MAX  512
 #define MAPPED_BYTES (UINT64_C(4) << 30) /* what the boot protocol's tables map */

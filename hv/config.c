@@ -2,7 +2,7 @@
 
 #include "page.h"
 #include "print.h"
-#include "string.h"
+#include "text.h"
 
 #define STRING_MAX  512
 #define RAM_DEFAULT (UINT64_C(8) << 20)

@@ -1,18 +1,18 @@
 /* cpuid.c - the processor that a VM sees: the real one, less what this hypervisor does not virtualise. */
 #include "arch/hypercall.h"
+#include "arch/insn.h"
 #include "arch/x86.h"
-#include "cpu.h"
 #include "exits.h"
-#include "string.h"
+#include "guests/lib/string.h"
 
 enum { EAX, EBX, ECX, EDX };
 
 #define LEAF_FEATURES       1
 #define LEAF_MONITOR        5
-#define LEAF_STRUCTURED     7
 #define LEAF_PERFORMANCE    0xa
 #define LEAF_TOPOLOGY       0xb
 #define LEAF_XSAVE          0xd
+#define LEAF_EXTENDED       0x80000001
 #define CPUID_1_ECX_MONITOR 0x8
 #define CPUID_1_ECX_XSAVE   0x4000000
 #define CPUID_1_ECX_OSXSAVE 0x8000000
@@ -31,16 +31,19 @@ static void hypervisor_leaf(uint32_t r[4])
     memcpy(&r[EBX], HYPERVISOR_SIGNATURE, 12);
 }
 
-static void emulate(uint32_t leaf, uint32_t subleaf, uint32_t r[4])
+static void emulate(const struct vm *vm, uint32_t leaf, uint32_t subleaf, uint32_t r[4])
 {
     cpuid(leaf, subleaf, r);
     switch (leaf) {
     case LEAF_FEATURES: mask_features(r); break;
-    case LEAF_STRUCTURED: r[EBX] &= ~(uint32_t)CPUID_7_EBX_TSC_ADJUST; break;
     case LEAF_MONITOR:
     case LEAF_PERFORMANCE:
     case LEAF_TOPOLOGY:
     case LEAF_XSAVE: memset(r, 0, 4 * sizeof r[0]); break;
+    case LEAF_EXTENDED:
+        if (vm->vcpu.misc_enable & MISC_ENABLE_XD_DISABLE)
+            r[EDX] &= ~(uint32_t)CPUID_EXT1_EDX_NX;
+        break;
     case HYPERVISOR_LEAF: hypervisor_leaf(r); break;
     default: break;
     }
@@ -51,7 +54,7 @@ void exit_cpuid(struct vm *vm)
     uint64_t *gpr = vm->vcpu.gpr;
     uint32_t r[4];
 
-    emulate((uint32_t)gpr[REG_RAX], (uint32_t)gpr[REG_RCX], r);
+    emulate(vm, (uint32_t)gpr[REG_RAX], (uint32_t)gpr[REG_RCX], r);
     gpr[REG_RAX] = r[EAX];
     gpr[REG_RBX] = r[EBX];
     gpr[REG_RCX] = r[ECX];

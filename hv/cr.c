@@ -1,6 +1,6 @@
 /* cr.c - control registers of a VM: only accesses that touch bits which are not the guest's exit (vmcs.c). */
+#include "arch/insn.h"
 #include "arch/x86.h"
-#include "cpu.h"
 #include "exits.h"
 #include "vmcs.h"
 #include "vmx.h"

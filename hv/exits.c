@@ -1,7 +1,7 @@
 #include "exits.h"
 
+#include "arch/insn.h"
 #include "arch/x86.h"
-#include "cpu.h"
 #include "vmcs.h"
 #include "vmx.h"
 

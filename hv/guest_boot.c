@@ -3,7 +3,7 @@
 #include "arch/boot.h"
 #include "arch/x86.h"
 #include "page.h"
-#include "string.h"
+#include "text.h"
 
 #define ENTRIES        512
 #define TABLE          (PTE_P | PTE_W)

@@ -24,7 +24,7 @@ void port_out(struct vm *vm, unsigned port, unsigned bytes, uint32_t value)
     if (is_uart(port, bytes))
         vuart_write(&vm->uart, port - PORT_CONSOLE, (uint8_t)value);
     else if (port == PORT_DEBUG_EXIT)
-        vm_stop(vm, 2 * (uint64_t)value + 1, "stopped by debug-exit");
+        vm_stop(vm, (2 * value + 1) & 0xff, "stopped by debug-exit");
 }
 
 /* IN to AL and AX leaves the rest of RAX, to EAX clears the upper half. */

@@ -1,7 +1,7 @@
 /* io_string.c - INS and OUTS.  Each exit stands for one element; a REP instruction runs again until RCX is 0,
  * as on the processor, which may take an interrupt between any two. */
+#include "arch/insn.h"
 #include "arch/x86.h"
-#include "cpu.h"
 #include "guest_walk.h"
 #include "io.h"
 #include "vmx.h"
@@ -9,6 +9,7 @@
 #define BYTES_MAX         4
 #define INFO_ADDRESS_SIZE (7u << 7) /* of the instruction information (SDM vol. 3, 27.2.5): 1 is 32 bits */
 #define INFO_ADDRESS_32   (1u << 7)
+#define INFO_SEGMENT(i)   ((i) >> 15 & 7) /* for OUTS alone */
 
 static void fault(struct vm *vm, enum guest_walk why, uint64_t gva, uint32_t error)
 {
@@ -21,9 +22,22 @@ static void fault(struct vm *vm, enum guest_walk why, uint64_t gva, uint32_t err
     vcpu_inject(VEC_PF, true, error);
 }
 
+/* The exit comes before the fault of an address that is not canonical, so that one is ours to raise too. */
+static bool range_canonical(uint64_t gva, unsigned n, bool write)
+{
+    bool stack = !write && INFO_SEGMENT(vmread(VMCS_EXIT_INSN_INFO)) == SEG_SS;
+
+    if (canonical(gva) && canonical(gva + n - 1))
+        return true;
+    vcpu_inject(stack ? VEC_SS : VEC_GP, true, 0);
+    return false;
+}
+
 /* Finds every byte of the element before anything happens: it may cross into a page that faults. */
 static bool find_bytes(struct vm *vm, uint64_t gva, unsigned n, bool write, uint8_t *bytes[BYTES_MAX])
 {
+    if (!range_canonical(gva, n, write))
+        return false;
     for (unsigned i = 0; i < n; i++) {
         uint32_t error = 0;
         enum guest_walk result = guest_walk(vm, gva + i, write, &bytes[i], &error);

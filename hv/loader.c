@@ -3,7 +3,7 @@
 #include "arch/boot.h"
 #include "elf.h"
 #include "print.h"
-#include "string.h"
+#include "guests/lib/string.h"
 
 struct image {
     struct vm *vm;

@@ -9,7 +9,7 @@
 #include "page.h"
 #include "print.h"
 #include "scheduler.h"
-#include "string.h"
+#include "text.h"
 #include "uart.h"
 #include "vm.h"
 
@@ -150,8 +150,10 @@ static const struct vm_command {
     {"resume", "NAME", "end a pause", resume, false},
     {"stop", "NAME", "stop it for good", stop, false},
     {"flush", "NAME", "INVEPT: drop what the processor has cached of its translations", flush, false},
-    {"input", "NAME TEXT", "bytes for its console; \\n \\r \\t \\\\ \\0 and \\xHH are understood", input,
-     true},
+    {"input", "NAME TEXT",
+     "bytes for its console, to be polled: no interrupt wakes a VM from HLT;"
+     " \\n \\r \\t \\\\ \\0 \\\" and \\xHH are understood",
+     input, true},
 };
 #define VM_COMMANDS (sizeof vm_commands / sizeof vm_commands[0])
 

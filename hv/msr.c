@@ -1,34 +1,38 @@
-/* msr.c - the model-specific registers of a VM.  An MSR lives in one of three places: in the VMCS, in the
- * core itself as long as this VM has it (vcpu.c), or nowhere, as a constant.  All others do not exist:
- * #GP(0). */
+/* msr.c - the model-specific registers of a VM.  An MSR lives in the VMCS, in the core itself as long as this
+ * VM has it (vcpu.c), in struct vcpu, or nowhere, as a constant.  All others do not exist: #GP(0). */
+#include "arch/insn.h"
 #include "arch/x86.h"
-#include "cpu.h"
 #include "exits.h"
 #include "vmx.h"
 
-enum place { IN_VMCS, IN_CORE, CONSTANT };
+#define LEAF_EXTENDED_FEATURES 0x80000001
+
+enum place { IN_VMCS, IN_CORE, IN_VCPU, CONSTANT };
+enum rule { ANY, CANONICAL, LOW_32, MEMORY_TYPES, EXTENDED_FEATURES, MISC_ENABLES, AS_IT_IS };
 
 static const struct virtual_msr {
     uint32_t number;
     enum place place;
     uint64_t value; /* field, or constant */
-    bool address;   /* only canonical addresses may be written */
+    enum rule rule; /* what a write may have */
 } virtual_msrs[] = {
-    {MSR_FS_BASE, IN_VMCS, VMCS_GUEST_FS_BASE, true},
-    {MSR_GS_BASE, IN_VMCS, VMCS_GUEST_GS_BASE, true},
-    {MSR_SYSENTER_CS, IN_VMCS, VMCS_GUEST_SYSENTER_CS, false},
-    {MSR_SYSENTER_ESP, IN_VMCS, VMCS_GUEST_SYSENTER_ESP, true},
-    {MSR_SYSENTER_EIP, IN_VMCS, VMCS_GUEST_SYSENTER_EIP, true},
-    {MSR_EFER, IN_VMCS, VMCS_GUEST_EFER, false},
-    {MSR_PAT, IN_VMCS, VMCS_GUEST_PAT, false},
-    {MSR_STAR, IN_CORE, 0, false},
-    {MSR_LSTAR, IN_CORE, 0, true},
-    {MSR_CSTAR, IN_CORE, 0, true},
-    {MSR_FMASK, IN_CORE, 0, false},
-    {MSR_KERNEL_GS_BASE, IN_CORE, 0, true},
-    {MSR_TSC_AUX, IN_CORE, 0, false},
-    {MSR_TSC, CONSTANT, 0, false}, /* read by RDTSC's rule, below */
-    {MSR_MISC_ENABLE, CONSTANT, MISC_ENABLE_FAST_STRINGS, false},
+    {MSR_FS_BASE, IN_VMCS, VMCS_GUEST_FS_BASE, CANONICAL},
+    {MSR_GS_BASE, IN_VMCS, VMCS_GUEST_GS_BASE, CANONICAL},
+    {MSR_SYSENTER_CS, IN_VMCS, VMCS_GUEST_SYSENTER_CS, LOW_32},
+    {MSR_SYSENTER_ESP, IN_VMCS, VMCS_GUEST_SYSENTER_ESP, CANONICAL},
+    {MSR_SYSENTER_EIP, IN_VMCS, VMCS_GUEST_SYSENTER_EIP, CANONICAL},
+    {MSR_EFER, IN_VMCS, VMCS_GUEST_EFER, EXTENDED_FEATURES},
+    {MSR_PAT, IN_VMCS, VMCS_GUEST_PAT, MEMORY_TYPES},
+    {MSR_TSC, IN_VMCS, VMCS_TSC_OFFSET, ANY}, /* besides the core's own */
+    {MSR_TSC_ADJUST, IN_VMCS, VMCS_TSC_OFFSET, ANY},
+    {MSR_STAR, IN_CORE, 0, ANY},
+    {MSR_LSTAR, IN_CORE, 0, CANONICAL},
+    {MSR_CSTAR, IN_CORE, 0, CANONICAL},
+    {MSR_FMASK, IN_CORE, 0, LOW_32},
+    {MSR_KERNEL_GS_BASE, IN_CORE, 0, CANONICAL},
+    {MSR_TSC_AUX, IN_CORE, 0, LOW_32},
+    {MSR_MISC_ENABLE, IN_VCPU, 0, MISC_ENABLES},
+    {MSR_DEBUGCTL, CONSTANT, 0, AS_IT_IS}, /* no branch records, no single-step on branches */
 };
 
 static const struct virtual_msr *find(uint32_t number)
@@ -39,13 +43,24 @@ static const struct virtual_msr *find(uint32_t number)
     return NULL;
 }
 
-static uint64_t read_msr(const struct virtual_msr *m)
+static uint64_t read_msr(const struct vm *vm, const struct virtual_msr *m)
 {
-    if (m->number == MSR_TSC)
-        return rdtsc();
-    if (m->place == IN_VMCS)
-        return vmread((uint32_t)m->value);
-    return m->place == IN_CORE ? rdmsr(m->number) : m->value;
+    switch (m->place) {
+    case IN_VMCS: return vmread((uint32_t)m->value) + (m->number == MSR_TSC ? rdtsc() : 0);
+    case IN_CORE: return rdmsr(m->number);
+    case IN_VCPU: return vm->vcpu.misc_enable;
+    default: return m->value;
+    }
+}
+
+static void write_msr(struct vm *vm, const struct virtual_msr *m, uint64_t value)
+{
+    switch (m->place) {
+    case IN_VMCS: vmwrite((uint32_t)m->value, value - (m->number == MSR_TSC ? rdtsc() : 0)); break;
+    case IN_CORE: wrmsr(m->number, value); break;
+    case IN_VCPU: vm->vcpu.misc_enable = value; break;
+    default: break;
+    }
 }
 
 void exit_rdmsr(struct vm *vm)
@@ -57,15 +72,10 @@ void exit_rdmsr(struct vm *vm)
         vcpu_inject(VEC_GP, true, 0);
         return;
     }
-    value = read_msr(m);
+    value = read_msr(vm, m);
     vm->vcpu.gpr[REG_RAX] = (uint32_t)value;
     vm->vcpu.gpr[REG_RDX] = value >> 32;
     vcpu_skip_instruction();
-}
-
-static bool canonical(uint64_t address)
-{
-    return (uint64_t)((int64_t)(address << 16) >> 16) == address;
 }
 
 /* Each byte of IA32_PAT is a memory type: 0, 1, 4..7 (SDM vol. 3, 11.12.2 "IA32_PAT MSR"). */
@@ -77,24 +87,41 @@ static bool pat_valid(uint64_t value)
     return true;
 }
 
-/* LME and LMA stay: the virtual processor, like the real one, has 64-bit mode alone. */
-static bool efer_valid(uint64_t value)
+static bool core_has_nx(void)
 {
-    return (value & ~(uint64_t)(EFER_SCE | EFER_NXE)) == (EFER_LME | EFER_LMA) ||
-           (value & ~(uint64_t)(EFER_SCE | EFER_NXE)) == EFER_LME;
+    uint32_t r[4];
+
+    cpuid(LEAF_EXTENDED_FEATURES, 0, r);
+    return r[3] & CPUID_EXT1_EDX_NX;
 }
 
-static bool value_valid(const struct virtual_msr *m, uint64_t value)
+/* LME stays, and LMA follows: the virtual processor, like the real one, has 64-bit mode alone. */
+static bool efer_valid(const struct vm *vm, uint64_t value)
 {
-    if (m->address)
-        return canonical(value);
-    if (m->number == MSR_EFER)
-        return efer_valid(value);
-    if (m->number == MSR_PAT)
-        return pat_valid(value);
-    if (m->number == MSR_FMASK || m->number == MSR_TSC_AUX)
-        return value >> 32 == 0;
-    return m->place != CONSTANT || value == m->value;
+    uint64_t nxe = vm->vcpu.misc_enable & MISC_ENABLE_XD_DISABLE ? 0 : EFER_NXE;
+
+    return value & EFER_LME && !(value & ~(EFER_SCE | EFER_LME | EFER_LMA | nxe));
+}
+
+/* XD may not vanish while it is in use, and not appear where firmware has turned it off in the core. */
+static bool misc_enable_valid(uint64_t value)
+{
+    if (value & ~(uint64_t)(MISC_ENABLE_XD_DISABLE | MISC_ENABLE_FAST_STRINGS))
+        return false;
+    return value & MISC_ENABLE_XD_DISABLE ? !(vmread(VMCS_GUEST_EFER) & EFER_NXE) : core_has_nx();
+}
+
+static bool value_valid(const struct vm *vm, const struct virtual_msr *m, uint64_t value)
+{
+    switch (m->rule) {
+    case ANY: return true;
+    case CANONICAL: return canonical(value);
+    case LOW_32: return value >> 32 == 0;
+    case MEMORY_TYPES: return pat_valid(value);
+    case EXTENDED_FEATURES: return efer_valid(vm, value);
+    case MISC_ENABLES: return misc_enable_valid(value);
+    default: return value == m->value;
+    }
 }
 
 void exit_wrmsr(struct vm *vm)
@@ -103,15 +130,15 @@ void exit_wrmsr(struct vm *vm)
     const struct virtual_msr *m = find((uint32_t)gpr[REG_RCX]);
     uint64_t value = gpr[REG_RDX] << 32 | (uint32_t)gpr[REG_RAX];
 
-    if (!m || !value_valid(m, value)) {
+    if (!m || !value_valid(vm, m, value)) {
         vcpu_inject(VEC_GP, true, 0);
         return;
     }
-    if (m->number == MSR_EFER)
-        value |= EFER_LMA;
-    if (m->place == IN_VMCS)
-        vmwrite((uint32_t)m->value, value);
-    else if (m->place == IN_CORE)
-        wrmsr(m->number, value);
+    write_msr(vm, m, m->number == MSR_EFER ? value | EFER_LMA : value);
     vcpu_skip_instruction();
+}
+
+uint64_t msr_misc_enable_reset(void)
+{
+    return MISC_ENABLE_FAST_STRINGS | (core_has_nx() ? 0 : MISC_ENABLE_XD_DISABLE);
 }

@@ -2,7 +2,7 @@
 
 #include <stdbool.h>
 
-#include "string.h"
+#include "guests/lib/string.h"
 
 #define USED_BEFORE UINT64_C(0x646573755f6d6172)
 

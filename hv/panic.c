@@ -4,11 +4,10 @@
 #include <stddef.h>
 
 #include "arch/board.h"
+#include "arch/insn.h"
 #include "arch/x86.h"
-#include "cpu.h"
 #include "print.h"
 #include "symbols.h"
-#include "uart.h"
 
 #define FRAMES_MAX 24
 
@@ -41,21 +40,20 @@ static void backtrace(const uint64_t *rbp)
     }
 }
 
-static void put_console(void *to, char c)
+static void say(const char *start, const char *format, va_list args)
 {
-    (void)to;
-    uart_put(PORT_CONSOLE, c);
+    print("\nhv: %s", start);
+    vprint(format, args);
+    print("\n");
 }
 
 _Noreturn void fatal(const char *format, ...)
 {
     va_list args;
 
-    print("\nhv: ");
     va_start(args, format);
-    vformat(put_console, NULL, format, args);
+    say("", format, args);
     va_end(args);
-    print("\n");
     end_run(HV_EXIT_FAILURE);
 }
 
@@ -63,11 +61,9 @@ _Noreturn void panic(const char *format, ...)
 {
     va_list args;
 
-    print("\nhv: panic: ");
     va_start(args, format);
-    vformat(put_console, NULL, format, args);
+    say("panic: ", format, args);
     va_end(args);
-    print("\n");
     backtrace(__builtin_frame_address(0));
     end_run(HV_EXIT_PANIC);
 }

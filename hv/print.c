@@ -100,12 +100,17 @@ static void put_console(void *to, char c)
     uart_put(PORT_CONSOLE, c);
 }
 
+void vprint(const char *format, va_list args)
+{
+    vformat(put_console, NULL, format, args);
+}
+
 void print(const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
-    vformat(put_console, NULL, format, args);
+    vprint(format, args);
     va_end(args);
 }
 

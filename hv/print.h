@@ -13,6 +13,7 @@ void vformat(put_char *put, void *to, const char *format, va_list args);
 
 /* To the host's console, as it stands. */
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void vprint(const char *format, va_list args);
 /* Into a buffer of `size` bytes, cut if too long, zero at the end. */
 void format_text(char *buffer, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

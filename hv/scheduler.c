@@ -3,7 +3,7 @@
 #include <stddef.h>
 
 #include "apic.h"
-#include "cpu.h"
+#include "arch/insn.h"
 #include "exits.h"
 #include "manage.h"
 #include "vm.h"

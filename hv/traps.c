@@ -4,13 +4,8 @@
 #include "arch/x86.h"
 #include "panic.h"
 
-#define VECTORS          80
-#define STUB_BYTES       16
-#define GATE_PRESENT     0x80
 #define IST_DOUBLE_FAULT 1
 #define IST_BYTES        4096
-
-extern const char trap_stubs[];
 
 struct table_register {
     uint16_t limit;
@@ -18,23 +13,9 @@ struct table_register {
 } __attribute__((packed));
 
 static uint64_t gdt[5]; /* null, code, data, TSS (two entries) */
-static struct gate64 idt[VECTORS];
+static struct gate64 idt[TRAP_VECTORS];
 static struct tss64 tss;
 static uint8_t double_fault_stack[IST_BYTES] __attribute__((aligned(16)));
-
-static void set_gate(unsigned vector)
-{
-    uint64_t address = (uint64_t)trap_stubs + vector * STUB_BYTES;
-
-    idt[vector] = (struct gate64){
-        .offset_low = (uint16_t)address,
-        .selector = SELECTOR_CODE,
-        .ist = vector == VEC_DF ? IST_DOUBLE_FAULT : 0,
-        .type = GATE_PRESENT | SYS_INTERRUPT_GATE,
-        .offset_mid = (uint16_t)(address >> 16),
-        .offset_high = (uint32_t)(address >> 32),
-    };
-}
 
 /* The TSS descriptor takes 16 bytes (SDM vol. 3, 7.2.3 "TSS Descriptor in 64-bit mode"). */
 static void set_tss(void)
@@ -69,8 +50,8 @@ void traps_init(void)
     gdt[1] = DESC_CODE64;
     gdt[2] = DESC_DATA;
     set_tss();
-    for (unsigned v = 0; v < VECTORS; v++)
-        set_gate(v);
+    for (unsigned v = 0; v < TRAP_VECTORS; v++)
+        idt[v] = trap_gate(v, v == VEC_DF ? IST_DOUBLE_FAULT : 0);
     load_tables();
 }
 
@@ -89,21 +70,8 @@ uint64_t traps_tss_base(void)
     return (uint64_t)&tss;
 }
 
-const char *trap_name(uint64_t vector)
-{
-    switch (vector) {
-#define V(number, mnemonic, has_error) \
-    case number: return mnemonic;
-        X86_VECTORS(V)
-#undef V
-    default: return "reserved vector";
-    }
-}
-
-void trap_dispatch(const struct trap_frame *frame);
-
-/* Called by traps.S.  NMIs are not used here and may be ignored. */
-void trap_dispatch(const struct trap_frame *frame)
+/* NMIs are not used here and may be ignored. */
+void trap_dispatch(struct trap_frame *frame)
 {
     if (frame->vector == VECTOR_TIMER)
         apic_end_of_interrupt();

@@ -1,7 +1,7 @@
 #include "uart.h"
 
 #include "arch/board.h"
-#include "cpu.h"
+#include "arch/insn.h"
 
 #define NO_UART 0xff /* ports that nobody claims read as ones */
 

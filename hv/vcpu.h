@@ -21,6 +21,7 @@ struct vcpu {
     uint64_t cr2, cr8;
     uint64_t dr[4], dr6;
     uint64_t msr[VCPU_MSRS]; /* vcpu_msrs[] in vcpu.c */
+    uint64_t misc_enable;    /* as the guest sees it; the core keeps its own */
 };
 
 struct vm;
@@ -35,9 +36,13 @@ bool vcpu_enter(struct vcpu *vcpu);
 
 /* Guest state of the current VMCS, as exit handlers change it. */
 void vcpu_skip_instruction(void);
+/* A fault, whose instruction will run again. */
 void vcpu_inject(unsigned vector, bool has_error, uint32_t error);
 /* After an exit in the midst of delivering an event: deliver it once more at the next entry. */
 void vcpu_redeliver_event(void);
+
+/* Bits 63:47 equal (SDM vol. 1, 3.3.7.1 "Canonical Addressing"). */
+bool canonical(uint64_t address);
 
 #endif
 #endif

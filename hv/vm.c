@@ -6,11 +6,13 @@
 #include "arch/x86.h"
 #include "config.h"
 #include "ept.h"
+#include "exits.h"
 #include "guest_boot.h"
+#include "guests/lib/string.h"
 #include "loader.h"
 #include "page.h"
 #include "print.h"
-#include "string.h"
+#include "text.h"
 #include "vmcs.h"
 #include "vmx.h"
 
@@ -140,7 +142,7 @@ static bool prepare_vcpu(struct vm *vm, uint64_t entry)
         return false;
     vcpu_forget(vm);
     vm->dir->vmcs = vmcs;
-    vm->vcpu = (struct vcpu){.vmcs = vmcs, .dr6 = DR6_FIXED};
+    vm->vcpu = (struct vcpu){.vmcs = vmcs, .dr6 = DR6_FIXED, .misc_enable = msr_misc_enable_reset()};
     vm->vcpu.gpr[REG_RAX] = BOOT_MAGIC;
     vm->vcpu.gpr[REG_RBX] = BOOT_INFO;
     vmcs_clear(vmcs); /* so that the first entry is a VMLAUNCH */
@@ -182,12 +184,6 @@ void vm_stop(struct vm *vm, uint64_t status, const char *cause)
     print("hv: %s %s, status %lu\n", vm->dir->name, cause, status);
 }
 
-static void put_uart(void *to, char c)
-{
-    (void)to;
-    print("%c", c);
-}
-
 void vm_crash(struct vm *vm, const char *format, ...)
 {
     va_list args;
@@ -196,7 +192,7 @@ void vm_crash(struct vm *vm, const char *format, ...)
     vm->dir->state = VMDIR_CRASHED;
     print("hv: %s crashed: ", vm->dir->name);
     va_start(args, format);
-    vformat(put_uart, NULL, format, args);
+    vprint(format, args);
     va_end(args);
     print("\n");
 }

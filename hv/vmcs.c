@@ -1,8 +1,8 @@
 #include "vmcs.h"
 
 #include "arch/boot.h"
+#include "arch/insn.h"
 #include "arch/x86.h"
-#include "cpu.h"
 #include "ept.h"
 #include "print.h"
 #include "traps.h"
@@ -19,8 +19,9 @@ static void setup_controls(const struct vm *vm)
 {
     vmwrite(VMCS_PIN_CONTROLS,
             vmx_controls(WORD_PIN, PIN_EXTERNAL_INTERRUPT | PIN_NMI | PIN_PREEMPTION_TIMER));
-    vmwrite(VMCS_PROC_CONTROLS, vmx_controls(WORD_PROC, PROC_HLT | PROC_UNCONDITIONAL_IO | PROC_CR8_LOAD |
-                                                            PROC_CR8_STORE | PROC_SECONDARY));
+    vmwrite(VMCS_PROC_CONTROLS,
+            vmx_controls(WORD_PROC, PROC_TSC_OFFSETTING | PROC_HLT | PROC_UNCONDITIONAL_IO | PROC_CR8_LOAD |
+                                        PROC_CR8_STORE | PROC_SECONDARY));
     vmwrite(VMCS_PROC2_CONTROLS,
             vmx_controls(WORD_PROC2, PROC2_EPT | PROC2_VPID | PROC2_RDTSCP | PROC2_INVPCID | PROC2_WBINVD));
     vmwrite(VMCS_EXIT_CONTROLS,
@@ -28,6 +29,7 @@ static void setup_controls(const struct vm *vm)
                                           VMEXIT_LOAD_PAT | VMEXIT_SAVE_PREEMPTION_TIMER));
     vmwrite(VMCS_ENTRY_CONTROLS,
             vmx_controls(WORD_VMENTRY, VMENTRY_GUEST_64 | VMENTRY_LOAD_EFER | VMENTRY_LOAD_PAT));
+    vmwrite(VMCS_TSC_OFFSET, 0);
     vmwrite(VMCS_EXCEPTION_BITMAP, 0);
     vmwrite(VMCS_CR3_TARGET_COUNT, 0);
     vmwrite(VMCS_ENTRY_INTR_INFO, 0);

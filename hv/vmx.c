@@ -1,7 +1,7 @@
 #include "vmx.h"
 
+#include "arch/insn.h"
 #include "arch/x86.h"
-#include "cpu.h"
 #include "page.h"
 #include "panic.h"
 
@@ -10,6 +10,38 @@
 #define CONTROL_WORDS           5
 
 static uint64_t vmx_basic;
+
+/* ---- instructions in C: true unless they fail, which CF or ZF tells (SDM vol. 3, 30.2 "Conventions") ----
+ */
+
+#define REGION_INSTRUCTION(name) \
+    static bool name(uint64_t region) \
+    { \
+        bool failed; \
+\
+        __asm__ volatile(#name " %1\n\tsetbe %0" : "=r"(failed) : "m"(region) : "cc", "memory"); \
+        return !failed; \
+    }
+REGION_INSTRUCTION(vmxon)
+REGION_INSTRUCTION(vmclear)
+REGION_INSTRUCTION(vmptrld)
+#undef REGION_INSTRUCTION
+
+#define INVALIDATION(name) \
+    static bool name(uint64_t type, uint64_t context) \
+    { \
+        uint64_t descriptor[2] = {context, 0}; \
+        bool failed; \
+\
+        __asm__ volatile(#name " %1, %2\n\tsetbe %0" \
+                         : "=r"(failed) \
+                         : "m"(descriptor), "r"(type) \
+                         : "cc", "memory"); \
+        return !failed; \
+    }
+INVALIDATION(invept)
+INVALIDATION(invvpid)
+#undef INVALIDATION
 
 /* ---- on ---- */
 
@@ -55,15 +87,6 @@ static uint64_t region_new(void)
     return hpa;
 }
 
-static void vmxon(uint64_t region)
-{
-    bool failed;
-
-    __asm__ volatile("vmxon %1\n\tsetbe %0" : "=r"(failed) : "m"(region) : "cc", "memory");
-    if (failed)
-        panic("VMXON failed");
-}
-
 void vmx_init(void)
 {
     require_vtx();
@@ -72,7 +95,8 @@ void vmx_init(void)
     vmx_basic = rdmsr(MSR_VMX_BASIC);
     write_cr0(vmx_fix_cr0(read_cr0()));
     write_cr4(vmx_fix_cr4(read_cr4()));
-    vmxon(region_new());
+    if (!vmxon(region_new()))
+        panic("VMXON failed");
 }
 
 /* ---- capabilities (SDM vol. 3, appendix A "VMX Capability Reporting Facility") ---- */
@@ -150,45 +174,25 @@ uint64_t vmcs_new(void)
 
 void vmcs_clear(uint64_t vmcs)
 {
-    bool failed;
-
-    __asm__ volatile("vmclear %1\n\tsetbe %0" : "=r"(failed) : "m"(vmcs) : "cc", "memory");
-    if (failed)
+    if (!vmclear(vmcs))
         panic("VMCLEAR 0x%lx failed", vmcs);
 }
 
 void vmcs_load(uint64_t vmcs)
 {
-    bool failed;
-
-    __asm__ volatile("vmptrld %1\n\tsetbe %0" : "=r"(failed) : "m"(vmcs) : "cc", "memory");
-    if (failed)
+    if (!vmptrld(vmcs))
         panic("VMPTRLD 0x%lx failed", vmcs);
 }
 
 void vmx_flush_ept(uint64_t eptp)
 {
-    uint64_t operand[2] = {eptp, 0};
-    bool failed;
-
-    __asm__ volatile("invept %1, %2\n\tsetbe %0"
-                     : "=r"(failed)
-                     : "m"(operand), "r"((uint64_t)INVEPT_SINGLE)
-                     : "cc", "memory");
-    if (failed)
+    if (!invept(INVEPT_SINGLE, eptp))
         panic("INVEPT of 0x%lx failed: %s", eptp, vmx_error_name(vmread(VMCS_INSTRUCTION_ERROR)));
 }
 
 void vmx_flush_vpid(uint16_t vpid)
 {
-    uint64_t operand[2] = {vpid, 0};
-    bool failed;
-
-    __asm__ volatile("invvpid %1, %2\n\tsetbe %0"
-                     : "=r"(failed)
-                     : "m"(operand), "r"((uint64_t)INVVPID_SINGLE)
-                     : "cc", "memory");
-    if (failed)
+    if (!invvpid(INVVPID_SINGLE, vpid))
         panic("INVVPID of %u failed", vpid);
 }
 

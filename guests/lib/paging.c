@@ -29,7 +29,7 @@ static uint64_t *next_table(uint64_t *entry)
 
 uint64_t *paging_entry(uint64_t *pml4, uint64_t gva, uint64_t page_bytes)
 {
-    unsigned last = page_bytes == PAGE_2M ? 21 : 12;
+    unsigned last = page_bytes == PAGE_1G ? 30 : page_bytes == PAGE_2M ? 21 : 12;
     uint64_t *table = pml4;
 
     for (unsigned shift = 39; shift > last; shift -= 9)
@@ -39,7 +39,7 @@ uint64_t *paging_entry(uint64_t *pml4, uint64_t gva, uint64_t page_bytes)
 
 void paging_map(uint64_t *pml4, uint64_t gva, uint64_t gpa, uint64_t page_bytes, uint64_t flags)
 {
-    uint64_t size = page_bytes == PAGE_2M ? PTE_PS : 0;
+    uint64_t size = page_bytes == PAGE_4K ? 0 : PTE_PS;
 
     *paging_entry(pml4, gva, page_bytes) = (gpa & ~(page_bytes - 1)) | size | flags | PTE_P;
 }

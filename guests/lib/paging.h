@@ -6,6 +6,7 @@
 
 #define PAGE_4K UINT64_C(0x1000)
 #define PAGE_2M UINT64_C(0x200000)
+#define PAGE_1G UINT64_C(0x40000000)
 
 /* The address whose indices are given: PML4, PDPT, page directory, page table. */
 #define GVA(pml4, pdpt, pd, pt) \

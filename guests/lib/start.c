@@ -1,7 +1,7 @@
 /* start.c - from the boot protocol's information block to guest_main(). */
 #include "lib/guest.h"
 
-#include "lib/cpu.h"
+#include "arch/insn.h"
 #include "lib/traps.h"
 #include "lib/uart.h"
 

@@ -1,7 +1,7 @@
 #include "lib/uart.h"
 
 #include "arch/board.h"
-#include "lib/cpu.h"
+#include "arch/insn.h"
 
 void uart_init(void)
 {

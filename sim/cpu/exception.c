@@ -237,14 +237,15 @@ static u64 handler_stack(struct core *c, const struct handler *h)
 }
 
 /* RF in the image keeps an instruction breakpoint from recurring (SDM vol. 3, 17.3.1.1
- * "Instruction-Breakpoint Exception Condition"): set for faults. */
-static u64 flags_image(const struct core *c)
+ * "Instruction-Breakpoint Exception Condition"): set for faults; an injected one keeps what the guest-state
+ * area says (26.6.1.1). */
+static u64 flags_image(const struct core *c, bool injected)
 {
     u64 vector = c->s.event_vector;
     bool fault =
         c->s.event_type == EVENT_HARD_EXCEPTION && vector != VEC_DB && vector != VEC_DF && vector != VEC_MC;
 
-    return fault ? c->s.rflags | FLAG_RF : c->s.rflags;
+    return fault && !injected ? c->s.rflags | FLAG_RF : c->s.rflags;
 }
 
 static bool pushes_next_rip(u64 type)
@@ -258,12 +259,12 @@ struct frame {
     struct latch latch[6];
 };
 
-static void make_frame(struct core *c, struct frame *f)
+static void make_frame(struct core *c, struct frame *f, bool injected)
 {
     f->words = 0;
     f->word[f->words++] = c->s.seg[SEG_SS].selector;
     f->word[f->words++] = c->s.gpr[REG_RSP];
-    f->word[f->words++] = flags_image(c);
+    f->word[f->words++] = flags_image(c, injected);
     f->word[f->words++] = c->s.seg[SEG_CS].selector;
     f->word[f->words++] = pushes_next_rip(c->s.event_type) ? c->s.event_next_rip : c->s.rip;
     if (c->s.event_has_error)
@@ -340,7 +341,7 @@ void cpu_deliver_event(struct core *c)
     read_gate(c, &h);
     read_code_segment(c, &h);
     u64 rsp = handler_stack(c, &h);
-    make_frame(c, &f);
+    make_frame(c, &f, injected);
     check_frame(c, &f, rsp, h.cpl);
     segment_mark_commit(c, &h.mark);
     commit_frame(c, &f);

@@ -1,10 +1,10 @@
-/* traps.S - one stub a vector: a uniform frame (traps.h), then trap_dispatch(frame). */
-#include "arch/x86.h"
+/* trap_entry.S - one stub a vector: a uniform frame (trap_entry.h), then trap_dispatch(frame). */
+#include "lib/trap_entry.h"
 
     .text
     .set vector, 0
-    .rept 80
-    .balign 16
+    .rept TRAP_VECTORS
+    .balign TRAP_STUB_BYTES
     .if vector == 0
     .globl trap_stubs
 trap_stubs:

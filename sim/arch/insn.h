@@ -1,6 +1,6 @@
-/* cpu.h - instructions that C has no words for. */
-#ifndef HV_CPU_H
-#define HV_CPU_H
+/* insn.h - instructions that C has no words for, for what runs on the machine: hypervisor and guests. */
+#ifndef ARCH_INSN_H
+#define ARCH_INSN_H
 
 #include <stdint.h>
 
@@ -48,6 +48,11 @@ static inline uint64_t rdtsc(void)
 
     __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
     return (uint64_t)high << 32 | low;
+}
+
+static inline void invlpg(uint64_t gva)
+{
+    __asm__ volatile("invlpg (%0)" : : "r"(gva) : "memory");
 }
 
 /* read_cr0(), write_cr0() and so on */

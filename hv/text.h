@@ -1,14 +1,10 @@
-/* string.h - memory and strings; the first three are what compilers call by themselves. */
-#ifndef HV_STRING_H
-#define HV_STRING_H
+/* text.h - strings of commands and options. */
+#ifndef HV_TEXT_H
+#define HV_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-void *memcpy(void *to, const void *from, size_t n);
-void *memset(void *to, int byte, size_t n);
-int memcmp(const void *a, const void *b, size_t n);
 
 size_t text_length(const char *s);
 bool text_equal(const char *a, const char *b);

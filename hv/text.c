@@ -1,38 +1,6 @@
-#include "string.h"
+#include "text.h"
 
-/* Eight bytes an iteration, then the rest: each iteration of a REP string instruction takes the core a cycle
- * or more. */
-void *memcpy(void *to, const void *from, size_t n)
-{
-    void *d = to;
-    const void *s = from;
-    size_t words = n / 8, rest = n % 8;
-
-    __asm__ volatile("rep movsq" : "+D"(d), "+S"(s), "+c"(words) : : "memory");
-    __asm__ volatile("rep movsb" : "+D"(d), "+S"(s), "+c"(rest) : : "memory");
-    return to;
-}
-
-void *memset(void *to, int byte, size_t n)
-{
-    void *d = to;
-    size_t words = n / 8, rest = n % 8;
-    uint64_t pattern = 0x0101010101010101u * (uint8_t)byte;
-
-    __asm__ volatile("rep stosq" : "+D"(d), "+c"(words) : "a"(pattern) : "memory");
-    __asm__ volatile("rep stosb" : "+D"(d), "+c"(rest) : "a"(pattern) : "memory");
-    return to;
-}
-
-int memcmp(const void *a, const void *b, size_t n)
-{
-    const unsigned char *x = a, *y = b;
-
-    for (size_t i = 0; i < n; i++)
-        if (x[i] != y[i])
-            return x[i] < y[i] ? -1 : 1;
-    return 0;
-}
+#include "guests/lib/string.h"
 
 size_t text_length(const char *s)
 {
