@@ -212,12 +212,12 @@ $(HV_OBJ) $(GUEST_OBJ) $(GUEST_LIB_OBJ): $(BUILD)/obj/%.o: % $(BUILD)/flags-bare
 # Linked twice: the second time with a table of its own symbols, which lies behind all code.
 HV_LINK = $(LLD) $(BARE_LDFLAGS) -T hv/hv.ld
 
-$(BUILD)/hv/nameless.elf: $(HV_OBJ) $(HV_SHARED_OBJ) hv/hv.ld $(BUILD)/sources
+$(BUILD)/hv/nameless: $(HV_OBJ) $(HV_SHARED_OBJ) hv/hv.ld $(BUILD)/sources
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(HV_LINK) -o $@ $(HV_OBJ) $(HV_SHARED_OBJ)
 
-$(BUILD)/hv/symbols.S: $(BUILD)/hv/nameless.elf hv/symbols.sh
+$(BUILD)/hv/symbols.S: $(BUILD)/hv/nameless hv/symbols.sh
 	$(call say,NM,$@)
 	$(Q)$(NM) -n $< | sh hv/symbols.sh > $@
 

@@ -1,5 +1,5 @@
-/* ports - string I/O, also where it faults, and single-stepping over instructions that a hypervisor emulates:
- * the places where emulation most easily differs from the machine. */
+/* ports - what IN leaves of RAX, string I/O, also where it faults, and single-stepping over instructions that
+ * a hypervisor emulates: the places where emulation most easily differs from the machine. */
 #include "lib/guest.h"
 
 #include "arch/insn.h"
@@ -16,6 +16,7 @@
 #define NOT_CANONICAL  UINT64_C(0x1000000000000000) /* + an address that is mapped */
 #define LAST_CANONICAL UINT64_C(0x00007fffffffffff)
 #define RESERVED_BIT   UINT64_C(0x0008000000000000) /* of every entry: bit 51 of an address */
+#define PATTERN        UINT64_C(0x1122334455667788)
 #define SS_PREFIX      0x36
 #define NEEDED_BYTES   UINT64_C(0x400000)
 
@@ -64,6 +65,17 @@ static void show_input(void)
     for (unsigned i = 0; i < sizeof bytes; i++)
         print(" %x", (unsigned)bytes[i]);
     print("\n");
+}
+
+/* IN to AL and AX leaves the rest of RAX, to EAX clears the upper half. */
+static void show_rax(void)
+{
+    uint64_t al = PATTERN, ax = PATTERN, eax = PATTERN;
+
+    __asm__ volatile("inb %%dx, %%al" : "+a"(al) : "d"(PORT_NOBODY));
+    __asm__ volatile("inw %%dx, %%ax" : "+a"(ax) : "d"(PORT_NOBODY));
+    __asm__ volatile("inl %%dx, %%eax" : "+a"(eax) : "d"(PORT_NOBODY));
+    print("RAX after IN to AL 0x%016lx, to AX 0x%016lx, to EAX 0x%016lx\n", al, ax, eax);
 }
 
 /* ---- into pages that fault ---- */
@@ -187,6 +199,7 @@ uint32_t guest_main(const char *args)
     }
     show_output();
     show_input();
+    show_rax();
     show_steps();
     show_faulting_input();
     show_malformed_entries();

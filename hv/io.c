@@ -1,5 +1,5 @@
-/* io.c - ports of a VM: its UART, debug-exit, and nothing else.  Unclaimed ports read as ones, as on the
- * board. */
+/* io.c - ports of a VM: its UART, debug-exit, and nothing else.  As on the board, unclaimed ports read as
+ * ones, and a wide access is one of each byte, the lowest port first. */
 #include "arch/board.h"
 #include "arch/x86.h"
 #include "exits.h"
@@ -7,24 +7,32 @@
 #include "vmcs.h"
 #include "vmx.h"
 
-static bool is_uart(unsigned port, unsigned bytes)
+static bool is_uart(unsigned port)
 {
-    return bytes == 1 && port >= PORT_CONSOLE && port < PORT_CONSOLE + UART_PORTS;
+    return port >= PORT_CONSOLE && port < PORT_CONSOLE + UART_PORTS;
 }
 
 uint32_t port_in(struct vm *vm, unsigned port, unsigned bytes)
 {
-    if (is_uart(port, bytes))
-        return vuart_read(&vm->uart, port - PORT_CONSOLE);
-    return 0xffffffff;
+    uint32_t value = 0;
+
+    for (unsigned i = 0; i < bytes; i++) {
+        uint8_t byte = is_uart(port + i) ? vuart_read(&vm->uart, port + i - PORT_CONSOLE) : 0xff;
+
+        value |= (uint32_t)byte << 8 * i;
+    }
+    return value;
 }
 
 void port_out(struct vm *vm, unsigned port, unsigned bytes, uint32_t value)
 {
-    if (is_uart(port, bytes))
-        vuart_write(&vm->uart, port - PORT_CONSOLE, (uint8_t)value);
-    else if (port == PORT_DEBUG_EXIT)
+    if (port == PORT_DEBUG_EXIT) {
         vm_stop(vm, (2 * value + 1) & 0xff, "stopped by debug-exit");
+        return;
+    }
+    for (unsigned i = 0; i < bytes; i++)
+        if (is_uart(port + i))
+            vuart_write(&vm->uart, port + i - PORT_CONSOLE, (uint8_t)(value >> 8 * i));
 }
 
 /* IN to AL and AX leaves the rest of RAX, to EAX clears the upper half. */

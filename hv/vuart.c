@@ -5,7 +5,7 @@
 
 void vuart_init(struct vuart *u, struct console *console)
 {
-    *u = (struct vuart){.console = console};
+    *u = (struct vuart){.console = console, .dll = 1};
 }
 
 static bool ready(const struct vuart *u)
@@ -39,6 +39,15 @@ static uint8_t interrupt_id(const struct vuart *u)
     return fifos | UART_IIR_NONE;
 }
 
+/* In loopback the modem outputs drive the inputs; otherwise the other end is there and ready. */
+static uint8_t modem_status(const struct vuart *u)
+{
+    if (!(u->mcr & UART_MCR_LOOP))
+        return UART_MSR_DCD | UART_MSR_DSR | UART_MSR_CTS;
+    return (u->mcr & UART_MCR_RTS ? UART_MSR_CTS : 0) | (u->mcr & UART_MCR_DTR ? UART_MSR_DSR : 0) |
+           (u->mcr & UART_MCR_OUT1 ? UART_MSR_RI : 0) | (u->mcr & UART_MCR_OUT2 ? UART_MSR_DCD : 0);
+}
+
 uint8_t vuart_read(struct vuart *u, unsigned reg)
 {
     bool divisor = u->lcr & UART_LCR_DLAB;
@@ -50,16 +59,9 @@ uint8_t vuart_read(struct vuart *u, unsigned reg)
     case UART_LCR: return u->lcr;
     case UART_MCR: return u->mcr;
     case UART_LSR: return UART_LSR_THR_EMPTY | UART_LSR_IDLE | (ready(u) ? UART_LSR_READY : 0);
-    case UART_MSR: return UART_MSR_DCD | UART_MSR_DSR | UART_MSR_CTS;
+    case UART_MSR: return modem_status(u);
     default: return u->scr;
     }
-}
-
-static void write_fcr(struct vuart *u, uint8_t value)
-{
-    u->fcr = value;
-    if (value & UART_FCR_CLEAR_RECEIVE)
-        u->tail = u->head;
 }
 
 static void transmit(struct vuart *u, uint8_t value)
@@ -82,7 +84,7 @@ void vuart_write(struct vuart *u, unsigned reg, uint8_t value)
             transmit(u, value);
         break;
     case UART_IER: *(divisor ? &u->dlm : &u->ier) = divisor ? value : value & 0xf; break;
-    case UART_FCR: write_fcr(u, value); break;
+    case UART_FCR: u->fcr = value; break; /* a FIFO reset leaves what is on the wire */
     case UART_LCR: u->lcr = value; break;
     case UART_MCR: u->mcr = value & 0x1f; break;
     case UART_SCR: u->scr = value; break;

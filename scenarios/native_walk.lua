@@ -46,6 +46,7 @@ show(w)
 check_eq(host.core[1].mode, "root", "there is no guest mode here")
 check_eq(#w.refs, 4, "the walk makes 4 references")
 check_chain(w)
+pause("Four references, one for each level: each entry leads to the next table.")
 
 host:await("mark", { id = 3 })
 local before = host:stats()

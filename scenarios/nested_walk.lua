@@ -111,7 +111,17 @@ start({ walk_caches = false }, "4k", "4k")
 say("VM %s runs in %s mode.  It asks the hypervisor for an INVEPT, so no TLB knows any of its pages.", host.core[1].vm,
     host.core[1].mode)
 
-local fetch = fetch_walk()
+local fetch
+say("The next thing that the hardware needs is the guest's next instruction.  A native walk would read 4 entries.")
+ask {
+    q = "How many entries will the hardware read to fetch this instruction?",
+    choices = { 4, 8, 20, 24 },
+    hides = "walk",
+    answer = function()
+        fetch = fetch_walk()
+        return #fetch.refs
+    end,
+}
 say("")
 say("1. The first walk after INVEPT is the fetch of the guest's next instruction, at gVA %s:", hex(fetch.gva))
 show(fetch)
@@ -121,18 +131,9 @@ check_memory(fetch, "fetch")
 check_cycles(fetch, "fetch")
 
 local mark = host:await("mark", { id = 2, vm = "walk" })
-local load
 say("")
-say("2. The guest is about to load from gVA %s.  A native walk would read 4 entries.", hex(mark.arg1))
-ask {
-    q = "How many entries will the hardware read for this load?",
-    choices = { 4, 8, 20, 24 },
-    hides = "walk",
-    answer = function()
-        load = host:await("walk.end", { vm = "walk", gva = mark.arg1 })
-        return #load.refs
-    end,
-}
+say("2. The guest is about to load from gVA %s.", hex(mark.arg1))
+local load = host:await("walk.end", { vm = "walk", gva = mark.arg1 })
 show(load)
 say("  4 levels x 5 references (4 nested, 1 the guest's own) + 4 for the data = 24: n x m + n + m with n = m = 4.")
 check_eq(#load.refs, 24, "the load's walk makes 24 references")

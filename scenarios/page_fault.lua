@@ -33,6 +33,7 @@ check_eq(w.owner, "guest", "1: the fault is the guest kernel's")
 check_eq(w.fault_kind, "#PF", "1: it is a page fault")
 check_eq(last.entry & 1, 0, "1: the guest's own entry is not present")
 
+pause("The walk has ended at an entry that is not present: whose fault is that?")
 local pf = host:await("fault", { vector = 14, mode = "non-root" })
 check_eq(pf.address, gva, "1: CR2 will hold the address of the load")
 check_eq(pf.error, 0, "1: error code 0: not present, read, supervisor")
@@ -45,6 +46,7 @@ say("2. Second try: %d references, then: %s", #w.refs, tostring(w.fault))
 say("   The guest's tables now give g:%s; the EPT has nothing there.", hex(w.gpa))
 check_eq(w.owner, "hypervisor", "2: the violation is the hypervisor's")
 check_eq(w.rip, rip, "2: it is the same instruction")
+pause("The guest's tables are complete now, and the walk fails again, in the other dimension.")
 local function of_this_page(gpa)
     return gpa >> 12 == w.gpa >> 12
 end
@@ -62,6 +64,7 @@ say("3. Third try: %d references, no fault: g:%s is h:%s.", #w.refs, hex(w.gpa),
 check_eq(w.fault, nil, "3: no fault")
 check_eq(w.rip, rip, "3: it is still the same instruction")
 check_eq(w.gpa >> 12, exit.gpa >> 12, "3: the page is the one that was missing")
+pause("Both dimensions agree: the TLB keeps the composite entry.")
 local walks = host:stats().walks
 local again = host:translate(gva, { caches = true })
 check_eq(#again.refs, 0, "3: the TLB holds the composite entry now")

@@ -4,6 +4,9 @@
 -- mark 2: bare, and then in a VM.  Overhead = number of traps x mean cost of a trap; both sides are measured here.
 
 local n = param("n", 200, "how often the guest executes CPUID")
+if math.type(n) ~= "integer" or n < 1 then
+    error("parameter n must be a whole number from 1, not " .. n)
+end
 local host = machine { name = "A", ram = "64M" }
 
 -- Cycles between the guest's marks.

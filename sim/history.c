@@ -195,6 +195,13 @@ static void forget_undos_after(struct rs_world *w, struct rs_position now)
     w->undos = kept;
 }
 
+void history_arrive(struct rs_world *w)
+{
+    bool again = position_before(history_position(w), w->history.furthest);
+    if (!replay_active(w) || again || w->machine->b.halted)
+        history_apply_inputs(w);
+}
+
 /* The present becomes the furthest: what was logged and kept from later is no longer what happens. */
 static void cut_future(struct rs_world *w)
 {
@@ -242,8 +249,11 @@ enum rs_status history_input(struct rs_world *w, const struct input *in, struct 
 {
     struct history *h = &w->history;
     (void)err;
-    if (replay_active(w))
+    if (replay_active(w)) {
+        if (!h->inside)
+            history_apply_inputs(w);
         return RS_OK;
+    }
     cut_future(w);
     struct input *kept = log_add(h, in);
     kept->atom = world_core(w)->s.atom + (h->inside != NULL);

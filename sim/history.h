@@ -64,6 +64,10 @@ void history_reached(struct rs_world *w);
 
 /* Applies the inputs that are due at this atom. */
 void history_apply_inputs(struct rs_world *w);
+/* The same on arrival at a position.  A replay that gets there for the first time waits for the face to make
+ * its input, as the recorded run did, or to
+ * move on, which a halted machine does not. */
+void history_arrive(struct rs_world *w);
 /* Atom of the next input, UINT64_MAX: none. */
 u64 history_next_input(const struct rs_world *w);
 /* Adds an input at the present, cutting what lay ahead. */

@@ -233,6 +233,7 @@ void record_begin(struct rs_world *w)
         fprintf(r->file, "start %016" PRIx64 "\n", rs_hash(w, RS_HASH_ALL));
         fflush(r->file);
         r->start = ftell(r->file);
+        r->sequence = 0;
     }
     if (replay_active(w))
         replay_start(w, w->history.replay);

@@ -177,6 +177,8 @@ static enum rs_status write_file(const char *path, const u8 *header, const u8 *b
     if (!may_replace(path))
         return rs_fail(err, "%s: exists and is not a snapshot: choose another name or remove it", path);
     snprintf(part, sizeof part, "%s.part", path);
+    if (!may_replace(part))
+        return rs_fail(err, "%s: exists and is not a snapshot: it is in the way of saving %s", part, path);
     FILE *f = fopen(part, "wb");
     if (!f)
         return rs_fail(err, "%s: cannot be written: %s", part, strerror(errno));

@@ -117,7 +117,7 @@ static enum run_end advance(struct rs_world *w, u64 *budget, u64 until_atom, u64
         if (end != RUN_GOES_ON)
             return end;
     }
-    history_apply_inputs(w);
+    history_arrive(w);
     return c->m->b.halted ? RUN_HALTED : RUN_GOES_ON;
 }
 
@@ -164,7 +164,7 @@ static void show(struct rs_world *w, struct rs_position at)
 static enum rs_why finish(struct rs_world *w, enum rs_why why)
 {
     if (w->machine && !w->history.inside)
-        history_apply_inputs(w);
+        history_arrive(w);
     history_reached(w);
     w->move.kind = MOVE_NONE;
     w->hunted = -1;

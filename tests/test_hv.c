@@ -180,6 +180,8 @@ static const struct guest {
     {"vmcall", "vmcall 10", "v image=vmcall -- 10"},
     {"ports", "ports", "v image=ports"},
     {"ports", "ports", "v image=ports ram=4M page=2m lazy=yes"},
+    {"rights", "rights", "v image=rights"},
+    {"uart", "uart", "v image=uart"},
     {"msr", "msr", "v image=msr"},
     {"alu", "alu 1000", "v image=alu -- 1000"},
     {"chase", "chase 300 1000", "v image=chase lazy=yes -- 300 1000"},
@@ -217,20 +219,41 @@ START_TEST(vms_take_turns)
 }
 END_TEST
 
+/* The number after `key` in what `stats` says of a VM. */
+static uint64_t stat(const char *vm, const char *key)
+{
+    char line[64];
+    snprintf(line, sizeof line, "stats %s", vm);
+    const char *at = strstr(command(line), key);
+    ck_assert_ptr_nonnull(at);
+    return strtoull(at + strlen(key), NULL, 10);
+}
+
 START_TEST(weight_gives_longer_turns)
 {
     add_vm("ticker", "a image=ticker weight=8 -- 0 1000");
     add_vm("ticker", "b image=ticker -- 0 1000");
     boot_hv();
     run_until(60000000);
-    const char *reply = command("stats");
-    uint64_t a, b;
-    const char *at = strstr(reply, "vm=a"), *bt = strstr(reply, "vm=b");
-    ck_assert(at && bt);
-    a = strtoull(strstr(at, "guest_cycles=") + 13, NULL, 10);
-    b = strtoull(strstr(bt, "guest_cycles=") + 13, NULL, 10);
+    uint64_t a = stat("a", "guest_cycles="), b = stat("b", "guest_cycles=");
     ck_assert_msg(a > 5 * b && a < 12 * b, "guest cycles %llu and %llu", (unsigned long long)a,
                   (unsigned long long)b);
+}
+END_TEST
+
+/* Handlers count in the quantum: a VM that exits all the time has no more of the machine than one that never
+ * does. */
+START_TEST(exits_do_not_stretch_a_turn)
+{
+    add_vm("cpuid", "storm image=cpuid -- 1000000000");
+    add_vm("alu", "calm image=alu -- 1000000000");
+    boot_hv();
+    run_until(60000000);
+    uint64_t storm = stat("storm", "guest_cycles=") + stat("storm", "handler_cycles=");
+    uint64_t calm = stat("calm", "guest_cycles=") + stat("calm", "handler_cycles=");
+    ck_assert_uint_gt(stat("storm", "exits="), 100 * stat("storm", "turns="));
+    ck_assert_msg(storm < calm * 5 / 4 && calm < storm * 5 / 4, "cycles %llu and %llu",
+                  (unsigned long long)storm, (unsigned long long)calm);
 }
 END_TEST
 
@@ -278,6 +301,52 @@ START_TEST(hostile_guest_stops_alone)
     must_say(h->says);
     must_say("[good] Hello");
     must_say("good stopped by debug-exit, status 1");
+}
+END_TEST
+
+/* Bits of a leaf's register, and what a VM sees there. */
+enum { EAX, EBX, ECX, EDX };
+static const struct {
+    const char *name;
+    uint32_t leaf;
+    unsigned reg;
+    uint32_t bits, value;
+} cpuid_bits[] = {
+    {"VMX, MONITOR, x2APIC, TSC deadline, XSAVE and OSXSAVE", 1, ECX, 0x0d200028, 0},
+    {"hypervisor present", 1, ECX, 0x80000000, 0x80000000},
+    {"APIC", 1, EDX, 0x200, 0},
+    {"TSC, MSR and PAE", 1, EDX, 0x70, 0x70},
+    {"performance monitoring", 0xa, EAX, 0xffffffff, 0},
+    {"topology: APIC ID", 0xb, EDX, 0xffffffff, 0},
+    {"topology: processors", 0xb, EBX, 0xffffffff, 0},
+    {"XSAVE's states", 0xd, EAX, 0xffffffff, 0},
+    {"NX", 0x80000001, EDX, 0x100000, 0x100000},
+    {"highest hypervisor leaf", 0x40000000, EAX, 0xffffffff, 0x40000000},
+    {"hypervisor's name", 0x40000000, EBX, 0xffffffff, 0x676e6952}, /* "Ring" */
+};
+
+static void put_u32(uint8_t *at, uint32_t value)
+{
+    for (unsigned i = 0; i < 4; i++)
+        at[i] = (uint8_t)(value >> 8 * i);
+}
+
+START_TEST(cpuid_in_a_vm)
+{
+    static const uint8_t modrm[] = {0xc0, 0xd8, 0xc8, 0xd0}; /* MOV EAX from EAX, EBX, ECX, EDX */
+    uint8_t code[] = {0xb8, 0,    0, 0, 0, 0x31, 0xc9, 0x0f, 0xa2, 0x89, 0,    0x25, 0,    0,   0,
+                      0,    0x35, 0, 0, 0, 0,    0x0f, 0x95, 0xc0, 0x0f, 0xb6, 0xc0, 0xe7, 0xf4};
+    const struct elf_segment segment = {0x100000, code, sizeof code};
+    char path[256];
+    put_u32(&code[1], cpuid_bits[_i].leaf);
+    code[10] = modrm[cpuid_bits[_i].reg];
+    put_u32(&code[12], cpuid_bits[_i].bits);
+    put_u32(&code[17], cpuid_bits[_i].value);
+    ck_assert(elf_image_temporary(path, 0x100000, &segment, 1));
+    add_file(path, "v image=cpuid ram=4M");
+    boot_hv();
+    unlink(path);
+    ck_assert_msg(run_to_end() == STATUS_SUCCESS, "%s", cpuid_bits[_i].name);
 }
 END_TEST
 
@@ -353,6 +422,7 @@ static const struct {
 } bad_images[] = {
     {"magic", 0, 0, 1, "no ELF file"},
     {"e_class", 4, 1, 1, "not 64-bit x86"},
+    {"e_data", 5, 2, 1, "not 64-bit x86"},
     {"e_machine", 18, 183, 2, "not 64-bit x86"},
     {"e_type", 16, 3, 2, "not an executable"},
     {"e_phoff", 32, UINT64_MAX - 7, 8, "program headers lie outside"},
@@ -412,6 +482,23 @@ START_TEST(overlapping_segments)
 }
 END_TEST
 
+/* Segments side by side up to the last byte of RAM, and one of no bytes, which may lie anywhere. */
+START_TEST(image_that_just_fits)
+{
+    static const uint8_t code[0x100000] = {0x31, 0xc0, 0xe7, 0xf4};
+    const struct elf_segment segments[4] = {{0x101000, code, 0x1000},
+                                            {0x100000, code, 0x1000},
+                                            {0x102000, code, 0x200000 - 0x102000},
+                                            {0, code, 0}};
+    char path[256];
+    ck_assert(elf_image_temporary(path, 0x100000, segments, 4));
+    add_file(path, "v image=full ram=2M");
+    boot_hv();
+    unlink(path);
+    ck_assert_int_eq(run_to_end(), STATUS_SUCCESS);
+}
+END_TEST
+
 START_TEST(truncated_image)
 {
     static const uint8_t hlt[5000] = {0xf4};
@@ -448,6 +535,11 @@ static const struct {
     {"vm input v \\q", "a backslash is followed by"},
     {"vm input v \\x4", "a backslash is followed by"},
     {"vm input v \\", "a backslash is followed by"},
+    {"vm flush off", "error: off has not been started"},
+    {"vm input off x", "error: off is stopped: nobody would read it"},
+    {"vm pause off", "error: off is stopped, not running"},
+    {"vm resume off", "error: off is stopped, not paused"},
+    {"vm stop off", "error: off is stopped already"},
     {"stats nobody", "error: there is no VM nobody"},
     {"stats v x", "error: stats [NAME]: \"x\" is too much"},
 };
@@ -455,9 +547,12 @@ static const struct {
 START_TEST(bad_command)
 {
     add_vm("ticker", "v image=ticker -- 0");
+    add_vm("ticker", "off image=ticker start=no -- 0");
     boot_hv();
     run_until(3000000);
-    reply_has(bad_commands[_i].line, bad_commands[_i].says);
+    const char *reply = command(bad_commands[_i].line);
+    ck_assert_msg(strstr(reply, bad_commands[_i].says) && !strstr(reply, "ok\n"), "'%s': %s",
+                  bad_commands[_i].line, reply);
     reply_has("vm list", "name=v state=running image=ticker ram=8192K");
 }
 END_TEST
@@ -472,6 +567,30 @@ START_TEST(long_command)
     run_until(3000000);
     reply_has(line, "error: a line may have up to 511 characters");
     reply_has("vm list", "ok\n");
+}
+END_TEST
+
+START_TEST(line_ends)
+{
+    add_vm("ticker", "v image=ticker -- 0");
+    boot_hv();
+    run_until(3000000);
+    ck_assert_ptr_null(strstr(command("vm list\rvm list\r"), "error"));
+    reply_has("\r", "error: unknown command \"\"");
+}
+END_TEST
+
+/* To a guest that never reads: the third line is one too many. */
+START_TEST(input_overflows)
+{
+    char line[500];
+    snprintf(line, sizeof line, "vm input v %0400d", 0);
+    add_vm("ticker", "v image=ticker -- 0");
+    boot_hv();
+    run_until(3000000);
+    reply_has(line, "ok");
+    reply_has(line, "ok");
+    reply_has(line, "error: the receiver of v is full: 224 of 400 bytes taken");
 }
 END_TEST
 
@@ -505,17 +624,25 @@ START_TEST(life_by_command)
 }
 END_TEST
 
+static const struct {
+    const char *module, *says;
+} restarted[] = {
+    {"v image=hello ram=2M", "state=stopped image=hello ram=2048K page=4K weight=1 status=1"},
+    {"v image=hello ram=5M page=2m", "state=stopped image=hello ram=5120K page=2048K weight=1 status=1"},
+    {"v image=hello ram=4M lazy=yes", "state=stopped image=hello ram=4096K page=4K weight=1 status=1"},
+};
+
 START_TEST(started_again_it_takes_no_more_memory)
 {
     char first[64];
-    add_vm("hello", "v image=hello ram=2M");
+    add_vm("hello", restarted[_i].module);
     boot("hv/hv.elf", "hv --stay");
     run_until(5000000);
     snprintf(first, sizeof first, "%.20s", strstr(command("stats"), "host free="));
     for (int i = 0; i < 3; i++) {
         reply_has("vm start v", "ok");
         run_until(rs_cycles(machine, 0) + 3000000);
-        reply_has("vm list", "state=stopped image=hello ram=2048K page=4K weight=1 status=1");
+        reply_has("vm list", restarted[_i].says);
     }
     reply_has("stats", first);
 }
@@ -597,19 +724,24 @@ static Suite *make_suite(void)
     tcase_add_loop_test(c, same_output_bare_and_in_a_vm, 0, COUNT(guests));
     tcase_add_test(c, vms_take_turns);
     tcase_add_test(c, weight_gives_longer_turns);
+    tcase_add_test(c, exits_do_not_stretch_a_turn);
     tcase_add_loop_test(c, hostile_guest_stops_alone, 0, COUNT(hostiles));
+    tcase_add_loop_test(c, cpuid_in_a_vm, 0, COUNT(cpuid_bits));
     tcase_add_test(c, nxe_without_nx);
     c = new_case(s, "modules");
     tcase_add_loop_test(c, bad_module_string, 0, COUNT(bad_strings));
     tcase_add_test(c, long_module_string);
     tcase_add_loop_test(c, bad_image, 0, COUNT(bad_images));
     tcase_add_test(c, overlapping_segments);
+    tcase_add_test(c, image_that_just_fits);
     tcase_add_loop_test(c, truncated_image, 0, 7);
     c = new_case(s, "management");
     tcase_add_loop_test(c, bad_command, 0, COUNT(bad_commands));
     tcase_add_test(c, long_command);
+    tcase_add_test(c, line_ends);
+    tcase_add_test(c, input_overflows);
     tcase_add_test(c, life_by_command);
-    tcase_add_test(c, started_again_it_takes_no_more_memory);
+    tcase_add_loop_test(c, started_again_it_takes_no_more_memory, 0, COUNT(restarted));
     tcase_add_test(c, input_reaches_the_guest);
     c = new_case(s, "ends");
     tcase_add_test(c, no_modules);

@@ -36,7 +36,10 @@ try 'option with a wrong value' 2 "wants a number, not 'x'" run x.lua --seed x
 try 'unknown preset' 2 "did you mean 'merom'?" run x.lua --timing merrom
 try 'no scenario' 2 'usage: ringside run SCENARIO' run
 try 'missing scenario' 2 'nothing.lua: no such scenario file' run nothing.lua
-try 'a directory as scenario' 2 'no such scenario file' run "$work"
+try 'a directory as scenario' 2 'not a regular file' run "$work"
+mkfifo fifo
+try 'a FIFO as scenario' 2 'fifo: not a regular file' run fifo
+try 'a FIFO as image' 2 'fifo: not a regular file' exec ./fifo
 try 'an argument that is none' 2 "unexpected argument 'x'" run a.lua x
 
 echo 'check_eq(param("n", 1, "a number"), 2, "n is 2")' >param.lua
@@ -54,6 +57,10 @@ try 'limit of cycles' 0 'A:' run hello.lua --max-cycles 1000
 try 'position' 0 'at A:120, cycle' run hello.lua --at A:120
 try 'position of another machine' 2 '--at B:1' run hello.lua --at B:1
 try 'position past the end' 2 'the run ended before' run hello.lua --at A:99999999999
+try 'more micros than the atom has' 0 'atom 10 has fewer than 99999 micros' run hello.lua --at A:10.99999
+try 'the same in exec' 0 'atom 10 has fewer than 99999 micros' exec hello --at A:10.99999
+try 'limit of 0' 0 'A:' run hello.lua --max-cycles 0
+try 'help of the limit' 0 '0 is no limit' --help
 try 'statistics' 0 'page walks' run hello.lua --stats
 
 try 'exec' 1 'Hello from ring 0' exec hello
@@ -66,6 +73,20 @@ try 'missing image' 2 './none.elf: no such image file' exec ./none.elf
 try 'empty image' 2 'ringside: ./empty.elf' exec ./empty.elf
 head -c 100 "$build/guests/hello.elf" >short.elf
 try 'truncated image' 2 'ringside: ./short.elf' exec ./short.elf
+# An image of one segment at 1 MiB: mov al, 127; out 0xf4, al.
+{
+    printf '\177ELF\2\1\1\0\0\0\0\0\0\0\0\0\2\0\76\0\1\0\0\0\170\0\20\0\0\0\0\0\100\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
+    printf '\0\0\0\0\100\0\70\0\1\0\0\0\0\0\0\0'
+    printf '\1\0\0\0\5\0\0\0\0\0\0\0\0\0\0\0\0\0\20\0\0\0\0\0\0\0\20\0\0\0\0\0\174\0\0\0\0\0\0\0\174\0\0\0\0\0\0\0'
+    printf '\0\20\0\0\0\0\0\0\260\177\346\364'
+} >exit.elf
+timeout 60 "$ringside" exec ./exit.elf </dev/null >out 2>&1
+if [ $? -eq 255 ] && [ ! -s out ]; then
+    echo 'ok - status 255 by debug-exit is no trouble'
+else
+    echo 'not ok - status 255 by debug-exit is no trouble'
+    bad=1
+fi
 try 'RAM that is too small' 2 'ram' exec hello --ram 1K
 
 # The same inputs make the same run.
@@ -76,5 +97,68 @@ mv out recorded
 try 'replay' 0 "$(cat recorded)" run silent.lua --replay log
 try 'replay of no log' 2 'ringside: param.lua:1: not a log' run silent.lua --replay param.lua
 sed 's/hello/tiny/' silent.lua >other.lua
-try 'replay of another run' 2 'ringside: log:2: the log was made with other images' run other.lua --replay log
+try 'replay of another run' 2 'log:2: the log was made with other images' run other.lua --replay log
+once() {
+    [ "$(grep -c 'the log was made' out)" -eq 1 ] && echo "ok - $1" && return
+    echo "not ok - $1"
+    bad=1
+}
+once 'the trouble of a replay is told once'
+try 'exec of another run' 2 'log:2: the log was made with other images' exec tiny --replay log
+once 'so it is by exec'
+
+# What cannot be said is an error.
+unwritten() {
+    name=$1 to=$2
+    shift 2
+    if [ "$to" = full ]; then
+        timeout 60 "$ringside" "$@" </dev/null >/dev/full 2>err
+    else
+        timeout 60 "$ringside" "$@" </dev/null 2>err >&-
+    fi
+    got=$?
+    if [ "$got" -eq 2 ] && grep -q 'the output cannot be written' err; then
+        echo "ok - $name"
+    else
+        echo "not ok - $name: status $got"
+        bad=1
+    fi
+}
+unwritten 'full output' full run hello.lua
+unwritten 'closed output' closed run hello.lua
+unwritten 'help to a full output' full --help
+unwritten 'version to a closed output' closed --version
+unwritten 'console to a full output' full exec hello
+unwritten 'a log beside a closed output' closed run hello.lua --record log
+try 'and the log is one' 0 'A:' run hello.lua --replay log
+
+text=$( (trap '' XFSZ; ulimit -f 0; timeout 60 "$ringside" run hello.lua --record short.log; echo "status $?") 2>&1)
+case $text in
+*'could not be written whole'*'status 2') echo 'ok - a log that could not be written' ;;
+*) echo "not ok - a log that could not be written: $text"; bad=1 ;;
+esac
+
+prompt() {
+    printf '%s\n' "$4" | timeout 60 "$ringside" repl >out 2>&1
+    got=$?
+    if [ "$got" -eq "$2" ] && grep -qF -e "$3" out; then
+        echo "ok - $1"
+    else
+        echo "not ok - $1: status $got"
+        bad=1
+    fi
+}
+prompt 'a check that holds at the prompt' 0 ok 'check(true, "this")'
+prompt 'a check that fails at the prompt' 1 FAIL 'check(false, "this")'
+
+echo no ELF >junk.elf
+RINGSIDE_LIB=$work
+export RINGSIDE_LIB
+try 'images that are known' 2 'hv, ' exec zzzzzz
+if grep -q -e junk -e nameless out; then
+    echo 'not ok - only images are listed'
+    bad=1
+else
+    echo 'ok - only images are listed'
+fi
 exit $bad

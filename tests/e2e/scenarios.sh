@@ -43,6 +43,11 @@ says page_fault 'exit 48'
 
 timeout 120 "$ringside" run "$scenarios/trap.lua" n=20 >trap20.out 2>&1 && grep -q 'mean of 20 ' trap20.out
 report $? 'trap n=20' trap20.out
+for n in 0 -5 2.5; do
+    timeout 120 "$ringside" run "$scenarios/trap.lua" n=$n >bad.out 2>&1
+    [ $? -eq 2 ] && grep -q 'parameter n must be a whole number' bad.out
+    report $? "trap n=$n is refused" bad.out
+done
 timeout 120 "$ringside" run "$scenarios/trap.lua" --timing prescott >prescott.out 2>&1 && ! cmp -s trap.out prescott.out
 report $? 'trap on Prescott costs something else' prescott.out
 exit $bad

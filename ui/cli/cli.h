@@ -19,8 +19,11 @@ int cli_complain(const char *message);
 void cli_tell_refusals(rs_world *w);
 /* Finds and loads the scenario that the command line names; complains and returns NULL if it can't. */
 struct scenario *cli_load(const struct cli *cli, bool interactive);
-/* --stats, and the trouble of a replay; returns the exit status, which they may change. */
-int cli_finish(const struct cli *cli, rs_world *w, int status);
+/* --stats, and the trouble of a log; returns the exit status, which they may change.  `told` is what has
+ * been complained of already, or NULL. */
+int cli_finish(const struct cli *cli, rs_world *w, int status, const char *told);
+/* Says so if the position of --at does not exist, since its atom has fewer micros than that. */
+void cli_tell_micros(const struct cli *cli, const rs_machine *m);
 /* Where a machine stands: position, mode, instruction, last walk. */
 void cli_show_position(const struct scenario *s, const rs_machine *m);
 

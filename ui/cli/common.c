@@ -122,6 +122,18 @@ void cli_show_position(const struct scenario *s, const rs_machine *m)
                walk->ended ? "last" : "in a", walk->gva, walk->ref_count, walk->cycles);
 }
 
+void cli_tell_micros(const struct cli *cli, const rs_machine *m)
+{
+    struct rs_position at, now = rs_position(m);
+    struct rs_error err;
+    char text[64];
+    if (rs_position_parse(m, cli->at, &at, &err) != RS_OK || at.atom == now.atom)
+        return;
+    rs_position_format(m, now, text);
+    fprintf(stderr, "ringside: atom %" PRIu64 " has fewer than %" PRIu64 " micros: stopped at its end, %s\n",
+            at.atom, at.micro, text);
+}
+
 /* ------------------------------------------------------------------ at the end */
 
 static void print_stats(const rs_machine *m)
@@ -136,13 +148,16 @@ static void print_stats(const rs_machine *m)
     }
 }
 
-int cli_finish(const struct cli *cli, rs_world *w, int status)
+int cli_finish(const struct cli *cli, rs_world *w, int status, const char *told)
 {
     const rs_machine *m;
+    const char *trouble = cli->replay ? rs_replay_trouble(w) : NULL;
     fflush(stdout);
     for (size_t i = 0; cli->stats && (m = rs_world_machine(w, i)); i++)
         print_stats(m);
-    if (cli->replay && rs_replay_trouble(w))
-        return cli_complain(rs_replay_trouble(w));
-    return status;
+    if (trouble && !(told && strstr(told, trouble)))
+        cli_complain(trouble);
+    if (rs_record_trouble(w))
+        return cli_complain(rs_record_trouble(w));
+    return trouble ? 2 : status;
 }

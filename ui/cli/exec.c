@@ -190,14 +190,16 @@ static int ended(const struct cli *cli, rs_machine *m, enum rs_why why)
 {
     if (why == RS_LIMIT)
         return cli_complain("--max-cycles is reached, and the image still runs");
-    if (why == RS_DONE && cli->at)
+    if (why == RS_DONE && cli->at) {
+        cli_tell_micros(cli, m);
         show_where(m);
+    }
     if (why != RS_HALTED)
         return 0;
     if (cli->at)
         return cli_complain("--at: the run ended before that position");
     int status = rs_halt_status(m);
-    if (status == 255)
+    if (status == 255 && strncmp(rs_halt_text(m), "debug-exit", 10) != 0)
         cli_complain(rs_halt_text(m));
     return status & 255;
 }
@@ -216,7 +218,7 @@ int cli_exec(const struct cli *cli)
         cook();
     }
     int status = why == RS_STOPPED ? cli_complain(err.text) : ended(cli, m, why);
-    status = cli_finish(cli, w, status);
+    status = cli_finish(cli, w, status, why == RS_STOPPED ? err.text : NULL);
     rs_world_free(w);
     return status;
 }

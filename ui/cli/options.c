@@ -47,7 +47,7 @@ static const struct {
     [REPLAY] = {"--replay", 0, "FILE", ALL, "take the inputs from FILE, written by --record"},
     [AT] = {"--at", 0, "POSITION", ALL, "stop at a position such as A:120.13: 120 atoms and 13 micros"},
     [SEED] = {"--seed", 0, "N", ALL, "seed of a scenario's math.random (0)"},
-    [MAX_CYCLES] = {"--max-cycles", 0, "N", ALL, "stop after N cycles"},
+    [MAX_CYCLES] = {"--max-cycles", 0, "N", ALL, "stop after N cycles; 0 is no limit (0)"},
     [STATS] = {"--stats", 0, NULL, ALL, "print the machine's counters at the end, on stderr"},
     [TIMING] = {"--timing", 0, "PRESET", ALL, "timing of machines that name none (skylake)"},
     [MODULE] = {"--module", 'm', "MODULE", ON(CMD_EXEC),

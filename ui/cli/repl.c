@@ -40,6 +40,12 @@ static void run(struct scenario *s, size_t *shown)
         cli_complain(scenario_error(s));
 }
 
+/* 1 if a check has failed, as of `run`; an error at the prompt has been seen and is over. */
+static int status_now(const struct scenario *s, int status)
+{
+    return status == 0 && scenario_checks(s, false) ? 1 : status;
+}
+
 /* Reads a line without its line feed, of any length; NULL at the end of input. */
 static char *read_line(const char *prompt)
 {
@@ -113,7 +119,7 @@ int cli_repl(const struct cli *cli)
                        : "host is a machine: host:boot(\"hello\"), host:run(\"1ms\"), host:console() ...  "
                          "Ctrl-D ends.");
     prompt(s, &shown);
-    status = cli_finish(cli, scenario_world(s), status);
+    status = cli_finish(cli, scenario_world(s), status_now(s, status), NULL);
     scenario_free(s);
     return status;
 }

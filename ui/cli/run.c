@@ -26,13 +26,15 @@ int cli_run(const struct cli *cli)
         cli_narrate(s, &shown);
     cli_narrate(s, &shown);
     int status = scenario_status(s);
-    if (scenario_state(s) == SCENARIO_PAUSED) /* --at */
+    if (scenario_state(s) == SCENARIO_PAUSED) { /* --at */
+        cli_tell_micros(cli, rs_world_machine(scenario_world(s), 0));
         cli_show_position(s, rs_world_machine(scenario_world(s), 0));
-    else
+    } else {
         print_summary(s);
+    }
     if (scenario_error(s))
         cli_complain(scenario_error(s));
-    status = cli_finish(cli, scenario_world(s), status);
+    status = cli_finish(cli, scenario_world(s), status, scenario_error(s));
     scenario_free(s);
     return status;
 }
@@ -43,7 +45,7 @@ int cli_tui(const struct cli *cli)
     if (!s)
         return 2;
     int status = tui_run(s, NULL);
-    status = cli_finish(cli, scenario_world(s), status);
+    status = cli_finish(cli, scenario_world(s), status, NULL);
     scenario_free(s);
     return status;
 }

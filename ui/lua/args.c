@@ -78,9 +78,16 @@ void sc_keys(lua_State *L, int index, const char *what, const char *const *known
     }
 }
 
+int sc_raw_field(lua_State *L, int index, const char *key)
+{
+    index = lua_absindex(L, index);
+    lua_pushstring(L, key);
+    return lua_rawget(L, index);
+}
+
 const char *sc_text_field(lua_State *L, int index, const char *key, const char *what)
 {
-    int type = lua_getfield(L, index, key);
+    int type = sc_raw_field(L, index, key);
     const char *text = type == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
     if (!text && type != LUA_TNIL)
         luaL_error(L, "%s must be a text, not %s", what, luaL_typename(L, -1));

@@ -17,10 +17,11 @@
 #include "ringside.h"
 #include "scenario.h"
 
-#define HOSTS_MAX     16
-#define WATCHES_MAX   1000
-#define SNAPSHOTS_MAX 256
-#define ANY_LIMIT     1000000000u /* cycles that waiting may take where the script gives no limit */
+#define HOSTS_MAX      16
+#define WATCHES_MAX    1000
+#define SNAPSHOTS_MAX  256
+#define ENTRY_NAME_MAX 256
+#define ANY_LIMIT      1000000000u /* cycles that waiting may take where the script gives no limit */
 
 /* A guest image that boot() put into a VM: where its symbols are. */
 struct guest {
@@ -34,8 +35,11 @@ struct guest {
 struct host {
     rs_machine *m;
     bool booted;
-    char image[RS_NAME_MAX];
-    size_t seen[2]; /* bytes of each UART that expect() has consumed */
+    uint64_t boot;              /* which call of boot() made the machine's image known, 0: none did */
+    char image[RS_NAME_MAX];    /* "" if it is not known */
+    char path[IMAGE_PATH_MAX];  /* its file */
+    char entry[ENTRY_NAME_MAX]; /* symbol that it is entered at, "" if e_entry */
+    size_t seen[2];             /* bytes of each UART that expect() has consumed */
     struct guest guest[VMDIR_VMS];
     size_t guests;
 };
@@ -94,14 +98,15 @@ struct wait {
 struct scenario {
     lua_State *L, *co, *handlers;
     char path[IMAGE_PATH_MAX];
+    char source[LUA_IDSIZE]; /* the file as it is called in messages */
     struct scenario_options options;
     rs_world *world;
     struct host *host[HOSTS_MAX];
     size_t hosts;
+    uint64_t boots;
 
     enum scenario_state state;
     enum phase phase, after; /* after: the phase that follows the pause */
-    bool yielded;            /* by one of our own functions */
     struct move move;
     enum rs_why why; /* how the last movement ended */
     struct rs_position began, here;
@@ -119,6 +124,8 @@ struct scenario {
     uint64_t spent; /* Lua instructions since the world last advanced */
     struct rs_position furthest;
     bool exhausted;
+    char used_up[320]; /* the message, once exhausted */
+    int closing;       /* coroutines that are being closed */
     uint64_t handler_calls;
     clock_t clock; /* processor time then */
 
@@ -152,6 +159,23 @@ void sc_budget_fresh(struct scenario *s);
 /* Each call of a handler has a budget of its own: the world moves on between them. */
 void sc_budget_handler(struct scenario *s);
 
+/* ---- protect.c ---- */
+
+#define SC_PLACE          (LUA_IDSIZE + 16)
+#define SC_MEMORY_USED_UP "the scenario has used up its 256 MiB of memory"
+
+/* pcall, xpcall and the coroutine functions, in place of the library's. */
+void sc_open_protected(lua_State *L);
+/* Raises the error of a budget that is used up, if it is. */
+int sc_check_exhausted(lua_State *L);
+/* "FILE:LINE: " of the scenario's line that the thread runs, or ran when it died; "" and false if none. */
+bool sc_place(const struct scenario *s, lua_State *L, char *text, size_t size);
+bool sc_has_place(const struct scenario *s, const char *message);
+/* Puts a place in front of the message on the top, unless it has one. */
+void sc_add_place(lua_State *L, const char *place);
+/* Message handler of lua_pcall: adds the place where the error was raised. */
+int sc_place_error(lua_State *L);
+
 /* ---- scenario.c ---- */
 
 /* Begins a movement and yields to the face; k goes on, with ctx, when it has ended (s->why). */
@@ -160,7 +184,7 @@ int sc_move(lua_State *L, const struct move *move, lua_KContext ctx, lua_KFuncti
 void sc_moved(lua_State *L);
 /* Stops for the person; k goes on after scenario_continue or scenario_answer. */
 int sc_pause(lua_State *L, lua_KFunction k);
-/* Raises an error unless the scenario's own coroutine asks, and no handler. */
+/* Raises an error unless the scenario's own coroutine asks, where it can yield, and no handler. */
 void sc_may_move(lua_State *L, const char *what);
 /* Adds to the narration. */
 void sc_tell(struct scenario *s, lua_State *L, enum scenario_kind kind, const char *text);
@@ -182,8 +206,11 @@ uint64_t sc_limit(lua_State *L, int index, const struct host *h); /* cycles; ANY
 uint64_t sc_address(lua_State *L, int index, const char *what);
 /* Raises an error if the table at index has a key that is not in `known` (NULL after the last). */
 void sc_keys(lua_State *L, int index, const char *what, const char *const *known);
+/* Pushes a field of the table at index, without metamethods, and returns its type: no script runs while
+ * options are read. */
+int sc_raw_field(lua_State *L, int index, const char *key);
 /* A text or NULL from a field of the table at index; error if it is something else.  Stays valid while the
- * table lives. */
+ * table has it. */
 const char *sc_text_field(lua_State *L, int index, const char *key, const char *what);
 int sc_error(lua_State *L, const struct rs_error *err);
 /* The i-th of a list of strings that ends with NULL: names_at for arg = const char *const *. */
@@ -214,6 +241,10 @@ struct host *sc_host(lua_State *L, int index);
 struct host *sc_host_of(struct scenario *s, const rs_machine *m);
 struct host *sc_booted(lua_State *L, int index);
 void sc_push_host(lua_State *L, struct host *h);
+/* What is noted of the machine's boot is so no longer. */
+void sc_forget_boot(struct host *h);
+/* Raises an error unless host:vm(name) could find that VM now. */
+void sc_vm_known(lua_State *L, struct host *h, const char *name);
 /* A type of handle: methods by name, or index function; protected from the script. */
 void sc_new_type(lua_State *L, const char *type, const luaL_Reg *meta);
 
@@ -224,6 +255,7 @@ void sc_push_walk(lua_State *L, const struct rs_walk *walk);
 void sc_set_walk(lua_State *L, const struct rs_walk *walk);
 void sc_push_event(lua_State *L, const struct rs_event *event);
 enum rs_probe sc_probe(lua_State *L, int index);
+/* Names in the filter are checked against the machine at stack index 1. */
 struct filter *sc_filter(lua_State *L, int index, enum rs_probe probe);
 void sc_filter_free(lua_State *L, struct filter *f);
 /* Raises what a function in the filter raises. */

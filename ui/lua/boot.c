@@ -2,6 +2,7 @@
 #include "binding.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 static void find_image(lua_State *L, const char *name, char path[IMAGE_PATH_MAX])
@@ -41,7 +42,7 @@ static void push_size(lua_State *L, uint64_t bytes)
 static const char *vm_ram(lua_State *L, int vm)
 {
     uint64_t bytes = (uint64_t)8 << 20;
-    if (lua_getfield(L, vm, "ram") != LUA_TNIL)
+    if (sc_raw_field(L, vm, "ram") != LUA_TNIL)
         bytes = sc_size(L, -1, "ram");
     lua_pop(L, 1);
     push_size(L, bytes);
@@ -51,6 +52,8 @@ static const char *vm_ram(lua_State *L, int vm)
 /* Notes the VM's name and image; the name is checked. */
 static void note_guest(lua_State *L, struct host *h, const char *name, const char *path)
 {
+    if (h->guests == VMDIR_VMS)
+        luaL_error(L, "%d VMs are the most that can be booted", VMDIR_VMS);
     if (!good_vm_name(name) || sc_guest(h, name))
         luaL_error(L,
                    "VM name '%s' must be of letters, digits, - and _, shorter than %d, and there only once",
@@ -64,7 +67,7 @@ static void note_guest(lua_State *L, struct host *h, const char *name, const cha
 /* Pushes " KEY=yes" or " KEY=no" from a field that is true or false, "" if it is absent. */
 static void push_yes_no(lua_State *L, int vm, const char *key)
 {
-    int type = lua_getfield(L, vm, key);
+    int type = sc_raw_field(L, vm, key);
     if (type != LUA_TNIL && type != LUA_TBOOLEAN)
         luaL_error(L, "%s must be true or false", key);
     bool yes = lua_toboolean(L, -1);
@@ -77,7 +80,7 @@ static void push_yes_no(lua_State *L, int vm, const char *key)
 
 static void push_weight(lua_State *L, int vm)
 {
-    bool given = lua_getfield(L, vm, "weight") != LUA_TNIL;
+    bool given = sc_raw_field(L, vm, "weight") != LUA_TNIL;
     uint64_t weight = given ? sc_size(L, -1, "weight") : 0;
     lua_pop(L, 1);
     if (given)
@@ -168,18 +171,39 @@ static struct rs_boot_module *push_modules(lua_State *L, struct host *h, int vms
 /* The field `key` of the options at index 3, a list: its stack index, 0 if absent. */
 static int list_field(lua_State *L, const char *key)
 {
-    int type = lua_getfield(L, 3, key);
+    int type = sc_raw_field(L, 3, key);
     if (type != LUA_TNIL && type != LUA_TTABLE)
         luaL_error(L, "%s must be a list: { ... }", key);
-    return type == LUA_TNIL ? 0 : lua_gettop(L);
+    if (type == LUA_TNIL)
+        return 0;
+    int list = lua_gettop(L);
+    lua_Integer count = (lua_Integer)lua_rawlen(L, list);
+    for (lua_pushnil(L); lua_next(L, list); lua_pop(L, 1))
+        if (!lua_isinteger(L, -2) || lua_tointeger(L, -2) < 1 || lua_tointeger(L, -2) > count)
+            luaL_error(L, "%s must be a list, without keys such as '%s': { { image = \"hello\" } }", key,
+                       luaL_tolstring(L, -2, NULL));
+    return list;
 }
 
-static void forget_guests(struct host *h)
+/* vms go to a hypervisor that has a directory of them (arch/vmdir.h). */
+static void may_have_vms(lua_State *L, const char *path, const char *name)
 {
-    for (size_t i = 0; i < h->guests; i++)
-        if (h->guest[i].symbols)
-            rs_symbols_free(h->guest[i].symbols);
-    h->guests = 0;
+    struct rs_error err;
+    uint64_t address, size;
+    struct rs_symbols *symbols = rs_symbols_load(path, &err);
+    bool directory = symbols && rs_symbol_address(symbols, "vm_directory", &address, &size) == RS_OK;
+    rs_symbols_free(symbols);
+    if (!directory)
+        luaL_error(L, "image '%s' is no hypervisor that starts vms: boot(\"hv\", { vms = { ... } })", name);
+}
+
+/* Keeps what the machine is booted with, for a snapshot that is restored after it was switched off. */
+static void note_boot(struct scenario *s, struct host *h, const struct rs_boot *boot)
+{
+    h->booted = true;
+    h->boot = ++s->boots;
+    snprintf(h->path, sizeof h->path, "%s", boot->path);
+    snprintf(h->entry, sizeof h->entry, "%s", boot->entry ? boot->entry : "");
 }
 
 int sc_boot(lua_State *L)
@@ -202,9 +226,11 @@ int sc_boot(lua_State *L)
                           rs_machine_name(h->m));
     sc_keys(L, 3, "boot option", keys);
     find_image(L, lua_tostring(L, 2), path);
+    sc_forget_boot(h);
     images_name(path, h->image);
-    forget_guests(h);
     int vms = list_field(L, "vms"), modules = list_field(L, "modules");
+    if (vms)
+        may_have_vms(L, path, h->image);
     const char *cmdline = sc_text_field(L, 3, "cmdline", "cmdline");
     boot.entry = sc_text_field(L, 3, "entry", "entry");
     boot.cmdline =
@@ -212,6 +238,6 @@ int sc_boot(lua_State *L)
     boot.modules = push_modules(L, h, vms, modules, &boot.module_count);
     if (rs_boot(h->m, &boot, &err) != RS_OK)
         return sc_error(L, &err);
-    h->booted = true;
+    note_boot(sc_of(L), h, &boot);
     return 0;
 }

@@ -211,6 +211,26 @@ static uint64_t mode_value(lua_State *L, const char *name)
     return 0;
 }
 
+static const char *machine_at(size_t i, const void *arg)
+{
+    const struct scenario *s = arg;
+    return i < s->hosts ? rs_machine_name(s->host[i]->m) : NULL;
+}
+
+/* Raises an error if nothing has this name.  Of VMs that can be said only of a machine that is booted. */
+static void check_name(lua_State *L, enum common field, const char *name)
+{
+    struct scenario *s = sc_of(L);
+    struct host *h = sc_host(L, 1);
+    bool known = false;
+    for (size_t i = 0; i < s->hosts; i++)
+        known = known || strcmp(machine_at(i, s), name) == 0;
+    if (field == MACHINE && !known)
+        sc_unknown(L, "machine", name, machine_at, s);
+    if (field == VM && h->booted)
+        sc_vm_known(L, h, name);
+}
+
 /* Adds the value at the top of the stack to those that the condition lets through. */
 static void add_value(lua_State *L, struct condition *c, const char *field)
 {
@@ -221,9 +241,10 @@ static void add_value(lua_State *L, struct condition *c, const char *field)
     bool named = c->common && (c->field == VM || c->field == MACHINE);
     if (named && type != LUA_TSTRING)
         luaL_error(L, "field %s is a name, not %s", field, luaL_typename(L, -1));
-    if (named)
+    if (named) {
+        check_name(L, (enum common)c->field, lua_tostring(L, -1));
         snprintf(c->name[c->values], RS_NAME_MAX, "%s", lua_tostring(L, -1));
-    else if (type == LUA_TBOOLEAN && c->format == RS_BOOL)
+    } else if (type == LUA_TBOOLEAN && c->format == RS_BOOL)
         *value = (uint64_t)lua_toboolean(L, -1);
     else if (type == LUA_TSTRING && c->common && c->field == MODE)
         *value = mode_value(L, lua_tostring(L, -1));
@@ -274,9 +295,9 @@ static void read_condition(lua_State *L, struct filter *f, enum rs_probe probe)
         lua_pushvalue(L, -1);
         c->function = luaL_ref(L, LUA_REGISTRYINDEX);
     } else if (lua_istable(L, -1)) {
-        lua_Integer n = luaL_len(L, -1);
+        lua_Integer n = (lua_Integer)lua_rawlen(L, -1);
         for (lua_Integer i = 1; i <= n; i++) {
-            lua_geti(L, -1, i);
+            lua_rawgeti(L, -1, i);
             add_value(L, c, name);
             lua_pop(L, 1);
         }
@@ -388,12 +409,14 @@ void sc_in_handler(struct scenario *s, lua_CFunction fn, void *arg)
         return; /* the movement is ending by an error */
     sc_budget_handler(s);
     s->in_handler++;
+    lua_pushcfunction(L, sc_place_error);
     lua_pushcfunction(L, fn);
     lua_pushlightuserdata(L, arg);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+    if (lua_pcall(L, 1, 0, -3) != LUA_OK) {
         s->handler_error = luaL_ref(L, LUA_REGISTRYINDEX);
         rs_stop_here(s->world);
     }
+    lua_pop(L, 1);
     s->in_handler--;
     s->spent = spent;
 }

@@ -34,7 +34,7 @@ static bool vm_output(struct scenario *s, struct output *out)
         w->ring_bytes = vm.console_bytes;
     }
     out->n = scenario_vm_console(s, w->host->m, &vm, w->ring, w->ring_bytes);
-    out->bytes = w->ring;
+    out->bytes = w->ring ? w->ring : "";
     out->base = vm.console_written - out->n;
     return true;
 }
@@ -44,7 +44,8 @@ static bool get_output(struct scenario *s, struct output *out)
     struct wait *w = &s->wait;
     if (w->vm[0])
         return vm_output(s, out);
-    out->bytes = (const char *)rs_console(w->host->m, w->uart, &out->n);
+    const uint8_t *bytes = rs_console(w->host->m, w->uart, &out->n);
+    out->bytes = bytes ? (const char *)bytes : "";
     out->base = 0;
     return true;
 }
@@ -162,7 +163,7 @@ static void consume(struct scenario *s)
 static int found(lua_State *L)
 {
     struct scenario *s = sc_of(L);
-    struct output out;
+    struct output out = {.bytes = "", .base = s->wait.end};
     get_output(s, &out);
     consume(s);
     lua_pushlstring(L, out.bytes + (s->wait.from - out.base), (size_t)(s->wait.end - s->wait.from));

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,10 +34,17 @@ void images_init(const char *program)
     snprintf(program_dir, sizeof program_dir, "%s", slash == self ? "/" : self);
 }
 
+/* A regular file: a FIFO or a terminal would be waited for. */
 static bool is_file(const char *path)
 {
     struct stat st;
-    return stat(path, &st) == 0 && !S_ISDIR(st.st_mode);
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static bool is_something_else(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -86,13 +94,29 @@ static bool is_known(const struct known *known, const char *name)
     return false;
 }
 
+/* An ELF file, or a scenario: what a directory of the build holds besides is no image. */
+static bool is_listed(const char *directory, const char *name, const char *suffix)
+{
+    char path[IMAGE_PATH_MAX + NAME_MAX + 2], magic[4] = "";
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    if (!ends_with(name, suffix) || !is_file(path))
+        return false;
+    if (strcmp(suffix, ".elf") != 0)
+        return true;
+    FILE *f = fopen(path, "rb");
+    bool elf = f && fread(magic, 1, 4, f) == 4 && memcmp(magic, "\177ELF", 4) == 0;
+    if (f)
+        fclose(f);
+    return elf;
+}
+
 static void list_directory(const char *path, const char *suffix, struct known *known)
 {
     DIR *dir = *path ? opendir(path) : NULL;
     struct dirent *entry;
     while (dir && known->count < KNOWN_MAX && (entry = readdir(dir))) {
         size_t n = strlen(entry->d_name), m = strlen(suffix);
-        if (!ends_with(entry->d_name, suffix) || n - m >= RS_NAME_MAX || n == m)
+        if (n <= m || n - m >= RS_NAME_MAX || !is_listed(path, entry->d_name, suffix))
             continue;
         char name[RS_NAME_MAX];
         memcpy(name, entry->d_name, n - m);
@@ -130,6 +154,8 @@ enum rs_status images_find(const char *name, char path[IMAGE_PATH_MAX], struct r
         return rs_fail(err, "the name of the image is too long");
     if (strchr(name, '/') || ends_with(name, ".elf")) {
         snprintf(path, IMAGE_PATH_MAX, "%s", name);
+        if (is_something_else(path))
+            return rs_fail(err, "%s: not a regular file, so no image", name);
         return is_file(path) ? RS_OK
                              : rs_fail(err, "%s: no such image file; build it or check the path", name);
     }
@@ -185,6 +211,8 @@ enum rs_status images_scenario(const char *name, char path[IMAGE_PATH_MAX], stru
     snprintf(path, IMAGE_PATH_MAX, "%s", name);
     if (is_file(path))
         return RS_OK;
+    if (is_something_else(path))
+        return rs_fail(err, "%.900s: not a regular file, so no scenario", name);
     if (slash && strncmp(name, "scenarios/", 10) != 0)
         return no_scenario(name, err);
     const char *base = slash ? slash + 1 : name;

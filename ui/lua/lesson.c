@@ -8,15 +8,15 @@
 
 /* ------------------------------------------------------------------ saying */
 
+#define FORMAT "string.format" /* the library's own, in the registry */
+
 /* Pushes FMT formatted by string.format with the arguments after it; a single argument is literal. */
 static const char *push_text(lua_State *L, int first)
 {
     int n = lua_gettop(L) - first + 1;
     if (n <= 1)
         return n == 1 ? luaL_tolstring(L, first, NULL) : (lua_pushliteral(L, ""), "");
-    lua_getglobal(L, "string");
-    lua_getfield(L, -1, "format");
-    lua_remove(L, -2);
+    lua_getfield(L, LUA_REGISTRYINDEX, FORMAT);
     for (int i = first; i < first + n; i++)
         lua_pushvalue(L, i);
     if (lua_pcall(L, n, 1, 0) != LUA_OK)
@@ -89,7 +89,9 @@ static int param(lua_State *L)
 {
     struct scenario *s = sc_of(L);
     const char *name = luaL_checkstring(L, 1);
-    luaL_checkany(L, 2);
+    int type = lua_type(L, 2);
+    luaL_argcheck(L, type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TBOOLEAN, 2,
+                  "the default must be a number, a text, true or false");
     luaL_checkstring(L, 3);
     const char *value = argument(s, name);
     if (s->params + 1 < sizeof s->param / sizeof *s->param &&
@@ -106,10 +108,10 @@ static int param(lua_State *L)
 /* "scenarios/trap.lua:12" of the script's line that runs. */
 static const char *push_where(lua_State *L)
 {
-    luaL_where(L, 1);
-    const char *where = lua_tostring(L, -1);
-    size_t n = strlen(where);
-    lua_pushlstring(L, where, n > 2 ? n - 2 : 0);
+    char place[SC_PLACE];
+    sc_place(sc_of(L), L, place, sizeof place);
+    size_t n = strlen(place);
+    lua_pushlstring(L, place, n > 2 ? n - 2 : 0);
     return lua_tostring(L, -1);
 }
 
@@ -189,7 +191,7 @@ static const char *next_name(lua_State *L, const char *order, char name[64], cha
 static double order_value(lua_State *L, const char *name)
 {
     int is_number;
-    lua_getfield(L, 1, name);
+    sc_raw_field(L, 1, name);
     double value = lua_tonumberx(L, -1, &is_number);
     if (!is_number)
         luaL_error(L, "check_order: the table has no number '%s'", name);
@@ -266,23 +268,23 @@ static void forget_question(struct scenario *s)
 
 static void read_choices(lua_State *L, struct scenario *s)
 {
-    if (lua_getfield(L, 1, "choices") != LUA_TTABLE)
+    if (sc_raw_field(L, 1, "choices") != LUA_TTABLE)
         luaL_error(L, "ask: choices must be a list of texts or numbers");
-    lua_Integer n = luaL_len(L, -1);
-    if (n < 2 || n > 16)
+    lua_Unsigned n = lua_rawlen(L, -1);
+    if (n < 2 || n > sizeof s->choice / sizeof *s->choice)
         luaL_error(L, "ask: 2 to 16 choices are wanted");
     forget_question(s);
-    for (lua_Integer i = 1; i <= n; i++) {
-        lua_geti(L, -1, i);
+    for (lua_Integer i = 1; i <= (lua_Integer)n; i++) {
+        lua_rawgeti(L, -1, i);
         if (lua_type(L, -1) != LUA_TSTRING && lua_type(L, -1) != LUA_TNUMBER)
             luaL_error(L, "ask: choice %d must be a text or a number", (int)i);
-        const char *text = luaL_tolstring(L, -1, NULL);
+        const char *text = lua_tostring(L, -1); /* no __tostring, which would run the script */
         char *copy = malloc(strlen(text) + 1);
         if (!copy)
             luaL_error(L, "no memory");
         else
             s->choice[s->choices++] = strcpy(copy, text);
-        lua_pop(L, 2);
+        lua_pop(L, 1);
     }
     lua_pop(L, 1);
 }
@@ -314,7 +316,7 @@ static int compute_answer(lua_State *L, int status, lua_KContext ctx)
 {
     (void)status;
     (void)ctx;
-    lua_getfield(L, 1, "answer");
+    sc_raw_field(L, 1, "answer");
     lua_callk(L, 0, 1, 0, tell_answer);
     return tell_answer(L, LUA_OK, 0);
 }
@@ -331,7 +333,7 @@ static int ask(lua_State *L)
     const char *q = sc_text_field(L, 1, "q", "q"), *hides = sc_text_field(L, 1, "hides", "hides");
     if (!q)
         return luaL_error(L, "ask: the question q is missing");
-    if (lua_getfield(L, 1, "answer") != LUA_TFUNCTION)
+    if (sc_raw_field(L, 1, "answer") != LUA_TFUNCTION)
         return luaL_error(L, "ask: answer must be a function that computes the answer from the run");
     lua_settop(L, 1);
     read_choices(L, s);
@@ -342,6 +344,14 @@ static int ask(lua_State *L)
         return compute_answer(L, LUA_OK, 0);
     sc_set_text(s, q);
     return sc_pause(L, compute_answer);
+}
+
+static void keep_format(lua_State *L)
+{
+    lua_getglobal(L, "string");
+    lua_getfield(L, -1, "format");
+    lua_setfield(L, LUA_REGISTRYINDEX, FORMAT);
+    lua_pop(L, 1);
 }
 
 void sc_open_lesson(lua_State *L)
@@ -359,6 +369,7 @@ void sc_open_lesson(lua_State *L)
         {"pause", pause},
         {"ask", ask},
     };
+    keep_format(L);
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
         lua_register(L, functions[i].name, functions[i].func);
 }

@@ -57,6 +57,17 @@ struct host *sc_host_of(struct scenario *s, const rs_machine *m)
     return NULL;
 }
 
+void sc_forget_boot(struct host *h)
+{
+    for (size_t i = 0; i < h->guests; i++)
+        rs_symbols_free(h->guest[i].symbols);
+    h->guests = 0;
+    h->booted = false;
+    h->boot = 0;
+    h->image[0] = h->path[0] = h->entry[0] = '\0';
+    h->seen[0] = h->seen[1] = 0;
+}
+
 void sc_push_host(lua_State *L, struct host *h)
 {
     struct host **handle = lua_newuserdatauv(L, sizeof *handle, 0);
@@ -112,7 +123,7 @@ static void plan_firmware(lua_State *L, int value, struct plan *plan)
         luaL_error(L, "firmware must be a table such as { vtx = true, ept = false }");
     sc_keys(L, value, "firmware setting", names);
     for (unsigned i = 0; names[i]; i++) {
-        int type = lua_getfield(L, value, names[i]);
+        int type = sc_raw_field(L, value, names[i]);
         uint64_t bit = (uint64_t)1 << i;
         if (type != LUA_TNIL && type != LUA_TBOOLEAN)
             luaL_error(L, "firmware setting %s must be true or false", names[i]);
@@ -129,7 +140,7 @@ static void plan_timing(lua_State *L, int value, struct plan *plan)
         if (strcmp(preset, name) == 0)
             plan->timing = preset;
     if (!plan->timing)
-        sc_unknown(L, "timing preset", name, preset_at, NULL);
+        sc_unknown(L, "timing preset", luaL_tolstring(L, value, NULL), preset_at, NULL);
 }
 
 static void plan_param(lua_State *L, int value, const char *key, struct plan *plan)
@@ -325,6 +336,10 @@ static int reset(lua_State *L)
 {
     struct host *h = sc_booted(L, 1);
     sc_may_move(L, "reset");
+    if (!h->boot)
+        return luaL_error(L,
+                          "reset: the image is not known, since the machine was not booted before its state "
+                          "was loaded from a file");
     rs_reset(h->m);
     return 0;
 }
@@ -353,8 +368,7 @@ static int power_cycle(lua_State *L)
     if (!lua_isnil(L, 2))
         read_new_settings(L, &plan);
     rs_power_cycle(h->m);
-    h->booted = false;
-    h->seen[0] = h->seen[1] = 0;
+    sc_forget_boot(h);
     struct rs_params *params = rs_params_of(h->m);
     enum rs_status status = apply(&plan, plan.timing, params, &err);
     if (status == RS_OK)
@@ -370,7 +384,9 @@ static int symbol(lua_State *L)
     const struct rs_symbols *symbols = rs_machine_symbols(h->m);
     uint64_t address, size;
     if (!symbols || rs_symbol_address(symbols, name, &address, &size) != RS_OK)
-        return luaL_error(L, "image '%s' has no symbol '%s'", h->image, name);
+        return h->boot
+                   ? luaL_error(L, "image '%s' has no symbol '%s'", h->image, name)
+                   : luaL_error(L, "no symbols are known: boot the image before restoring a loaded snapshot");
     lua_pushinteger(L, (lua_Integer)address);
     lua_pushinteger(L, (lua_Integer)size);
     return 2;
@@ -405,7 +421,12 @@ static int push_attribute(lua_State *L, struct host *h, const char *key)
         rs_position_format(h->m, rs_position(h->m), at);
         lua_pushstring(L, at);
         break;
-    case 's': lua_pushinteger(L, rs_halt_status(h->m)); break;
+    case 's':
+        if (rs_halt_text(h->m))
+            lua_pushinteger(L, rs_halt_status(h->m));
+        else
+            lua_pushnil(L);
+        break;
     case 'h':
         if (key[1] == 'z')
             lua_pushinteger(L, (lua_Integer)rs_param_get(h->m, 0));

@@ -409,6 +409,7 @@ static int find(lua_State *L)
     size_t n;
     const char *pattern = luaL_checklstring(L, 2, &n);
     luaL_checkstring(L, 1);
+    luaL_optinteger(L, 3, 1);
     if (!lua_toboolean(L, 4) && !is_plain(pattern, n))
         return find_or_match(L, true);
     sc_of(L)->spent += lua_rawlen(L, 1) / 16;

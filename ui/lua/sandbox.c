@@ -1,6 +1,7 @@
 /* sandbox.c - the Lua that scenarios get: no files, no processes, no native code, and a budget of
  * instructions and memory that pcall cannot escape. */
 #include <lualib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -24,9 +25,23 @@ static bool within_budget(const struct scenario *s)
            clock() - s->clock < (clock_t)SECONDS * CLOCKS_PER_SEC;
 }
 
+static void note_used_up(struct scenario *s, lua_State *L)
+{
+    char place[SC_PLACE];
+    if (!sc_place(s, L, place, sizeof place))
+        snprintf(place, sizeof place, "%s: ", s->source);
+    snprintf(
+        s->used_up, sizeof s->used_up,
+        "%sthe scenario used up its budget of Lua (%d million instructions or %d seconds) without moving "
+        "the world on: it seems to loop for ever",
+        place, (int)(INSTRUCTIONS / 1000000), SECONDS);
+    s->exhausted = true;
+}
+
 /* Once the budget is gone, every instruction raises the error, so that no pcall can go on. */
 static void spend(lua_State *L, lua_Debug *debug)
 {
+    (void)debug;
     struct scenario *s = sc_of(L);
     s->spent += (uint64_t)lua_gethookcount(L);
     if (within_budget(s)) {
@@ -34,15 +49,10 @@ static void spend(lua_State *L, lua_Debug *debug)
             lua_sethook(L, spend, LUA_MASKCOUNT, HOOK_EVERY);
         return;
     }
-    s->exhausted = true;
+    if (!s->exhausted)
+        note_used_up(s, L);
     lua_sethook(L, spend, LUA_MASKCOUNT, 1);
-    lua_getinfo(L, "Sl", debug);
-    lua_pushfstring(L,
-                    "%s:%d: the scenario used up its budget of Lua (%d million instructions or %d seconds) "
-                    "without moving "
-                    "the world on: it seems to loop for ever",
-                    debug->short_src, debug->currentline, (int)(INSTRUCTIONS / 1000000), SECONDS);
-    lua_error(L);
+    sc_check_exhausted(L);
 }
 
 /* Makes the hook run at the next instruction instead of after HOOK_EVERY. */
@@ -112,13 +122,14 @@ static lua_Integer length_of(lua_State *L, int index)
     return n;
 }
 
-/* Calls the library's own function, upvalue 1, with the arguments as they are. */
+/* Calls the library's own function, upvalue 1, with the arguments as they are.  load() catches errors. */
 static int call_original(lua_State *L)
 {
     int n = lua_gettop(L);
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_insert(L, 1);
     lua_call(L, n, LUA_MULTRET);
+    sc_check_exhausted(L);
     return lua_gettop(L);
 }
 
@@ -344,6 +355,9 @@ static int unknown_global(lua_State *L)
     for (size_t i = 0; absent[i]; i++)
         if (strcmp(name, absent[i]) == 0)
             return luaL_error(L, "'%s' is not available in scenarios", name);
+    for (size_t i = 0; global_at(i, NULL); i++)
+        if (strcmp(name, global_at(i, NULL)) == 0)
+            return luaL_error(L, "'%s' is no longer there: the scenario has set it to nil", name);
     const char *nearest = names_nearest(name, global_at, NULL);
     if (nearest)
         return luaL_error(L, "unknown name '%s': did you mean '%s'?", name, nearest);
@@ -369,6 +383,7 @@ static int set_up(lua_State *L)
     fence(L);
     pattern_open(L);
     order_pairs(L);
+    sc_open_protected(L);
     sc_open_machine(L);
     sc_open_core(L);
     sc_open_snapshot(L);

@@ -72,28 +72,15 @@ static const char *message_of(lua_State *L)
     return "the scenario raised an error that is not a text";
 }
 
-/* The script's line that was running when the coroutine died, "" if unknown. */
-static void where_it_died(lua_State *co, char *text, size_t size)
-{
-    lua_Debug debug;
-    text[0] = '\0';
-    for (int level = 0; lua_getstack(co, level, &debug); level++) {
-        lua_getinfo(co, "Sl", &debug);
-        if (debug.currentline > 0) {
-            snprintf(text, size, "%s:%d: ", debug.short_src, debug.currentline);
-            return;
-        }
-    }
-}
-
 static void fail_by_error(struct scenario *s, int error)
 {
-    char where[128] = "", text[sizeof s->error];
-    if (error == LUA_ERRMEM || lua_type(s->co, -1) != LUA_TSTRING)
-        where_it_died(s->co, where, sizeof where);
-    snprintf(text, sizeof text, "%s%s", where,
-             error == LUA_ERRMEM ? "the scenario has used up its 256 MiB of memory" : message_of(s->co));
-    fail(s, s->failed_check ? 1 : 2, text);
+    char place[SC_PLACE], text[sizeof s->error];
+    const char *message = s->exhausted          ? s->used_up
+                          : error == LUA_ERRMEM ? SC_MEMORY_USED_UP
+                                                : message_of(s->co);
+    sc_place(s, s->co, place, sizeof place);
+    snprintf(text, sizeof text, "%s%s", sc_has_place(s, message) ? "" : place, message);
+    fail(s, s->failed_check && !s->exhausted ? 1 : 2, text);
 }
 
 static bool complain_of_arguments(struct scenario *s)
@@ -128,6 +115,10 @@ static bool complain_of_position(struct scenario *s)
 
 static void finish(struct scenario *s)
 {
+    if (s->exhausted) {
+        fail(s, 2, s->used_up);
+        return;
+    }
     if (complain_of_arguments(s) || complain_of_position(s))
         return;
     s->state = SCENARIO_FINISHED;
@@ -168,13 +159,14 @@ void sc_may_move(lua_State *L, const char *what)
             what);
     if (L != s->co)
         luaL_error(L, "%s: only the scenario itself can do this, not a coroutine that it made", what);
+    if (!lua_isyieldable(L))
+        luaL_error(L, "%s: not from inside a function that a library function calls, or a metamethod", what);
 }
 
 int sc_move(lua_State *L, const struct move *move, lua_KContext ctx, lua_KFunction k)
 {
     struct scenario *s = sc_of(L);
     s->move = *move;
-    s->yielded = true;
     begin(s);
     return lua_yieldk(L, 0, ctx, k);
 }
@@ -193,7 +185,6 @@ void sc_moved(lua_State *L)
 int sc_pause(lua_State *L, lua_KFunction k)
 {
     struct scenario *s = sc_of(L);
-    s->yielded = true;
     s->after = PHASE_SCRIPT;
     s->here = position(s);
     s->state = SCENARIO_PAUSED;
@@ -220,16 +211,11 @@ int sc_unmet(lua_State *L, const char *text)
 static void run_script(struct scenario *s)
 {
     int results = 0;
-    s->yielded = false;
     s->failed_check = false;
     int end = lua_resume(s->co, s->L, 0, &results);
-    if (end == LUA_YIELD && s->yielded)
-        return;
     if (end == LUA_OK)
         finish(s);
-    else if (end == LUA_YIELD)
-        fail(s, 2, "coroutine.yield: the scenario itself has nobody to yield to");
-    else
+    else if (end != LUA_YIELD)
         fail_by_error(s, end);
 }
 
@@ -351,6 +337,15 @@ void scenario_answer(struct scenario *s, size_t i)
 
 /* ------------------------------------------------------------------ loading and freeing */
 
+/* How messages name the chunk on the top of the coroutine's stack. */
+static void note_source(struct scenario *s)
+{
+    lua_Debug debug;
+    lua_pushvalue(s->co, -1);
+    lua_getinfo(s->co, ">S", &debug);
+    snprintf(s->source, sizeof s->source, "%s", debug.short_src);
+}
+
 static enum rs_status new_coroutine(struct scenario *s, const char *code, const char *chunk,
                                     struct rs_error *err)
 {
@@ -358,8 +353,10 @@ static enum rs_status new_coroutine(struct scenario *s, const char *code, const 
     s->co = lua_newthread(s->L); /* stays on L's stack, and so alive */
     int end =
         code ? luaL_loadbufferx(s->co, code, strlen(code), chunk, "t") : luaL_loadfilex(s->co, chunk, "t");
-    if (end == LUA_OK)
+    if (end == LUA_OK) {
+        note_source(s);
         return RS_OK;
+    }
     if (end == LUA_ERRFILE)
         return rs_fail(err, "%s: cannot be read as a scenario", chunk);
     return rs_fail(err, "%s",
@@ -440,6 +437,7 @@ void scenario_free(struct scenario *s)
     free(s->line);
     free(s->text);
     free(s->wait.text);
+    free(s->wait.ring);
     free(s);
 }
 

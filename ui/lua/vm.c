@@ -7,6 +7,10 @@
 
 #define TYPE "vm"
 
+/* Of a long text for a VM: what one line of the management takes, and a VM's receiver; the time between. */
+#define PIECE_BYTES  64
+#define PIECE_CYCLES 100000
+
 struct vm_handle {
     struct host *host;
     char name[RS_NAME_MAX];
@@ -165,32 +169,63 @@ static int expect(lua_State *L)
     return sc_expect(L, v->host, v->name, 2, 3);
 }
 
-static int nothing(lua_State *L, int status, lua_KContext ctx)
+/* Pushes "vm input NAME TEXT" with what the line gives another meaning escaped. */
+static const char *push_input(lua_State *L, const char *name, const char *text, size_t n)
 {
-    (void)L;
+    luaL_Buffer b;
+    luaL_buffinit(L, &b);
+    luaL_addstring(&b, "vm input ");
+    luaL_addstring(&b, name);
+    luaL_addchar(&b, ' ');
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)text[i];
+        bool blank = c == ' ' && (i == 0 || i + 1 == n); /* words are told apart by blanks */
+        char code[8];
+        snprintf(code, sizeof code, blank || c < 32 || c > 126 || c == '\\' ? "\\x%02x" : "%c", c);
+        luaL_addstring(&b, c == '\n' ? "\\n" : code);
+    }
+    luaL_pushresult(&b);
+    return lua_tostring(L, -1);
+}
+
+static int send_piece(lua_State *L, int status, lua_KContext ctx);
+
+/* After a piece: time for the guest to read it, if another follows. */
+static int piece_sent(lua_State *L, int status, lua_KContext ctx)
+{
+    size_t sent = (size_t)lua_tointeger(L, 3);
     (void)status;
     (void)ctx;
-    return 0;
+    if (sent >= lua_rawlen(L, 2))
+        return 0;
+    lua_settop(L, 3);
+    struct move move = {.kind = MOVE_RUN, .until = rs_cycles(get(L)->host->m, 0) + PIECE_CYCLES};
+    return sc_move(L, &move, 0, send_piece);
+}
+
+/* Sends the text at index 2 from byte (index 3) on. */
+static int send_piece(lua_State *L, int status, lua_KContext ctx)
+{
+    struct vm_handle *v = get(L);
+    size_t n, sent = (size_t)lua_tointeger(L, 3);
+    const char *text = lua_tolstring(L, 2, &n);
+    (void)status;
+    (void)ctx;
+    sc_moved(L);
+    text += sent;
+    n = n - sent < PIECE_BYTES ? n - sent : PIECE_BYTES;
+    lua_pushinteger(L, (lua_Integer)(sent + n));
+    lua_replace(L, 3);
+    return sc_command(L, v->host, push_input(L, v->name, text, n), piece_sent);
 }
 
 static int send(lua_State *L)
 {
-    struct vm_handle *v = get(L);
-    size_t n;
-    const char *text = luaL_checklstring(L, 2, &n);
-    luaL_Buffer b;
-    luaL_buffinit(L, &b);
-    luaL_addstring(&b, "vm input ");
-    luaL_addstring(&b, v->name);
-    luaL_addchar(&b, ' ');
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)text[i];
-        char code[8];
-        snprintf(code, sizeof code, c < 32 || c > 126 || c == '\\' ? "\\x%02x" : "%c", c);
-        luaL_addstring(&b, c == '\n' ? "\\n" : code);
-    }
-    luaL_pushresult(&b);
-    return sc_command(L, v->host, lua_tostring(L, -1), nothing);
+    get(L);
+    luaL_checktype(L, 2, LUA_TSTRING);
+    lua_settop(L, 2);
+    lua_pushinteger(L, 0);
+    return send_piece(L, LUA_OK, 0);
 }
 
 /* The pairs KEY=NUMBER of a line into the table on the top; returns the text after "reason=", or NULL. */
@@ -343,16 +378,23 @@ static const char *name_at(size_t i, const void *arg)
     return NULL;
 }
 
-int sc_vm(lua_State *L)
+void sc_vm_known(lua_State *L, struct host *h, const char *name)
 {
     struct scenario *s = sc_of(L);
-    struct host *h = sc_booted(L, 1);
-    const char *name = luaL_checkstring(L, 2);
     struct scenario_vm vm;
     struct names names = {s, h};
-    if (!sc_guest(h, name) && !sc_vm_named(s, h->m, name, &vm))
-        return name_at(0, &names) ? sc_unknown(L, "VM", name, name_at, &names)
-                                  : luaL_error(L, "machine %s runs no VMs", rs_machine_name(h->m));
+    if (sc_guest(h, name) || sc_vm_named(s, h->m, name, &vm))
+        return;
+    if (name_at(0, &names))
+        sc_unknown(L, "VM", name, name_at, &names);
+    luaL_error(L, "machine %s runs no VMs", rs_machine_name(h->m));
+}
+
+int sc_vm(lua_State *L)
+{
+    struct host *h = sc_booted(L, 1);
+    const char *name = luaL_checkstring(L, 2);
+    sc_vm_known(L, h, name);
     struct vm_handle *v = lua_newuserdatauv(L, sizeof *v, 0);
     v->host = h;
     snprintf(v->name, sizeof v->name, "%s", name);

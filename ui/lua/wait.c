@@ -194,6 +194,13 @@ static int moved(lua_State *L, int status, lua_KContext ctx)
     if (s->why == RS_STOPPED && s->handler_error == LUA_NOREF && s->move.kind == MOVE_RUN)
         return sc_move(L, &s->move, 0, moved); /* somebody else's stop */
     sc_moved(L);
+    struct rs_position now = rs_position(s->host[0]->m);
+    if ((s->move.kind == MOVE_BACK || s->move.kind == MOVE_UNDO) && s->why == RS_DONE &&
+        now.atom == s->began.atom && now.micro == s->began.micro) {
+        lua_pushnil(L);
+        lua_pushliteral(L, "start"); /* there was nothing to go back to */
+        return 2;
+    }
     lua_pushstring(L, s->why == RS_HALTED ? "halted" : s->why == RS_LIMIT ? "limit" : "done");
     return 1;
 }
@@ -202,6 +209,7 @@ static int run(lua_State *L)
 {
     struct host *h = sc_booted(L, 1);
     uint64_t limit = sc_limit(L, 2, h);
+    luaL_argcheck(L, lua_gettop(L) <= 2, 3, "run takes one limit");
     sc_may_move(L, "run");
     sc_wait_begin(L, h, limit);
     sc_wait_end(L);

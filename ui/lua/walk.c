@@ -162,9 +162,9 @@ int sc_translate(lua_State *L)
         if (name && access == 3)
             return sc_unknown(L, "access", name, sc_list_at, accesses);
         access = name ? access : RS_READ;
-        lua_getfield(L, 3, "caches");
+        sc_raw_field(L, 3, "caches");
         caches = lua_toboolean(L, -1);
-        if (lua_getfield(L, 3, "core") != LUA_TNIL)
+        if (sc_raw_field(L, 3, "core") != LUA_TNIL)
             core = sc_size(L, -1, "core");
     }
     if (core < 1 || core > rs_cores(h->m))

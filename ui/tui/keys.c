@@ -263,7 +263,8 @@ static const char *const READING[] = {
     "A row translates one guest-physical address: of each guest table's entry, then of the data. "
     "Its columns nL4 to nL1 are the references to the EPT, the last is the guest's own entry.",
     "A cell: number of the reference, where it was found (L1, L2, mem), its cycles, A or D if the "
-    "walk has set that bit; below, the address of the entry. '>' marks the reference that is "
+    "walk has set that bit (after the address where there is no room); below, the address of the entry. '>' "
+    "marks the reference that is "
     "explained under the grid, '!' the one that faulted.",
     "'-- PWC', '-- nPWC', '-- nTLB': saved by a paging-structure cache of the guest's dimension, "
     "of the nested dimension, or by the nested TLB. '-- 2 MiB': a large page ended before.",

@@ -7,6 +7,7 @@
 #include <locale.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <term.h>
@@ -98,6 +99,14 @@ static void catch_signals(void)
 
 /* ---- open and close ---- */
 
+static bool has(const char *capability)
+{
+    char name[8];
+    snprintf(name, sizeof name, "%s", capability); /* tigetstr takes no const */
+    const char *sequence = tigetstr(name);
+    return sequence && sequence != (char *)-1 && *sequence;
+}
+
 const char *term_open(const struct tui_options *options)
 {
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
@@ -109,6 +118,10 @@ const char *term_open(const struct tui_options *options)
     term.screen = newterm(NULL, stdout, stdin);
     if (!term.screen)
         return "the terminal type in TERM is unknown; try TERM=xterm";
+    if (!has("cup")) {
+        term_close();
+        return "the terminal type in TERM cannot place its cursor; try TERM=xterm";
+    }
     keep_restore_sequences();
     catch_signals();
     atexit(term_close);

@@ -8,6 +8,9 @@
 
 typedef unsigned long long ull;
 
+#define WHO_MAX   12 /* columns for the VM's name */
+#define WORDS_MIN 28 /* columns beside the others that are worth a column of their own */
+
 /* Basic exit reasons whose qualification is told in words (SDM vol. 3, appendix C "VMX
  * Basic Exit Reasons"). */
 enum { EXIT_EXTERNAL = 1, EXIT_CR = 28, EXIT_IO = 30, EXIT_EPT_VIOLATION = 48, EXIT_EPT_MISCONFIG = 49 };
@@ -78,33 +81,66 @@ static void cr_words(uint64_t q, char *text, size_t size)
 void exit_words(const struct exit_entry *e, char *text, size_t size)
 {
     const char *reason = rs_word(RS_EXIT_REASON, e->number);
-    char more[96] = "", access[80];
+    char more[128] = "", access[80];
     if (e->number == EXIT_IO)
         io_words(e->qualification, more, sizeof more);
     else if (e->number == EXIT_CR)
         cr_words(e->qualification, more, sizeof more);
     else if (e->number == EXIT_EPT_VIOLATION) {
         word_ept_violation(e->qualification, access, sizeof access);
-        snprintf(more, sizeof more, ": %s, g:%llx", access, (ull)e->gpa);
+        snprintf(more, sizeof more, " at g:%llx: %s", (ull)e->gpa, access);
     } else if (e->number == EXIT_EPT_MISCONFIG)
-        snprintf(more, sizeof more, ": g:%llx", (ull)e->gpa);
+        snprintf(more, sizeof more, " at g:%llx", (ull)e->gpa);
     else if (e->qualification)
         snprintf(more, sizeof more, ": qualification %llx", (ull)e->qualification);
     snprintf(text, size, "%s%s", reason ? reason : "unknown reason", more);
 }
 
-void exits_doc(const struct exit_log *log, struct doc *d)
+/* Widths of the columns that depend on what they hold. */
+struct columns {
+    int cycle, who, rip;
+};
+
+static int at_least(int width, int needed)
 {
-    char words[160], cycle[32];
-    doc_line(d, STYLE_TITLE, "%13s  %-8s %3s  %-34s  %s", "cycle", "VM", "no.", "reason", "guest RIP");
-    if (log->dropped)
-        doc_line(d, STYLE_DIM, "%13s  (%llu older ones are not kept)", "", (ull)log->dropped);
-    if (!log->count)
-        doc_line(d, STYLE_DIM, "no VM exit up to here");
+    return needed > width ? needed : width;
+}
+
+static struct columns columns_of(const struct exit_log *log)
+{
+    struct columns w = {(int)strlen("cycle"), (int)strlen("VM"), (int)strlen("guest RIP")};
+    char text[32];
     for (size_t i = 0; i < log->count; i++) {
         const struct exit_entry *e = &log->entry[i];
-        exit_words(e, words, sizeof words);
-        doc_line(d, i + 1 == log->count ? STYLE_CHANGED : STYLE_TEXT, "%13s  %-8s %3llu  %-34s  %llx",
-                 word_count(e->cycle, cycle), e->who, (ull)e->number, words, (ull)e->rip);
+        w.cycle = at_least(w.cycle, (int)strlen(word_count(e->cycle, text)));
+        w.who = at_least(w.who, (int)strlen(e->who));
+        w.rip = at_least(w.rip, snprintf(text, sizeof text, "%llx", (ull)e->rip));
     }
+    w.who = w.who < WHO_MAX ? w.who : WHO_MAX;
+    return w;
+}
+
+/* What no line may lose stands first: the RIP, and the gPA that begins the words of an EPT violation. */
+static void exit_line(const struct exit_entry *e, struct columns w, enum style style, int width,
+                      struct doc *d)
+{
+    char words[192], cycle[32], line[320];
+    int indent = w.cycle + 2 + w.who + 1 + 3 + 2 + w.rip + 2;
+    exit_words(e, words, sizeof words);
+    snprintf(line, sizeof line, "%*s  %-*.*s %3llu  %-*llx  %s", w.cycle, word_count(e->cycle, cycle), w.who,
+             w.who, e->who, (ull)e->number, w.rip, (ull)e->rip, words);
+    doc_wrap(d, style, line, width, width - indent >= WORDS_MIN ? indent : 4);
+}
+
+void exits_doc(const struct exit_log *log, int width, struct doc *d)
+{
+    struct columns w = columns_of(log);
+    doc_line(d, STYLE_TITLE, "%*s  %-*s %3s  %-*s  %s", w.cycle, "cycle", w.who, "VM", "no.", w.rip,
+             "guest RIP", "reason");
+    if (log->dropped)
+        doc_line(d, STYLE_DIM, "%*s  (%llu older ones are not kept)", w.cycle, "", (ull)log->dropped);
+    if (!log->count)
+        doc_line(d, STYLE_DIM, "no VM exit up to here");
+    for (size_t i = 0; i < log->count; i++)
+        exit_line(&log->entry[i], w, i + 1 == log->count ? STYLE_CHANGED : STYLE_TEXT, width, d);
 }

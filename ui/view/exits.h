@@ -25,8 +25,9 @@ void exit_log_add(struct exit_log *log, const struct exit_entry *e);
 void exit_log_truncate(struct exit_log *log, struct rs_position now);
 /* An exit of event vm.exit; who: the VM's name. */
 struct exit_entry exit_entry_from(const struct rs_event *event, const char *who);
-/* In words: "EPT violation: write; EPT has no mapping, g:1000". */
+/* In words: "EPT violation at g:1000: write; EPT has no mapping". */
 void exit_words(const struct exit_entry *e, char *text, size_t size);
-void exits_doc(const struct exit_log *log, struct doc *d);
+/* As lines of at most `width` columns. */
+void exits_doc(const struct exit_log *log, int width, struct doc *d);
 
 #endif

@@ -13,8 +13,14 @@ static void mode_words(const struct view *v, const rs_machine *m, char *text, si
 {
     char name[RS_NAME_MAX] = "";
     bool guest = rs_guest_mode(m, v->core);
+    uint64_t vmx_on = 0;
     scenario_running(v->scenario, m, v->core, name);
-    snprintf(text, size, "%s, %s, ring %u", name, guest ? "non-root (guest)" : "root", rs_cpl(m, v->core));
+    rs_state_get(m, v->core, "vmx_on", 0, &vmx_on);
+    snprintf(text, size, "%s, %s, ring %u", name,
+             guest    ? "non-root (guest)"
+             : vmx_on ? "root"
+                      : "bare",
+             rs_cpl(m, v->core));
 }
 
 static void draw_state(const struct view *v, const rs_machine *m, const struct area *a, enum style style)

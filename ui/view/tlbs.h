@@ -5,8 +5,8 @@
 #include "doc.h"
 #include "ringside.h"
 
-void tlbs_doc(const rs_machine *m, uint32_t core, struct doc *d);
-/* One entry as a line: "ffff800000400000 -> h:1f3000 2 MiB ...". */
+void tlbs_doc(const rs_machine *m, uint32_t core, int width, struct doc *d);
+/* One entry as a line: "ffff800000400000 -> h:1f3000 2 MiB ... RWX-D- 12". */
 void tlb_entry_words(const struct rs_tlb_view *e, char *text, size_t size);
 
 #endif

@@ -48,11 +48,26 @@ static void on_exit_event(const struct rs_event *event, void *arg)
     exit_log_add(&v->exits, &e);
 }
 
+/* Who walks, and for which instruction: of the machine as it stands. */
+static void describe_walk(const struct view *v, rs_machine *m, uint64_t rip, struct walk_words *words)
+{
+    if (rs_guest_mode(m, v->core))
+        name_of_vmcs(v, m, rs_current_vmcs(m, v->core), words->who);
+    else
+        scenario_running(v->scenario, m, v->core, words->who);
+    code_at(m, v->core, rip, words->insn, sizeof words->insn);
+    code_place(symbols_now(v, m), rip, words->place, sizeof words->place);
+}
+
 static void on_walk_event(const struct rs_event *event, void *arg)
 {
     struct view *v = arg;
-    if (event->machine == view_machine(v) && event->core == v->core)
-        walk_log_add(&v->walks, event);
+    rs_machine *m = view_machine(v);
+    if (event->machine != m || event->core != v->core)
+        return;
+    struct walk_entry *e = walk_log_add(&v->walks, event);
+    if (e && !e->words_known)
+        describe_walk(v, m, e->walk.rip, &e->words);
 }
 
 struct view *view_new(struct scenario *s)
@@ -83,47 +98,22 @@ void view_free(struct view *v)
 
 /* ---- the walk ---- */
 
-/* The walk in progress; else the last one that ended. */
-static void choose_walk(const struct view *v, const rs_machine *m, struct walk_view *w, uint64_t *vmcs)
+/* The walk in progress, described as the machine stands; else the last one that ended. */
+static void choose_walk(const struct view *v, rs_machine *m, struct walk_view *w)
 {
     const struct walk_entry *last = walk_log_last(&v->walks);
     const struct rs_walk *now = rs_last_walk(m, v->core);
     struct rs_position at = rs_position(m);
-    *vmcs = rs_current_vmcs(m, v->core);
-    if (now && now->valid && !now->ended && at.micro) {
-        w->walk = now;
-    } else if (last) {
+    bool under_way = now && now->valid && !now->ended && at.micro;
+    if (last && !under_way) {
         w->walk = &last->walk;
+        w->words = last->words;
         w->atoms_ago = at.atom - last->at.atom;
-        *vmcs = last->vmcs;
-    } else {
-        w->walk = now;
-    }
-}
-
-/* The instruction, if the address space that it was fetched from is the one of now. */
-static void describe_instruction(const struct view *v, rs_machine *m, struct walk_view *w)
-{
-    uint64_t cr3 = 0;
-    rs_reg(m, v->core, "cr3", &cr3);
-    if (w->walk->guest != rs_guest_mode(m, v->core) || w->walk->cr3 != cr3)
         return;
-    if (!code_at(m, v->core, w->walk->rip, w->insn, sizeof w->insn))
-        w->insn[0] = 0;
-    code_place(symbols_now(v, m), w->walk->rip, w->place, sizeof w->place);
-}
-
-static void describe_walker(const struct view *v, rs_machine *m, struct walk_view *w, uint64_t vmcs)
-{
-    char name[RS_NAME_MAX] = "";
-    if (w->walk->guest)
-        name_of_vmcs(v, m, vmcs, name);
-    else if (!rs_guest_mode(m, v->core))
-        scenario_running(v->scenario, m, v->core, name);
-    snprintf(w->who, sizeof w->who, "%s", name[0] ? name : rs_machine_name(m));
-    describe_instruction(v, m, w);
-    if (!w->place[0])
-        snprintf(w->place, sizeof w->place, "%llx", (unsigned long long)w->walk->rip);
+    }
+    w->walk = now;
+    if (now && now->valid && now->guest == rs_guest_mode(m, v->core))
+        describe_walk(v, m, now->rip, &w->words);
 }
 
 static bool entry_of(const struct rs_tlb_view *e, const struct rs_walk *walk)
@@ -134,12 +124,10 @@ static bool entry_of(const struct rs_tlb_view *e, const struct rs_walk *walk)
 
 static void find_entry(const struct view *v, rs_machine *m, struct walk_view *w)
 {
-    enum rs_tlb which = w->walk->access == RS_FETCH ? RS_ITLB : RS_DTLB;
-    for (size_t i = 0; rs_tlb_get(m, v->core, which, i, &w->entry); i++)
-        if (entry_of(&w->entry, w->walk)) {
-            w->has_entry = true;
-            return;
-        }
+    const enum rs_tlb tlb[] = {w->walk->access == RS_FETCH ? RS_ITLB : RS_DTLB, RS_STLB};
+    for (size_t t = 0; t < 2; t++)
+        for (size_t i = 0; !w->has_entry && rs_tlb_get(m, v->core, tlb[t], i, &w->entry); i++)
+            w->has_entry = entry_of(&w->entry, w->walk);
 }
 
 struct walk_view view_walk(const struct view *v)
@@ -147,14 +135,14 @@ struct walk_view view_walk(const struct view *v)
     struct walk_view w = {.selected = v->selected};
     rs_machine *m = view_machine(v);
     const char *hides = scenario_hides(v->scenario);
-    uint64_t vmcs;
     if (!m)
         return w;
     w.hidden = hides && strcmp(hides, "walk") == 0;
-    choose_walk(v, m, &w, &vmcs);
+    choose_walk(v, m, &w);
     if (!w.walk || !w.walk->valid)
         return w;
-    describe_walker(v, m, &w, vmcs);
+    if (!w.words.who[0])
+        snprintf(w.words.who, sizeof w.words.who, "%s", rs_machine_name(m));
     if (w.walk->ended && w.walk->owner == RS_NO_FAULT)
         find_entry(v, m, &w);
     return w;
@@ -183,9 +171,9 @@ static void fill(struct view *v, enum pane pane, int width, int height)
     if (pane == PANE_CPU)
         fill_cpu(v, d, width, height);
     else if (pane == PANE_TLB && m)
-        tlbs_doc(m, v->core, d);
+        tlbs_doc(m, v->core, width, d);
     else if (pane == PANE_EXITS)
-        exits_doc(&v->exits, d);
+        exits_doc(&v->exits, width, d);
     else if (pane == PANE_CONSOLE && m)
         consoles_doc(v->scenario, m, d);
     else if (pane == PANE_LESSON)
@@ -209,7 +197,7 @@ static void clamp_scroll(struct view_pane *p, const struct doc *d, int height)
         p->top = 0;
 }
 
-/* How much lies outside: at the right of line y. */
+/* How much lies outside: at the right of line y, which holds none of the doc's text. */
 static void draw_more(const struct doc *d, const struct view_pane *p, const struct area *a, int y)
 {
     char text[64] = "";
@@ -221,22 +209,26 @@ static void draw_more(const struct doc *d, const struct view_pane *p, const stru
     area_text(a, a->w - (int)strlen(text), y, STYLE_BAR, text);
 }
 
-static void draw_doc(struct view *v, enum pane pane, const struct area *a)
+/* What lies outside is counted in the title; without one, in a last line of its own. */
+static void draw_doc(struct view *v, enum pane pane, const struct area *whole, bool titled)
 {
     struct view_pane *p = &v->pane[pane];
-    fill(v, pane, a->w, a->h);
+    struct area a = area_part(whole, 0, titled, whole->w, whole->h - titled);
+    fill(v, pane, a.w, a.h);
     const struct doc *d = pane_doc(v, pane);
-    if (!d || a->h < 1)
+    if (!d || a.h < 2)
         return;
-    clamp_scroll(p, d, a->h);
-    doc_draw(d, a, p->top, p->left, p->found);
+    if (!titled && (long)d->lines > a.h)
+        a.h--;
+    clamp_scroll(p, d, a.h);
+    doc_draw(d, &a, p->top, p->left, p->found);
+    draw_more(d, p, whole, titled ? 0 : whole->h - 1);
 }
 
 static void draw_part(struct view *v, const struct layout *l, const struct layout_part *part,
                       const struct area *screen)
 {
     struct area whole = area_part(screen, part->x, part->y, part->w, part->h);
-    struct area body = area_part(&whole, 0, l->titled, part->w, part->h - l->titled);
     bool focus = v->focus == part->pane;
     char title[32];
     if (l->titled) {
@@ -249,11 +241,10 @@ static void draw_part(struct view *v, const struct layout *l, const struct layou
     }
     if (part->pane == PANE_WALK) {
         struct walk_view w = view_walk(v);
+        struct area body = area_part(&whole, 0, l->titled, part->w, part->h - l->titled);
         walk_view_draw(&w, &body);
     } else {
-        draw_doc(v, part->pane, &body);
-        if (pane_doc(v, part->pane))
-            draw_more(pane_doc(v, part->pane), &v->pane[part->pane], &whole, l->titled ? 0 : whole.h - 1);
+        draw_doc(v, part->pane, &whole, l->titled);
     }
 }
 

@@ -8,6 +8,7 @@
 #include "walk_grid.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "words.h"
 
@@ -16,6 +17,7 @@ typedef unsigned long long ull;
 #define LABEL_W     12
 #define CELL_W_FULL 21 /* from here on a cell has room for a whole entry */
 #define CELL_W_MAX  24
+#define CELL_TEXT   64 /* bytes of a line of a cell */
 
 struct shape {
     int cell_w, cell_h;
@@ -80,18 +82,33 @@ struct walk_cell walk_cell(const struct rs_walk *walk, unsigned row, unsigned co
 
 /* ---- painting ---- */
 
+/* "13 mem 184 A", the cycles at least `pad` columns wide; false if it is wider than the cell. */
+static bool first_line(const struct rs_walk_ref *ref, int pad, const char *mark, int width, char *text)
+{
+    char cycles[24];
+    snprintf(cycles, sizeof cycles, ref->cycles < 1000 ? "%llu" : "%lluk",
+             (ull)(ref->cycles < 1000 ? ref->cycles : ref->cycles / 1000));
+    return snprintf(text, CELL_TEXT, "%2u %-3s %*s%s%s%s", ref->n, word_hit(ref->from), pad, cycles,
+                    width >= CELL_W_FULL - 1 ? " cycles" : "", *mark ? " " : "", mark) <= width;
+}
+
+/* The A and D bits set stand after the cycles; where there is no room, after the address. */
+static void ref_lines(const struct rs_walk_ref *ref, int width, char first[CELL_TEXT], char second[CELL_TEXT])
+{
+    const char *mark = word_ad_set(ref);
+    bool fits = first_line(ref, 3, mark, width, first) || first_line(ref, 0, mark, width, first);
+    if (!fits)
+        first_line(ref, 3, "", width, first);
+    snprintf(second, CELL_TEXT, "h:%llx %s", (ull)ref->hpa, fits ? "" : mark);
+}
+
 static void draw_ref(const struct area *a, const struct rs_walk_ref *ref, bool current, const struct shape *s)
 {
     enum style style = current ? STYLE_CURRENT : ref->stage == RS_NESTED ? STYLE_NESTED : STYLE_GUEST;
-    bool full = s->cell_w >= CELL_W_FULL;
-    char cycles[24];
-    if (ref->cycles < 1000)
-        snprintf(cycles, sizeof cycles, "%llu", (ull)ref->cycles);
-    else
-        snprintf(cycles, sizeof cycles, "%lluk", (ull)ref->cycles / 1000);
-    area_print(a, 1, 0, style, full ? "%2u %-3s %3s cycles %2s" : "%2u %-3s %3s%2s", ref->n,
-               word_hit(ref->from), cycles, word_ad_set(ref));
-    area_print(a, 1, 1, style, full ? "h:%-17llx" : "h:%-10llx", (ull)ref->hpa);
+    char first[CELL_TEXT], second[CELL_TEXT];
+    ref_lines(ref, s->cell_w - 1, first, second);
+    area_print(a, 1, 0, style, "%-*s", s->cell_w - 1, first);
+    area_print(a, 1, 1, style, "%-*s", s->cell_w - 1, second);
     if (s->cell_h > 2)
         area_print(a, 1, 2, style, "= %016llx", (ull)ref->entry);
 }
@@ -166,8 +183,11 @@ static void draw_beside(const struct rs_walk_ref *ref, const struct area *a)
     char flags[64];
     word_flags(ref, ref->entry, flags, sizeof flags);
     area_print(a, 0, 0, STYLE_TEXT, "index %u", ref->index);
-    area_print(a, 0, 1, STYLE_TEXT, "%s h:%llx, %s", ref->leaf ? "frame" : "table", (ull)entry_frame(ref),
-               flags);
+    if (!entry_present(ref))
+        area_text(a, 0, 1, STYLE_TEXT, flags);
+    else
+        area_print(a, 0, 1, STYLE_TEXT, "%s h:%llx, %s", ref->leaf ? "frame" : "table", (ull)entry_frame(ref),
+                   flags);
 }
 
 /* A question that asks for the walk leaves what has been made, and no more. */

@@ -9,6 +9,8 @@
 
 typedef unsigned long long ull;
 
+#define INSN_MIN 12 /* columns; less of an instruction says nothing */
+
 const struct rs_walk_ref *walk_view_ref(const struct walk_view *v)
 {
     const struct rs_walk *walk = v->walk;
@@ -34,16 +36,35 @@ unsigned walk_view_find(const struct walk_view *v, const char *text, unsigned fr
 
 /* ---- header: who, the address in parts, how far ---- */
 
+static const char *word_linear(const struct rs_walk *walk)
+{
+    return walk->guest ? "gVA" : "VA";
+}
+
+/* The instruction, cut so that `tail` columns stay for where it is; returns the x after it. */
+static int draw_insn(const struct walk_view *v, const struct area *a, int x, int tail)
+{
+    int room = a->w - x - (int)strlen(" by \"\"") - tail, length = (int)strlen(v->words.insn);
+    if (!length || room < INSN_MIN)
+        return x;
+    if (length <= room)
+        return area_print(a, x, 0, STYLE_TEXT, " by \"%s\"", v->words.insn);
+    return area_print(a, x, 0, STYLE_TEXT, " by \"%.*s..\"", room - 2, v->words.insn);
+}
+
 static void draw_who(const struct walk_view *v, const struct area *a)
 {
     const struct rs_walk *walk = v->walk;
-    int x = area_print(a, 0, 0, STYLE_TITLE, "%s", v->who);
+    char tail[112] = "";
+    int x = area_print(a, 0, 0, STYLE_TITLE, "%s %s", walk->guest ? "VM" : "image", v->words.who);
     x = area_print(a, x, 0, STYLE_TEXT, ": %s %s", walk->user ? "user" : "supervisor",
                    word_access(walk->access));
-    if (v->insn[0])
-        x = area_print(a, x, 0, STYLE_TEXT, " by \"%s\"", v->insn);
-    if (v->place[0])
-        area_print(a, x, 0, STYLE_TEXT, " at %s", v->place);
+    if (v->words.place[0])
+        snprintf(tail, sizeof tail, " at %s", v->words.place);
+    else
+        snprintf(tail, sizeof tail, " at %s %llx", word_linear(walk), (ull)walk->rip);
+    x = draw_insn(v, a, x, (int)strlen(tail));
+    area_text(a, x, 0, STYLE_TEXT, tail);
 }
 
 /* Level of the guest's table that the explained reference is about; 0 is the data row. */
@@ -53,20 +74,35 @@ static unsigned level_in_use(const struct walk_view *v)
     return ref && ref->row <= v->walk->rows ? v->walk->rows - ref->row : v->walk->rows;
 }
 
+/* Level of the guest's entry that ends its levels, as far as it has been read: 1 until a large page is seen.
+ */
+static unsigned leaf_level(const struct rs_walk *walk)
+{
+    for (unsigned i = 0; i < walk->ref_count && i < RS_WALK_REFS; i++) {
+        const struct rs_walk_ref *ref = &walk->ref[i];
+        if (ref->stage == RS_GUEST && ref->leaf && ref->level > 1 && ref->level <= 3)
+            return ref->level;
+    }
+    return 1;
+}
+
 static void draw_split(const struct walk_view *v, const struct area *a)
 {
     const struct rs_walk *walk = v->walk;
     unsigned in_use = level_in_use(v);
-    int x = area_print(a, 0, 1, STYLE_TEXT, "%s %016llx =", walk->guest ? "gVA" : "VA", (ull)walk->gva);
-    for (unsigned level = walk->rows - 1u; level >= 1 && level < RS_WALK_ROWS; level--) {
+    unsigned last = leaf_level(walk);
+    uint64_t offset = walk->gva & (level_bytes(last) - 1);
+    int digits = (int)(12 + 9 * (last - 1) + 3) / 4;
+    int x = area_print(a, 0, 1, STYLE_TEXT, "%s %016llx =", word_linear(walk), (ull)walk->gva);
+    for (unsigned level = walk->rows - 1u; level >= last && level < RS_WALK_ROWS; level--) {
         unsigned index = (unsigned)(walk->gva >> (3 + 9 * level)) & 511;
         bool now = level == in_use;
         x = area_print(a, x, 1, now ? STYLE_CURRENT : STYLE_TEXT, now ? "[%s %u]" : " %s %u ",
                        word_index(level), index);
         x = area_print(a, x, 1, STYLE_DIM, "|");
     }
-    area_print(a, x, 1, in_use ? STYLE_TEXT : STYLE_CURRENT, in_use ? " offset %03llx " : "[offset %03llx]",
-               (ull)(walk->gva & 0xfff));
+    area_print(a, x, 1, in_use ? STYLE_TEXT : STYLE_CURRENT, in_use ? " offset %0*llx " : "[offset %0*llx]",
+               digits, (ull)offset);
 }
 
 static void draw_progress(const struct walk_view *v, const struct area *a)
@@ -86,11 +122,11 @@ static void draw_progress(const struct walk_view *v, const struct area *a)
         return;
     }
     int x = area_print(a, 0, 2, STYLE_TITLE, "reference %u of at most %u", ref ? ref->n : 0u, most);
+    x = area_print(a, x, 2, STYLE_TEXT, walk->nested ? " (native: %u)" : " (nested: up to %u)",
+                   walk->nested ? native : (native + 1) * (native + 1) - 1);
     x = area_print(a, x, 2, STYLE_TEXT, ", %s cycles %s", cycles, walk->ended ? "in all" : "so far");
     if (walk->ended && ref && ref->n != walk->ref_count)
         x = area_print(a, x, 2, STYLE_TEXT, ", %u made", walk->ref_count);
-    x = area_print(a, x, 2, STYLE_TEXT, walk->nested ? " (native: %u)" : " (nested: up to %u)",
-                   walk->nested ? native : (native + 1) * (native + 1) - 1);
     if (walk->ended && v->atoms_ago)
         area_print(a, x, 2, STYLE_DIM, ", %s atom%s ago", word_count(v->atoms_ago, cycles),
                    v->atoms_ago == 1 ? "" : "s");
@@ -142,8 +178,13 @@ static void draw_entry(const struct walk_view *v, const struct rs_walk_ref *ref,
     const char *set = word_ad_set(ref);
     word_flags(ref, ref->entry, flags, sizeof flags);
     char space = ref->stage == RS_GUEST && v->walk->nested ? 'g' : 'h';
-    int x = area_print(a, 3, 2, STYLE_TEXT, "entry %016llx = %s %c:%llx", (ull)ref->entry,
-                       ref->leaf ? "frame" : "table", space, (ull)entry_frame(ref));
+    int x = area_print(a, 3, 2, STYLE_TEXT, "entry %016llx = ", (ull)ref->entry);
+    if (!entry_present(ref)) {
+        area_text(a, x, 2, STYLE_TEXT, flags);
+        return;
+    }
+    x = area_print(a, x, 2, STYLE_TEXT, "%s %c:%llx", ref->leaf ? "frame" : "table", space,
+                   (ull)entry_frame(ref));
     if (ref->leaf && ref->level > 1)
         x = area_print(a, x, 2, STYLE_TEXT, " (%s)", word_bytes(level_bytes(ref->level), size));
     x = area_print(a, x, 2, STYLE_TEXT, " + %s", flags);
@@ -157,14 +198,14 @@ static void draw_tags(const struct walk_view *v, const struct area *a, int y)
 {
     const struct rs_walk *walk = v->walk;
     const struct rs_tlb_view *e = &v->entry;
+    char rights[8];
     const char *kind = v->has_entry ? e->kind : walk->nested ? "combined" : "linear";
     int x = area_print(a, 3, y, STYLE_TEXT, "tags: %s", kind);
     x = area_print(a, x, y, STYLE_TEXT, ", VPID %llu, PCID %llu", (ull)walk->vpid, (ull)walk->pcid);
     if (walk->nested)
         x = area_print(a, x, y, STYLE_TEXT, ", EP4TA h:%llx", (ull)(walk->eptp & 0x000ffffffffff000ull));
     if (v->has_entry)
-        area_print(a, x, y, STYLE_TEXT, "; allows R%s%s%s%s%s", e->writable ? " W" : "",
-                   e->executable ? " X" : "", e->user ? " U" : "", e->dirty ? ", dirty" : ", clean",
+        area_print(a, x, y, STYLE_TEXT, "; %s, %s%s", word_rights(e, rights), e->dirty ? "dirty" : "clean",
                    e->global ? ", global" : "");
 }
 
@@ -173,9 +214,10 @@ static void draw_result(const struct walk_view *v, const struct area *a)
     const struct rs_walk *walk = v->walk;
     char size[24];
     uint64_t mask = walk->page_bytes ? walk->page_bytes - 1 : 0xfff;
-    area_print(a, 0, 3, STYLE_GOOD, "TLB entry: %s %016llx -> h:%llx, %s%s", walk->guest ? "gVA" : "VA",
-               (ull)(walk->gva & ~mask), (ull)(walk->hpa & ~mask), word_bytes(mask + 1, size),
-               walk->nested ? " (the smaller page)" : "");
+    const char *name = v->has_entry ? "TLB entry" : "TLB entry, no longer in the TLB";
+    area_print(a, 0, 3, v->has_entry ? STYLE_GOOD : STYLE_DIM, "%s: %s %016llx -> h:%llx, %s%s", name,
+               word_linear(walk), (ull)(walk->gva & ~mask), (ull)(walk->hpa & ~mask),
+               word_bytes(mask + 1, size), walk->nested && v->has_entry ? " (the smaller page)" : "");
     draw_tags(v, a, 4);
 }
 

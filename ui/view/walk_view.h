@@ -5,6 +5,7 @@
 
 #include "canvas.h"
 #include "ringside.h"
+#include "walks.h"
 
 /* Smallest area that shows a whole nested walk. */
 #define WALK_MIN_W 77
@@ -12,13 +13,11 @@
 
 struct walk_view {
     const struct rs_walk *walk; /* NULL: none yet */
-    char who[64];               /* "vm1", "A (hypervisor)" */
-    char insn[80];              /* the instruction that walks; "": unknown */
-    char place[96];             /* where it is: "touch+12" */
-    uint64_t atoms_ago;         /* whole atoms since it ended */
-    unsigned selected;          /* number of the reference explained; 0: the last one made */
-    bool hidden;                /* a question asks for it: only what has been made, and no totals */
-    bool has_entry;             /* the TLB entry that the walk has filled: */
+    struct walk_words words;
+    uint64_t atoms_ago; /* whole atoms since it ended */
+    unsigned selected;  /* number of the reference explained; 0: the last one made */
+    bool hidden;        /* a question asks for it: only what has been made, and no totals */
+    bool has_entry;     /* the TLB entry that the walk has filled: */
     struct rs_tlb_view entry;
 };
 

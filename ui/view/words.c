@@ -101,14 +101,25 @@ static const char *memory_type(uint64_t entry)
     return NAME[entry >> 3 & 7];
 }
 
+/* SDM vol. 3, 4.5.4 and 28.3.2: P of the guest's entry; any of R, W and X of the EPT's. */
+static bool present(const struct rs_walk_ref *ref, uint64_t entry)
+{
+    return entry & (ref->stage == RS_NESTED ? 7 : 1);
+}
+
+bool entry_present(const struct rs_walk_ref *ref)
+{
+    return present(ref, ref->entry);
+}
+
 void word_flags(const struct rs_walk_ref *ref, uint64_t entry, char *text, size_t size)
 {
     bool nested = ref->stage == RS_NESTED;
     const struct flag *flag = nested ? EPT_FLAGS : GUEST_FLAGS;
     size_t n = nested ? sizeof EPT_FLAGS / sizeof *EPT_FLAGS : sizeof GUEST_FLAGS / sizeof *GUEST_FLAGS;
     text[0] = 0;
-    if (!(entry & (nested ? 7 : 1))) {
-        snprintf(text, size, "not present (%s)", nested ? "R=W=X=0" : "P=0");
+    if (!present(ref, entry)) {
+        snprintf(text, size, "not present");
         return;
     }
     for (size_t i = 0; i < n; i++)
@@ -132,6 +143,12 @@ const char *word_ad_set(const struct rs_walk_ref *ref)
     uint64_t set = ref->entry & ~ref->before;
     bool accessed = set & BIT(a), dirty = set & BIT(a + 1);
     return accessed && dirty ? "AD" : accessed ? "A" : dirty ? "D" : "";
+}
+
+const char *word_rights(const struct rs_tlb_view *e, char text[8])
+{
+    snprintf(text, 8, "R%c%c%c", e->writable ? 'W' : '-', e->executable ? 'X' : '-', e->user ? 'U' : '-');
+    return text;
 }
 
 /* ---- faults ---- */

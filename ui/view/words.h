@@ -18,9 +18,11 @@ const char *word_hit(enum rs_hit from);         /* "L1", "L2", "mem" */
 const char *word_access(enum rs_access access); /* "read", "write", "fetch" */
 const char *word_skip(enum rs_skip by);         /* "PWC", "nPWC", "nTLB" */
 
-/* Set flags of a table entry by the manual's names: "P R/W U/S A", "R W X, WB"; what is missing if it is not
- * present. */
+/* Set flags of a table entry by the manual's names: "P R/W U/S A", "R W X, WB"; or "not present". */
 void word_flags(const struct rs_walk_ref *ref, uint64_t entry, char *text, size_t size);
+bool entry_present(const struct rs_walk_ref *ref);
+/* What a TLB entry allows: "RWX-": read, write, execute, user. */
+const char *word_rights(const struct rs_tlb_view *e, char text[8]);
 /* Address bits of an entry: the next table, or the page. */
 uint64_t entry_frame(const struct rs_walk_ref *ref);
 /* Accessed and dirty bits that this reference has set: "A", "D", "AD" or "". */
