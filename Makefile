@@ -112,7 +112,7 @@ TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 HOST_OBJ := $(SIM_OBJ) $(UI_OBJ) $(TEST_OBJ) $(TEST_LIB_OBJ) $(BENCH_OBJ) $(TOOL_OBJ)
 BARE_OBJ := $(HV_OBJ) $(GUEST_OBJ) $(GUEST_LIB_OBJ)
 
-.PHONY: all lib hv guests images tests demo demo-run check check-run bench lint format install install-files uninstall clean setup docs help FORCE
+.PHONY: all lib hv guests images tests demo demo-run check check-run bench lint format install install-files uninstall clean setup docs pictures help FORCE
 
 all: $(BUILD)/ringside images
 lib: $(LIB)
@@ -128,7 +128,7 @@ help:
 	@echo 'make bench        simulated instructions per host second'
 	@echo 'make lint         clang-tidy, cppcheck, shellcheck, luacheck'
 	@echo 'make format       clang-format over the C sources'
-	@echo 'make docs         the tables in docs/ from the .def files'
+	@echo 'make docs         the tables in docs/ from the .def files; make pictures: the one in README'
 	@echo 'make install      to DESTDIR and PREFIX ($(PREFIX)); also uninstall'
 	@echo 'make setup        installs what is missing; make clean; make compile_commands.json'
 	@echo 'parts: lib hv guests tests.   settings: BUILD=DIR CC=gcc|clang DEBUG=1 SANITIZE=1 PREFIX=DIR DESTDIR=DIR'
@@ -258,6 +258,12 @@ check-build: all tests $(BUILD)/tables
 
 bench: all $(BUILD)/bench
 	@$(BUILD)/bench $(BUILD)
+
+# README's picture, as the view shows it now.
+pictures: all
+	@tools/picture $(BUILD) > $(BUILD)/picture
+	@sed -e '/^ *A:[0-9.]* *walk, non-root/,/help  q quit$$/{/help  q quit$$/r $(BUILD)/picture' -e 'd;}' README.md > $(BUILD)/README.md
+	@cp $(BUILD)/README.md README.md
 
 docs: $(BUILD)/tables
 	@tools/docs $(BUILD)/tables docs/machine.md docs/probes.md
