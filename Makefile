@@ -272,7 +272,7 @@ C_FILES := $(SIM_SRC) $(UI_SRC) $(TEST_SRC) $(TEST_LIB_SRC) $(BENCH_SRC) $(TOOL_
 BARE_C_FILES := $(filter %.c,$(HV_SRC) $(GUEST_SRC) $(GUEST_LIB_SRC))
 FORMAT_FILES := $(sort $(C_FILES) $(BARE_C_FILES) \
     $(wildcard sim/*.h sim/*/*.h ui/*.h ui/*/*.h hv/*.h guests/*.h guests/lib/*.h tests/*.h tests/*/*.h))
-SHELL_FILES := $(wildcard tools/setup tools/docs tests/run .ci/run tests/e2e/*.sh hv/*.sh)
+SHELL_FILES := $(wildcard tools/setup tools/docs tools/picture tests/run .ci/run tests/e2e/*.sh hv/*.sh)
 
 # cppcheck reads lists of macros as C, and takes a test of a bound for a sign that it may be passed.
 CPPCHECK_SUPPRESS := $(addprefix --suppress=,missingIncludeSystem internalAstError unknownMacro syntaxError arrayIndexOutOfBoundsCond)
