@@ -92,14 +92,15 @@ enum activity {
 enum halt_cause { HALT_NONE, HALT_DEBUG_EXIT, HALT_SHUTDOWN, HALT_FOREVER, HALT_VMX_ABORT, HALT_CAUSES };
 #define HALT_STATUS 255 /* of a run that does not end by debug-exit */
 
-enum event_type { /* SDM vol. 3, table 24-16: interruption type */
-                  EVENT_EXTERNAL = 0,
-                  EVENT_NMI = 2,
-                  EVENT_HARD_EXCEPTION = 3,
-                  EVENT_SOFT_INT = 4,
-                  EVENT_PRIV_EXCEPTION = 5,
-                  EVENT_SOFT_EXCEPTION = 6,
-                  EVENT_OTHER = 7
+/* SDM vol. 3, table 24-16: interruption type */
+enum event_type {
+    EVENT_EXTERNAL = 0,
+    EVENT_NMI = 2,
+    EVENT_HARD_EXCEPTION = 3,
+    EVENT_SOFT_INT = 4,
+    EVENT_PRIV_EXCEPTION = 5,
+    EVENT_SOFT_EXCEPTION = 6,
+    EVENT_OTHER = 7
 };
 
 /* ---- state ---- */

@@ -11,15 +11,16 @@
 
 /* ---- the rows ---- */
 
-enum row_flags { /* the words of isa.def's column */
-                 FLAGS_NO = 0,
-                 FLAGS_SER = INSN_SERIALISING,
-                 FLAGS_ICP = INSN_INTERCEPT,
-                 FLAGS_SIC = INSN_SERIALISING | INSN_INTERCEPT,
-                 FLAGS_BR = INSN_BRANCH,
-                 FLAGS_STK = INSN_STACK,
-                 FLAGS_BST = INSN_BRANCH | INSN_STACK,
-                 FLAGS_FEN = INSN_FENCE
+/* The words of isa.def's column */
+enum row_flags {
+    FLAGS_NO = 0,
+    FLAGS_SER = INSN_SERIALISING,
+    FLAGS_ICP = INSN_INTERCEPT,
+    FLAGS_SIC = INSN_SERIALISING | INSN_INTERCEPT,
+    FLAGS_BR = INSN_BRANCH,
+    FLAGS_STK = INSN_STACK,
+    FLAGS_BST = INSN_BRANCH | INSN_STACK,
+    FLAGS_FEN = INSN_FENCE
 };
 
 struct row {

@@ -9,13 +9,13 @@
 struct insn;
 typedef void insn_handler(struct core *c, const struct insn *in);
 
-enum insn_flags { /* columns of isa.def */
-                  INSN_SERIALISING = 1,
-                  INSN_BRANCH = 2,
-                  INSN_STACK =
-                      4, /* PUSH, POP, CALL, RET: its RSP is forwarded in time (docs/machine.md, A1) */
-                  INSN_INTERCEPT = 8, /* may cause a VM exit: vmx_intercept() looks before it executes */
-                  INSN_FENCE = 16     /* waits for the store buffer: LOCK, XCHG with memory, MFENCE */
+/* Columns of isa.def */
+enum insn_flags {
+    INSN_SERIALISING = 1,
+    INSN_BRANCH = 2,
+    INSN_STACK = 4,     /* PUSH, POP, CALL, RET: its RSP is forwarded in time (docs/machine.md, A1) */
+    INSN_INTERCEPT = 8, /* may cause a VM exit: vmx_intercept() looks before it executes */
+    INSN_FENCE = 16     /* waits for the store buffer: LOCK, XCHG with memory, MFENCE */
 };
 
 struct insn {
