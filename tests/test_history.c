@@ -531,6 +531,13 @@ static void start_over(const char *log)
     ck_assert_msg(rs_replay_trouble(world) == NULL, "%s", rs_replay_trouble(world));
 }
 
+static void begin_record(char path[256])
+{
+    struct rs_error err = {""};
+    ck_assert(temporary_file(path));
+    ck_assert_msg(rs_record(world, path, &err) == RS_OK, "%s", err.text);
+}
+
 START_TEST(damaged_logs_are_refused)
 {
     static const char *const line[] = {
@@ -589,10 +596,8 @@ END_TEST
 START_TEST(a_cut_log_is_cut_in_its_file)
 {
     char path[256];
-    struct rs_error err = {""};
     size_t n;
-    ck_assert(temporary_file(path));
-    ck_assert_int_eq(rs_record(world, path, &err), RS_OK);
+    begin_record(path);
     step(5, RS_INSN);
     type("first");
     step(100, RS_INSN);
@@ -629,12 +634,7 @@ static void restored_and_typed(const char *first, const char *second)
 START_TEST(a_replay_follows_a_restore)
 {
     char path[256];
-    struct rs_error err = {""};
-    ck_assert(temporary_file(path));
-    rs_power_cycle(machine);
-    ck_assert_int_eq(rs_record(world, path, &err), RS_OK);
-    struct rs_boot how = {.path = image, .cmdline = "program"};
-    ck_assert_int_eq(rs_boot(machine, &how, &err), RS_OK);
+    begin_record(path);
     restored_and_typed("one", "another");
     uint64_t was = hash();
     start_over(path);
@@ -648,9 +648,7 @@ END_TEST
 START_TEST(a_replay_repeats_the_recorded_run)
 {
     char path[256];
-    struct rs_error err = {""};
-    ck_assert(temporary_file(path));
-    ck_assert_int_eq(rs_record(world, path, &err), RS_OK);
+    begin_record(path);
     step(77, RS_INSN);
     type("one");
     step(50, RS_MICRO);
@@ -670,8 +668,7 @@ START_TEST(a_log_of_another_machine_is_refused)
 {
     char path[256];
     struct rs_error err = {""};
-    ck_assert(temporary_file(path));
-    ck_assert_int_eq(rs_record(world, path, &err), RS_OK);
+    begin_record(path);
     type("x");
     ck_assert_int_eq(rs_replay(world, path, &err), RS_FAILED); /* too late */
     other_latency();
