@@ -143,7 +143,7 @@ void history_begin(struct rs_world *w, bool run)
     saved_free(h->inside);
     h->inside = NULL;
     cut_log(h, 0);
-    h->log_next = 0;
+    h->log_next = h->log_made = 0;
     w->undos = 0;
     w->hunted = -1;
     w->move.kind = MOVE_NONE;
@@ -176,14 +176,43 @@ static void tell_input(struct rs_world *w, const struct input *in)
     PROBE(c, RS_PROBE_input, in->kind, in->n);
 }
 
-void history_apply_inputs(struct rs_world *w)
+static bool input_due(const struct rs_world *w)
+{
+    return history_next_input(w) == world_core(w)->s.atom;
+}
+
+static void apply_next(struct rs_world *w)
 {
     struct history *h = &w->history;
-    while (history_next_input(w) == world_core(w)->s.atom) {
-        const struct input *in = &h->log[h->log_next++];
-        input_apply(w->machine, in);
-        tell_input(w, in);
-    }
+    const struct input *in = &h->log[h->log_next++];
+    if (h->log_made < h->log_next)
+        h->log_made = h->log_next;
+    input_apply(w->machine, in);
+    tell_input(w, in);
+}
+
+void history_apply_inputs(struct rs_world *w)
+{
+    while (input_due(w))
+        apply_next(w);
+}
+
+void history_arrive(struct rs_world *w)
+{
+    const struct history *h = &w->history;
+    while (input_due(w) && (!replay_active(w) || h->log_next < h->log_made))
+        apply_next(w);
+}
+
+/* The face makes an input in a replay: the log's next one, if its turn has come, stands for it. */
+static void make_logged(struct rs_world *w)
+{
+    struct history *h = &w->history;
+    u64 atom = world_core(w)->s.atom + (h->inside != NULL);
+    if (h->log_made < h->log_count && h->log[h->log_made].atom == atom)
+        h->log_made++;
+    if (!h->inside)
+        history_arrive(w);
 }
 
 static void forget_undos_after(struct rs_world *w, struct rs_position now)
@@ -193,13 +222,6 @@ static void forget_undos_after(struct rs_world *w, struct rs_position now)
         if (!position_before(now, w->undo[i]))
             w->undo[kept++] = w->undo[i];
     w->undos = kept;
-}
-
-void history_arrive(struct rs_world *w)
-{
-    bool again = position_before(history_position(w), w->history.furthest);
-    if (!replay_active(w) || again || w->machine->b.halted)
-        history_apply_inputs(w);
 }
 
 /* The present becomes the furthest: what was logged and kept from later is no longer what happens. */
@@ -250,8 +272,7 @@ enum rs_status history_input(struct rs_world *w, const struct input *in, struct 
     struct history *h = &w->history;
     (void)err;
     if (replay_active(w)) {
-        if (!h->inside)
-            history_apply_inputs(w);
+        make_logged(w);
         return RS_OK;
     }
     cut_future(w);

@@ -38,6 +38,8 @@ struct history {
     struct saved *inside; /* start of the atom that is half done; NULL: at an atom's start */
     struct input *log;
     size_t log_count, log_capacity, log_next;
+    size_t
+        log_made; /* replay: inputs up to here have been made in this run; those behind wait for their turn */
     struct rs_position furthest;
     bool was_cut;
     struct record *record; /* record.c: --record */
@@ -64,9 +66,8 @@ void history_reached(struct rs_world *w);
 
 /* Applies the inputs that are due at this atom. */
 void history_apply_inputs(struct rs_world *w);
-/* The same on arrival at a position.  A replay that gets there for the first time waits for the face to make
- * its input, as the recorded run did, or to
- * move on, which a halted machine does not. */
+/* The same on arrival at a position.  A replay that gets there for the first time waits until the face makes
+ * its input, as the recorded run did, or moves on. */
 void history_arrive(struct rs_world *w);
 /* Atom of the next input, UINT64_MAX: none. */
 u64 history_next_input(const struct rs_world *w);

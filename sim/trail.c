@@ -6,9 +6,7 @@
 void trail_begin(struct trail *t, uint64_t capacity)
 {
     trail_end(t);
-    *t = (struct trail){.capacity = capacity, .at = calloc(capacity, sizeof *t->at)};
-    if (!t->at)
-        abort();
+    t->capacity = capacity;
 }
 
 void trail_end(struct trail *t)
@@ -17,8 +15,19 @@ void trail_end(struct trail *t)
     *t = (struct trail){0};
 }
 
+static void grow(struct trail *t)
+{
+    uint64_t room = t->room * 2 + 64;
+    t->room = room < t->capacity ? room : t->capacity;
+    t->at = realloc(t->at, t->room * sizeof *t->at);
+    if (!t->at)
+        abort();
+}
+
 void trail_add(struct trail *t, struct rs_position at)
 {
+    if (t->count == t->room && t->room < t->capacity)
+        grow(t);
     t->at[t->count++ % t->capacity] = at;
 }
 

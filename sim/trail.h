@@ -6,7 +6,8 @@
 
 struct trail {
     struct rs_position *at;
-    uint64_t capacity; /* positions kept; 0: no trail */
+    uint64_t capacity; /* positions kept at most; 0: no trail */
+    uint64_t room;     /* positions that there is memory for: what was found, not what was asked */
     uint64_t count;    /* positions ever added */
 };
 

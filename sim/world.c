@@ -465,6 +465,8 @@ static enum rs_why back_micros(struct rs_world *w, u64 *budget)
     struct rs_position from = {w->move.hi.atom - start < n ? start : w->move.hi.atom - n, 0};
     if (n <= w->move.hi.micro)
         return aim(w, (struct rs_position){w->move.hi.atom, w->move.hi.micro - n});
+    if (n / CLOCK_MICROS > w->move.hi.atom - start + 1) /* more than there can be */
+        return aim(w, start_of_run(w));
     if (!w->move.started) {
         trail_begin(&w->move.trail, n);
         take_off(w, from);
@@ -502,7 +504,7 @@ static enum rs_why back_cycles(struct rs_world *w, u64 *budget)
 {
     u64 start = start_of_run(w).atom, hi = w->move.hi.atom;
     if (!w->move.started) {
-        w->move.reach = w->move.reach ? 2 * w->move.reach : w->move.n + 1;
+        w->move.reach = w->move.reach ? 2 * w->move.reach : min(w->move.n, hi) + 1;
         w->move.target.atom = hi - start < w->move.reach ? start : hi - w->move.reach;
         trail_begin(&w->move.trail, w->move.n);
         take_off(w, w->move.target);

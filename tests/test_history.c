@@ -162,9 +162,10 @@ END_TEST
 
 START_TEST(back_at_the_start_stays_there)
 {
+    static const uint64_t far[] = {100, UINT64_C(1) << 33, UINT64_C(1) << 62, UINT64_MAX};
     uint64_t start = hash();
     step(5, RS_INSN);
-    back(100, (enum rs_unit)_i);
+    back(far[_i / RS_UNITS], (enum rs_unit)(_i % RS_UNITS));
     assert_at((struct rs_position){0, 0});
     ck_assert_uint_eq(hash(), start);
 }
@@ -617,6 +618,53 @@ START_TEST(a_cut_log_is_cut_in_its_file)
 }
 END_TEST
 
+static uint8_t byte_at(uint64_t hpa)
+{
+    uint8_t byte = 0;
+    ck_assert_int_eq(rs_read(machine, hpa, &byte, 1), RS_OK);
+    return byte;
+}
+
+static void poke(uint8_t byte)
+{
+    struct rs_error err = {""};
+    ck_assert_msg(rs_input_poke(machine, 0x300000, &byte, 1, &err) == RS_OK, "%s", err.text);
+}
+
+/* Looks between its inputs, of which two come at one atom, one inside an atom and one when all is over. */
+static uint64_t looks_between(void)
+{
+    step(10, RS_INSN);
+    ck_assert_uint_eq(byte_at(0x300000), 0);
+    poke(1);
+    ck_assert_uint_eq(byte_at(0x300000), 1);
+    poke(2);
+    back(1, RS_INSN);
+    step(1, RS_INSN);
+    ck_assert_uint_eq(byte_at(0x300000), 2);
+    step(1, RS_MICRO);
+    poke(3);
+    step(1, RS_INSN);
+    ck_assert_uint_eq(byte_at(0x300000), 3);
+    rs_begin_run(world, UINT64_MAX);
+    go();
+    ck_assert_uint_eq(byte_at(0x300000), 3);
+    poke(4);
+    ck_assert_uint_eq(byte_at(0x300000), 4);
+    return hash();
+}
+
+START_TEST(a_replay_looks_the_same_between_inputs)
+{
+    char path[256];
+    begin_record(path);
+    uint64_t was = looks_between();
+    start_over(path);
+    ck_assert_uint_eq(looks_between(), was);
+    unlink(path);
+}
+END_TEST
+
 static void restored_and_typed(const char *first, const char *second)
 {
     step(50, RS_INSN);
@@ -689,7 +737,7 @@ int main(void)
     tcase_add_loop_test(moves, back_is_the_reverse_of_step, 0, RS_UNITS);
     tcase_add_test(moves, every_position_is_reached_by_seek);
     tcase_add_test(moves, steps_run_on_over_ends_of_atoms);
-    tcase_add_loop_test(moves, back_at_the_start_stays_there, 0, RS_UNITS);
+    tcase_add_loop_test(moves, back_at_the_start_stays_there, 0, 4 * RS_UNITS);
     tcase_add_test(moves, undo_returns_to_where_each_move_began);
     tcase_add_test(moves, cancelled_back_returns);
     tcase_add_test(moves, run_ends_with_the_machine);
@@ -716,6 +764,7 @@ int main(void)
     tcase_add_test(files, a_long_poke_is_replayed);
     tcase_add_test(files, a_cut_log_is_cut_in_its_file);
     tcase_add_test(files, a_replay_follows_a_restore);
+    tcase_add_test(files, a_replay_looks_the_same_between_inputs);
     tcase_add_test(files, parameters_are_part_of_the_hash_and_of_a_snapshot);
     tcase_add_test(files, a_log_of_another_machine_is_refused);
     tcase_add_test(files, a_replay_repeats_the_recorded_run);
