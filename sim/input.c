@@ -19,7 +19,7 @@ static bool reset(struct machine *m)
     for (u32 i = 0; i < m->cores; i++)
         cpu_reset(m->core[i]);
     board_reset(m);
-    loader_enter(m);
+    loader_enter_again(m);
     return true;
 }
 

@@ -14,15 +14,29 @@
 
 #define MODULES_MAX 64
 
+struct range {
+    u64 hpa, n;
+};
+
 struct booted {
     u64 entry;
     struct rs_symbols *symbols;
+    struct mem_image *loaded; /* RAM as it was when the image was entered first */
+    struct range range[ELF_SEGMENTS_MAX + MODULES_MAX + 1]; /* what of it the loader wrote */
+    unsigned ranges;
 };
+
+static void note_range(struct machine *m, u64 hpa, u64 n)
+{
+    m->booted->range[m->booted->ranges++] = (struct range){hpa, n};
+}
 
 void loader_forget(struct machine *m)
 {
-    if (m->booted)
+    if (m->booted) {
         rs_symbols_free(m->booted->symbols);
+        mem_image_free(m->booted->loaded);
+    }
     free(m->booted);
     m->booted = NULL;
 }
@@ -67,11 +81,9 @@ static void write_gdt(struct machine *m)
     put(m, BOOT_GDT + BOOT_DS, UINT64_C(0x00cf93000000ffff));
 }
 
-void loader_enter(struct machine *m)
+static void enter(struct machine *m)
 {
     struct core *c = m->core[0];
-    if (!m->booted)
-        return;
     write_tables(m);
     write_gdt(m);
     c->s.gdtr_base = BOOT_GDT;
@@ -89,6 +101,16 @@ void loader_enter(struct machine *m)
     c->s.rflags = FLAG_FIXED;
 }
 
+void loader_enter_again(struct machine *m)
+{
+    const struct booted *b = m->booted;
+    if (!b)
+        return;
+    for (unsigned i = 0; i < b->ranges; i++)
+        mem_restore(m->mem, b->loaded, b->range[i].hpa, b->range[i].n);
+    enter(m);
+}
+
 /* ---- the image ---- */
 
 static enum rs_status load_segments(struct machine *m, const struct elf_image *image, struct rs_error *err)
@@ -103,8 +125,11 @@ static enum rs_status load_segments(struct machine *m, const struct elf_image *i
                 image->path, (unsigned long long)s->paddr, (unsigned long long)(s->paddr + s->mem_bytes),
                 (unsigned long long)m->ram_bytes);
     }
-    for (unsigned i = 0; i < image->segments; i++)
-        mem_copy_in(m->mem, image->segment[i].paddr, image->segment[i].bytes, image->segment[i].file_bytes);
+    for (unsigned i = 0; i < image->segments; i++) {
+        const struct elf_segment *s = &image->segment[i];
+        mem_copy_in(m->mem, s->paddr, s->bytes, s->file_bytes);
+        note_range(m, s->paddr, s->mem_bytes);
+    }
     return RS_OK;
 }
 
@@ -182,6 +207,7 @@ static enum rs_status load_module(struct info_writer *w, const struct rs_boot_mo
     if (!fits)
         return rs_fail(err, "%s: a module of %zu bytes does not fit into RAM at %#llx; give the machine more",
                        from->path, n, (unsigned long long)start);
+    note_range(w->m, start, n);
     *to = (struct boot_module){(unsigned)start, (unsigned)(start + n), (unsigned)info_string(w, from->string),
                                0};
     *at = start + n;
@@ -208,6 +234,7 @@ static enum rs_status write_info(struct machine *m, const struct rs_boot *boot, 
         return rs_fail(err, "%s: command line and module strings are longer than %u bytes in all", boot->path,
                        BOOT_INFO_END - BOOT_INFO);
     mem_copy_in(m->mem, BOOT_INFO, &info, sizeof info);
+    note_range(m, BOOT_INFO, BOOT_INFO_END - BOOT_INFO);
     return RS_OK;
 }
 
@@ -224,7 +251,8 @@ static enum rs_status boot_image(struct machine *m, const struct rs_boot *boot, 
     if (!b->symbols || find_entry(boot, image, b, err) != RS_OK || load_segments(m, image, err) != RS_OK ||
         write_info(m, boot, image->end, err) != RS_OK)
         return RS_FAILED;
-    loader_enter(m);
+    enter(m);
+    b->loaded = mem_freeze(m->mem);
     return RS_OK;
 }
 

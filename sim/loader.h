@@ -4,8 +4,10 @@
 
 #include "machine.h"
 
-/* Sets the registers as the boot protocol has them at the booted image's entry; nothing before boot. */
-void loader_enter(struct machine *m);
+/* After a reset: loads the booted image, its modules and the information block once more, and sets the
+ * registers as the boot protocol has them at its entry; nothing before boot.  The rest of RAM stays as it is.
+ */
+void loader_enter_again(struct machine *m);
 
 /* There is no booted image any more. */
 void loader_forget(struct machine *m);

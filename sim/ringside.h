@@ -90,8 +90,8 @@ struct rs_boot {
 };
 enum rs_status rs_boot(rs_machine *m, const struct rs_boot *boot, struct rs_error *err);
 
-/* RESET: RAM and the lock of IA32_FEATURE_CONTROL stay; the image that was booted starts at its entry again.
- */
+/* RESET: RAM and the lock of IA32_FEATURE_CONTROL stay; then the image and its modules are loaded again, as
+ * firmware would, and entered. */
 void rs_reset(rs_machine *m);
 /* RAM and all state cleared; boot again. */
 void rs_power_cycle(rs_machine *m);

@@ -159,6 +159,25 @@ START_TEST(the_memory_map_spares_the_apic)
 }
 END_TEST
 
+START_TEST(reset_loads_the_image_again)
+{
+    const uint8_t junk[4] = {0xcc, 0xcc, 0xcc, 0xcc};
+    uint8_t bytes[sizeof code];
+    ck_assert_int_eq(boot(), RS_OK);
+    ck_assert_int_eq(rs_input_poke(machine, 0x100000, junk, sizeof junk, &err), RS_OK);
+    ck_assert_int_eq(rs_input_poke(machine, 0x300000, junk, sizeof junk, &err), RS_OK);
+    ck_assert_int_eq(rs_input_poke(machine, BOOT_INFO, junk, sizeof junk, &err), RS_OK);
+    rs_reset(machine);
+    rs_read(machine, 0x100000, bytes, sizeof bytes);
+    ck_assert_mem_eq(bytes, code, sizeof code);
+    rs_read(machine, 0x300000, bytes, sizeof bytes); /* nobody loads that */
+    ck_assert_mem_eq(bytes, junk, sizeof junk);
+    rs_read(machine, BOOT_INFO, bytes, sizeof bytes);
+    ck_assert_mem_ne(bytes, junk, sizeof junk);
+    ck_assert_uint_eq(reg("rip"), 0x100000);
+}
+END_TEST
+
 /* ---- bad ---- */
 
 START_TEST(a_missing_file)
@@ -310,7 +329,7 @@ int main(void)
 {
     const TTest *const good[] = {entry_state_is_the_boot_protocols, the_promised_addresses_are_mapped,
                                  the_information_block_tells_of_memory_words_and_modules,
-                                 the_memory_map_spares_the_apic};
+                                 the_memory_map_spares_the_apic, reset_loads_the_image_again};
     const TTest *const bad[] = {
         a_missing_file,
         a_directory,

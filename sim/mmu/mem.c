@@ -296,6 +296,23 @@ void mem_thaw(struct mem *mem, const struct mem_image *image)
     mem->bytes = image->bytes;
 }
 
+static const uint8_t *image_page(const struct mem_image *image, uint64_t hpa)
+{
+    const struct chunk *chunk = image->chunk[hpa >> CHUNK_SHIFT];
+    const struct page *page = chunk ? chunk->page[hpa >> PAGE_SHIFT & (CHUNK_PAGES - 1)] : NULL;
+    return page ? page->bytes : zero_page;
+}
+
+void mem_restore(struct mem *mem, const struct mem_image *image, uint64_t hpa, uint64_t n)
+{
+    while (n && mem_has(mem, hpa, n)) {
+        size_t run = run_in_page(hpa, n);
+        mem_copy_in(mem, hpa, image_page(image, hpa) + (hpa & (PAGE_BYTES - 1)), run);
+        hpa += run;
+        n -= run;
+    }
+}
+
 void mem_image_free(struct mem_image *image)
 {
     if (!image)

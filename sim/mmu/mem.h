@@ -51,6 +51,8 @@ void mem_clear(struct mem *mem); /* all zeros */
 struct mem_image *mem_freeze(struct mem *mem);
 void mem_thaw(struct mem *mem, const struct mem_image *image);
 void mem_image_free(struct mem_image *image);
+/* n bytes at hpa as the image has them; both of one size. */
+void mem_restore(struct mem *mem, const struct mem_image *image, uint64_t hpa, uint64_t n);
 /* The i-th non-zero page of an image in address order: its hPA and bytes; false after the last. */
 bool mem_image_page(const struct mem_image *image, uint64_t *cursor, uint64_t *hpa, const uint8_t **bytes);
 void mem_image_put(struct mem_image *image, uint64_t hpa, const uint8_t *bytes);
