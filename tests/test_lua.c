@@ -122,6 +122,8 @@ static const struct misuse {
     {"machine():boot('hv', { vms = { { image = 'hello', ram = 5 } } })", "multiple of 4 KiB"},
     {BARE "h:boot('hello')", "booted already"},
     {"machine { timing = 5 }", "unknown timing preset '5'"},
+    {"machine { walk_caches = 'yes' }", "walk_caches must be true or false, not \"yes\""},
+    {BARE "h:translate(0, { caches = 5 })", "caches must be true or false"},
     {"machine():boot('hv', { vms = { hello = { image = 'hello' } } })", "without keys such as 'hello'"},
     {"machine():boot('hello', { vms = { { image = 'hello' } } })", "no hypervisor that starts vms"},
     /* moving */

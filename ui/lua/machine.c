@@ -151,8 +151,10 @@ static void plan_param(lua_State *L, int value, const char *key, struct plan *pl
             continue;
         if (plan->settings == SETTINGS_MAX)
             luaL_error(L, "machine: more than %d parameters", SETTINGS_MAX);
-        bool flag = lua_isboolean(L, value);
-        if (flag && strcmp(info->unit, "on/off") != 0)
+        bool flag = lua_isboolean(L, value), on_off = strcmp(info->unit, "on/off") == 0;
+        if (on_off && lua_type(L, value) == LUA_TSTRING)
+            luaL_error(L, "%s must be true or false, not \"%s\"", key, lua_tostring(L, value));
+        if (flag && !on_off)
             luaL_error(L, "%s is counted in %s, so it cannot be %s", key, info->unit,
                        luaL_tolstring(L, value, NULL));
         uint64_t n = flag ? (uint64_t)lua_toboolean(L, value) : sc_size(L, value, key);

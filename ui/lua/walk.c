@@ -162,7 +162,9 @@ int sc_translate(lua_State *L)
         if (name && access == 3)
             return sc_unknown(L, "access", name, sc_list_at, accesses);
         access = name ? access : RS_READ;
-        sc_raw_field(L, 3, "caches");
+        int type = sc_raw_field(L, 3, "caches");
+        if (type != LUA_TNIL && type != LUA_TBOOLEAN)
+            return luaL_error(L, "caches must be true or false");
         caches = lua_toboolean(L, -1);
         if (sc_raw_field(L, 3, "core") != LUA_TNIL)
             core = sc_size(L, -1, "core");
