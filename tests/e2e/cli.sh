@@ -87,6 +87,8 @@ else
     echo 'not ok - status 255 by debug-exit is no trouble'
     bad=1
 fi
+try 'entry at a symbol' 1 'Hello from ring 0' exec hello --entry _start
+try 'unknown entry symbol' 2 "no symbol 'nowhere'" exec hello --entry nowhere
 try 'RAM that is too small' 2 'ram' exec hello --ram 1K
 
 # The same inputs make the same run.

@@ -37,7 +37,8 @@ static enum rs_status boot(const struct cli *cli, rs_machine *m, struct rs_error
     static struct module modules[MODULES_MAX];
     struct rs_boot_module list[MODULES_MAX];
     char path[IMAGE_PATH_MAX], name[RS_NAME_MAX], cmdline[4096];
-    struct rs_boot what = {.path = path, .cmdline = cmdline, .modules = list, .module_count = cli->modules};
+    struct rs_boot what = {
+        .path = path, .cmdline = cmdline, .entry = cli->entry, .modules = list, .module_count = cli->modules};
     if (images_find(cli->file, path, err) != RS_OK)
         return RS_FAILED;
     images_name(path, name);

@@ -27,6 +27,7 @@ enum option {
     TIMING,
     MODULE,
     CMDLINE,
+    ENTRY,
     RAM,
     HELP,
     VERSION,
@@ -53,6 +54,7 @@ static const struct {
     [MODULE] = {"--module", 'm', "MODULE", ON(CMD_EXEC),
                 "boot module: an image and, after a blank, its string; repeatable"},
     [CMDLINE] = {"--append", 'a', "CMDLINE", ON(CMD_EXEC), "command line, after the image's name"},
+    [ENTRY] = {"--entry", 0, "SYMBOL", ON(CMD_EXEC), "enter the image at SYMBOL, not at its entry point"},
     [RAM] = {"--ram", 0, "SIZE", ON(CMD_EXEC), "RAM of the machine (64M)"},
     [HELP] = {"--help", 'h', NULL, ALL, "show this and exit"},
     [VERSION] = {"--version", 0, NULL, ALL, "show the version and exit"},
@@ -147,6 +149,7 @@ static enum rs_status set_option(struct cli *cli, unsigned option, const char *v
     case STATS: cli->stats = true; break;
     case TIMING: return set_timing(cli, value, err);
     case CMDLINE: cli->cmdline = value; break;
+    case ENTRY: cli->entry = value; break;
     case RAM:
         if (!names_size(value, &cli->ram_bytes))
             return rs_fail(err, "--ram wants a size such as 64M, not '%s'", value);
