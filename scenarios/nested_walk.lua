@@ -5,7 +5,8 @@
 -- the guest's walk is itself a walk.  The guest `walk` (guests/walk.c) drops what the machine remembers, then
 -- touches chosen addresses, each after a mark.
 
-local host = machine { name = "A", ram = "64M", walk_caches = false }
+local AD_CYCLES = 8 -- of setting A or D in one entry
+local host = machine { name = "A", ram = "64M", walk_caches = false, ad_update_cycles = AD_CYCLES }
 
 -- ------------------------------------------------------------------ printing a walk
 
@@ -73,7 +74,7 @@ local function check_memory(w, name)
     check_eq(agree, #w.refs, name .. ": every address and entry agrees with memory")
 end
 
--- With the walk caches off a walk is its references, and 8 cycles more for each entry in which it sets A or D.
+-- With the walk caches off a walk is its references, and AD_CYCLES more for each entry in which it sets A or D.
 local function check_cycles(w, name)
     local sum, updates = 0, 0
     for _, r in ipairs(w.refs) do
@@ -81,7 +82,7 @@ local function check_cycles(w, name)
         updates = updates + (r.entry ~= r.before and 1 or 0)
     end
     local what = ("%s: %d cycles of references and %d updates of A or D make its cycles"):format(name, sum, updates)
-    check_eq(sum + 8 * updates, w.cycles, what)
+    check_eq(sum + AD_CYCLES * updates, w.cycles, what)
 end
 
 -- ------------------------------------------------------------------ running the guest
@@ -157,7 +158,7 @@ local marked = store.refs[20]
 say("")
 say("4. The first store to it walks again: the TLB entry is clean, and D must be set in the guest's entry at")
 say("   h:%s.", hex(marked.hpa))
-say("  reference 20, gL1, before %s, after %s", hex(marked.before), hex(marked.entry))
+say("  reference %d, gL1, before %s, after %s", marked.n, hex(marked.before), hex(marked.entry))
 check_eq(marked.entry ~ marked.before, 0x40, "the walk set D, bit 6, and nothing else")
 check_memory(store, "store")
 check_cycles(store, "store")

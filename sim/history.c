@@ -267,13 +267,12 @@ void history_log(struct rs_world *w, const struct input *in)
 
 /* Checkpoints at this very atom were taken before the input; they replay it, since their log_next precedes
  * it. */
-enum rs_status history_input(struct rs_world *w, const struct input *in, struct rs_error *err)
+void history_input(struct rs_world *w, const struct input *in)
 {
     struct history *h = &w->history;
-    (void)err;
     if (replay_active(w)) {
         make_logged(w);
-        return RS_OK;
+        return;
     }
     cut_future(w);
     struct input *kept = log_add(h, in);
@@ -283,5 +282,4 @@ enum rs_status history_input(struct rs_world *w, const struct input *in, struct 
         history_apply_inputs(w);
         history_reached(w);
     }
-    return RS_OK;
 }

@@ -72,7 +72,7 @@ void history_arrive(struct rs_world *w);
 /* Atom of the next input, UINT64_MAX: none. */
 u64 history_next_input(const struct rs_world *w);
 /* Adds an input at the present, cutting what lay ahead. */
-enum rs_status history_input(struct rs_world *w, const struct input *in, struct rs_error *err);
+void history_input(struct rs_world *w, const struct input *in);
 
 /* Adds an input that a log file holds, behind the others. */
 void history_log(struct rs_world *w, const struct input *in);

@@ -76,7 +76,6 @@ struct vmx_controls {
 #define UART_WIRE_BYTES 4096
 struct uart {
     u64 ier, fcr, lcr, mcr, scr, divisor;
-    u64 overrun;
     u64 out_bytes;                 /* written since power-on; the bytes are in struct machine's log */
     u64 wire_head, wire_tail;      /* bytes put in and taken out */
     u64 wire[UART_WIRE_BYTES / 8]; /* byte i at bits 8 (i mod 8) */

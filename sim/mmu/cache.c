@@ -67,7 +67,7 @@ static u64 memory_wait(struct core *c)
     return start - now;
 }
 
-/* Cycles beyond an L1 that does not have the line, which is asked for now. */
+/* Cycles beyond an L1 that misses; the line is requested at the present cycle. */
 static u64 beyond_l1(struct core *c, u64 number, enum rs_hit *from)
 {
     c->s.count.l2_lookups++;

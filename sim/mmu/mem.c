@@ -322,11 +322,6 @@ void mem_image_free(struct mem_image *image)
     free(image);
 }
 
-uint64_t mem_image_bytes(const struct mem_image *image)
-{
-    return image->bytes;
-}
-
 static bool all_zero(const uint8_t *bytes)
 {
     return memcmp(bytes, zero_page, PAGE_BYTES) == 0;

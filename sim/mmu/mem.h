@@ -58,7 +58,6 @@ bool mem_image_page(const struct mem_image *image, uint64_t *cursor, uint64_t *h
 void mem_image_put(struct mem_image *image, uint64_t hpa, const uint8_t *bytes);
 struct mem_image *mem_image_copy(const struct mem_image *image);
 struct mem_image *mem_image_new(uint64_t ram_bytes);
-uint64_t mem_image_bytes(const struct mem_image *image);
 
 /* Hash of the contents, incremental: only pages written since the last call are read. */
 uint64_t mem_hash(struct mem *mem);
