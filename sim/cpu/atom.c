@@ -16,57 +16,6 @@ static void look(struct core *c)
     c->rt.look_again = 0;
 }
 
-static u64 min(u64 a, u64 b)
-{
-    return a < b ? a : b;
-}
-
-static u64 next_due(const struct core *c)
-{
-    return min(apic_next_due(c), vmx_next_due(c));
-}
-
-/* ---- what happens between instructions ---- */
-
-/* HLT: to the next event, or for ever. */
-static void idle(struct core *c)
-{
-    u64 due = next_due(c);
-    if (due == UINT64_MAX) {
-        board_halt(c, HALT_FOREVER, HALT_STATUS, 0);
-        return;
-    }
-    if (due > c->s.cycle)
-        stall(c, &c->s.count.cycles_halted, due - c->s.cycle);
-}
-
-/* Runs what is due, and takes an exit, an interrupt or a debug exception if there is one: true if that was
- * the atom. */
-static bool between_instructions(struct core *c)
-{
-    if (apic_next_due(c) <= c->s.cycle)
-        apic_run_due(c);
-    if (c->s.vmx_guest)
-        vmx_exit_if_due(c);
-    if (c->s.pending_debug && !c->s.shadow_ss)
-        cpu_fault(c, VEC_DB, 0);
-    if (cpu_take_interrupt(c)) {
-        c->s.activity = ACTIVITY_ACTIVE;
-        cpu_deliver_event(c);
-        return true;
-    }
-    if (c->s.activity == ACTIVITY_HLT) {
-        if (!cpu_wakes(c)) {
-            idle(c);
-            return true;
-        }
-        c->s.activity = ACTIVITY_ACTIVE;
-    }
-    bool shadowed = c->s.shadow_sti || c->s.shadow_ss || c->s.nmi_pending;
-    c->rt.look_again = shadowed ? 0 : next_due(c);
-    return false;
-}
-
 /* ---- an instruction ---- */
 
 static void end_of_shadow(struct core *c, bool shadowed)
@@ -116,7 +65,7 @@ static void atom(struct core *c)
     if (unlikely(c->s.event_valid)) {
         look(c);
         cpu_deliver_event(c);
-    } else if (likely(c->s.cycle < c->rt.look_again) || !between_instructions(c)) {
+    } else if (likely(c->s.cycle < c->rt.look_again) || !cpu_between_instructions(c)) {
         insn_atom(c);
     }
 }

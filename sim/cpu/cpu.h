@@ -13,6 +13,10 @@
 enum run_end { RUN_GOES_ON, RUN_STOPPED, RUN_STOPPED_INSIDE, RUN_HALTED };
 enum run_end cpu_run(struct core *c, u64 atoms, u64 until_cycle);
 
+/* Before an instruction, when rt.look_again says so: runs what is due, and takes an exit, an interrupt or a
+ * debug exception if there is one: true if that was the atom.  cpu/between.c */
+bool cpu_between_instructions(struct core *c);
+
 /* One atom, whole (or up to rt.micro_stop).  ATOM_DONE or ATOM_STOPPED. */
 enum atom_end cpu_atom(struct core *c);
 

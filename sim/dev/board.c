@@ -5,6 +5,7 @@
 #include "cpu/cpu.h"
 #include "dev/board.h"
 #include "dev/uart.h"
+#include "mmu/bus.h"
 #include "mmu/mem.h"
 
 void board_reset(struct machine *m)
@@ -75,6 +76,7 @@ static const struct port_device *device_at(u16 port)
 static void reach_port(struct core *c, u16 port, bool write, unsigned n, u64 value)
 {
     pipeline_drain_stores(c);
+    stall(c, &c->s.count.stall_device, bus_wait(c->m, c->s.cycle));
     stall(c, &c->s.count.stall_device, c->m->p.device_latency);
     PROBE(c, RS_PROBE_io, port, write, n, value);
     micro(c, MICRO_DEVICE);

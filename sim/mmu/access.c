@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cpu/cpu.h"
+#include "mmu/bus.h"
 #include "mmu/derived.h"
 #include "mmu/mem.h"
 #include "mmu/mmu.h"
@@ -106,9 +107,11 @@ static void translate_access(struct core *c, u64 gva, unsigned n, unsigned acces
 /* ---- devices ---- */
 
 /* Rule E5, with the event before the access and its micro. */
-static void reach_device(struct core *c, u64 hpa, bool write, unsigned n, u64 value)
+static void reach_device(struct core *c, enum page_kind kind, u64 hpa, bool write, unsigned n, u64 value)
 {
     pipeline_drain_stores(c);
+    if (kind != PAGE_APIC)
+        stall(c, &c->s.count.stall_device, bus_wait(c->m, c->s.cycle));
     stall(c, &c->s.count.stall_device, c->m->p.device_latency);
     PROBE(c, RS_PROBE_mmio, hpa, write, n, value);
     micro(c, MICRO_DEVICE);
@@ -116,13 +119,13 @@ static void reach_device(struct core *c, u64 hpa, bool write, unsigned n, u64 va
 
 static u64 device_read(struct core *c, enum page_kind kind, u64 hpa, unsigned n)
 {
-    reach_device(c, hpa, false, n, 0);
+    reach_device(c, kind, hpa, false, n, 0);
     return low_bytes(kind == PAGE_NONE ? UINT64_MAX : board_mmio_read(c, hpa, n), n);
 }
 
 static void device_write(struct core *c, enum page_kind kind, u64 hpa, unsigned n, u64 value)
 {
-    reach_device(c, hpa, true, n, value);
+    reach_device(c, kind, hpa, true, n, value);
     if (kind != PAGE_NONE)
         board_mmio_write(c, hpa, n, value);
 }

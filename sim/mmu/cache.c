@@ -1,7 +1,8 @@
-/* cache.c - caches, memory controller and store buffer.  The rules' letters are those of docs/machine.md. */
+/* cache.c - caches and store buffer.  The rules' letters are those of docs/machine.md. */
 #include "mmu/cache.h"
 
 #include "cpu/cpu.h"
+#include "mmu/bus.h"
 #include "mmu/derived.h"
 
 struct cache cache_geometry(struct core *c, enum cache_unit unit)
@@ -58,15 +59,6 @@ static bool touch(struct core *c, enum cache_unit unit, u64 number, struct cache
     return hit;
 }
 
-/* T7: the wait for the controller, which is then busy with this line. */
-static u64 memory_wait(struct core *c)
-{
-    u64 now = c->s.cycle;
-    u64 start = c->m->b.mem_busy_until > now ? c->m->b.mem_busy_until : now;
-    c->m->b.mem_busy_until = start + c->m->p.mem_busy;
-    return start - now;
-}
-
 /* Cycles beyond an L1 that misses; the line is requested at the present cycle. */
 static u64 beyond_l1(struct core *c, u64 number, enum rs_hit *from)
 {
@@ -77,7 +69,7 @@ static u64 beyond_l1(struct core *c, u64 number, enum rs_hit *from)
     }
     c->s.count.l2_misses++;
     *from = RS_MEM;
-    return memory_wait(c) + c->m->p.l2_latency + c->m->p.mem_latency;
+    return bus_wait(c->m, c->s.cycle) + c->m->p.l2_latency + c->m->p.mem_latency;
 }
 
 /* Looks the line up in an L1, which has it from then on.  True: it was there. */

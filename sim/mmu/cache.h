@@ -1,5 +1,4 @@
-/* cache.h - L1I, L1D, L2 and the memory controller: tags and times, no data (docs/machine.md, T4, T6, T7,
- * S3). */
+/* cache.h - L1I, L1D, L2 and the store buffer: tags and times, no data (docs/machine.md, T4, T6, S2, S3). */
 #ifndef RINGSIDE_MMU_CACHE_H
 #define RINGSIDE_MMU_CACHE_H
 

@@ -42,7 +42,7 @@ struct tick {
     struct lru ntlb;
     struct lru l1i, l1d, l2;
     u64 line;        /* linear line number + 1 in the fetch buffer; 0: none */
-    u64 busy_until;  /* memory controller */
+    u64 busy_until;  /* bus */
     u64 drained[16]; /* store buffer */
     u64 next_store, last_drained;
     u8 *direction;
@@ -131,6 +131,14 @@ static u64 now(const struct tick *t, enum stage s)
 
 /* ---- caches and memory ---- */
 
+/* The bus takes one transfer, asked for at `when`: cycles until it starts. */
+static u64 bus_wait(struct tick *t, u64 when)
+{
+    u64 start = when > t->busy_until ? when : t->busy_until;
+    t->busy_until = start + t->p->mem_busy;
+    return start - when;
+}
+
 /* Cycles beyond L1 for a line that L1 does not have, asked for at `when`. */
 static u64 beyond_l1(struct tick *t, u64 line, u64 when)
 {
@@ -140,9 +148,8 @@ static u64 beyond_l1(struct tick *t, u64 line, u64 when)
     t->count.l2_misses++;
     if (t->p->caches)
         lru_put(&t->l2, line, line);
-    u64 start = when > t->busy_until ? when : t->busy_until;
-    t->busy_until = start + t->p->mem_busy;
-    return start - when + t->p->l2_latency + t->p->mem_latency;
+    u64 wait = bus_wait(t, when);
+    return wait + t->p->l2_latency + t->p->mem_latency;
 }
 
 /* Looks a line up in the L1D, which has it afterwards: cycles beyond a hit. */
@@ -574,6 +581,7 @@ static void memory(struct tick *t)
     }
     if (in->device) {
         drain(t, M);
+        hold(t, M, &t->count.stall_device, bus_wait(t, now(t, M)));
         hold(t, M, &t->count.stall_device, t->p->device_latency);
     }
     flush(t, in);
