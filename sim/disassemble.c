@@ -1,17 +1,94 @@
-/* disassemble.c - instructions as text, by Zydis. */
+/* disassemble.c - instructions as text, by Zydis, with the image's symbols. */
 #include <Zydis/Zydis.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "ringside.h"
 
-size_t rs_disassemble(const uint8_t *bytes, size_t n, uint64_t rip, char *text, size_t text_size)
+#define INSN_BYTES_MAX 15
+
+void rs_symbol_format(const struct rs_symbols *symbols, uint64_t address, char *text, size_t size)
 {
-    ZydisDisassembledInstruction in;
-    if (!ZYAN_SUCCESS(ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LONG_64, rip, bytes, n, &in)))
+    uint64_t offset = 0;
+    const char *name = symbols ? rs_symbol_at(symbols, address, &offset) : NULL;
+    if (!name)
+        snprintf(text, size, "%s", "");
+    else if (offset)
+        snprintf(text, size, "%s+%" PRIu64, name, offset);
+    else
+        snprintf(text, size, "%s", name);
+}
+
+/* Puts " <main+12>" behind the address in the text, if there is a symbol and room. */
+static void add_symbol(const struct rs_symbols *symbols, uint64_t address, char *text, size_t size)
+{
+    char number[24], place[96], rest[64];
+    snprintf(number, sizeof number, "0x%" PRIx64, address);
+    rs_symbol_format(symbols, address, place, sizeof place);
+    char *at = strstr(text, number);
+    if (!place[0] || !at)
+        return;
+    at += strlen(number);
+    snprintf(rest, sizeof rest, "%s", at);
+    snprintf(at, size - (size_t)(at - text), " <%s>%s", place, rest);
+}
+
+/* A branch's target, or memory relative to RIP. */
+static bool is_address(const ZydisDecodedOperand *o)
+{
+    return o->type == ZYDIS_OPERAND_TYPE_IMMEDIATE
+               ? o->imm.is_relative
+               : o->type == ZYDIS_OPERAND_TYPE_MEMORY && o->mem.base == ZYDIS_REGISTER_RIP;
+}
+
+static bool formatter_init(ZydisFormatter *formatter)
+{
+    return ZYAN_SUCCESS(ZydisFormatterInit(formatter, ZYDIS_FORMATTER_STYLE_INTEL)) &&
+           ZYAN_SUCCESS(ZydisFormatterSetProperty(formatter, ZYDIS_FORMATTER_PROP_ADDR_PADDING_ABSOLUTE,
+                                                  ZYDIS_PADDING_DISABLED)) &&
+           ZYAN_SUCCESS(ZydisFormatterSetProperty(formatter, ZYDIS_FORMATTER_PROP_HEX_UPPERCASE, ZYAN_FALSE));
+}
+
+size_t rs_disassemble(const uint8_t *bytes, size_t n, uint64_t rip, const struct rs_symbols *symbols,
+                      char *text, size_t size)
+{
+    ZydisDecoder decoder;
+    ZydisDecodedInstruction in;
+    ZydisDecodedOperand operand[ZYDIS_MAX_OPERAND_COUNT];
+    ZydisFormatter formatter;
+    ZyanU64 address;
+    if (!ZYAN_SUCCESS(ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)) ||
+        !ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes, n, &in, operand)) ||
+        !formatter_init(&formatter) ||
+        !ZYAN_SUCCESS(ZydisFormatterFormatInstruction(&formatter, &in, operand, in.operand_count_visible,
+                                                      text, size, rip, NULL)))
         return 0;
-    size_t i = 0;
-    for (; in.text[i] && i + 1 < text_size; i++)
-        text[i] = in.text[i];
-    if (text_size)
-        text[i] = 0;
-    return in.info.length;
+    for (unsigned i = 0; i < in.operand_count_visible; i++)
+        if (is_address(&operand[i]) &&
+            ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&in, &operand[i], rip, &address)))
+            add_symbol(symbols, address, text, size);
+    return in.length;
+}
+
+/* As many bytes as an instruction can have, fewer at the end of what is mapped. */
+static size_t read_bytes(rs_machine *m, uint32_t core, uint64_t gva, uint8_t bytes[INSN_BYTES_MAX])
+{
+    for (size_t n = INSN_BYTES_MAX; n; n--)
+        if (rs_read_linear(m, core, gva, bytes, n) == RS_OK)
+            return n;
+    return 0;
+}
+
+size_t rs_disassemble_at(rs_machine *m, uint32_t core, uint64_t gva, const struct rs_symbols *symbols,
+                         char *text, size_t size)
+{
+    uint8_t bytes[INSN_BYTES_MAX];
+    size_t n = read_bytes(m, core, gva, bytes);
+    size_t length = n ? rs_disassemble(bytes, n, gva, symbols, text, size) : 0;
+    if (!n)
+        snprintf(text, size, "(not mapped)");
+    else if (!length)
+        snprintf(text, size, "(undecodable: %02x)", bytes[0]);
+    return length;
 }

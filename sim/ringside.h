@@ -341,9 +341,6 @@ uint64_t rs_counter(const rs_machine *m, uint32_t core, size_t i);
 /* What a console's transmitter has sent up to this position.  uart: 0 console, 1 management, 2 port 0xe9. */
 const uint8_t *rs_console(const rs_machine *m, unsigned uart, size_t *n);
 
-/* One instruction as text by Zydis, Intel syntax; returns its length, 0 if undecodable.  bytes: up to 15. */
-size_t rs_disassemble(const uint8_t *bytes, size_t n, uint64_t rip, char *text, size_t text_size);
-
 /* Symbols of an ELF64 file. */
 struct rs_symbols;
 struct rs_symbols *rs_symbols_load(const char *path, struct rs_error *err);
@@ -352,8 +349,18 @@ enum rs_status rs_symbol_address(const struct rs_symbols *s, const char *name, u
                                  uint64_t *size);
 /* The symbol at or before address: "main", offset 12; NULL if none. */
 const char *rs_symbol_at(const struct rs_symbols *s, uint64_t address, uint64_t *offset);
+/* The same as text: "main", "main+12"; empty if there is none.  symbols may be NULL. */
+void rs_symbol_format(const struct rs_symbols *s, uint64_t address, char *text, size_t size);
 /* Symbols of the booted image, NULL before boot. */
 const struct rs_symbols *rs_machine_symbols(const rs_machine *m);
+
+/* One instruction as text by Zydis, Intel syntax, addresses with their symbols: "call 0x101064 <main+12>".
+ * bytes: up to 15.  symbols may be NULL.  Returns its length, 0 and no text if undecodable. */
+size_t rs_disassemble(const uint8_t *bytes, size_t n, uint64_t rip, const struct rs_symbols *symbols,
+                      char *text, size_t size);
+/* That at gva as the core would fetch it now.  0 and why in brackets if it can't be read or decoded. */
+size_t rs_disassemble_at(rs_machine *m, uint32_t core, uint64_t gva, const struct rs_symbols *symbols,
+                         char *text, size_t size);
 
 /* ------------------------------------------------------------------ inputs */
 

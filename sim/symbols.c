@@ -7,6 +7,7 @@
 
 struct symbol {
     u64 address, size;
+    u64 end;          /* of what it names: a label without a size goes on to the end of its section */
     const char *name; /* in the file's bytes */
 };
 
@@ -33,6 +34,15 @@ static bool wanted(const GElf_Sym *sym, const char *name)
            (type == STT_FUNC || type == STT_OBJECT || type == STT_NOTYPE);
 }
 
+static u64 end_of(Elf *elf, const GElf_Sym *sym)
+{
+    GElf_Shdr header;
+    Elf_Scn *section = sym->st_shndx < SHN_LORESERVE ? elf_getscn(elf, sym->st_shndx) : NULL;
+    if (sym->st_size || !section || !gelf_getshdr(section, &header))
+        return sym->st_value + sym->st_size;
+    return header.sh_addr + header.sh_size;
+}
+
 static void read_table(struct rs_symbols *s, const GElf_Shdr *header, Elf_Data *data)
 {
     size_t n = header->sh_entsize ? header->sh_size / header->sh_entsize : 0;
@@ -47,7 +57,7 @@ static void read_table(struct rs_symbols *s, const GElf_Shdr *header, Elf_Data *
             continue;
         const char *name = elf_strptr(s->elf, header->sh_link, sym.st_name);
         if (wanted(&sym, name))
-            s->symbol[s->count++] = (struct symbol){sym.st_value, sym.st_size, name};
+            s->symbol[s->count++] = (struct symbol){sym.st_value, sym.st_size, end_of(s->elf, &sym), name};
     }
 }
 
@@ -113,7 +123,7 @@ const char *rs_symbol_at(const struct rs_symbols *s, uint64_t address, uint64_t 
     const struct symbol *found = &s->symbol[low - 1];
     while (found > s->symbol && found[-1].address == found->address)
         found--; /* the largest of several: by_address puts it first */
-    if (found->size && address - found->address >= found->size)
+    if (address != found->address && address >= found->end)
         return NULL;
     *offset = address - found->address;
     return found->name;

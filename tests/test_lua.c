@@ -166,6 +166,12 @@ static const struct misuse {
     {BARE "h:hash('some')", "known: all, arch"},
     {BARE "h:sym('nothing')", "has no symbol 'nothing'"},
     {BARE "h:translate(0, { access = 'exec' })", "unknown access 'exec'"},
+    {BARE "h:translate(0, { core = 2 })", "machine A has cores 1 to 1"},
+    {BARE "h:disasm('guest_mian')", "no symbol 'guest_mian'"},
+    {BARE "h:disasm(0, 5)", "options are a table"},
+    {BARE "h:disasm(0, { count = 0 })", "count must be from 1"},
+    {BARE "h:disasm(0, { core = 9 })", "machine A has cores 1 to 1"},
+    {BARE "h:disasm(0, { cuont = 1 })", "unknown option of disasm 'cuont'"},
     /* VMs */
     {BARE "h:vm('v')", "runs no VMs"},
     {HV "h:vm('w')", "unknown VM 'w'"},
@@ -381,6 +387,35 @@ START_TEST(consoles)
                  "h:run() check(h.halted:find('debug%-exit'), 'halted') check_eq(h.status, 1, 'status')");
     ck_assert_msg(!*message, "%s", message);
     ck_assert_uint_eq(scenario_checks(scenario, true), 4);
+}
+END_TEST
+
+START_TEST(disassembly)
+{
+    const char *message =
+        run(BARE "local code, calls = h:disasm('_start', { count = 6 }), 0 "
+                 "check_eq(#code, 6, 'as many as asked') check_eq(code[1].place, '_start', 'place') "
+                 "check_eq(code[2].address, code[1].address + code[1].length, 'one after another') "
+                 "check_eq(h:disasm()[1].text, code[1].text, 'RIP is at _start') "
+                 "for _, i in ipairs(code) do "
+                 "if i.text:find('call 0x%x+ <guest_start>') then calls = calls + 1 end end "
+                 "check_eq(calls, 1, 'a target has its symbol') "
+                 "local none = h:disasm(0x7fff00000000, { count = 3 }) "
+                 "check_eq(#none, 1, 'ends early') check_eq(none[1].length, 0, 'nothing there') "
+                 "check_eq(none[1].text, '(not mapped)', 'why') check_eq(none[1].place, nil, 'no symbol')");
+    ck_assert_msg(!*message, "%s", message);
+    ck_assert_uint_eq(scenario_checks(scenario, true), 9);
+}
+END_TEST
+
+START_TEST(disassembly_in_a_vm)
+{
+    const char *message =
+        run("local h = machine() h:boot('hv', { vms = { { name = 'v', image = 'hello' } } }) "
+            "h:await('insn', { mode = 'non-root' }) check_eq(h.core[1].mode, 'non-root', 'in the guest') "
+            "check(h:disasm('guest_main')[1].length > 0, 'the symbols are those of its image')");
+    ck_assert_msg(!*message, "%s", message);
+    ck_assert_uint_eq(scenario_checks(scenario, true), 2);
 }
 END_TEST
 
@@ -669,6 +704,8 @@ int main(void)
     tcase_add_test(tests, must_stops);
     tcase_add_test(tests, what_does_not_come_fails);
     tcase_add_test(tests, consoles);
+    tcase_add_test(tests, disassembly);
+    tcase_add_test(tests, disassembly_in_a_vm);
     tcase_add_test(tests, vms);
     tcase_add_test(tests, time_travel);
     tcase_add_test(tests, strictly_later);

@@ -174,7 +174,7 @@ static void show(const struct bench *b, size_t i)
 {
     char text[96];
     u64 offset = b->seen[i].rip & (PROGRAM_CODE_BYTES - 1);
-    rs_disassemble(b->program->code + offset, INSN_BYTES_MAX, b->seen[i].rip, text, sizeof text);
+    rs_disassemble(b->program->code + offset, INSN_BYTES_MAX, b->seen[i].rip, NULL, text, sizeof text);
     fprintf(stderr, "%6zu %#llx %-48s machine %4llu model %4llu\n", i, (unsigned long long)b->seen[i].rip,
             text, (unsigned long long)b->seen[i].cycles, (unsigned long long)tick_insn_cycles(b->tick, i));
 }

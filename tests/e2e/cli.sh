@@ -109,6 +109,34 @@ once 'the trouble of a replay is told once'
 try 'exec of another run' 2 'log:2: the log was made with other images' exec tiny --replay log
 once 'so it is by exec'
 
+# A trace names every instruction, in the hypervisor and in the VM.
+try 'trace' 1 'Hello from ring 0' exec hello --trace trace.txt
+traced=$(grep -c -v -e ' -- ' trace.txt)
+try 'as many instructions' 1 " $traced  instructions retired" exec hello --stats
+traces() {
+    if grep -qE -e "$2" trace.txt; then
+        echo "ok - $1"
+    else
+        echo "not ok - $1: no line with $2"
+        bad=1
+    fi
+}
+traces 'a call with its symbol' '^ +[0-9]+ A.1 root +[0-9a-f]{16}  _start\+[0-9]+ +call 0x[0-9a-f]+ <guest_start>$'
+try 'a trace of no known form' 2 'the form of the trace: .txt is known' exec hello --trace trace.xyz
+try 'a trace that cannot be made' 2 'none/trace.txt: No such file' exec hello --trace none/trace.txt
+cat >vm.lua <<'LUA'
+local h = machine()
+h:boot("hv", { vms = { { name = "one", image = "hello", ram = "8M" } } })
+h:run_until("vm.exit", { reason = "I/O instruction" })
+h:run(1000)
+say("traced")
+LUA
+try 'trace of a VM' 0 'traced' run vm.lua --trace trace.txt
+traces 'a VM entry' ' A.1 one +-- vm.entry launch=yes'
+traces 'the instruction that made it' ' vmlaunch$'
+traces 'an instruction of the VM' ' A.1 one +[0-9a-f]{16}  _start '
+traces 'a VM exit' ' A.1 root +-- vm.exit reason=I/O instruction'
+
 # What cannot be said is an error.
 unwritten() {
     name=$1 to=$2
@@ -134,6 +162,11 @@ unwritten 'console to a full output' full exec hello
 unwritten 'a log beside a closed output' closed run hello.lua --record log
 try 'and the log is one' 0 'A:' run hello.lua --replay log
 
+text=$( (trap '' XFSZ; ulimit -f 0; timeout 60 "$ringside" run hello.lua --trace short.txt; echo "status $?") 2>&1)
+case $text in
+*'not all could be written'*'status 2') echo 'ok - a trace that could not be written' ;;
+*) echo "not ok - a trace that could not be written: $text"; bad=1 ;;
+esac
 text=$( (trap '' XFSZ; ulimit -f 0; timeout 60 "$ringside" run hello.lua --record short.log; echo "status $?") 2>&1)
 case $text in
 *'could not be written whole'*'status 2') echo 'ok - a log that could not be written' ;;

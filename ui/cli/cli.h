@@ -19,6 +19,8 @@ int cli_complain(const char *message);
 void cli_tell_refusals(rs_world *w);
 /* Finds and loads the scenario that the command line names; complains and returns NULL if it can't. */
 struct scenario *cli_load(const struct cli *cli, bool interactive);
+/* --trace, from now on; s may be NULL.  cli_finish ends it. */
+enum rs_status cli_trace(const struct cli *cli, rs_world *w, struct scenario *s, struct rs_error *err);
 /* --stats, and the trouble of a log; returns the exit status, which they may change.  `told` is what has
  * been complained of already, or NULL. */
 int cli_finish(const struct cli *cli, rs_world *w, int status, const char *told);

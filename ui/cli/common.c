@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "lua/images.h"
+#include "trace/trace.h"
 
 int cli_complain(const char *message)
 {
@@ -29,6 +30,15 @@ void cli_tell_refusals(rs_world *w)
     rs_watch(w, RS_PROBE_vm_fail, false, tell_refusal, NULL);
 }
 
+static struct trace *trace; /* of this run, if --trace asks for one */
+
+enum rs_status cli_trace(const struct cli *cli, rs_world *w, struct scenario *s, struct rs_error *err)
+{
+    if (cli->trace && !(trace = trace_begin(w, s, cli->trace, err)))
+        return RS_FAILED;
+    return RS_OK;
+}
+
 struct scenario *cli_load(const struct cli *cli, bool interactive)
 {
     struct scenario_options options = {
@@ -49,6 +59,10 @@ struct scenario *cli_load(const struct cli *cli, bool interactive)
         return NULL;
     }
     struct scenario *s = scenario_load(cli->file ? path : NULL, &options, &err);
+    if (s && cli_trace(cli, scenario_world(s), s, &err) != RS_OK) {
+        scenario_free(s);
+        s = NULL;
+    }
     if (!s)
         cli_complain(err.text);
     else if (!interactive)
@@ -94,18 +108,15 @@ void cli_narrate(const struct scenario *s, size_t *shown)
 
 /* ------------------------------------------------------------------ where it stands */
 
-static void show_instruction(rs_machine *m)
+static void show_instruction(struct scenario *s, rs_machine *m)
 {
-    uint8_t bytes[15];
+    const struct rs_symbols *symbols = scenario_symbols(s, m, 0);
     uint64_t rip = 0;
-    char text[128];
-    size_t n = sizeof bytes;
+    char text[160], place[96];
     rs_reg(m, 0, "rip", &rip);
-    while (n > 0 && rs_read_linear(m, 0, rip, bytes, n) != RS_OK)
-        n--;
-    if (n == 0 || rs_disassemble(bytes, n, rip, text, sizeof text) == 0)
-        snprintf(text, sizeof text, "(no instruction can be read there)");
-    printf("  rip 0x%" PRIx64 "  %s\n", rip, text);
+    rs_disassemble_at(m, 0, rip, symbols, text, sizeof text);
+    rs_symbol_format(symbols, rip, place, sizeof place);
+    printf("  rip 0x%" PRIx64 "%s%s%s  %s\n", rip, place[0] ? " <" : "", place, place[0] ? ">" : "", text);
 }
 
 void cli_show_position(const struct scenario *s, const rs_machine *m)
@@ -116,7 +127,7 @@ void cli_show_position(const struct scenario *s, const rs_machine *m)
     scenario_running((struct scenario *)s, m, 0, name);
     printf("at %s, cycle %" PRIu64 ": %s mode, %s, ring %u\n", at, rs_cycles(m, 0),
            rs_guest_mode(m, 0) ? "non-root" : "root", name, rs_cpl(m, 0));
-    show_instruction((rs_machine *)m);
+    show_instruction((struct scenario *)s, (rs_machine *)m);
     if (walk && walk->valid)
         printf("  %s walk of 0x%" PRIx64 ": %u references, %" PRIu64 " cycles\n",
                walk->ended ? "last" : "in a", walk->gva, walk->ref_count, walk->cycles);
@@ -152,7 +163,11 @@ int cli_finish(const struct cli *cli, rs_world *w, int status, const char *told)
 {
     const rs_machine *m;
     const char *trouble = cli->replay ? rs_replay_trouble(w) : NULL;
+    struct rs_error err;
     fflush(stdout);
+    if (trace && trace_end(trace, &err) != RS_OK)
+        status = cli_complain(err.text);
+    trace = NULL;
     for (size_t i = 0; cli->stats && (m = rs_world_machine(w, i)); i++)
         print_stats(m);
     if (trouble && !(told && strstr(told, trouble)))

@@ -66,6 +66,8 @@ static rs_machine *start(const struct cli *cli, rs_world *w, struct rs_error *er
         status = rs_record(w, cli->record, err);
     if (status == RS_OK && cli->replay)
         status = rs_replay(w, cli->replay, err);
+    if (status == RS_OK)
+        status = cli_trace(cli, w, NULL, err);
     rs_machine *m = status == RS_OK ? rs_machine_new(w, &config, err) : NULL;
     rs_params_free(params);
     return m && boot(cli, m, err) == RS_OK ? m : NULL;

@@ -24,6 +24,7 @@ enum option {
     SEED,
     MAX_CYCLES,
     STATS,
+    TRACE,
     TIMING,
     MODULE,
     CMDLINE,
@@ -50,6 +51,7 @@ static const struct {
     [SEED] = {"--seed", 0, "N", ALL, "seed of a scenario's math.random (0)"},
     [MAX_CYCLES] = {"--max-cycles", 0, "N", ALL, "stop after N cycles; 0 is no limit (0)"},
     [STATS] = {"--stats", 0, NULL, ALL, "print the machine's counters at the end, on stderr"},
+    [TRACE] = {"--trace", 0, "FILE.txt", ALL, "write each instruction and event of the run to FILE"},
     [TIMING] = {"--timing", 0, "PRESET", ALL, "timing of machines that name none (skylake)"},
     [MODULE] = {"--module", 'm', "MODULE", ON(CMD_EXEC),
                 "boot module: an image and, after a blank, its string; repeatable"},
@@ -147,6 +149,7 @@ static enum rs_status set_option(struct cli *cli, unsigned option, const char *v
     case SEED: return number("--seed", value, &cli->seed, err);
     case MAX_CYCLES: return number("--max-cycles", value, &cli->max_cycles, err);
     case STATS: cli->stats = true; break;
+    case TRACE: cli->trace = value; break;
     case TIMING: return set_timing(cli, value, err);
     case CMDLINE: cli->cmdline = value; break;
     case ENTRY: cli->entry = value; break;

@@ -14,7 +14,7 @@ struct cli {
     const char *file; /* scenario or image, NULL if none is given */
     int argc;         /* arguments after it */
     char **argv;
-    const char *record, *replay, *at, *timing, *cmdline, *entry;
+    const char *record, *replay, *at, *timing, *trace, *cmdline, *entry;
     const char *module[MODULES_MAX];
     size_t modules;
     uint64_t seed, max_cycles, ram_bytes;

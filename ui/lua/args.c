@@ -78,6 +78,17 @@ void sc_keys(lua_State *L, int index, const char *what, const char *const *known
     }
 }
 
+uint32_t sc_core_field(lua_State *L, int index, const struct host *h)
+{
+    uint64_t core = 1;
+    if (sc_raw_field(L, index, "core") != LUA_TNIL)
+        core = sc_size(L, -1, "core");
+    lua_pop(L, 1);
+    if (core < 1 || core > rs_cores(h->m))
+        luaL_error(L, "machine %s has cores 1 to %d", rs_machine_name(h->m), (int)rs_cores(h->m));
+    return (uint32_t)(core - 1);
+}
+
 int sc_raw_field(lua_State *L, int index, const char *key)
 {
     index = lua_absindex(L, index);

@@ -212,6 +212,8 @@ int sc_raw_field(lua_State *L, int index, const char *key);
 /* A text or NULL from a field of the table at index; error if it is something else.  Stays valid while the
  * table has it. */
 const char *sc_text_field(lua_State *L, int index, const char *key, const char *what);
+/* The option `core` of the table at index, from 1, as the number of a core from 0; core 0 if absent. */
+uint32_t sc_core_field(lua_State *L, int index, const struct host *h);
 int sc_error(lua_State *L, const struct rs_error *err);
 /* The i-th of a list of strings that ends with NULL: names_at for arg = const char *const *. */
 const char *sc_list_at(size_t i, const void *arg);
@@ -229,6 +231,7 @@ extern const luaL_Reg sc_run_methods[], sc_event_methods[], sc_snapshot_methods[
 int sc_boot(lua_State *L);      /* host:boot() */
 int sc_translate(lua_State *L); /* host:translate() */
 int sc_vm(lua_State *L);        /* host:vm() */
+int sc_disasm(lua_State *L);    /* host:disasm() */
 /* Waits for the text at index `text` on the console of a VM, or of the machine itself if vm is NULL. */
 int sc_expect(lua_State *L, struct host *h, const char *vm, int text, int limit);
 /* Sends a management command and returns what `then` makes of the reply, which is on the top of the stack;

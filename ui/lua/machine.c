@@ -407,6 +407,7 @@ static const luaL_Reg own_methods[] = {{"boot", sc_boot},
                                        {"sym", symbol},
                                        {"translate", sc_translate},
                                        {"vm", sc_vm},
+                                       {"disasm", sc_disasm},
                                        {NULL, NULL}};
 
 static const char *const attributes[] = {"name", "cycles",   "insns",  "core",   "ram",

@@ -107,6 +107,8 @@ bool scenario_vm(const struct scenario *s, const rs_machine *m, size_t i, struct
 bool scenario_vm_at(const struct scenario *s, const rs_machine *m, uint64_t vmcs, struct scenario_vm *vm);
 /* Symbols of a VM's image, NULL if it has none.  The booted image's: rs_machine_symbols. */
 const struct rs_symbols *scenario_vm_symbols(struct scenario *s, const rs_machine *m, const char *vm);
+/* Symbols of whoever runs on a core now: of the VM in non-root operation, else of the booted image. */
+const struct rs_symbols *scenario_symbols(struct scenario *s, const rs_machine *m, uint32_t core);
 /* The last bytes of its console, at most size; returns how many. */
 size_t scenario_vm_console(const struct scenario *s, const rs_machine *m, const struct scenario_vm *vm,
                            char *text, size_t size);

@@ -109,6 +109,16 @@ const struct rs_symbols *scenario_vm_symbols(struct scenario *s, const rs_machin
     return g->symbols;
 }
 
+const struct rs_symbols *scenario_symbols(struct scenario *s, const rs_machine *m, uint32_t core)
+{
+    struct scenario_vm vm;
+    if (!rs_guest_mode(m, core))
+        return rs_machine_symbols(m);
+    if (!scenario_vm_at(s, m, rs_current_vmcs(m, core), &vm))
+        return NULL;
+    return scenario_vm_symbols(s, m, vm.name);
+}
+
 size_t scenario_vm_console(const struct scenario *s, const rs_machine *m, const struct scenario_vm *vm,
                            char *text, size_t size)
 {

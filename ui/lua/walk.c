@@ -151,7 +151,7 @@ int sc_translate(lua_State *L)
     uint64_t va = sc_address(L, 2, "the address");
     struct rs_walk walk = {.valid = false};
     unsigned access = RS_READ;
-    uint64_t core = 1;
+    uint32_t core = 0;
     bool caches = false;
     if (!lua_isnoneornil(L, 3)) {
         luaL_argcheck(L, lua_istable(L, 3), 3, "options are a table: { access = \"write\" }");
@@ -166,12 +166,9 @@ int sc_translate(lua_State *L)
         if (type != LUA_TNIL && type != LUA_TBOOLEAN)
             return luaL_error(L, "caches must be true or false");
         caches = lua_toboolean(L, -1);
-        if (sc_raw_field(L, 3, "core") != LUA_TNIL)
-            core = sc_size(L, -1, "core");
+        core = sc_core_field(L, 3, h);
     }
-    if (core < 1 || core > rs_cores(h->m))
-        return luaL_error(L, "machine %s has cores 1 to %d", rs_machine_name(h->m), (int)rs_cores(h->m));
-    rs_translate(h->m, (uint32_t)(core - 1), va, (enum rs_access)access, caches, &walk);
+    rs_translate(h->m, core, va, (enum rs_access)access, caches, &walk);
     sc_push_walk(L, &walk);
     return 1;
 }

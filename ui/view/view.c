@@ -28,15 +28,6 @@ static void name_of_vmcs(const struct view *v, const rs_machine *m, uint64_t vmc
         snprintf(name, RS_NAME_MAX, "guest");
 }
 
-static const struct rs_symbols *symbols_now(const struct view *v, const rs_machine *m)
-{
-    char name[RS_NAME_MAX];
-    if (!rs_guest_mode(m, v->core))
-        return rs_machine_symbols(m);
-    name_of_vmcs(v, m, rs_current_vmcs(m, v->core), name);
-    return scenario_vm_symbols(v->scenario, m, name);
-}
-
 static void on_exit_event(const struct rs_event *event, void *arg)
 {
     struct view *v = arg;
@@ -55,8 +46,9 @@ static void describe_walk(const struct view *v, rs_machine *m, uint64_t rip, str
         name_of_vmcs(v, m, rs_current_vmcs(m, v->core), words->who);
     else
         scenario_running(v->scenario, m, v->core, words->who);
-    code_at(m, v->core, rip, words->insn, sizeof words->insn);
-    code_place(symbols_now(v, m), rip, words->place, sizeof words->place);
+    const struct rs_symbols *symbols = scenario_symbols(v->scenario, m, v->core);
+    rs_disassemble_at(m, v->core, rip, symbols, words->insn, sizeof words->insn);
+    rs_symbol_format(symbols, rip, words->place, sizeof words->place);
 }
 
 static void on_walk_event(const struct rs_event *event, void *arg)
@@ -160,7 +152,7 @@ static void fill_cpu(struct view *v, struct doc *d, int width, int height)
     registers_doc(&now, &v->before, width, d);
     doc_line(d, STYLE_TEXT, " ");
     int lines = height - (int)d->lines;
-    code_doc(m, v->core, symbols_now(v, m), lines > 4 ? lines : 4, d);
+    code_doc(m, v->core, scenario_symbols(v->scenario, m, v->core), lines > 4 ? lines : 4, d);
 }
 
 static void fill(struct view *v, enum pane pane, int width, int height)
