@@ -155,6 +155,8 @@ struct core_rt {
     } delivered;    /* IDT-vectoring information */
     u32 vmx_rule;   /* number of the rule that the last VM entry broke: vmx_rule_text(); 0: none */
     u64 look_again; /* cycle at which interrupts and timers must be looked at again; 0: now */
+    u64 until;      /* cpu_run starts no atom at this cycle or later; an atom may lower it */
+    u64 turn;       /* another core's atom comes before those that would start here at this cycle or later */
     struct decode_cache *decoded;
     struct fast_tlb *fast;
     struct rs_walk walk;   /* the walk in progress, or the last one */
@@ -179,6 +181,7 @@ struct machine {
     struct mem *mem;
     struct core *core[RS_CORES_MAX];
     u32 cores;
+    struct core *running;  /* the core that is running an atom; NULL: none */
     u64 ram_bytes;
     u64 firmware;          /* enum rs_firmware: what a power cycle sets */
     struct booted *booted; /* loader.c: the image, to enter it again after a reset; NULL before boot */

@@ -4,6 +4,7 @@
 #include "arch/vmx.h"
 #include "cpu/cpu.h"
 #include "mmu/mmu.h"
+#include "schedule.h"
 #include "trail.h"
 #include "world.h"
 
@@ -114,7 +115,8 @@ void rs_unwatch(rs_world *w, int id)
 
 void rs_stop_here(rs_world *w)
 {
-    struct core *c = world_core(w);
+    struct machine *m = w->machine;
+    struct core *c = m->running ? m->running : machine_next(m);
     if (w->settling)
         return;
     w->stop_requested = true;
@@ -125,7 +127,7 @@ void rs_stop_here(rs_world *w)
  * than where the step began (an atom that is half done begins anew). */
 static void hunt(struct rs_world *w, struct core *c)
 {
-    struct rs_position at = {c->s.atom, c->rt.micro + 1};
+    struct rs_position at = {machine_atom(c->m), c->rt.micro + 1};
     if (w->trail)
         trail_add(w->trail, at);
     else if (w->hunt_left && position_before(w->move.origin, at) && --w->hunt_left == 0)
@@ -137,7 +139,7 @@ static void fill_event(struct core *c, enum rs_probe probe, const u64 *fields)
     struct rs_event *e = &c->rt.event;
     *e = (struct rs_event){.probe = probe,
                            .cycle = c->s.cycle,
-                           .atom = c->s.atom,
+                           .atom = machine_atom(c->m),
                            .micro = c->rt.micro + 1,
                            .machine = c->m,
                            .core = c->id,

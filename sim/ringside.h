@@ -283,7 +283,12 @@ enum rs_status rs_gpa_to_hpa(const rs_machine *m, uint64_t root_hpa, uint64_t gp
 /* RAM only, no side effects; RS_FAILED if any byte lies outside. */
 enum rs_status rs_read(const rs_machine *m, uint64_t hpa, void *bytes, size_t n);
 
-uint64_t rs_cycles(const rs_machine *m, uint32_t core);
+/* The machine's time: the cycle at which its next atom starts; inside an atom, the clock of the core that it
+ * is of.  With one core that is its clock. */
+uint64_t rs_now(const rs_machine *m);
+/* The core whose atom is half done or next: what a step moves. */
+uint32_t rs_next_core(const rs_machine *m);
+uint64_t rs_cycles(const rs_machine *m, uint32_t core); /* a core's own clock */
 uint64_t rs_insns(const rs_machine *m, uint32_t core);
 
 /* Registers and the rest of a core by the names of state.def, arrays by index ("gpr", 0). */

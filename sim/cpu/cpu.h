@@ -7,7 +7,8 @@
 
 /* ---- the run loop's view ---- */
 
-/* Runs up to `atoms` atoms, while the clock is before until_cycle and the machine not halted.  cpu/atom.c
+/* Runs up to `atoms` atoms, while the clock is before rt.until and the machine not halted.  rt.until is
+ * until_cycle, or less if an atom lowers it: another core may be next from then on (schedule.h).  cpu/atom.c
  * RUN_STOPPED: at the end of an atom, as rt.micro_stop asked; RUN_STOPPED_INSIDE: the last atom is half done.
  */
 enum run_end { RUN_GOES_ON, RUN_STOPPED, RUN_STOPPED_INSIDE, RUN_HALTED };
@@ -16,6 +17,8 @@ enum run_end cpu_run(struct core *c, u64 atoms, u64 until_cycle);
 /* Before an instruction, when rt.look_again says so: runs what is due, and takes an exit, an interrupt or a
  * debug exception if there is one: true if that was the atom.  cpu/between.c */
 bool cpu_between_instructions(struct core *c);
+/* Cycle of the next event that the core, as it is, would look at; UINT64_MAX: none. */
+u64 cpu_next_due(const struct core *c);
 
 /* One atom, whole (or up to rt.micro_stop).  ATOM_DONE or ATOM_STOPPED. */
 enum atom_end cpu_atom(struct core *c);

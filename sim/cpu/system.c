@@ -55,7 +55,7 @@ static void reset_msrs(struct core *c)
 
 static void reset_events(struct core *c)
 {
-    c->s.activity = ACTIVITY_ACTIVE;
+    c->s.activity = c->id == 0 ? ACTIVITY_ACTIVE : ACTIVITY_WAIT_SIPI;
     c->s.shadow_sti = c->s.shadow_ss = 0;
     c->s.nmi_blocked = c->s.nmi_pending = 0;
     c->s.pending_debug = 0;
