@@ -226,9 +226,18 @@ static void shutdown_text(const struct machine *m, char *text, size_t size)
              name[2] ? name[2] : "?");
 }
 
+static void startup_text(const struct machine *m, char *text, size_t size)
+{
+    snprintf(text, size,
+             "shutdown%s at its start-up IPI: the entry structure at %#" PRIx64
+             " (IA32_SIPI_ENTRY_STRUCT_PTR) has reserved features, a RIP that is not canonical, or a CR0, CR3 or CR4 "
+             "that MOV would refuse",
+             on_core(m), m->b.sipi_entry_struct);
+}
+
 const char *rs_halt_text(const rs_machine *m)
 {
-    static char text[256];
+    static char text[320];
     u64 rip = m->core[m->b.halt_core]->s.rip;
     switch (m->b.halted) {
     case HALT_DEBUG_EXIT:
@@ -246,6 +255,7 @@ const char *rs_halt_text(const rs_machine *m)
                  " in a VM exit%s: an MSR of its list could not be %s (SDM vol. 3, 27.7 \"VMX Aborts\")",
                  m->b.halt_detail, on_core(m), m->b.halt_detail == 1 ? "saved" : "loaded");
         return text;
+    case HALT_STARTUP: startup_text(m, text, sizeof text); return text;
     default: return NULL;
     }
 }

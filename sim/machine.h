@@ -88,7 +88,7 @@ enum activity {
     ACTIVITY_WAIT_SIPI
 }; /* SDM vol. 3, 24.4.2 */
 
-enum halt_cause { HALT_NONE, HALT_DEBUG_EXIT, HALT_SHUTDOWN, HALT_FOREVER, HALT_VMX_ABORT, HALT_CAUSES };
+enum halt_cause { HALT_NONE, HALT_DEBUG_EXIT, HALT_SHUTDOWN, HALT_FOREVER, HALT_VMX_ABORT, HALT_STARTUP, HALT_CAUSES };
 #define HALT_STATUS 255 /* of a run that does not end by debug-exit */
 
 /* SDM vol. 3, table 24-16: interruption type */

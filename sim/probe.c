@@ -20,6 +20,7 @@ enum {
     TLB = RS_TLB,
     FLUSH = RS_FLUSH,
     HIT = RS_HIT,
+    IPI = RS_IPI,
     STAGE = RS_STAGE,
     INPUT = RS_INPUT,
     HALT = RS_HALT,
@@ -44,10 +45,14 @@ const struct rs_probe_info rs_probe_info[RS_PROBES] = {
 static const char *const access_word[] = {"read", "write", "fetch"};
 static const char *const tlb_word[] = {"itlb", "dtlb", "stlb", "pwc", "npwc", "ntlb"};
 static const char *const flush_word[] = {"MOV CR3", "MOV CR0/CR4", "INVLPG",  "INVPCID",       "INVEPT",
-                                         "INVVPID", "VM entry",    "VM exit", "EPT violation", "fault"};
+                                         "INVVPID", "VM entry",    "VM exit", "EPT violation", "fault",
+                                         "start-up IPI"};
 static const char *const hit_word[] = {"l1", "l2", "mem"};
+static const char *const ipi_word[] = {"fixed", "lowest priority", "SMI", "reserved",
+                                       "NMI",   "INIT",            "start-up"};
 static const char *const stage_word[] = {"guest", "nested"};
-static const char *const halt_word[] = {"running", "debug-exit", "shutdown", "halted for ever", "VMX abort"};
+static const char *const halt_word[] = {"running", "debug-exit", "shutdown", "halted for ever", "VMX abort",
+                                        "bad start-up"};
 _Static_assert(sizeof halt_word / sizeof *halt_word == HALT_CAUSES, "a word for each cause");
 static const char *const vector_word[] = {
 #define V(vector, mnemonic, ...) [vector] = mnemonic,
@@ -72,6 +77,7 @@ const char *rs_word(enum rs_format format, uint64_t value)
     case RS_TLB: return WORD(tlb_word, value);
     case RS_FLUSH: return WORD(flush_word, value);
     case RS_HIT: return WORD(hit_word, value);
+    case RS_IPI: return WORD(ipi_word, value);
     case RS_STAGE: return WORD(stage_word, value);
     case RS_INPUT: return value < INPUT_KINDS ? input_kind_name((enum input_kind)value) : NULL;
     case RS_VMX_ERROR: return WORD(vmx_error_word, value);

@@ -186,6 +186,7 @@ enum rs_format {
     RS_FLUSH,
     RS_HIT,
     RS_STAGE,
+    RS_IPI,
     RS_INPUT,
     RS_HALT,
     RS_RULE,

@@ -1,5 +1,6 @@
 /* between.c - what happens between two instructions: timers, interrupts, debug exceptions, HLT. */
 #include "cpu/cpu.h"
+#include "cpu/ipi.h"
 #include "schedule.h"
 
 static u64 min(u64 a, u64 b)
@@ -9,7 +10,8 @@ static u64 min(u64 a, u64 b)
 
 u64 cpu_next_due(const struct core *c)
 {
-    return min(apic_next_due(c), vmx_next_due(c));
+    u64 ipi = ipi_next_due(c);
+    return c->s.activity == ACTIVITY_WAIT_SIPI ? ipi : min(ipi, min(apic_next_due(c), vmx_next_due(c)));
 }
 
 /* To the next event, or for ever.  With several cores it may be another's turn before that, or the event that
@@ -28,6 +30,12 @@ bool cpu_between_instructions(struct core *c)
 {
     if (apic_next_due(c) <= c->s.cycle)
         apic_run_due(c);
+    if (unlikely(ipi_next_due(c) <= c->s.cycle) && ipi_arrive(c))
+        return true;
+    if (c->s.activity == ACTIVITY_WAIT_SIPI) {
+        idle(c);
+        return true;
+    }
     if (c->s.vmx_guest)
         vmx_exit_if_due(c);
     if (c->s.pending_debug && !c->s.shadow_ss)

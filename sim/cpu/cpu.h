@@ -27,6 +27,9 @@ enum atom_end cpu_atom(struct core *c);
  * by the loader. */
 void cpu_power_on(struct core *c);
 void cpu_reset(struct core *c);
+/* INIT (SDM vol. 3, 9.1.1 "Processor State After Reset", table 9-1), outside VMX operation; then the core waits for
+ * a start-up IPI. */
+void cpu_init(struct core *c);
 
 struct insn; /* cpu/decode.h */
 
@@ -63,6 +66,7 @@ void apic_raise(struct core *c, unsigned vector);               /* sets IRR */
 u64 apic_next_due(const struct core *c); /* cycle of the next timer event, UINT64_MAX: none */
 void apic_run_due(struct core *c);       /* fires what is due by c->s.cycle */
 void apic_reset(struct core *c);
+void apic_init(struct core *c); /* by INIT: the ID and the mode stay */
 
 /* ---- control registers, MSRs, CPUID: cpu/system.c ---- */
 
@@ -94,6 +98,8 @@ u64 vmx_next_due(const struct core *c);
  * interrupt window, NMI window, external interrupt) in the priority of SDM vol. 3, 25.2, and leaves the atom;
  * else returns. */
 void vmx_exit_if_due(struct core *c);
+/* An MTF VM exit or the interrupt window waits for the next atom, whatever the activity state. */
+bool vmx_exit_is_waiting(const struct core *c);
 /* A triple fault: exit in non-root operation, else returns. */
 void vmx_exit_triple_fault(struct core *c);
 /* VMXON .. INVVPID: the isa.def handlers of the same names are in cpu/vmx.c. */

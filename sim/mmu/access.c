@@ -278,25 +278,30 @@ u64 mmu_fetch_line(struct core *c, u64 gva)
 
 /* ---- physical ---- */
 
-static void physical_lines(struct core *c, u64 hpa, unsigned n)
+static void physical_lines(struct core *c, u64 hpa, unsigned n, u64 *counter)
 {
     for (u64 line = hpa >> LINE_SHIFT; line <= (hpa + n - 1) >> LINE_SHIFT; line++)
         if (mem_has(c->m->mem, line << LINE_SHIFT, LINE_BYTES))
-            read_line(c, line << LINE_SHIFT, &c->s.count.stall_vmx);
+            read_line(c, line << LINE_SHIFT, counter);
+}
+
+u64 phys_read(struct core *c, u64 hpa, unsigned n, u64 *counter)
+{
+    unsigned first = min_unsigned(n, PAGE_BYTES - (unsigned)(hpa & (PAGE_BYTES - 1)));
+    physical_lines(c, hpa, n, counter);
+    u64 value = mem_read(c->m->mem, hpa, first);
+    return first == n ? value : value | mem_read(c->m->mem, hpa + first, n - first) << 8 * first;
 }
 
 u64 phys_load(struct core *c, u64 hpa, unsigned n)
 {
-    unsigned first = min_unsigned(n, PAGE_BYTES - (unsigned)(hpa & (PAGE_BYTES - 1)));
-    physical_lines(c, hpa, n);
-    u64 value = mem_read(c->m->mem, hpa, first);
-    return first == n ? value : value | mem_read(c->m->mem, hpa + first, n - first) << 8 * first;
+    return phys_read(c, hpa, n, &c->s.count.stall_vmx);
 }
 
 void phys_store(struct core *c, u64 hpa, unsigned n, u64 value)
 {
     unsigned first = min_unsigned(n, PAGE_BYTES - (unsigned)(hpa & (PAGE_BYTES - 1)));
-    physical_lines(c, hpa, n);
+    physical_lines(c, hpa, n, &c->s.count.stall_vmx);
     mem_write(c->m->mem, hpa, first, value);
     if (first < n)
         mem_write(c->m->mem, hpa + first, n - first, value >> 8 * first);

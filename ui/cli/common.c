@@ -100,8 +100,9 @@ static void show_instruction(rs_machine *m)
     uint64_t rip = 0;
     char text[128];
     size_t n = sizeof bytes;
-    rs_reg(m, 0, "rip", &rip);
-    while (n > 0 && rs_read_linear(m, 0, rip, bytes, n) != RS_OK)
+    uint32_t core = rs_next_core(m);
+    rs_reg(m, core, "rip", &rip);
+    while (n > 0 && rs_read_linear(m, core, rip, bytes, n) != RS_OK)
         n--;
     if (n == 0 || rs_disassemble(bytes, n, rip, text, sizeof text) == 0)
         snprintf(text, sizeof text, "(no instruction can be read there)");
@@ -111,11 +112,14 @@ static void show_instruction(rs_machine *m)
 void cli_show_position(const struct scenario *s, const rs_machine *m)
 {
     char at[64], name[RS_NAME_MAX];
-    const struct rs_walk *walk = rs_last_walk(m, 0);
+    uint32_t core = rs_next_core(m);
+    const struct rs_walk *walk = rs_last_walk(m, core);
     rs_position_format(m, rs_position(m), at);
-    scenario_running((struct scenario *)s, m, 0, name);
-    printf("at %s, cycle %" PRIu64 ": %s mode, %s, ring %u\n", at, rs_cycles(m, 0),
-           rs_guest_mode(m, 0) ? "non-root" : "root", name, rs_cpl(m, 0));
+    scenario_running((struct scenario *)s, m, core, name);
+    printf("at %s, cycle %" PRIu64 ": ", at, rs_now(m));
+    if (rs_cores(m) > 1)
+        printf("core %u is next, in ", core);
+    printf("%s mode, %s, ring %u\n", rs_guest_mode(m, core) ? "non-root" : "root", name, rs_cpl(m, core));
     show_instruction((rs_machine *)m);
     if (walk && walk->valid)
         printf("  %s walk of 0x%" PRIx64 ": %u references, %" PRIu64 " cycles\n",
@@ -138,13 +142,19 @@ void cli_tell_micros(const struct cli *cli, const rs_machine *m)
 
 static void print_stats(const rs_machine *m)
 {
-    fprintf(stderr, "%s:\n  %-20s %14" PRIu64 "\n", rs_machine_name(m), "cycles", rs_cycles(m, 0));
+    fprintf(stderr, "%s:", rs_machine_name(m));
+    for (uint32_t core = 0; rs_cores(m) > 1 && core < rs_cores(m); core++)
+        fprintf(stderr, "%s core %-*u", core ? "" : "                    ", core ? 9 : 8, core);
+    fprintf(stderr, "\n  %-20s", "cycles");
+    for (uint32_t core = 0; core < rs_cores(m); core++)
+        fprintf(stderr, " %14" PRIu64, rs_cycles(m, core));
+    fprintf(stderr, "\n");
     for (size_t i = 0; i < rs_counter_count(); i++) {
         const struct rs_counter_info *info = rs_counter_info(i);
-        uint64_t sum = 0;
+        fprintf(stderr, "  %-20s", info->name);
         for (uint32_t core = 0; core < rs_cores(m); core++)
-            sum += rs_counter(m, core, i);
-        fprintf(stderr, "  %-20s %14" PRIu64 "  %s\n", info->name, sum, info->help);
+            fprintf(stderr, " %14" PRIu64, rs_counter(m, core, i));
+        fprintf(stderr, "  %s\n", info->help);
     }
 }
 
