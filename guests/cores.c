@@ -42,11 +42,11 @@ static void work(unsigned number)
 {
     barrier_meet(&barrier, count, 1);
     for (uint64_t i = 0; i < turns; i++) {
+        add(&bare);
         __atomic_fetch_add(&locked, 1, __ATOMIC_SEQ_CST);
         acquire();
         add(&guarded);
         release();
-        add(&bare);
         add(&own[number][0]);
     }
     barrier_meet(&barrier, count, 2);

@@ -8,6 +8,7 @@
 #include "cpu/decode_cache.h"
 #include "dev/board.h"
 #include "loader.h"
+#include "mmu/coherence.h"
 #include "mmu/mem.h"
 #include "mmu/mmu.h"
 #include "params.h"
@@ -86,6 +87,7 @@ void machine_free(struct machine *m)
     for (u32 i = 0; i < m->cores; i++) {
         decode_cache_free(m->core[i]);
         mmu_free_derived(m->core[i]);
+        coherence_free_derived(m->core[i]);
         free(m->core[i]);
     }
     for (unsigned i = 0; i < sizeof m->log / sizeof *m->log; i++)
@@ -99,6 +101,7 @@ void machine_drop_pointers(struct machine *m)
 {
     for (u32 i = 0; i < m->cores; i++) {
         mmu_drop_derived(m->core[i]);
+        coherence_drop_derived(m->core[i]);
         m->core[i]->rt.look_again = 0;
     }
 }

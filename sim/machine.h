@@ -127,6 +127,7 @@ struct params {
 struct machine;
 struct decode_cache; /* cpu/decode.c: derived */
 struct fast_tlb;     /* mmu/access.c: derived */
+struct sole;         /* mmu/coherence.h: derived */
 
 /* Why the atom in progress was left early, by longjmp to core_rt.jmp. */
 enum atom_end { ATOM_DONE = 1, ATOM_STOPPED };
@@ -159,6 +160,7 @@ struct core_rt {
     u64 turn;       /* another core's atom comes before those that would start here at this cycle or later */
     struct decode_cache *decoded;
     struct fast_tlb *fast;
+    struct sole *sole;
     struct rs_walk walk;   /* the walk in progress, or the last one */
     struct rs_event event; /* the event being told */
 };

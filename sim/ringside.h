@@ -218,7 +218,7 @@ void rs_unwatch(rs_world *w, int id);
 
 enum rs_access { RS_READ, RS_WRITE, RS_FETCH };
 enum rs_stage { RS_GUEST, RS_NESTED };
-enum rs_hit { RS_L1, RS_L2, RS_MEM };
+enum rs_hit { RS_L1, RS_L2, RS_MEM, RS_CORE, RS_HITS }; /* core: from another core's caches */
 enum rs_walk_owner { RS_NO_FAULT, RS_GUEST_FAULT, RS_EPT_VIOLATION, RS_EPT_MISCONFIG, RS_NON_CANONICAL };
 
 #define RS_WALK_ROWS 6 /* gL5..gL1 and the data address */

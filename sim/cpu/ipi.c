@@ -69,6 +69,7 @@ void ipi_send(struct core *from, struct core *to, u64 icr)
         send_to_self(from, mode, vector);
     else if (set_off(to, mode, vector, arrival))
         schedule_event(from, to, arrival);
+    from->s.count.ipis++;
     PROBE(from, RS_PROBE_ipi, to->id, mode >> 8, vector, arrival);
     micro(from, MICRO_EVENT);
 }
