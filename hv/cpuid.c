@@ -8,7 +8,9 @@
 enum { EAX, EBX, ECX, EDX };
 
 #define LEAF_FEATURES       1
+#define LEAF_CACHES         4
 #define LEAF_MONITOR        5
+#define LEAF_MORE_FEATURES  7
 #define LEAF_PERFORMANCE    0xa
 #define LEAF_TOPOLOGY       0xb
 #define LEAF_XSAVE          0xd
@@ -22,7 +24,8 @@ static void mask_features(uint32_t r[4])
     r[ECX] &= ~(uint32_t)(CPUID_1_ECX_VMX | CPUID_1_ECX_X2APIC | CPUID_1_ECX_TSC_DEADLINE |
                           CPUID_1_ECX_MONITOR | CPUID_1_ECX_XSAVE | CPUID_1_ECX_OSXSAVE);
     r[ECX] |= CPUID_1_ECX_HYPERVISOR;
-    r[EDX] &= ~(uint32_t)CPUID_1_EDX_APIC;
+    r[EDX] &= ~(uint32_t)(CPUID_1_EDX_APIC | CPUID_1_EDX_HTT);
+    r[EBX] = (r[EBX] & 0xffff) | 1 << 16; /* one core, number 0 */
 }
 
 static void hypervisor_leaf(uint32_t r[4])
@@ -36,6 +39,11 @@ static void emulate(const struct vm *vm, uint32_t leaf, uint32_t subleaf, uint32
     cpuid(leaf, subleaf, r);
     switch (leaf) {
     case LEAF_FEATURES: mask_features(r); break;
+    case LEAF_CACHES: r[EAX] &= 0x3fff; break; /* shared by no one */
+    case LEAF_MORE_FEATURES:
+        if (subleaf == 1)
+            r[ECX] &= ~(uint32_t)CPUID_7_1_ECX_SIPI64;
+        break;
     case LEAF_MONITOR:
     case LEAF_PERFORMANCE:
     case LEAF_TOPOLOGY:

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "schedule.h"
 #include "world.h"
 
 /* ---- saved states ---- */
@@ -18,18 +19,20 @@ static void *copy_of(const void *from, size_t n)
 
 struct saved *saved_take(const struct rs_world *w)
 {
-    struct core *c = world_core(w);
-    struct saved s = {.atom = c->s.atom, .log_next = w->history.log_next};
-    s.core = copy_of(&c->s, sizeof c->s);
-    s.board = copy_of(&w->machine->b, sizeof w->machine->b);
-    s.mem = mem_freeze(w->machine->mem);
+    struct machine *m = w->machine;
+    struct saved s = {.atom = machine_atom(m), .log_next = w->history.log_next};
+    for (u32 i = 0; i < m->cores; i++)
+        s.core[i] = copy_of(&m->core[i]->s, sizeof m->core[i]->s);
+    s.board = copy_of(&m->b, sizeof m->b);
+    s.mem = mem_freeze(m->mem);
     return copy_of(&s, sizeof s);
 }
 
 struct saved *saved_copy(const struct saved *s)
 {
     struct saved copy = *s;
-    copy.core = copy_of(s->core, sizeof *s->core);
+    for (u32 i = 0; i < RS_CORES_MAX && s->core[i]; i++)
+        copy.core[i] = copy_of(s->core[i], sizeof *s->core[i]);
     copy.board = copy_of(s->board, sizeof *s->board);
     copy.mem = mem_image_copy(s->mem);
     return copy_of(&copy, sizeof copy);
@@ -37,13 +40,16 @@ struct saved *saved_copy(const struct saved *s)
 
 void saved_restore(struct rs_world *w, const struct saved *s)
 {
-    struct core *c = world_core(w);
-    machine_drop_pointers(w->machine);
-    c->rt.micro = c->rt.micro_stop = 0;
-    c->rt.walk.valid = false;
-    c->s = *s->core;
-    w->machine->b = *s->board;
-    mem_thaw(w->machine->mem, s->mem);
+    struct machine *m = w->machine;
+    machine_drop_pointers(m);
+    for (u32 i = 0; i < m->cores; i++) {
+        struct core *c = m->core[i];
+        c->rt.micro = c->rt.micro_stop = 0;
+        c->rt.walk.valid = false;
+        c->s = *s->core[i];
+    }
+    m->b = *s->board;
+    mem_thaw(m->mem, s->mem);
     w->history.log_next = s->log_next;
 }
 
@@ -51,7 +57,8 @@ void saved_free(struct saved *s)
 {
     if (!s)
         return;
-    free(s->core);
+    for (u32 i = 0; i < RS_CORES_MAX; i++)
+        free(s->core[i]);
     free(s->board);
     mem_image_free(s->mem);
     free(s);
@@ -93,7 +100,7 @@ static void thin_checkpoints(struct history *h, u64 now)
 void history_checkpoint(struct rs_world *w, u64 min_atoms)
 {
     struct history *h = &w->history;
-    u64 now = world_core(w)->s.atom;
+    u64 now = machine_atom(w->machine);
     if (h->inside || now < h->checkpoint[h->checkpoints - 1]->atom + min_atoms)
         return;
     if (h->checkpoints == CHECKPOINTS_MAX)
@@ -114,8 +121,7 @@ const struct saved *history_before(const struct rs_world *w, u64 atom)
 
 struct rs_position history_position(const struct rs_world *w)
 {
-    const struct core *c = world_core(w);
-    return (struct rs_position){c->s.atom, c->rt.micro};
+    return (struct rs_position){machine_atom(w->machine), machine_micro(w->machine)};
 }
 
 void history_reached(struct rs_world *w)
@@ -172,13 +178,13 @@ u64 history_next_input(const struct rs_world *w)
 
 static void tell_input(struct rs_world *w, const struct input *in)
 {
-    struct core *c = world_core(w);
+    struct core *c = machine_next(w->machine);
     PROBE(c, RS_PROBE_input, in->kind, in->n);
 }
 
 static bool input_due(const struct rs_world *w)
 {
-    return history_next_input(w) == world_core(w)->s.atom;
+    return history_next_input(w) == machine_atom(w->machine);
 }
 
 static void apply_next(struct rs_world *w)
@@ -208,7 +214,7 @@ void history_arrive(struct rs_world *w)
 static void make_logged(struct rs_world *w)
 {
     struct history *h = &w->history;
-    u64 atom = world_core(w)->s.atom + (h->inside != NULL);
+    u64 atom = machine_atom(w->machine) + (h->inside != NULL);
     if (h->log_made < h->log_count && h->log[h->log_made].atom == atom)
         h->log_made++;
     if (!h->inside)
@@ -276,7 +282,7 @@ void history_input(struct rs_world *w, const struct input *in)
     }
     cut_future(w);
     struct input *kept = log_add(h, in);
-    kept->atom = world_core(w)->s.atom + (h->inside != NULL);
+    kept->atom = machine_atom(w->machine) + (h->inside != NULL);
     record_append(w, kept);
     if (!h->inside) {
         history_apply_inputs(w);

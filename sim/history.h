@@ -14,7 +14,7 @@ struct rs_world;
 struct saved {
     u64 atom;
     u64 log_next; /* inputs applied so far */
-    struct core_state *core;
+    struct core_state *core[RS_CORES_MAX]; /* as many as the machine has */
     struct board_state *board;
     struct mem_image *mem;
 };

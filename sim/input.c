@@ -5,6 +5,7 @@
 #include "dev/board.h"
 #include "dev/uart.h"
 #include "loader.h"
+#include "schedule.h"
 #include "world.h"
 
 static const char *const kind_name[INPUT_KINDS] = {"console", "management", "poke", "reset"};
@@ -16,6 +17,7 @@ const char *input_kind_name(enum input_kind kind)
 
 static bool reset(struct machine *m)
 {
+    machine_align_clocks(m);
     for (u32 i = 0; i < m->cores; i++)
         cpu_reset(m->core[i]);
     board_reset(m);

@@ -8,6 +8,7 @@
 #include "mmu/mem.h"
 #include "mmu/mmu.h"
 #include "params.h"
+#include "schedule.h"
 #include "state.h"
 #include "world.h"
 
@@ -148,6 +149,16 @@ uint64_t rs_cycles(const rs_machine *m, uint32_t core)
     return core < m->cores ? m->core[core]->s.cycle : 0;
 }
 
+uint64_t rs_now(const rs_machine *m)
+{
+    return machine_cycle(m);
+}
+
+uint32_t rs_next_core(const rs_machine *m)
+{
+    return machine_next(m)->id;
+}
+
 uint64_t rs_insns(const rs_machine *m, uint32_t core)
 {
     return core < m->cores ? m->core[core]->s.count.insns : 0;
@@ -191,6 +202,16 @@ const uint8_t *rs_console(const rs_machine *m, unsigned uart, size_t *n)
 
 /* ---- how it ended ---- */
 
+/* " of core 2", where there are several. */
+static const char *on_core(const struct machine *m)
+{
+    static char text[16];
+    text[0] = 0;
+    if (m->cores > 1)
+        snprintf(text, sizeof text, " of core %" PRIu64, m->b.halt_core);
+    return text;
+}
+
 /* The three exceptions of a triple fault, by name. */
 static void shutdown_text(const struct machine *m, char *text, size_t size)
 {
@@ -198,17 +219,26 @@ static void shutdown_text(const struct machine *m, char *text, size_t size)
     for (unsigned i = 0; i < 3; i++)
         name[i] = rs_word(RS_VECTOR, m->b.halt_detail >> 8 * i & 0xff);
     snprintf(text, size,
-             "shutdown by a triple fault at rip %#" PRIx64
+             "shutdown by a triple fault%s at rip %#" PRIx64
              ": %s, then %s while it was being delivered, then %s while the "
              "double fault was; are IDT, TSS and stack right?",
-             m->core[0]->s.rip, name[0] ? name[0] : "an interrupt", name[1] ? name[1] : "?",
+             on_core(m), m->core[m->b.halt_core]->s.rip, name[0] ? name[0] : "an interrupt", name[1] ? name[1] : "?",
              name[2] ? name[2] : "?");
+}
+
+static void startup_text(const struct machine *m, char *text, size_t size)
+{
+    snprintf(text, size,
+             "shutdown%s at its start-up IPI: the entry structure at %#" PRIx64
+             " (IA32_SIPI_ENTRY_STRUCT_PTR) has reserved features, a RIP that is not canonical, or a CR0, CR3 or CR4 "
+             "that MOV would refuse",
+             on_core(m), m->b.sipi_entry_struct);
 }
 
 const char *rs_halt_text(const rs_machine *m)
 {
-    static char text[256];
-    u64 rip = m->core[0]->s.rip;
+    static char text[320];
+    u64 rip = m->core[m->b.halt_core]->s.rip;
     switch (m->b.halted) {
     case HALT_DEBUG_EXIT:
         snprintf(text, sizeof text, "debug-exit with status %" PRIu64, m->b.exit_status);
@@ -216,14 +246,16 @@ const char *rs_halt_text(const rs_machine *m)
     case HALT_SHUTDOWN: shutdown_text(m, text, sizeof text); return text;
     case HALT_FOREVER:
         snprintf(text, sizeof text,
-                 "halted for ever: HLT just before rip %#" PRIx64 ", with nothing to wake it", rip);
+                 "halted for ever: HLT%s just before rip %#" PRIx64 ", with nothing to wake %s", on_core(m), rip,
+                 m->cores > 1 ? "any core" : "it");
         return text;
     case HALT_VMX_ABORT:
         snprintf(text, sizeof text,
                  "VMX abort %" PRIu64
-                 " in a VM exit: an MSR of its list could not be %s (SDM vol. 3, 27.7 \"VMX Aborts\")",
-                 m->b.halt_detail, m->b.halt_detail == 1 ? "saved" : "loaded");
+                 " in a VM exit%s: an MSR of its list could not be %s (SDM vol. 3, 27.7 \"VMX Aborts\")",
+                 m->b.halt_detail, on_core(m), m->b.halt_detail == 1 ? "saved" : "loaded");
         return text;
+    case HALT_STARTUP: startup_text(m, text, sizeof text); return text;
     default: return NULL;
     }
 }
@@ -287,5 +319,5 @@ uint64_t rs_hash(rs_world *w, enum rs_hash kind)
     hash = hash * UINT64_C(0x9e3779b97f4a7c15) + mem_hash(m->mem);
     if (arch)
         return hash;
-    return hash * UINT64_C(0x9e3779b97f4a7c15) + (params_hash(&m->p) ^ m->core[0]->rt.micro);
+    return hash * UINT64_C(0x9e3779b97f4a7c15) + (params_hash(&m->p) ^ machine_micro(m));
 }

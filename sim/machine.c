@@ -8,9 +8,11 @@
 #include "cpu/decode_cache.h"
 #include "dev/board.h"
 #include "loader.h"
+#include "mmu/coherence.h"
 #include "mmu/mem.h"
 #include "mmu/mmu.h"
 #include "params.h"
+#include "schedule.h"
 #include "world.h"
 
 #define RAM_DEFAULT (UINT64_C(64) << 20)
@@ -33,9 +35,9 @@ static enum rs_status check_config(const struct rs_world *w, const struct rs_con
                        w->machine->name);
     if (!config->name[0] || !memchr(config->name, 0, RS_NAME_MAX) || strpbrk(config->name, " :\t\n"))
         return rs_fail(err, "a machine's name has 1 to %d characters and no blank or colon", RS_NAME_MAX - 1);
-    if (config->cores != 1)
-        return rs_fail(err, "cores = %llu: this release has machines of one core",
-                       (unsigned long long)config->cores);
+    if (config->cores < 1 || config->cores > RS_CORES_MAX)
+        return rs_fail(err, "cores = %llu: a machine has 1 to %d", (unsigned long long)config->cores,
+                       RS_CORES_MAX);
     if (config->ram_bytes < RAM_MIN || config->ram_bytes > RAM_MAX || config->ram_bytes % PAGE_BYTES)
         return rs_fail(err, "ram = %llu bytes: must be a multiple of 4096 from 2M to 512G",
                        (unsigned long long)config->ram_bytes);
@@ -49,6 +51,7 @@ static struct core *core_new(struct machine *m, u32 id)
         abort();
     c->m = m;
     c->id = id;
+    c->rt.turn = UINT64_MAX;
     return c;
 }
 
@@ -69,8 +72,9 @@ rs_machine *rs_machine_new(rs_world *w, const struct rs_config *config, struct r
     m->ram_bytes = config->ram_bytes;
     m->firmware = config->firmware;
     m->mem = mem_new(m->ram_bytes);
-    m->cores = 1;
-    m->core[0] = core_new(m, 0);
+    m->cores = (u32)config->cores;
+    for (u32 i = 0; i < m->cores; i++)
+        m->core[i] = core_new(m, i);
     w->machine = m;
     rs_power_cycle(m);
     return m;
@@ -83,6 +87,7 @@ void machine_free(struct machine *m)
     for (u32 i = 0; i < m->cores; i++) {
         decode_cache_free(m->core[i]);
         mmu_free_derived(m->core[i]);
+        coherence_free_derived(m->core[i]);
         free(m->core[i]);
     }
     for (unsigned i = 0; i < sizeof m->log / sizeof *m->log; i++)
@@ -96,6 +101,7 @@ void machine_drop_pointers(struct machine *m)
 {
     for (u32 i = 0; i < m->cores; i++) {
         mmu_drop_derived(m->core[i]);
+        coherence_drop_derived(m->core[i]);
         m->core[i]->rt.look_again = 0;
     }
 }
@@ -127,6 +133,7 @@ void rs_power_cycle(rs_machine *m)
     m->b.firmware = m->firmware;
     mem_clear(m->mem);
     board_reset(m);
+    machine_align_clocks(m);
     for (u32 i = 0; i < m->cores; i++)
         core_power_on(m->core[i]);
     loader_forget(m);

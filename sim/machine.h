@@ -88,7 +88,7 @@ enum activity {
     ACTIVITY_WAIT_SIPI
 }; /* SDM vol. 3, 24.4.2 */
 
-enum halt_cause { HALT_NONE, HALT_DEBUG_EXIT, HALT_SHUTDOWN, HALT_FOREVER, HALT_VMX_ABORT, HALT_CAUSES };
+enum halt_cause { HALT_NONE, HALT_DEBUG_EXIT, HALT_SHUTDOWN, HALT_FOREVER, HALT_VMX_ABORT, HALT_STARTUP, HALT_CAUSES };
 #define HALT_STATUS 255 /* of a run that does not end by debug-exit */
 
 /* SDM vol. 3, table 24-16: interruption type */
@@ -127,6 +127,7 @@ struct params {
 struct machine;
 struct decode_cache; /* cpu/decode.c: derived */
 struct fast_tlb;     /* mmu/access.c: derived */
+struct sole;         /* mmu/coherence.h: derived */
 
 /* Why the atom in progress was left early, by longjmp to core_rt.jmp. */
 enum atom_end { ATOM_DONE = 1, ATOM_STOPPED };
@@ -155,8 +156,11 @@ struct core_rt {
     } delivered;    /* IDT-vectoring information */
     u32 vmx_rule;   /* number of the rule that the last VM entry broke: vmx_rule_text(); 0: none */
     u64 look_again; /* cycle at which interrupts and timers must be looked at again; 0: now */
+    u64 until;      /* cpu_run starts no atom at this cycle or later; an atom may lower it */
+    u64 turn;       /* another core's atom comes before those that would start here at this cycle or later */
     struct decode_cache *decoded;
     struct fast_tlb *fast;
+    struct sole *sole;
     struct rs_walk walk;   /* the walk in progress, or the last one */
     struct rs_event event; /* the event being told */
 };
@@ -179,6 +183,7 @@ struct machine {
     struct mem *mem;
     struct core *core[RS_CORES_MAX];
     u32 cores;
+    struct core *running;  /* the core that is running an atom; NULL: none */
     u64 ram_bytes;
     u64 firmware;          /* enum rs_firmware: what a power cycle sets */
     struct booted *booted; /* loader.c: the image, to enter it again after a reset; NULL before boot */

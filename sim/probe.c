@@ -4,6 +4,7 @@
 #include "arch/vmx.h"
 #include "cpu/cpu.h"
 #include "mmu/mmu.h"
+#include "schedule.h"
 #include "trail.h"
 #include "world.h"
 
@@ -19,6 +20,7 @@ enum {
     TLB = RS_TLB,
     FLUSH = RS_FLUSH,
     HIT = RS_HIT,
+    IPI = RS_IPI,
     STAGE = RS_STAGE,
     INPUT = RS_INPUT,
     HALT = RS_HALT,
@@ -43,10 +45,14 @@ const struct rs_probe_info rs_probe_info[RS_PROBES] = {
 static const char *const access_word[] = {"read", "write", "fetch"};
 static const char *const tlb_word[] = {"itlb", "dtlb", "stlb", "pwc", "npwc", "ntlb"};
 static const char *const flush_word[] = {"MOV CR3", "MOV CR0/CR4", "INVLPG",  "INVPCID",       "INVEPT",
-                                         "INVVPID", "VM entry",    "VM exit", "EPT violation", "fault"};
-static const char *const hit_word[] = {"l1", "l2", "mem"};
+                                         "INVVPID", "VM entry",    "VM exit", "EPT violation", "fault",
+                                         "start-up IPI"};
+static const char *const hit_word[RS_HITS] = {"l1", "l2", "mem", "core"};
+static const char *const ipi_word[] = {"fixed", "lowest priority", "SMI", "reserved",
+                                       "NMI",   "INIT",            "start-up"};
 static const char *const stage_word[] = {"guest", "nested"};
-static const char *const halt_word[] = {"running", "debug-exit", "shutdown", "halted for ever", "VMX abort"};
+static const char *const halt_word[] = {"running", "debug-exit", "shutdown", "halted for ever", "VMX abort",
+                                        "bad start-up"};
 _Static_assert(sizeof halt_word / sizeof *halt_word == HALT_CAUSES, "a word for each cause");
 static const char *const vector_word[] = {
 #define V(vector, mnemonic, ...) [vector] = mnemonic,
@@ -71,6 +77,7 @@ const char *rs_word(enum rs_format format, uint64_t value)
     case RS_TLB: return WORD(tlb_word, value);
     case RS_FLUSH: return WORD(flush_word, value);
     case RS_HIT: return WORD(hit_word, value);
+    case RS_IPI: return WORD(ipi_word, value);
     case RS_STAGE: return WORD(stage_word, value);
     case RS_INPUT: return value < INPUT_KINDS ? input_kind_name((enum input_kind)value) : NULL;
     case RS_VMX_ERROR: return WORD(vmx_error_word, value);
@@ -114,7 +121,8 @@ void rs_unwatch(rs_world *w, int id)
 
 void rs_stop_here(rs_world *w)
 {
-    struct core *c = world_core(w);
+    struct machine *m = w->machine;
+    struct core *c = m->running ? m->running : machine_next(m);
     if (w->settling)
         return;
     w->stop_requested = true;
@@ -125,7 +133,7 @@ void rs_stop_here(rs_world *w)
  * than where the step began (an atom that is half done begins anew). */
 static void hunt(struct rs_world *w, struct core *c)
 {
-    struct rs_position at = {c->s.atom, c->rt.micro + 1};
+    struct rs_position at = {machine_atom(c->m), c->rt.micro + 1};
     if (w->trail)
         trail_add(w->trail, at);
     else if (w->hunt_left && position_before(w->move.origin, at) && --w->hunt_left == 0)
@@ -137,7 +145,7 @@ static void fill_event(struct core *c, enum rs_probe probe, const u64 *fields)
     struct rs_event *e = &c->rt.event;
     *e = (struct rs_event){.probe = probe,
                            .cycle = c->s.cycle,
-                           .atom = c->s.atom,
+                           .atom = machine_atom(c->m),
                            .micro = c->rt.micro + 1,
                            .machine = c->m,
                            .core = c->id,

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "schedule.h"
 #include "world.h"
 
 struct record {
@@ -179,7 +180,7 @@ static bool parse_input(struct rs_world *w, struct replay *p, char *line)
     if (!kind_of_name(kind, &in.kind) || !bytes_of_hex(hex, &in.n) || strcmp(machine, w->machine->name) != 0)
         return replay_fail(p, "unknown machine, unknown kind of input, or bytes that are not hexadecimal");
     size_t count = w->history.log_count;
-    u64 last = count ? w->history.log[count - 1].atom : world_core(w)->s.atom;
+    u64 last = count ? w->history.log[count - 1].atom : machine_atom(w->machine);
     if (last > in.atom || sequence != count)
         return replay_fail(p, "inputs out of order, or one is missing before this one");
     if (!input_possible(w->machine, &in))

@@ -186,6 +186,7 @@ enum rs_format {
     RS_FLUSH,
     RS_HIT,
     RS_STAGE,
+    RS_IPI,
     RS_INPUT,
     RS_HALT,
     RS_RULE,
@@ -217,7 +218,7 @@ void rs_unwatch(rs_world *w, int id);
 
 enum rs_access { RS_READ, RS_WRITE, RS_FETCH };
 enum rs_stage { RS_GUEST, RS_NESTED };
-enum rs_hit { RS_L1, RS_L2, RS_MEM };
+enum rs_hit { RS_L1, RS_L2, RS_MEM, RS_CORE, RS_HITS }; /* core: from another core's caches */
 enum rs_walk_owner { RS_NO_FAULT, RS_GUEST_FAULT, RS_EPT_VIOLATION, RS_EPT_MISCONFIG, RS_NON_CANONICAL };
 
 #define RS_WALK_ROWS 6 /* gL5..gL1 and the data address */
@@ -283,7 +284,12 @@ enum rs_status rs_gpa_to_hpa(const rs_machine *m, uint64_t root_hpa, uint64_t gp
 /* RAM only, no side effects; RS_FAILED if any byte lies outside. */
 enum rs_status rs_read(const rs_machine *m, uint64_t hpa, void *bytes, size_t n);
 
-uint64_t rs_cycles(const rs_machine *m, uint32_t core);
+/* The machine's time: the cycle at which its next atom starts; inside an atom, the clock of the core that it
+ * is of.  With one core that is its clock. */
+uint64_t rs_now(const rs_machine *m);
+/* The core whose atom is half done or next: what a step moves. */
+uint32_t rs_next_core(const rs_machine *m);
+uint64_t rs_cycles(const rs_machine *m, uint32_t core); /* a core's own clock */
 uint64_t rs_insns(const rs_machine *m, uint32_t core);
 
 /* Registers and the rest of a core by the names of state.def, arrays by index ("gpr", 0). */

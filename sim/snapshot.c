@@ -1,7 +1,7 @@
 /* snapshot.c - the whole world at a position, in memory and as a file.
  *
  * File: magic, format version, machine shape, a checksum of all the rest of the file; then, compressed by
- * zstd, core state, board state, the consoles' text and the non-zero pages.  All numbers little-endian. */
+ * zstd, the state of each core, board state, the consoles' text and the non-zero pages.  All numbers little-endian. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +17,10 @@
 #include "world.h"
 
 #define MAGIC        "RSNAP01\n"
-#define HEADER_U64S  6 /* state version, RAM bytes, micro, body bytes, parameters, checksum */
+#define HEADER_U64S  7 /* state version, RAM bytes, micro, body bytes, parameters, cores, checksum */
 #define HEADER_BYTES (8 + 8 * HEADER_U64S)
 #define CHECKSUM_AT  (HEADER_BYTES - 8)
+#define CORES_AT     (HEADER_BYTES - 16)
 #define BODY_MAX     (UINT64_C(8) << 30)
 
 #define CONSOLES 3
@@ -28,6 +29,7 @@ struct rs_snapshot {
     struct saved *saved;
     u64 micro;
     u64 ram_bytes;
+    u32 cores;
     u64 params;         /* hash of the machine's */
     u8 *text[CONSOLES]; /* what each console has written */
 };
@@ -64,6 +66,7 @@ rs_snapshot *rs_snapshot_take(rs_world *w)
     if (!s)
         abort();
     s->ram_bytes = w->machine->ram_bytes;
+    s->cores = w->machine->cores;
     s->params = params_hash(&w->machine->p);
     s->micro = history_position(w).micro;
     s->saved = w->history.inside ? saved_copy(w->history.inside) : saved_take(w);
@@ -86,6 +89,8 @@ enum rs_status rs_snapshot_restore(rs_world *w, const rs_snapshot *s, struct rs_
     if (!w->machine || w->machine->ram_bytes != s->ram_bytes)
         return rs_fail(err, "the snapshot is of a machine with %llu bytes of RAM",
                        (unsigned long long)s->ram_bytes);
+    if (s->cores != w->machine->cores)
+        return rs_fail(err, "the snapshot is of a machine with %u core%s", s->cores, s->cores > 1 ? "s" : "");
     if (s->params != params_hash(&w->machine->p))
         return rs_fail(err,
                        "the snapshot is of a machine with other sizes or times: restore it on one with the "
@@ -131,12 +136,13 @@ static u64 get_u64(const u8 *from)
     return value;
 }
 
-/* Core, board, the consoles' text, then (address, page) for each page that is not all zeros. */
+/* Cores, board, the consoles' text, then (address, page) for each page that is not all zeros. */
 static void write_body(struct buffer *b, const rs_snapshot *s)
 {
     u64 cursor = 0, hpa;
     const u8 *page;
-    state_save(true, s->saved->core, buffer_add(b, state_image_bytes(true)));
+    for (u32 i = 0; i < s->cores; i++)
+        state_save(true, s->saved->core[i], buffer_add(b, state_image_bytes(true)));
     state_save(false, s->saved->board, buffer_add(b, state_image_bytes(false)));
     for (unsigned i = 0; i < CONSOLES; i++) {
         u64 n = text_bytes(s->saved->board, i);
@@ -201,7 +207,8 @@ enum rs_status rs_snapshot_save(const rs_snapshot *s, const char *path, struct r
     if (!packed)
         abort();
     size_t n = ZSTD_compress(packed, bound, body.bytes, body.n, 3);
-    const u64 field[HEADER_U64S] = {state_version(), s->ram_bytes, s->micro, body.n, s->params, 0};
+    const u64 field[HEADER_U64S] = {state_version(), s->ram_bytes, s->micro, body.n, s->params,
+                                     s->cores,        0};
     for (unsigned i = 0; i < HEADER_U64S; i++)
         put_u64(header + 8 + 8 * i, field[i]);
     if (!ZSTD_isError(n))
@@ -220,7 +227,7 @@ static bool state_sane(const struct machine *m, const struct core_state *c, cons
     for (unsigned i = 0; i < 2; i++)
         if (b->uart[i].wire_head - b->uart[i].wire_tail > UART_WIRE_BYTES)
             return false;
-    return c->ras_top < m->p.ras_entries && c->store_next < m->p.store_buffer && c->event_vector < 256 &&
+    return b->halt_core < m->cores && c->ras_top < m->p.ras_entries && c->store_next < m->p.store_buffer && c->event_vector < 256 &&
            c->activity <= ACTIVITY_WAIT_SIPI && b->halted < HALT_CAUSES && c->vmx.cr3_target_count <= 4;
 }
 
@@ -257,24 +264,32 @@ static bool read_pages(struct mem_image *mem, const u8 *at, size_t n, u64 ram_by
 /* NULL if the body is not what this machine's would be. */
 static rs_snapshot *read_body(const rs_world *w, const u8 *body, size_t n, u64 micro)
 {
+    const struct machine *m = w->machine;
     size_t core = state_image_bytes(true), board = state_image_bytes(false);
-    if (n < core + board)
+    size_t states = m->cores * core + board;
+    if (n < states)
         return NULL;
     rs_snapshot *s = calloc(1, sizeof *s);
     if (!s)
         abort();
-    s->ram_bytes = w->machine->ram_bytes;
-    s->params = params_hash(&w->machine->p);
+    s->ram_bytes = m->ram_bytes;
+    s->cores = m->cores;
+    s->params = params_hash(&m->p);
     s->micro = micro;
     s->saved = saved_take(w);
-    state_load(true, s->saved->core, body);
-    state_load(false, s->saved->board, body + core);
-    s->saved->atom = s->saved->core->atom;
+    state_load(false, s->saved->board, body + m->cores * core);
+    bool sane = true;
+    s->saved->atom = 0;
+    for (u32 i = 0; i < m->cores; i++) {
+        state_load(true, s->saved->core[i], body + i * core);
+        s->saved->atom += s->saved->core[i]->atom;
+        sane = sane && state_sane(m, s->saved->core[i], s->saved->board);
+    }
     mem_image_free(s->saved->mem);
     s->saved->mem = mem_image_new(s->ram_bytes);
-    body += core + board;
-    n -= core + board;
-    if (state_sane(w->machine, s->saved->core, s->saved->board) && read_text(s, &body, &n) &&
+    body += states;
+    n -= states;
+    if (sane && read_text(s, &body, &n) &&
         read_pages(s->saved->mem, body, n, s->ram_bytes))
         return s;
     rs_snapshot_free(s);
@@ -293,6 +308,9 @@ static enum rs_status check_header(const rs_world *w, const char *path, const u8
     if (!w->machine || get_u64(file + 16) != w->machine->ram_bytes)
         return rs_fail(err, "%s: of a machine with %llu bytes of RAM; make one with as much", path,
                        (unsigned long long)get_u64(file + 16));
+    if (get_u64(file + CORES_AT) != w->machine->cores)
+        return rs_fail(err, "%s: of a machine with cores = %llu; make one with as many", path,
+                       (unsigned long long)get_u64(file + CORES_AT));
     if (get_u64(file + CHECKSUM_AT) != checksum(file, file + HEADER_BYTES, n - HEADER_BYTES))
         return rs_fail(err, "%s: damaged: truncated, or some of its bytes have changed", path);
     if (get_u64(file + 40) != params_hash(&w->machine->p))

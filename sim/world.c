@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cpu/cpu.h"
+#include "schedule.h"
 
 #define CHECKPOINT_ATOMS 1000000
 #define CHECKPOINT_BEFORE_MOVE \
@@ -98,11 +98,11 @@ static void restore(struct rs_world *w, const struct saved *s)
 /* Runs whole atoms until `until_atom`, `until_cycle` or the budget is used up. */
 static enum run_end advance(struct rs_world *w, u64 *budget, u64 until_atom, u64 until_cycle)
 {
-    struct core *c = world_core(w);
-    while (*budget && c->s.atom < until_atom && c->s.cycle < until_cycle) {
+    struct machine *m = w->machine;
+    while (*budget && machine_atom(m) < until_atom && machine_cycle(m) < until_cycle) {
         history_apply_inputs(w);
         history_checkpoint(w, CHECKPOINT_ATOMS);
-        u64 before = c->s.atom;
+        u64 before = machine_atom(m);
         u64 n = min(min(*budget, until_atom - before), min(history_next_input(w) - before, CHECKPOINT_ATOMS));
         if (w->drop_every) {
             n = min(n, random_gap(w));
@@ -112,23 +112,22 @@ static enum run_end advance(struct rs_world *w, u64 *budget, u64 until_atom, u64
         if (replay && w->history.furthest.atom > before)
             n = min(n, w->history.furthest.atom - before);
         world_update_watched(w);
-        enum run_end end = cpu_run(c, n, until_cycle);
-        *budget -= min(*budget, c->s.atom - before + (end == RUN_STOPPED_INSIDE));
+        enum run_end end = machine_run(m, n, until_cycle);
+        *budget -= min(*budget, machine_atom(m) - before + (end == RUN_STOPPED_INSIDE));
         if (end != RUN_GOES_ON)
             return end;
     }
     history_arrive(w);
-    return c->m->b.halted ? RUN_HALTED : RUN_GOES_ON;
+    return m->b.halted ? RUN_HALTED : RUN_GOES_ON;
 }
 
 void world_show_inside(struct rs_world *w, u64 k)
 {
-    struct core *c = world_core(w);
-    if (c->m->b.halted)
+    if (w->machine->b.halted)
         return;
     struct saved *start = saved_take(w);
-    c->rt.micro_stop = k;
-    if (cpu_run(c, 1, UINT64_MAX) == RUN_STOPPED_INSIDE)
+    machine_next(w->machine)->rt.micro_stop = k;
+    if (machine_run(w->machine, 1, UINT64_MAX) == RUN_STOPPED_INSIDE)
         w->history.inside = start;
     else
         saved_free(start);
@@ -247,24 +246,24 @@ static u64 cycle_limit(const struct rs_world *w, u64 until_cycle)
 
 static enum rs_why limit_or(const struct rs_world *w, enum rs_why why)
 {
-    return w->max_cycles && world_core(w)->s.cycle >= w->max_cycles ? RS_LIMIT : why;
+    return w->max_cycles && machine_cycle(w->machine) >= w->max_cycles ? RS_LIMIT : why;
 }
 
 /* Forward to `until_atom` or `until_cycle`, whichever comes first. */
 static enum rs_why forward(struct rs_world *w, u64 *budget, u64 until_atom, u64 until_cycle)
 {
-    struct core *c = world_core(w);
+    const struct machine *m = w->machine;
     u64 limit = cycle_limit(w, until_cycle);
-    if (c->s.cycle >= limit && !w->move.started)
+    if (machine_cycle(m) >= limit && !w->move.started)
         return finish(w, limit_or(w, RS_DONE));
     w->move.started = true;
     leave_inside(w);
     enum run_end end = advance(w, budget, until_atom, limit);
     if (end != RUN_GOES_ON)
         return ended(w, end);
-    if (c->s.atom >= until_atom)
+    if (machine_atom(m) >= until_atom)
         return finish(w, RS_DONE);
-    if (c->s.cycle >= limit)
+    if (machine_cycle(m) >= limit)
         return finish(w, limit_or(w, RS_DONE));
     return RS_SLICE;
 }
@@ -288,7 +287,7 @@ static enum rs_why step_hunt(struct rs_world *w, u64 *budget, enum rs_probe prob
 /* An atom that is half done can be ended, even if it is the one that halts the machine. */
 static bool may_go_on(const struct rs_world *w)
 {
-    bool over = w->max_cycles && world_core(w)->s.cycle >= w->max_cycles;
+    bool over = w->max_cycles && machine_cycle(w->machine) >= w->max_cycles;
     return w->history.inside || (!w->machine->b.halted && !over);
 }
 
@@ -305,13 +304,13 @@ static enum rs_why stepped(struct rs_world *w)
 /* One atom at a time: k micros further, over the ends of atoms. */
 static enum rs_why step_micros(struct rs_world *w, u64 *budget)
 {
-    struct core *c = world_core(w);
     while (w->move.n && *budget && may_go_on(w)) {
         struct rs_position at = history_position(w);
         history_reached(w);
         leave_inside(w);
         world_update_watched(w);
         history_apply_inputs(w);
+        const struct core *c = machine_next(w->machine);
         world_show_inside(w, at.micro + w->move.n);
         --*budget;
         w->move.n -= w->history.inside ? w->move.n : min(w->move.n, c->rt.atom_micros - at.micro);
@@ -321,14 +320,19 @@ static enum rs_why step_micros(struct rs_world *w, u64 *budget)
     return stepped(w);
 }
 
-/* One atom, with the clock after each of its micros noted. */
-static void timed_atom(struct rs_world *w, struct micro_clock *clock)
+/* One atom, with its core's clock after each of its micros noted.  Returns that core; *cycle: its clock
+ * before. */
+static const struct core *timed_atom(struct rs_world *w, struct micro_clock *clock, u64 *cycle)
 {
     u64 one = 1;
+    history_apply_inputs(w);
+    struct core *c = machine_next(w->machine);
+    *cycle = c->s.cycle;
     clock->n = 0;
-    world_core(w)->rt.clock = clock;
+    c->rt.clock = clock;
     advance(w, &one, UINT64_MAX, UINT64_MAX);
-    world_core(w)->rt.clock = NULL;
+    c->rt.clock = NULL;
+    return c;
 }
 
 /* A boundary of the unit `cycle` is a position at which the clock has just moved: a stall is one step. */
@@ -340,7 +344,6 @@ static bool moved(const struct micro_clock *clock, u64 start_cycle, u64 k)
 /* One atom at a time, as step_micros. */
 static enum rs_why step_cycles(struct rs_world *w, u64 *budget)
 {
-    struct core *c = world_core(w);
     struct micro_clock clock;
     while (w->move.n && *budget && may_go_on(w)) {
         u64 done = history_position(w).micro;
@@ -348,8 +351,8 @@ static enum rs_why step_cycles(struct rs_world *w, u64 *budget)
         leave_inside(w);
         history_apply_inputs(w);
         struct saved *start = saved_take(w);
-        u64 cycle = c->s.cycle, k = done;
-        timed_atom(w, &clock);
+        u64 cycle, k = done;
+        const struct core *c = timed_atom(w, &clock, &cycle);
         --*budget;
         while (w->move.n && k < clock.n)
             w->move.n -= moved(&clock, cycle, ++k);
@@ -389,7 +392,7 @@ static void take_off(struct rs_world *w, struct rs_position target)
 {
     const struct saved *s = history_before(w, target.atom);
     history_reached(w);
-    if (position_before(target, history_position(w)) || s->atom > world_core(w)->s.atom)
+    if (position_before(target, history_position(w)) || s->atom > machine_atom(w->machine))
         restore(w, s);
     else
         leave_inside(w);
@@ -412,10 +415,10 @@ static enum rs_why seek(struct rs_world *w, u64 *budget)
     u64 limit = known ? UINT64_MAX : cycle_limit(w, UINT64_MAX);
     enum run_end end = advance(w, budget, target.atom, limit);
     w->settling = false;
-    if (end != RUN_GOES_ON && world_core(w)->s.atom != target.atom)
+    if (end != RUN_GOES_ON && machine_atom(w->machine) != target.atom)
         return ended(w, end);
-    if (world_core(w)->s.atom < target.atom)
-        return world_core(w)->s.cycle < limit ? RS_SLICE : finish(w, RS_LIMIT);
+    if (machine_atom(w->machine) < target.atom)
+        return machine_cycle(w->machine) < limit ? RS_SLICE : finish(w, RS_LIMIT);
     show(w, target);
     return finish(w, RS_DONE);
 }
@@ -443,15 +446,17 @@ static enum rs_why back_insns(struct rs_world *w)
 /* Every micro of the atoms from here to `hi`, one atom after another. */
 static enum rs_why trail_micros(struct rs_world *w, u64 *budget)
 {
-    struct core *c = world_core(w);
-    while (c->s.atom < w->move.hi.atom && *budget) {
-        u64 one = 1, atom = c->s.atom;
+    const struct machine *m = w->machine;
+    while (machine_atom(m) < w->move.hi.atom && *budget) {
+        u64 one = 1, atom = machine_atom(m);
+        history_apply_inputs(w);
+        const struct core *c = machine_next(m);
         advance(w, &one, atom + 1, UINT64_MAX);
         --*budget;
         for (u64 k = 0; k < c->rt.atom_micros; k++)
             trail_add(&w->move.trail, (struct rs_position){atom, k});
     }
-    if (c->s.atom < w->move.hi.atom)
+    if (machine_atom(m) < w->move.hi.atom)
         return RS_SLICE;
     for (u64 k = 0; k < w->move.hi.micro; k++)
         trail_add(&w->move.trail, (struct rs_position){w->move.hi.atom, k});
@@ -471,7 +476,7 @@ static enum rs_why back_micros(struct rs_world *w, u64 *budget)
         trail_begin(&w->move.trail, n);
         take_off(w, from);
     }
-    if (world_core(w)->s.atom < from.atom) {
+    if (machine_atom(w->machine) < from.atom) {
         advance(w, budget, from.atom, UINT64_MAX);
         return RS_SLICE;
     }
@@ -483,11 +488,11 @@ static enum rs_why back_micros(struct rs_world *w, u64 *budget)
 /* Boundaries of the unit `cycle` in the atoms from here to `hi`. */
 static enum rs_why trail_cycles(struct rs_world *w, u64 *budget)
 {
-    struct core *c = world_core(w);
+    const struct machine *m = w->machine;
     struct micro_clock clock;
-    while (c->s.atom < w->move.hi.atom + (w->move.hi.micro > 0) && *budget) {
-        u64 atom = c->s.atom, cycle = c->s.cycle;
-        timed_atom(w, &clock);
+    while (machine_atom(m) < w->move.hi.atom + (w->move.hi.micro > 0) && *budget) {
+        u64 atom = machine_atom(m), cycle;
+        const struct core *c = timed_atom(w, &clock, &cycle);
         --*budget;
         for (u64 k = 1; k <= clock.n; k++) {
             bool whole = k == c->rt.atom_micros;
@@ -496,7 +501,7 @@ static enum rs_why trail_cycles(struct rs_world *w, u64 *budget)
                 trail_add(&w->move.trail, at);
         }
     }
-    return c->s.atom < w->move.hi.atom ? RS_SLICE : RS_DONE;
+    return machine_atom(m) < w->move.hi.atom ? RS_SLICE : RS_DONE;
 }
 
 /* Nearly every atom moves the clock; where n atoms did not hold n boundaries, twice as many are searched. */
@@ -510,9 +515,9 @@ static enum rs_why back_cycles(struct rs_world *w, u64 *budget)
         take_off(w, w->move.target);
     }
     w->settling = true;
-    if (world_core(w)->s.atom < w->move.target.atom)
+    if (machine_atom(w->machine) < w->move.target.atom)
         advance(w, budget, w->move.target.atom, UINT64_MAX);
-    enum rs_why why = world_core(w)->s.atom < w->move.target.atom ? RS_SLICE : trail_cycles(w, budget);
+    enum rs_why why = machine_atom(w->machine) < w->move.target.atom ? RS_SLICE : trail_cycles(w, budget);
     w->settling = false;
     if (why == RS_SLICE)
         return RS_SLICE;
@@ -552,7 +557,7 @@ static enum rs_why back_hunt(struct rs_world *w, u64 *budget, enum rs_probe prob
         return aim(w, start_of_run(w));
     }
     advance(w, budget, w->move.hi.atom, UINT64_MAX);
-    if (world_core(w)->s.atom < w->move.hi.atom) {
+    if (machine_atom(w->machine) < w->move.hi.atom) {
         w->settling = false;
         return RS_SLICE;
     }

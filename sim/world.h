@@ -55,11 +55,6 @@ struct rs_world {
     u64 drop_every, drop_random; /* rs_drop_derived_at_random */
 };
 
-static inline struct core *world_core(const struct rs_world *w)
-{
-    return w->machine->core[0];
-}
-
 static inline bool position_before(struct rs_position a, struct rs_position b)
 {
     return a.atom < b.atom || (a.atom == b.atom && a.micro < b.micro);

@@ -11,13 +11,18 @@ static trap_handler *handlers[TRAP_VECTORS];
 
 void traps_init(void)
 {
+    for (unsigned v = 0; v < TRAP_VECTORS; v++)
+        idt[v] = trap_gate(v, 0);
+    traps_load();
+}
+
+void traps_load(void)
+{
     struct {
         uint16_t pad[3], limit;
         uint64_t base;
     } idtr = {.limit = sizeof idt - 1, .base = (uint64_t)idt};
 
-    for (unsigned v = 0; v < TRAP_VECTORS; v++)
-        idt[v] = trap_gate(v, 0);
     __asm__ volatile("lidt %0" : : "m"(idtr.limit), "m"(idtr.base));
 }
 

@@ -8,6 +8,7 @@
 typedef void trap_handler(struct trap_frame *frame);
 
 void traps_init(void);
+void traps_load(void); /* on another core: the same IDT */
 void trap_set(unsigned vector, trap_handler *handler);
 
 #endif

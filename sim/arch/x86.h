@@ -315,6 +315,7 @@ static inline uint64_t desc_attr(uint64_t d)
 #define MSR_VMX_TRUE_EXIT_CTLS      0x48f
 #define MSR_VMX_TRUE_ENTRY_CTLS     0x490
 #define MSR_VMX_VMFUNC              0x491
+#define MSR_SIPI_ENTRY_STRUCT_PTR   0x33c /* X86-S: where a 64-bit start-up IPI starts a core */
 #define MSR_TSC_DEADLINE            0x6e0
 #define MSR_X2APIC_FIRST            0x800 /* + offset of the xAPIC register / 16 */
 #define MSR_X2APIC_LAST             0x8ff
@@ -358,6 +359,7 @@ static inline uint64_t desc_attr(uint64_t d)
     M(MSR_VMX_TRUE_EXIT_CTLS, "IA32_VMX_TRUE_EXIT_CTLS") \
     M(MSR_VMX_TRUE_ENTRY_CTLS, "IA32_VMX_TRUE_ENTRY_CTLS") \
     M(MSR_VMX_VMFUNC, "IA32_VMX_VMFUNC") \
+    M(MSR_SIPI_ENTRY_STRUCT_PTR, "IA32_SIPI_ENTRY_STRUCT_PTR") \
     M(MSR_TSC_DEADLINE, "IA32_TSC_DEADLINE") \
     M(MSR_EFER, "IA32_EFER") \
     M(MSR_STAR, "IA32_STAR") \
@@ -372,6 +374,16 @@ static inline uint64_t desc_attr(uint64_t d)
 #define FEATURE_CONTROL_LOCK       0x1
 #define FEATURE_CONTROL_VMX_IN_SMX 0x2
 #define FEATURE_CONTROL_VMX        0x4 /* VMX outside SMX operation */
+
+/* The structure that IA32_SIPI_ENTRY_STRUCT_PTR points to, in 8-byte words (X86-S external architecture
+ * specification, "64-bit SIPI"). */
+#define SIPI_ENTRY_FEATURES  0
+#define SIPI_ENTRY_RIP       1
+#define SIPI_ENTRY_CR3       2
+#define SIPI_ENTRY_CR0       3
+#define SIPI_ENTRY_CR4       4
+#define SIPI_ENTRY_WORDS     5
+#define SIPI_FEATURES_ENABLE 1
 
 #define APIC_BASE_BSP    0x100
 #define APIC_BASE_X2APIC 0x400
@@ -404,11 +416,13 @@ static inline uint64_t desc_attr(uint64_t d)
 #define CPUID_1_EDX_PGE              0x2000
 #define CPUID_1_EDX_CMOV             0x8000
 #define CPUID_1_EDX_PAT              0x10000
+#define CPUID_1_EDX_HTT              0x10000000
 #define CPUID_7_EBX_TSC_ADJUST       0x2
 #define CPUID_7_EBX_SMEP             0x80
 #define CPUID_7_EBX_INVPCID          0x400
 #define CPUID_7_EBX_SMAP             0x100000
 #define CPUID_7_ECX_UMIP             0x4
+#define CPUID_7_1_ECX_SIPI64         0x10 /* subleaf 1 */
 #define CPUID_EXT1_ECX_LAHF          0x1
 #define CPUID_EXT1_ECX_PREFETCHW     0x100
 #define CPUID_EXT1_EDX_SYSCALL       0x800

@@ -4,6 +4,7 @@
 
 #include "arch/apic.h"
 #include "cpu/cpu.h"
+#include "cpu/ipi.h"
 #include "cpu/system.h"
 
 static u64 *reg(struct core *c, u32 offset)
@@ -252,11 +253,19 @@ static bool matches_logical(const struct core *to, u64 dest)
     return (ldr >> 4 == dest >> 4 || dest >> 4 == 0xf) && ldr & dest & 0xf; /* cluster model */
 }
 
+/* In xAPIC mode software may have changed it. */
+static u64 apic_id(const struct core *c)
+{
+    return in_x2apic_mode(c) ? c->id : reg_value(c, APIC_ID) >> 24;
+}
+
 static bool matches(const struct core *from, const struct core *to, u64 icr)
 {
     u64 broadcast = in_x2apic_mode(from) ? 0xffffffff : 0xff;
     u64 dest = in_x2apic_mode(from) ? icr >> 32 : icr >> 56;
 
+    if (!(to->s.apic_base & APIC_BASE_ENABLE))
+        return false;
     switch (icr & APIC_ICR_SHORTHAND) {
     case APIC_ICR_TO_SELF: return to == from;
     case APIC_ICR_TO_ALL: return true;
@@ -265,19 +274,35 @@ static bool matches(const struct core *from, const struct core *to, u64 icr)
     }
     if (dest == broadcast)
         return true;
-    return icr & APIC_ICR_LOGICAL ? matches_logical(to, dest) : to->id == dest;
+    return icr & APIC_ICR_LOGICAL ? matches_logical(to, dest) : apic_id(to) == dest;
 }
 
-/* INIT and SIPI find no one: every core of this machine runs from reset. */
-static void send_to(struct core *to, u64 icr)
+/* What the manual calls invalid goes nowhere: shorthands that include the sender with anything but fixed
+ * delivery (tables 10-3 and 10-4), and the INIT level de-assert that processors no longer know (10.6.1). */
+static bool is_valid_ipi(u64 icr)
 {
-    u64 mode = icr & APIC_ICR_DELIVERY;
+    u64 mode = icr & APIC_ICR_DELIVERY, shorthand = icr & APIC_ICR_SHORTHAND;
 
-    if (mode == APIC_ICR_FIXED || mode == APIC_ICR_LOWEST)
-        apic_raise(to, icr & APIC_ICR_VECTOR);
-    else if (mode == APIC_ICR_NMI)
-        to->s.nmi_pending = 1;
-    to->rt.look_again = 0;
+    if (mode == APIC_ICR_INIT && icr & APIC_ICR_LEVEL && !(icr & APIC_ICR_ASSERT))
+        return false;
+    return mode == APIC_ICR_FIXED || shorthand == APIC_ICR_TO_DEST || shorthand == APIC_ICR_TO_OTHERS;
+}
+
+/* Of the cores that it is for, the one of the lowest processor priority takes it; of those the first (10.6.2.4
+ * "Lowest Priority Delivery Mode"). */
+static void send_to_lowest(struct core *c, u64 icr)
+{
+    struct core *lowest = NULL;
+
+    for (u32 i = 0; i < c->m->cores; i++) {
+        struct core *to = c->m->core[i];
+        if (!matches(c, to, icr) || !is_enabled(to))
+            continue;
+        if (!lowest || reg_value(to, APIC_PPR) < reg_value(lowest, APIC_PPR))
+            lowest = to;
+    }
+    if (lowest)
+        ipi_send(c, lowest, icr);
 }
 
 static void send(struct core *c, u64 icr)
@@ -288,13 +313,15 @@ static void send(struct core *c, u64 icr)
         error(c, APIC_ESR_SEND_VECTOR);
         return;
     }
-    for (u32 i = 0; i < c->m->cores; i++) {
-        if (!matches(c, c->m->core[i], icr))
-            continue;
-        send_to(c->m->core[i], icr);
-        if (mode == APIC_ICR_LOWEST)
-            return; /* one core takes it: the first */
+    if (!is_valid_ipi(icr))
+        return;
+    if (mode == APIC_ICR_LOWEST) {
+        send_to_lowest(c, icr);
+        return;
     }
+    for (u32 i = 0; i < c->m->cores; i++)
+        if (matches(c, c->m->core[i], icr))
+            ipi_send(c, c->m->core[i], icr);
 }
 
 /* ---- registers (SDM vol. 3, 10.4.1, table 10-1; 10.12.1.2, table 10-6) ---- */
@@ -494,6 +521,17 @@ void apic_reset(struct core *c)
 {
     c->s.apic_base = APIC_PHYS_BASE | APIC_BASE_ENABLE | (c->id == 0 ? APIC_BASE_BSP : 0);
     reset_registers(c);
+}
+
+/* As reset, but for the ID, and in x2APIC mode what follows from it (SDM vol. 3, 10.4.7.3 "Local APIC State After
+ * an INIT Reset", 10.12.5.1 "x2APIC States"). */
+void apic_init(struct core *c)
+{
+    u64 id = reg_value(c, APIC_ID), ldr = in_x2apic_mode(c) ? reg_value(c, APIC_LDR) : 0;
+
+    reset_registers(c);
+    *reg(c, APIC_ID) = id;
+    *reg(c, APIC_LDR) = ldr;
 }
 
 /* Legal: disabled to xAPIC, xAPIC to x2APIC, either to disabled; and staying. */

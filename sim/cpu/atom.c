@@ -91,6 +91,7 @@ static bool atom_ends(struct core *c)
 enum run_end cpu_run(struct core *c, u64 atoms, u64 until_cycle)
 {
     volatile u64 left = atoms;
+    c->rt.until = until_cycle;
     int how = setjmp(c->rt.jmp);
     if (how == ATOM_STOPPED)
         return RUN_STOPPED_INSIDE;
@@ -100,7 +101,7 @@ enum run_end cpu_run(struct core *c, u64 atoms, u64 until_cycle)
             return RUN_STOPPED;
         left--;
     }
-    while (left && c->s.cycle < until_cycle && !c->m->b.halted) {
+    while (left && c->s.cycle < c->rt.until && !c->m->b.halted) {
         atom(c);
         if (atom_ends(c))
             return RUN_STOPPED;

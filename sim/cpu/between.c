@@ -1,32 +1,41 @@
 /* between.c - what happens between two instructions: timers, interrupts, debug exceptions, HLT. */
 #include "cpu/cpu.h"
+#include "cpu/ipi.h"
+#include "schedule.h"
 
 static u64 min(u64 a, u64 b)
 {
     return a < b ? a : b;
 }
 
-static u64 next_due(const struct core *c)
+u64 cpu_next_due(const struct core *c)
 {
-    return min(apic_next_due(c), vmx_next_due(c));
+    u64 ipi = ipi_next_due(c);
+    return c->s.activity == ACTIVITY_WAIT_SIPI ? ipi : min(ipi, min(apic_next_due(c), vmx_next_due(c)));
 }
 
-/* HLT: to the next event, or for ever. */
+/* To the next event, or for ever.  With several cores it may be another's turn before that, or the event that
+ * has just been looked at did not end the wait: then the atom is empty. */
 static void idle(struct core *c)
 {
-    u64 due = next_due(c);
-    if (due == UINT64_MAX) {
-        board_halt(c, HALT_FOREVER, HALT_STATUS, 0);
-        return;
-    }
-    if (due > c->s.cycle)
+    u64 due = cpu_next_due(c);
+    if (due < c->rt.turn && due > c->s.cycle)
         stall(c, &c->s.count.cycles_halted, due - c->s.cycle);
+    else if (due == UINT64_MAX && machine_is_parked(c->m))
+        board_halt(c, HALT_FOREVER, HALT_STATUS, 0);
+    schedule_yield(c);
 }
 
 bool cpu_between_instructions(struct core *c)
 {
     if (apic_next_due(c) <= c->s.cycle)
         apic_run_due(c);
+    if (unlikely(ipi_next_due(c) <= c->s.cycle) && ipi_arrive(c))
+        return true;
+    if (c->s.activity == ACTIVITY_WAIT_SIPI) {
+        idle(c);
+        return true;
+    }
     if (c->s.vmx_guest)
         vmx_exit_if_due(c);
     if (c->s.pending_debug && !c->s.shadow_ss)
@@ -44,6 +53,6 @@ bool cpu_between_instructions(struct core *c)
         c->s.activity = ACTIVITY_ACTIVE;
     }
     bool shadowed = c->s.shadow_sti || c->s.shadow_ss || c->s.nmi_pending;
-    c->rt.look_again = shadowed ? 0 : next_due(c);
+    c->rt.look_again = shadowed ? 0 : cpu_next_due(c);
     return false;
 }

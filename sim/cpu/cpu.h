@@ -7,7 +7,8 @@
 
 /* ---- the run loop's view ---- */
 
-/* Runs up to `atoms` atoms, while the clock is before until_cycle and the machine not halted.  cpu/atom.c
+/* Runs up to `atoms` atoms, while the clock is before rt.until and the machine not halted.  rt.until is
+ * until_cycle, or less if an atom lowers it: another core may be next from then on (schedule.h).  cpu/atom.c
  * RUN_STOPPED: at the end of an atom, as rt.micro_stop asked; RUN_STOPPED_INSIDE: the last atom is half done.
  */
 enum run_end { RUN_GOES_ON, RUN_STOPPED, RUN_STOPPED_INSIDE, RUN_HALTED };
@@ -16,6 +17,8 @@ enum run_end cpu_run(struct core *c, u64 atoms, u64 until_cycle);
 /* Before an instruction, when rt.look_again says so: runs what is due, and takes an exit, an interrupt or a
  * debug exception if there is one: true if that was the atom.  cpu/between.c */
 bool cpu_between_instructions(struct core *c);
+/* Cycle of the next event that the core, as it is, would look at; UINT64_MAX: none. */
+u64 cpu_next_due(const struct core *c);
 
 /* One atom, whole (or up to rt.micro_stop).  ATOM_DONE or ATOM_STOPPED. */
 enum atom_end cpu_atom(struct core *c);
@@ -24,6 +27,9 @@ enum atom_end cpu_atom(struct core *c);
  * by the loader. */
 void cpu_power_on(struct core *c);
 void cpu_reset(struct core *c);
+/* INIT (SDM vol. 3, 9.1.1 "Processor State After Reset", table 9-1), outside VMX operation; then the core waits for
+ * a start-up IPI. */
+void cpu_init(struct core *c);
 
 struct insn; /* cpu/decode.h */
 
@@ -60,6 +66,7 @@ void apic_raise(struct core *c, unsigned vector);               /* sets IRR */
 u64 apic_next_due(const struct core *c); /* cycle of the next timer event, UINT64_MAX: none */
 void apic_run_due(struct core *c);       /* fires what is due by c->s.cycle */
 void apic_reset(struct core *c);
+void apic_init(struct core *c); /* by INIT: the ID and the mode stay */
 
 /* ---- control registers, MSRs, CPUID: cpu/system.c ---- */
 
@@ -91,6 +98,8 @@ u64 vmx_next_due(const struct core *c);
  * interrupt window, NMI window, external interrupt) in the priority of SDM vol. 3, 25.2, and leaves the atom;
  * else returns. */
 void vmx_exit_if_due(struct core *c);
+/* An MTF VM exit or the interrupt window waits for the next atom, whatever the activity state. */
+bool vmx_exit_is_waiting(const struct core *c);
 /* A triple fault: exit in non-root operation, else returns. */
 void vmx_exit_triple_fault(struct core *c);
 /* VMXON .. INVVPID: the isa.def handlers of the same names are in cpu/vmx.c. */

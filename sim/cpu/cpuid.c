@@ -41,7 +41,7 @@ static void leaf_features(const struct core *c, u32 out[4])
                CPUID_1_ECX_TSC_DEADLINE;
     out[EDX] = CPUID_1_EDX_DE | CPUID_1_EDX_PSE | CPUID_1_EDX_TSC | CPUID_1_EDX_MSR | CPUID_1_EDX_PAE |
                CPUID_1_EDX_MCE | CPUID_1_EDX_CX8 | (apic ? CPUID_1_EDX_APIC : 0) | CPUID_1_EDX_PGE |
-               CPUID_1_EDX_CMOV | CPUID_1_EDX_PAT;
+               CPUID_1_EDX_CMOV | CPUID_1_EDX_PAT | (c->m->cores > 1 ? CPUID_1_EDX_HTT : 0);
 }
 
 /* Deterministic cache parameters: L1D, L1I, L2 as machine{} has them. */
@@ -64,8 +64,11 @@ static void leaf_cache(const struct core *c, u32 subleaf, u32 out[4])
 
 static void leaf_extended_features(u32 subleaf, u32 out[4])
 {
+    if (subleaf == 1)
+        out[ECX] = CPUID_7_1_ECX_SIPI64;
     if (subleaf)
         return;
+    out[EAX] = 1; /* the highest subleaf */
     out[EBX] = CPUID_7_EBX_TSC_ADJUST | CPUID_7_EBX_SMEP | CPUID_7_EBX_INVPCID | CPUID_7_EBX_SMAP;
     out[ECX] = CPUID_7_ECX_UMIP;
 }

@@ -399,7 +399,9 @@ bool cpu_wakes(const struct core *c)
 {
     bool guest_pin = c->s.vmx_guest && c->s.vmx.pin & PIN_EXTERNAL_INTERRUPT;
 
-    if (c->s.event_valid || c->s.pending_debug || vmx_next_due(c) <= c->s.cycle)
+    if (c->s.activity == ACTIVITY_WAIT_SIPI)
+        return false;
+    if (c->s.event_valid || c->s.pending_debug || vmx_next_due(c) <= c->s.cycle || vmx_exit_is_waiting(c))
         return true;
     if (c->s.nmi_pending && !c->s.nmi_blocked)
         return true;

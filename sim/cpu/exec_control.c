@@ -2,6 +2,7 @@
 #include "cpu/exec.h"
 #include "cpu/privilege.h"
 #include "cpu/system.h"
+#include "schedule.h"
 
 #include <string.h>
 
@@ -160,6 +161,7 @@ void exec_hlt(struct core *c, const struct insn *in)
 {
     (void)in;
     c->s.activity = ACTIVITY_HLT;
+    schedule_yield(c);
 }
 
 static void set_ac(struct core *c, u64 value)

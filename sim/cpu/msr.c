@@ -122,6 +122,15 @@ static bool write_misc_enable(struct core *c, u64 value)
     return true;
 }
 
+/* One register for all cores. */
+static bool write_sipi_entry(struct core *c, u64 hpa)
+{
+    if (hpa & 7 || hpa & ~PHYS_MASK)
+        return false;
+    c->m->b.sipi_entry_struct = hpa;
+    return true;
+}
+
 static bool is_x2apic(u32 msr)
 {
     return msr >= MSR_X2APIC_FIRST && msr <= MSR_X2APIC_LAST;
@@ -145,6 +154,7 @@ bool sys_read_msr(struct core *c, u32 msr, u64 *value)
     case MSR_TSC_ADJUST: *value = c->s.tsc_adjust; return true;
     case MSR_APIC_BASE: *value = c->s.apic_base; return true;
     case MSR_FEATURE_CONTROL: *value = c->s.feature_control; return true;
+    case MSR_SIPI_ENTRY_STRUCT_PTR: *value = c->m->b.sipi_entry_struct; return true;
     case MSR_MISC_ENABLE: *value = c->s.misc_enable; return true;
     case MSR_TSC_DEADLINE:
         apic_run_due(c);
@@ -170,6 +180,7 @@ bool sys_write_msr(struct core *c, u32 msr, u64 value)
     case MSR_TSC_ADJUST: write_tsc_adjust(c, value); return true;
     case MSR_APIC_BASE: return apic_write_base(c, value);
     case MSR_FEATURE_CONTROL: return write_feature_control(c, value);
+    case MSR_SIPI_ENTRY_STRUCT_PTR: return write_sipi_entry(c, value);
     case MSR_MISC_ENABLE: return write_misc_enable(c, value);
     case MSR_TSC_DEADLINE: apic_write_deadline(c, value); return true;
     case MSR_EFER: return write_efer(c, value);

@@ -6,6 +6,7 @@
 #include "arch/boot.h"
 #include "arch/vmx.h"
 #include "cpu/cpu.h"
+#include "cpu/ipi.h"
 #include "mmu/mmu.h"
 
 #include <string.h>
@@ -55,7 +56,7 @@ static void reset_msrs(struct core *c)
 
 static void reset_events(struct core *c)
 {
-    c->s.activity = ACTIVITY_ACTIVE;
+    c->s.activity = c->id == 0 ? ACTIVITY_ACTIVE : ACTIVITY_WAIT_SIPI;
     c->s.shadow_sti = c->s.shadow_ss = 0;
     c->s.nmi_blocked = c->s.nmi_pending = 0;
     c->s.pending_debug = 0;
@@ -90,7 +91,27 @@ void cpu_reset(struct core *c)
     reset_vmx(c);
     reset_pipeline(c);
     apic_reset(c);
+    ipi_forget(c);
     mmu_reset(c);
+}
+
+/* Caches, TLBs, MSRs and the TSC stay, and CR0.CD and CR0.NW.  That the bootstrap processor waits as well, and
+ * does not begin at a reset vector, is because there is no firmware at one. */
+void cpu_init(struct core *c)
+{
+    u64 cr0_kept = c->s.cr0 & (CR0_CD | CR0_NW), efer = c->s.efer;
+
+    stall(c, &c->s.count.stall_event, c->m->p.event_cycles);
+    reset_segments(c);
+    reset_registers(c);
+    c->s.cr0 |= cr0_kept;
+    c->s.efer = efer;
+    reset_events(c);
+    apic_init(c);
+    pipeline_serialise(c);
+    reset_pipeline(c);
+    c->s.activity = ACTIVITY_WAIT_SIPI;
+    micro(c, MICRO_EVENT);
 }
 
 /* What the firmware writes before it boots (SDM vol. 3, 23.7 "Enabling and Entering VMX Operation"). */
@@ -148,12 +169,16 @@ static void require_vmx(struct core *c, unsigned n, u64 value)
 }
 
 /* CR0.PE and CR0.PG stay set: there is no mode without them. */
+static bool cr0_legal(u64 value)
+{
+    return value & CR0_PE && value & CR0_PG && (value & CR0_CD || !(value & CR0_NW));
+}
+
 static void write_cr0(struct core *c, u64 value)
 {
     require(c, !(value >> 32));
     value = keep_owned(c, c->s.cr0, (value & CR0_ALL) | CR0_ET, c->s.vmx.cr0_mask);
-    require(c, value & CR0_PE && value & CR0_PG);
-    require(c, value & CR0_CD || !(value & CR0_NW));
+    require(c, cr0_legal(value));
     require_vmx(c, 0, value);
     c->s.cr0 = value;
 }
@@ -190,17 +215,33 @@ static void flush_for_cr4(struct core *c, u64 old, u64 new)
         mmu_flush_pcid(c, new &CR4_PCIDE ? c->s.cr3 &CR3_PCID : 0, true, FLUSH_CR0_CR4);
 }
 
+static bool cr4_legal(const struct core *c, u64 value)
+{
+    return !(value & ~sys_cr4_supported(c)) && value & CR4_PAE;
+}
+
 static void write_cr4(struct core *c, u64 value)
 {
     u64 old = c->s.cr4;
 
     value = keep_owned(c, old, value, c->s.vmx.cr4_mask);
-    require(c, !(value & ~sys_cr4_supported(c)) && value & CR4_PAE);
+    require(c, cr4_legal(c, value));
     if (value & ~old & CR4_PCIDE)
         require(c, !(c->s.cr3 & CR3_PCID));
     require_vmx(c, 4, value);
     c->s.cr4 = value;
     flush_for_cr4(c, old, value);
+}
+
+bool sys_load_crs(struct core *c, u64 cr0, u64 cr3, u64 cr4)
+{
+    if (cr0 >> 32 || !cr0_legal(cr0) || cr3 & ~PHYS_MASK || !cr4_legal(c, cr4))
+        return false;
+    c->s.cr0 = (cr0 & CR0_ALL) | CR0_ET;
+    c->s.cr3 = cr3;
+    c->s.cr4 = cr4;
+    mmu_flush_linear(c, true, FLUSH_STARTUP);
+    return true;
 }
 
 void sys_write_cr(struct core *c, unsigned n, u64 value)

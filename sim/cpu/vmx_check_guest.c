@@ -129,7 +129,7 @@ static bool halted(const struct core *c)
 
 static bool activity_ok(const struct core *c)
 {
-    return V(GUEST_ACTIVITY) <= VMX_ACTIVITY_HLT;
+    return V(GUEST_ACTIVITY) <= VMX_ACTIVITY_HLT || V(GUEST_ACTIVITY) == VMX_ACTIVITY_WAIT_SIPI;
 }
 
 static bool activity_dpl_ok(const struct core *c)
@@ -142,12 +142,14 @@ static bool activity_blocking_ok(const struct core *c)
     return !blocks(c, BLOCKING_STI | BLOCKING_MOV_SS) || V(GUEST_ACTIVITY) == VMX_ACTIVITY_ACTIVE;
 }
 
-/* Into HLT: interrupts, NMIs, #DB, #MC and a pending MTF VM exit alone. */
+/* Into HLT: interrupts, NMIs, #DB, #MC and a pending MTF VM exit alone; into wait-for-SIPI: nothing. */
 static bool activity_event_ok(const struct core *c)
 {
     u64 vector = V(ENTRY_INTR_INFO) & INTR_VECTOR;
-    if (!halted(c) || !(V(ENTRY_INTR_INFO) & INTR_VALID))
+    if (V(GUEST_ACTIVITY) == VMX_ACTIVITY_ACTIVE || !(V(ENTRY_INTR_INFO) & INTR_VALID))
         return true;
+    if (V(GUEST_ACTIVITY) == VMX_ACTIVITY_WAIT_SIPI)
+        return false;
     if (injects(c, EVENT_HARD_EXCEPTION))
         return vector == VEC_DB || vector == VEC_MC;
     return injects(c, EVENT_EXTERNAL) || injects(c, EVENT_NMI) || injects(c, EVENT_OTHER);
@@ -236,10 +238,11 @@ static const struct vmx_rule others[] = {
     VMX_RULE("guest_rflags", "VM (bit 17) is 0 in IA-32e mode", RIP_FLAGS, flags_vm_ok, 0),
     VMX_RULE("guest_rflags", "IF (bit 9) is 1 if an external interrupt is injected", RIP_FLAGS, flags_if_ok,
              0),
-    VMX_RULE("guest_activity", "a state that IA32_VMX_MISC lists: 0 active, 1 HLT", OTHER, activity_ok, 0),
+    VMX_RULE("guest_activity", "a state that IA32_VMX_MISC lists: 0 active, 1 HLT, 3 wait-for-SIPI", OTHER,
+             activity_ok, 0),
     VMX_RULE("guest_activity", "not HLT unless DPL of SS is 0", OTHER, activity_dpl_ok, 0),
     VMX_RULE("guest_activity", "active if STI or MOV SS blocks", OTHER, activity_blocking_ok, 0),
-    VMX_RULE("guest_activity", "the injected event is one that HLT may be left by", OTHER, activity_event_ok,
+    VMX_RULE("guest_activity", "the injected event is one that HLT may be left by; none into wait-for-SIPI", OTHER, activity_event_ok,
              0),
     VMX_RULE("guest_interruptibility", "reserved bits are 0", OTHER, blocking_reserved_ok, 0),
     VMX_RULE("guest_interruptibility", "not blocking by both STI and MOV SS", OTHER, blocking_one_ok, 0),

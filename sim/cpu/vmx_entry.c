@@ -1,5 +1,6 @@
 /* vmx_entry.c - VM entries (SDM vol. 3, 26 "VM Entries"). */
 #include "cpu/vmx.h"
+#include "schedule.h"
 
 #define PHASES 4 /* checks of controls, host state, guest state; loading */
 
@@ -131,6 +132,8 @@ static _Noreturn void retire(struct core *c, bool launch, u64 start, u64 rip)
     c->s.count.vm_entries++;
     start_timer(c);
     PROBE(c, RS_PROBE_vm_entry, launch, c->s.cycle - start, info & INTR_VALID ? info : 0);
+    if (c->s.activity != ACTIVITY_ACTIVE)
+        schedule_yield(c);
     micro(c, MICRO_ENTRY);
     PROBE(c, RS_PROBE_insn, rip, 3, c->s.cycle - c->rt.atom_cycle);
     atom_leave(c, ATOM_DONE);

@@ -85,9 +85,14 @@ static bool shadowed(const struct core *c)
     return c->s.shadow_sti || c->s.shadow_ss;
 }
 
+static bool mtf_pending(const struct core *c)
+{
+    return c->s.vmx_mtf_atom && c->s.atom >= c->s.vmx_mtf_atom;
+}
+
 static void exit_mtf(struct core *c)
 {
-    if (c->s.vmx_mtf_atom && c->s.atom >= c->s.vmx_mtf_atom)
+    if (mtf_pending(c))
         vmx_exit(c, EXIT_MONITOR_TRAP_FLAG, 0);
 }
 
@@ -106,9 +111,14 @@ static void exit_nmi(struct core *c)
               &(struct vmx_exit){.reason = EXIT_EXCEPTION_NMI, .intr_info = INTR_INFO(VEC_NMI, EVENT_NMI)});
 }
 
+static bool window_open(const struct core *c)
+{
+    return c->s.vmx.proc & PROC_INTERRUPT_WINDOW && c->s.rflags & FLAG_IF && !shadowed(c);
+}
+
 static void exit_window(struct core *c)
 {
-    if (c->s.vmx.proc & PROC_INTERRUPT_WINDOW && c->s.rflags & FLAG_IF && !shadowed(c))
+    if (window_open(c))
         vmx_exit(c, EXIT_INTERRUPT_WINDOW, 0);
 }
 
@@ -139,6 +149,11 @@ void vmx_exit_if_due(struct core *c)
     exit_nmi(c);
     exit_window(c);
     exit_interrupt(c);
+}
+
+bool vmx_exit_is_waiting(const struct core *c)
+{
+    return c->s.vmx_guest && (mtf_pending(c) || window_open(c));
 }
 
 /* A pending MTF VM exit wants a look before the next instruction. */

@@ -98,6 +98,7 @@ void board_halt(struct core *c, enum halt_cause cause, u64 status, u64 detail)
     c->m->b.halted = cause;
     c->m->b.exit_status = status;
     c->m->b.halt_detail = detail;
+    c->m->b.halt_core = c->id;
     PROBE(c, RS_PROBE_halt, cause, status);
     micro(c, MICRO_EVENT);
 }

@@ -6,6 +6,7 @@
 
 #include "cpu/cpu.h"
 #include "mmu/bus.h"
+#include "mmu/coherence.h"
 #include "mmu/derived.h"
 #include "mmu/mem.h"
 #include "mmu/mmu.h"
@@ -132,15 +133,16 @@ static void device_write(struct core *c, enum page_kind kind, u64 hpa, unsigned 
 
 /* ---- reads ---- */
 
-/* M2: a line through the L1D. */
-static void read_line(struct core *c, u64 hpa, u64 *counter)
+/* M2: a line through the L1D.  Returns where it was. */
+static enum rs_hit read_line(struct core *c, u64 hpa, u64 *counter)
 {
     enum rs_hit from;
     u64 cycles = cache_read(c, hpa, &from);
     if (from == RS_L1)
-        return;
+        return from;
     stall(c, counter, cycles);
     micro(c, MICRO_CACHE);
+    return from;
 }
 
 /* M1, M3: the lines of a piece; `lines` counts those of the whole access. */
@@ -278,25 +280,34 @@ u64 mmu_fetch_line(struct core *c, u64 gva)
 
 /* ---- physical ---- */
 
-static void physical_lines(struct core *c, u64 hpa, unsigned n)
+static void physical_lines(struct core *c, u64 hpa, unsigned n, bool write, u64 *counter)
 {
-    for (u64 line = hpa >> LINE_SHIFT; line <= (hpa + n - 1) >> LINE_SHIFT; line++)
-        if (mem_has(c->m->mem, line << LINE_SHIFT, LINE_BYTES))
-            read_line(c, line << LINE_SHIFT, &c->s.count.stall_vmx);
+    for (u64 line = hpa >> LINE_SHIFT; line <= (hpa + n - 1) >> LINE_SHIFT; line++) {
+        if (!mem_has(c->m->mem, line << LINE_SHIFT, LINE_BYTES))
+            continue;
+        enum rs_hit from = read_line(c, line << LINE_SHIFT, counter);
+        if (write)
+            stall(c, counter, coherence_write(c, line, from));
+    }
+}
+
+u64 phys_read(struct core *c, u64 hpa, unsigned n, u64 *counter)
+{
+    unsigned first = min_unsigned(n, PAGE_BYTES - (unsigned)(hpa & (PAGE_BYTES - 1)));
+    physical_lines(c, hpa, n, false, counter);
+    u64 value = mem_read(c->m->mem, hpa, first);
+    return first == n ? value : value | mem_read(c->m->mem, hpa + first, n - first) << 8 * first;
 }
 
 u64 phys_load(struct core *c, u64 hpa, unsigned n)
 {
-    unsigned first = min_unsigned(n, PAGE_BYTES - (unsigned)(hpa & (PAGE_BYTES - 1)));
-    physical_lines(c, hpa, n);
-    u64 value = mem_read(c->m->mem, hpa, first);
-    return first == n ? value : value | mem_read(c->m->mem, hpa + first, n - first) << 8 * first;
+    return phys_read(c, hpa, n, &c->s.count.stall_vmx);
 }
 
 void phys_store(struct core *c, u64 hpa, unsigned n, u64 value)
 {
     unsigned first = min_unsigned(n, PAGE_BYTES - (unsigned)(hpa & (PAGE_BYTES - 1)));
-    physical_lines(c, hpa, n);
+    physical_lines(c, hpa, n, true, &c->s.count.stall_vmx);
     mem_write(c->m->mem, hpa, first, value);
     if (first < n)
         mem_write(c->m->mem, hpa + first, n - first, value >> 8 * first);

@@ -3,6 +3,7 @@
 
 #include "cpu/cpu.h"
 #include "mmu/bus.h"
+#include "mmu/coherence.h"
 #include "mmu/derived.h"
 
 struct cache cache_geometry(struct core *c, enum cache_unit unit)
@@ -42,6 +43,19 @@ static struct cache_line *victim(const struct cache *k, u64 number)
     return oldest;
 }
 
+bool cache_has(struct core *c, enum cache_unit unit, u64 line)
+{
+    return find(&derived_of(c)->cache[unit], line) != NULL;
+}
+
+bool cache_drop(struct core *c, enum cache_unit unit, u64 line)
+{
+    struct cache_line *l = find(&derived_of(c)->cache[unit], line);
+    if (l)
+        *l = (struct cache_line){0, 0};
+    return l != NULL;
+}
+
 /* Looks a line up and has it from then on.  True: it was there. */
 static bool touch(struct core *c, enum cache_unit unit, u64 number, struct cache_line **shortcut)
 {
@@ -68,6 +82,10 @@ static u64 beyond_l1(struct core *c, u64 number, enum rs_hit *from)
         return c->m->p.l2_latency;
     }
     c->s.count.l2_misses++;
+    if (c->m->cores > 1 && coherence_asks(c, number)) {
+        *from = RS_CORE;
+        return c->m->p.l2_latency + c->m->p.snoop_latency;
+    }
     *from = RS_MEM;
     return bus_wait(c->m, c->s.cycle) + c->m->p.l2_latency + c->m->p.mem_latency;
 }
@@ -113,9 +131,10 @@ void store_buffer_take(struct core *c, u64 hpa)
     if (c->s.store_done[entry] > c->s.cycle)
         stall(c, &c->s.count.stall_store, c->s.store_done[entry] - c->s.cycle);
     u64 start = before > c->s.cycle ? before : c->s.cycle;
-    enum rs_hit from;
+    enum rs_hit from = RS_L1;
     bool hit = in_l1(c, CACHE_L1D, hpa);
-    c->s.store_done[entry] = start + 1 + (likely(hit) ? 0 : beyond_l1(c, hpa >> LINE_SHIFT, &from));
+    u64 drain = likely(hit) ? 0 : beyond_l1(c, hpa >> LINE_SHIFT, &from);
+    c->s.store_done[entry] = start + 1 + drain + coherence_write(c, hpa >> LINE_SHIFT, from);
     c->s.store_next = entry + 1 == size ? 0 : entry + 1;
     if (!hit)
         micro(c, MICRO_CACHE);

@@ -16,6 +16,10 @@ struct cache {
 
 struct cache cache_geometry(struct core *c, enum cache_unit unit);
 
+/* Whether a line (hPA / 64) is there, without using it; and dropping it: true if it was there. */
+bool cache_has(struct core *c, enum cache_unit unit, u64 line);
+bool cache_drop(struct core *c, enum cache_unit unit, u64 line);
+
 /* The line of hpa through the L1D, or through the L1I with the wait of rule F3 if that misses.  Returns the
  * cycles beyond an L1 hit (rule M2), which the caller adds to the clock.  *from says where the line was. */
 u64 cache_read(struct core *c, u64 hpa, enum rs_hit *from);

@@ -7,6 +7,7 @@
 #include "arch/vmx.h"
 #include "cpu/cpu.h"
 #include "mmu/cache.h"
+#include "mmu/coherence.h"
 #include "mmu/level.h"
 #include "mmu/mem.h"
 #include "mmu/mmu.h"
@@ -134,6 +135,15 @@ static void tell_reference(struct walk *w, const struct rs_walk_ref *ref)
     micro(w->c, MICRO_WALK_REF);
 }
 
+/* Rule C5. */
+static u64 update_takes(struct walk *w, const struct rs_walk_ref *ref)
+{
+    u64 line = ref->hpa >> LINE_SHIFT;
+    if (!w->dry)
+        return coherence_write(w->c, line, ref->from);
+    return ref->from != RS_CORE && coherence_elsewhere(w->c, line) ? w->c->m->p.snoop_latency : 0;
+}
+
 /* Sets A or D: a locked update, which is no reference of its own. */
 static void update_flags(struct walk *w, const struct rs_walk_ref *ref)
 {
@@ -141,6 +151,7 @@ static void update_flags(struct walk *w, const struct rs_walk_ref *ref)
         mem_write(w->mem, ref->hpa, 8, ref->entry);
     w->c->s.count.ad_updates++;
     stall(w->c, &w->c->s.count.stall_walk, w->c->m->p.ad_update_cycles);
+    stall(w->c, &w->c->s.count.stall_walk, update_takes(w, ref));
     w->rec->cycles = w->c->s.cycle - w->rec->start_cycle;
     micro(w->c, MICRO_AD_UPDATE);
 }

@@ -110,11 +110,12 @@ void cli_narrate(const struct scenario *s, size_t *shown)
 
 static void show_instruction(struct scenario *s, rs_machine *m)
 {
-    const struct rs_symbols *symbols = scenario_symbols(s, m, 0);
     uint64_t rip = 0;
+    uint32_t core = rs_next_core(m);
+    const struct rs_symbols *symbols = scenario_symbols(s, m, core);
     char text[160], place[96];
-    rs_reg(m, 0, "rip", &rip);
-    rs_disassemble_at(m, 0, rip, symbols, text, sizeof text);
+    rs_reg(m, core, "rip", &rip);
+    rs_disassemble_at(m, core, rip, symbols, text, sizeof text);
     rs_symbol_format(symbols, rip, place, sizeof place);
     printf("  rip 0x%" PRIx64 "%s%s%s  %s\n", rip, place[0] ? " <" : "", place, place[0] ? ">" : "", text);
 }
@@ -122,11 +123,14 @@ static void show_instruction(struct scenario *s, rs_machine *m)
 void cli_show_position(const struct scenario *s, const rs_machine *m)
 {
     char at[64], name[RS_NAME_MAX];
-    const struct rs_walk *walk = rs_last_walk(m, 0);
+    uint32_t core = rs_next_core(m);
+    const struct rs_walk *walk = rs_last_walk(m, core);
     rs_position_format(m, rs_position(m), at);
-    scenario_running((struct scenario *)s, m, 0, name);
-    printf("at %s, cycle %" PRIu64 ": %s mode, %s, ring %u\n", at, rs_cycles(m, 0),
-           rs_guest_mode(m, 0) ? "non-root" : "root", name, rs_cpl(m, 0));
+    scenario_running((struct scenario *)s, m, core, name);
+    printf("at %s, cycle %" PRIu64 ": ", at, rs_now(m));
+    if (rs_cores(m) > 1)
+        printf("core %u is next, in ", core + 1);
+    printf("%s mode, %s, ring %u\n", rs_guest_mode(m, core) ? "non-root" : "root", name, rs_cpl(m, core));
     show_instruction((struct scenario *)s, (rs_machine *)m);
     if (walk && walk->valid)
         printf("  %s walk of 0x%" PRIx64 ": %u references, %" PRIu64 " cycles\n",
@@ -149,13 +153,19 @@ void cli_tell_micros(const struct cli *cli, const rs_machine *m)
 
 static void print_stats(const rs_machine *m)
 {
-    fprintf(stderr, "%s:\n  %-20s %14" PRIu64 "\n", rs_machine_name(m), "cycles", rs_cycles(m, 0));
+    fprintf(stderr, "%s:", rs_machine_name(m));
+    for (uint32_t core = 0; rs_cores(m) > 1 && core < rs_cores(m); core++)
+        fprintf(stderr, "%s core %-*u", core ? "" : "                    ", core ? 9 : 8, core);
+    fprintf(stderr, "\n  %-20s", "cycles");
+    for (uint32_t core = 0; core < rs_cores(m); core++)
+        fprintf(stderr, " %14" PRIu64, rs_cycles(m, core));
+    fprintf(stderr, "\n");
     for (size_t i = 0; i < rs_counter_count(); i++) {
         const struct rs_counter_info *info = rs_counter_info(i);
-        uint64_t sum = 0;
+        fprintf(stderr, "  %-20s", info->name);
         for (uint32_t core = 0; core < rs_cores(m); core++)
-            sum += rs_counter(m, core, i);
-        fprintf(stderr, "  %-20s %14" PRIu64 "  %s\n", info->name, sum, info->help);
+            fprintf(stderr, " %14" PRIu64, rs_counter(m, core, i));
+        fprintf(stderr, "  %s\n", info->help);
     }
 }
 

@@ -58,6 +58,7 @@ static rs_machine *start(const struct cli *cli, rs_world *w, struct rs_error *er
     struct rs_params *params = rs_params_new();
     rs_config_init(&config);
     config.ram_bytes = cli->ram_bytes;
+    config.cores = cli->cores;
     config.params = params;
     rs_set_max_cycles(w, cli->max_cycles);
     cli_tell_refusals(w);
@@ -186,7 +187,7 @@ static void show_where(rs_machine *m)
 {
     char at[64];
     rs_position_format(m, rs_position(m), at);
-    fprintf(stderr, "ringside: stopped at %s, cycle %llu\n", at, (unsigned long long)rs_cycles(m, 0));
+    fprintf(stderr, "ringside: stopped at %s, cycle %llu\n", at, (unsigned long long)rs_now(m));
 }
 
 static int ended(const struct cli *cli, rs_machine *m, enum rs_why why)

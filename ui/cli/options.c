@@ -30,6 +30,7 @@ enum option {
     CMDLINE,
     ENTRY,
     RAM,
+    CORES,
     HELP,
     VERSION,
     OPTIONS
@@ -58,6 +59,7 @@ static const struct {
     [CMDLINE] = {"--append", 'a', "CMDLINE", ON(CMD_EXEC), "command line, after the image's name"},
     [ENTRY] = {"--entry", 0, "SYMBOL", ON(CMD_EXEC), "enter the image at SYMBOL, not at its entry point"},
     [RAM] = {"--ram", 0, "SIZE", ON(CMD_EXEC), "RAM of the machine (64M)"},
+    [CORES] = {"--cores", 0, "N", ON(CMD_EXEC), "cores of the machine, 1 to 8 (1)"},
     [HELP] = {"--help", 'h', NULL, ALL, "show this and exit"},
     [VERSION] = {"--version", 0, NULL, ALL, "show the version and exit"},
 };
@@ -157,6 +159,7 @@ static enum rs_status set_option(struct cli *cli, unsigned option, const char *v
         if (!names_size(value, &cli->ram_bytes))
             return rs_fail(err, "--ram wants a size such as 64M, not '%s'", value);
         break;
+    case CORES: return number("--cores", value, &cli->cores, err);
     case MODULE:
         if (cli->modules == MODULES_MAX)
             return rs_fail(err, "%d modules are the most that can be booted", MODULES_MAX);
@@ -250,7 +253,7 @@ enum rs_status cli_parse(int argc, char **argv, struct cli *cli, struct rs_error
 {
     bool only_arguments = false;
     int kept = 0;
-    *cli = (struct cli){.command = COMMANDS, .ram_bytes = (uint64_t)64 << 20, .argv = argv};
+    *cli = (struct cli){.command = COMMANDS, .ram_bytes = (uint64_t)64 << 20, .cores = 1, .argv = argv};
     for (int i = 1; i < argc; i++) {
         bool option = !only_arguments && argv[i][0] == '-' && argv[i][1];
         enum rs_status status = RS_OK;

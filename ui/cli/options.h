@@ -17,7 +17,7 @@ struct cli {
     const char *record, *replay, *at, *timing, *trace, *cmdline, *entry;
     const char *module[MODULES_MAX];
     size_t modules;
-    uint64_t seed, max_cycles, ram_bytes;
+    uint64_t seed, max_cycles, ram_bytes, cores;
     bool stats;
 };
 

@@ -299,7 +299,7 @@ static int push_stats(lua_State *L)
         lua_pushinteger(L, (lua_Integer)sum);
         lua_setfield(L, -2, rs_counter_info(i)->name);
     }
-    lua_pushinteger(L, (lua_Integer)rs_cycles(h->m, 0));
+    lua_pushinteger(L, (lua_Integer)rs_now(h->m));
     lua_setfield(L, -2, "cycles");
     return 1;
 }
@@ -438,7 +438,7 @@ static int push_attribute(lua_State *L, struct host *h, const char *key)
         break;
     default:
         if (key[1] == 'y')
-            lua_pushinteger(L, (lua_Integer)rs_cycles(h->m, 0));
+            lua_pushinteger(L, (lua_Integer)rs_now(h->m));
         else
             sc_push_core_list(L, h);
     }

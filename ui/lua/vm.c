@@ -199,7 +199,7 @@ static int piece_sent(lua_State *L, int status, lua_KContext ctx)
     if (sent >= lua_rawlen(L, 2))
         return 0;
     lua_settop(L, 3);
-    struct move move = {.kind = MOVE_RUN, .until = rs_cycles(get(L)->host->m, 0) + PIECE_CYCLES};
+    struct move move = {.kind = MOVE_RUN, .until = rs_now(get(L)->host->m) + PIECE_CYCLES};
     return sc_move(L, &move, 0, send_piece);
 }
 

@@ -11,7 +11,7 @@ struct wait *sc_wait_begin(lua_State *L, struct host *h, uint64_t limit)
 {
     struct scenario *s = sc_of(L);
     struct wait *w = &s->wait;
-    uint64_t now = rs_cycles(h->m, 0);
+    uint64_t now = rs_now(h->m);
     sc_wait_end(L);
     free(w->text);
     free(w->ring);

@@ -55,8 +55,8 @@ const char *word_count(uint64_t n, char text[32])
 
 const char *word_hit(enum rs_hit from)
 {
-    static const char *const NAME[] = {"L1", "L2", "mem"};
-    return (unsigned)from < 3 ? NAME[from] : "?";
+    static const char *const NAME[RS_HITS] = {"L1", "L2", "mem", "core"};
+    return (unsigned)from < RS_HITS ? NAME[from] : "?";
 }
 
 const char *word_access(enum rs_access access)

@@ -14,7 +14,7 @@ const char *word_bytes(uint64_t bytes, char text[24]);
 uint64_t level_bytes(unsigned level);
 /* 1234567 as "1,234,567". */
 const char *word_count(uint64_t n, char text[32]);
-const char *word_hit(enum rs_hit from);         /* "L1", "L2", "mem" */
+const char *word_hit(enum rs_hit from);         /* "L1", "L2", "mem", "core" */
 const char *word_access(enum rs_access access); /* "read", "write", "fetch" */
 const char *word_skip(enum rs_skip by);         /* "PWC", "nPWC", "nTLB" */
 

@@ -1,0 +1,119 @@
+#include "lib/cores.h"
+
+#include "arch/insn.h"
+#include "arch/x86.h"
+#include "lib/traps.h"
+
+#define LEAF_FEATURES 7
+#define LEAF_TOPOLOGY 0xb
+
+enum { EAX, EBX, ECX, EDX };
+
+extern const char cores_entry[]; /* cores.S */
+_Noreturn void cores_arrive(unsigned number);
+
+static uint64_t entry_structure[SIPI_ENTRY_WORDS] __attribute__((aligned(64)));
+static void (*main_of_others)(unsigned number);
+static uint64_t arrived;
+
+/* For cores.S. */
+struct {
+    uint16_t pad[3], limit;
+    uint64_t base;
+} cores_gdtr;
+
+static int have_sipi64(void)
+{
+    uint32_t r[4];
+
+    cpuid(0, 0, r);
+    if (r[EAX] < LEAF_TOPOLOGY)
+        return 0;
+    cpuid(LEAF_FEATURES, 0, r);
+    if (r[EAX] < 1)
+        return 0;
+    cpuid(LEAF_FEATURES, 1, r);
+    return !!(r[ECX] & CPUID_7_1_ECX_SIPI64);
+}
+
+unsigned cores_count(void)
+{
+    uint32_t r[4];
+
+    if (!have_sipi64())
+        return 1;
+    cpuid(LEAF_TOPOLOGY, 1, r);
+    return r[EBX] < 1 ? 1 : r[EBX] > CORES_MAX ? CORES_MAX : r[EBX];
+}
+
+unsigned core_number(void)
+{
+    uint32_t r[4];
+
+    cpuid(LEAF_TOPOLOGY, 0, r);
+    return r[EDX];
+}
+
+static void apic_on(void)
+{
+    wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
+    wrmsr(X2APIC_MSR(APIC_SVR), APIC_SVR_ENABLE | 0xff);
+}
+
+void cores_arrive(unsigned number)
+{
+    traps_load();
+    apic_on();
+    __atomic_fetch_add(&arrived, 1, __ATOMIC_SEQ_CST);
+    main_of_others(number);
+    for (;;)
+        __asm__ volatile("cli; hlt");
+}
+
+static void fill_entry(void)
+{
+    entry_structure[SIPI_ENTRY_FEATURES] = SIPI_FEATURES_ENABLE;
+    entry_structure[SIPI_ENTRY_RIP] = (uint64_t)cores_entry;
+    entry_structure[SIPI_ENTRY_CR3] = read_cr3();
+    entry_structure[SIPI_ENTRY_CR0] = read_cr0();
+    entry_structure[SIPI_ENTRY_CR4] = read_cr4();
+}
+
+void cores_start(void (*core_main)(unsigned number))
+{
+    unsigned others = cores_count() - 1;
+
+    apic_on();
+    if (!others)
+        return;
+    __asm__ volatile("sgdt %0" : "=m"(cores_gdtr.limit), "=m"(cores_gdtr.base));
+    main_of_others = core_main;
+    fill_entry();
+    wrmsr(MSR_SIPI_ENTRY_STRUCT_PTR, (uint64_t)entry_structure);
+    wrmsr(X2APIC_MSR(APIC_ICR_LOW), APIC_ICR_INIT | APIC_ICR_ASSERT | APIC_ICR_TO_OTHERS);
+    wrmsr(X2APIC_MSR(APIC_ICR_LOW), APIC_ICR_STARTUP | APIC_ICR_ASSERT | APIC_ICR_TO_OTHERS);
+    while (__atomic_load_n(&arrived, __ATOMIC_SEQ_CST) < others)
+        __asm__ volatile("pause");
+}
+
+void ipi_to_others(uint32_t vector)
+{
+    wrmsr(X2APIC_MSR(APIC_ICR_LOW), APIC_ICR_TO_OTHERS | APIC_ICR_ASSERT | vector);
+}
+
+void ipi_to(unsigned core, uint32_t vector)
+{
+    wrmsr(X2APIC_MSR(APIC_ICR_LOW), (uint64_t)core << 32 | APIC_ICR_ASSERT | vector);
+}
+
+void ipi_end(void)
+{
+    wrmsr(X2APIC_MSR(APIC_EOI), 0);
+}
+
+void barrier_meet(struct barrier *b, unsigned count, uint64_t turn)
+{
+    __atomic_fetch_add(&b->come, 1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&b->come, __ATOMIC_SEQ_CST) < turn * count)
+        __asm__ volatile("pause");
+}

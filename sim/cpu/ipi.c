@@ -1,0 +1,153 @@
+/* ipi.c - see ipi.h.  Each vector has one place on the way to a core, as it has one bit in the IRR: of two that
+ * are under way at once the earlier counts. */
+#include "cpu/ipi.h"
+
+#include "arch/apic.h"
+#include "arch/vmx.h"
+#include "cpu/cpu.h"
+#include "schedule.h"
+
+#define VECTORS 256
+
+/* A cycle of arrival as state keeps it, where 0 means none. */
+static u64 due_or_never(u64 due)
+{
+    return due ? due : UINT64_MAX;
+}
+
+static void earlier(u64 *due, u64 arrival)
+{
+    if (!*due || arrival < *due)
+        *due = arrival;
+}
+
+void ipi_forget(struct core *c)
+{
+    for (unsigned v = 0; v < VECTORS; v++)
+        c->s.ipi_due[v] = 0;
+    c->s.ipi_first_due = c->s.ipi_nmi_due = c->s.ipi_init_due = c->s.ipi_sipi_due = c->s.ipi_sipi_vector = 0;
+}
+
+/* ---- sending ---- */
+
+static bool set_off(struct core *to, u64 mode, u64 vector, u64 arrival)
+{
+    switch (mode) {
+    case APIC_ICR_FIXED:
+    case APIC_ICR_LOWEST: earlier(&to->s.ipi_due[vector], arrival); break;
+    case APIC_ICR_NMI: earlier(&to->s.ipi_nmi_due, arrival); break;
+    case APIC_ICR_INIT: earlier(&to->s.ipi_init_due, arrival); return true;
+    case APIC_ICR_STARTUP:
+        if (!to->s.ipi_sipi_due || arrival < to->s.ipi_sipi_due)
+            to->s.ipi_sipi_vector = vector;
+        earlier(&to->s.ipi_sipi_due, arrival);
+        return true;
+    default: return false;
+    }
+    earlier(&to->s.ipi_first_due, arrival);
+    return true;
+}
+
+/* A start-up IPI to oneself finds a core that does not wait for one. */
+static void send_to_self(struct core *c, u64 mode, u64 vector)
+{
+    if (mode == APIC_ICR_FIXED || mode == APIC_ICR_LOWEST)
+        apic_raise(c, (unsigned)vector);
+    else if (mode == APIC_ICR_NMI)
+        c->s.nmi_pending = 1;
+    else if (mode == APIC_ICR_INIT)
+        set_off(c, mode, vector, c->s.cycle ? c->s.cycle : 1);
+    c->rt.look_again = 0;
+}
+
+void ipi_send(struct core *from, struct core *to, u64 icr)
+{
+    u64 mode = icr & APIC_ICR_DELIVERY, vector = icr & APIC_ICR_VECTOR;
+    u64 latency = to == from ? 0 : from->m->p.ipi_latency;
+    u64 arrival = from->s.cycle + latency ? from->s.cycle + latency : 1;
+    if (to == from)
+        send_to_self(from, mode, vector);
+    else if (set_off(to, mode, vector, arrival))
+        schedule_event(from, to, arrival);
+    from->s.count.ipis++;
+    PROBE(from, RS_PROBE_ipi, to->id, mode >> 8, vector, arrival);
+    micro(from, MICRO_EVENT);
+}
+
+/* ---- arriving ---- */
+
+/* INIT is blocked in VMX root operation (SDM vol. 3, 23.8 "Restrictions on VMX Operation"). */
+static u64 init_due(const struct core *c)
+{
+    return c->s.vmx_on && !c->s.vmx_guest ? UINT64_MAX : due_or_never(c->s.ipi_init_due);
+}
+
+static u64 min(u64 a, u64 b)
+{
+    return a < b ? a : b;
+}
+
+/* A halted core drops a start-up IPI when it next runs; one that waits for it looks at nothing else but INIT. */
+u64 ipi_next_due(const struct core *c)
+{
+    u64 first = c->s.activity == ACTIVITY_WAIT_SIPI ? UINT64_MAX : due_or_never(c->s.ipi_first_due);
+    u64 sipi = c->s.activity == ACTIVITY_HLT ? UINT64_MAX : due_or_never(c->s.ipi_sipi_due);
+    return min(first, min(sipi, init_due(c)));
+}
+
+/* Interrupts and NMIs that have arrived by `until`. */
+static void raise_arrived(struct core *c, u64 until)
+{
+    u64 first = due_or_never(c->s.ipi_nmi_due);
+    if (first <= until) {
+        c->s.ipi_nmi_due = 0;
+        c->s.nmi_pending = 1;
+        first = UINT64_MAX;
+    }
+    for (unsigned v = 0; v < VECTORS; v++)
+        if (c->s.ipi_due[v] && c->s.ipi_due[v] <= until) {
+            c->s.ipi_due[v] = 0;
+            apic_raise(c, v);
+        } else {
+            first = min(first, due_or_never(c->s.ipi_due[v]));
+        }
+    c->s.ipi_first_due = first == UINT64_MAX ? 0 : first;
+}
+
+static void init_arrives(struct core *c)
+{
+    c->s.ipi_init_due = 0;
+    if (c->s.vmx_guest)
+        vmx_exit(c, EXIT_INIT, 0);
+    cpu_init(c);
+    schedule_yield(c);
+}
+
+/* Dropped unless the core waits for it (SDM vol. 3, 8.4.2 "MP Initialization Protocol Requirements and
+ * Restrictions"). */
+static bool sipi_arrives(struct core *c)
+{
+    u64 vector = c->s.ipi_sipi_vector;
+    c->s.ipi_sipi_due = c->s.ipi_sipi_vector = 0;
+    if (c->s.activity != ACTIVITY_WAIT_SIPI)
+        return false;
+    if (c->s.vmx_guest)
+        vmx_exit(c, EXIT_SIPI, vector);
+    startup(c, vector);
+    schedule_yield(c);
+    return true;
+}
+
+/* What has come before an INIT is lost with the rest of the APIC's state; what has come after it is not. */
+bool ipi_arrive(struct core *c)
+{
+    u64 init = init_due(c), now = c->s.cycle, until = min(now, init);
+    if (due_or_never(c->s.ipi_first_due) <= until)
+        raise_arrived(c, until);
+    if (due_or_never(c->s.ipi_sipi_due) <= until && sipi_arrives(c))
+        return true;
+    if (init > now)
+        return false;
+    init_arrives(c);
+    return true;
+}

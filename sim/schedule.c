@@ -1,0 +1,169 @@
+/* schedule.c - see schedule.h. */
+#include "schedule.h"
+
+static u64 min(u64 a, u64 b)
+{
+    return a < b ? a : b;
+}
+
+static u64 max(u64 a, u64 b)
+{
+    return a > b ? a : b;
+}
+
+/* ---- when (rule C1) ---- */
+
+/* Cycle at which the core's next atom starts; UINT64_MAX: it takes no part. */
+static u64 start_of(const struct core *c)
+{
+    if (c->s.activity == ACTIVITY_ACTIVE || cpu_wakes(c))
+        return c->s.cycle;
+    return max(cpu_next_due(c), c->s.cycle);
+}
+
+/* The latest cycle at which `c` may start an atom before one of `other` that starts at `start`, + 1. */
+static u64 bound(const struct core *c, const struct core *other, u64 start)
+{
+    return start == UINT64_MAX ? start : start + (c->id < other->id);
+}
+
+/* The first of all, and what it may run up to. */
+static struct core *first(const struct machine *m, u64 *start, u64 *turn)
+{
+    struct core *found = NULL;
+    *start = *turn = UINT64_MAX;
+    u64 at[RS_CORES_MAX];
+    for (u32 i = 0; i < m->cores; i++) {
+        at[i] = start_of(m->core[i]);
+        if (at[i] < *start) {
+            *start = at[i];
+            found = m->core[i];
+        }
+    }
+    for (u32 i = 0; found && i < m->cores; i++)
+        if (m->core[i] != found)
+            *turn = min(*turn, bound(found, m->core[i], at[i]));
+    return found;
+}
+
+/* Where no core has anything to do, the first that waits in HLT says so. */
+static struct core *spokesman(const struct machine *m)
+{
+    for (u32 i = 0; i < m->cores; i++)
+        if (m->core[i]->s.activity == ACTIVITY_HLT)
+            return m->core[i];
+    return m->core[0];
+}
+
+bool machine_is_parked(const struct machine *m)
+{
+    for (u32 i = 0; i < m->cores; i++)
+        if (start_of(m->core[i]) != UINT64_MAX)
+            return false;
+    return true;
+}
+
+void schedule_event(struct core *c, struct core *to, u64 due)
+{
+    to->rt.look_again = min(to->rt.look_again, due);
+    if (to == c || start_of(to) == UINT64_MAX)
+        return;
+    c->rt.turn = min(c->rt.turn, bound(c, to, start_of(to)));
+    c->rt.until = min(c->rt.until, c->rt.turn);
+}
+
+/* ---- positions ---- */
+
+u64 machine_atom(const struct machine *m)
+{
+    u64 atom = 0;
+    for (u32 i = 0; i < m->cores; i++)
+        atom += m->core[i]->s.atom;
+    return atom;
+}
+
+u64 machine_micro(const struct machine *m)
+{
+    u64 micro = 0;
+    for (u32 i = 0; i < m->cores; i++)
+        micro += m->core[i]->rt.micro;
+    return micro;
+}
+
+static struct core *half_done(const struct machine *m)
+{
+    for (u32 i = 0; i < m->cores; i++)
+        if (m->core[i]->rt.micro)
+            return m->core[i];
+    return NULL;
+}
+
+struct core *machine_next(const struct machine *m)
+{
+    u64 start, turn;
+    if (m->cores == 1)
+        return m->core[0];
+    struct core *c = half_done(m);
+    if (!c)
+        c = first(m, &start, &turn);
+    return c ? c : spokesman(m);
+}
+
+static u64 latest_clock(const struct machine *m)
+{
+    u64 latest = 0;
+    for (u32 i = 0; i < m->cores; i++)
+        latest = max(latest, m->core[i]->s.cycle);
+    return latest;
+}
+
+u64 machine_cycle(const struct machine *m)
+{
+    u64 start, turn;
+    if (m->cores == 1)
+        return m->core[0]->s.cycle;
+    const struct core *c = half_done(m);
+    if (c)
+        return c->s.cycle;
+    first(m, &start, &turn);
+    return min(start, latest_clock(m));
+}
+
+void machine_align_clocks(struct machine *m)
+{
+    u64 latest = latest_clock(m);
+    for (u32 i = 0; i < m->cores; i++) {
+        struct core *c = m->core[i];
+        stall(c, &c->s.count.cycles_halted, latest - c->s.cycle);
+    }
+}
+
+/* ---- running ---- */
+
+static enum run_end run_core(struct core *c, u64 turn, u64 atoms, u64 until_cycle)
+{
+    c->rt.turn = turn;
+    c->m->running = c;
+    enum run_end end = cpu_run(c, atoms, min(turn, until_cycle));
+    c->m->running = NULL;
+    return end;
+}
+
+enum run_end machine_run(struct machine *m, u64 atoms, u64 until_cycle)
+{
+    enum run_end end = RUN_GOES_ON;
+    u64 start, turn;
+    if (m->cores == 1)
+        return run_core(m->core[0], UINT64_MAX, atoms, until_cycle);
+    while (atoms && end == RUN_GOES_ON) {
+        struct core *c = first(m, &start, &turn);
+        if (min(start, latest_clock(m)) >= until_cycle)
+            break;
+        if (!c)
+            c = spokesman(m);
+        u64 before = c->s.atom;
+        end = run_core(c, turn, atoms, until_cycle);
+        atoms -= c->s.atom - before;
+    }
+    return end;
+}

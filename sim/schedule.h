@@ -1,0 +1,41 @@
+/* schedule.h - whose atom is next on a machine of several cores (docs/machine.md, "Several cores").
+ *
+ * The atoms of a machine are numbered in the order in which they run; its atom number is the sum of its
+ * cores'. */
+#ifndef RINGSIDE_SCHEDULE_H
+#define RINGSIDE_SCHEDULE_H
+
+#include "cpu/cpu.h"
+#include "machine.h"
+
+/* Runs up to `atoms` atoms in order, while machine_cycle() is before until_cycle and the machine not halted. */
+enum run_end machine_run(struct machine *m, u64 atoms, u64 until_cycle);
+
+/* Whole atoms that the machine has done, and micros of the one that is half done. */
+u64 machine_atom(const struct machine *m);
+u64 machine_micro(const struct machine *m);
+
+/* The core whose atom is half done or next. */
+struct core *machine_next(const struct machine *m);
+
+/* Time: the cycle at which the next atom starts; within an atom its core's clock.  If all cores wait, the
+ * cycle since when they do. */
+u64 machine_cycle(const struct machine *m);
+
+/* No core has anything to do, now or later. */
+bool machine_is_parked(const struct machine *m);
+
+/* All clocks move on to the latest (power-on and reset); the cycles count as halted. */
+void machine_align_clocks(struct machine *m);
+
+/* A core's next atom, in which `c` has just caused an event at cycle `due`: what `c` may do before it. */
+void schedule_event(struct core *c, struct core *to, u64 due);
+
+/* The core that runs has stopped executing: who is next is to be asked anew. */
+static inline void schedule_yield(struct core *c)
+{
+    if (c->m->cores > 1)
+        c->rt.until = 0;
+}
+
+#endif
