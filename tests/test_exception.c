@@ -22,17 +22,6 @@ static void tear_down(void)
     bare_close(&b);
 }
 
-static u64 handler(unsigned vector)
-{
-    return BARE_HANDLER + 16 * vector;
-}
-
-/* The i-th word of the frame, from the stack's top: [error,] RIP, CS, RFLAGS, RSP, SS. */
-static u64 frame(unsigned i)
-{
-    return bare_u64(&b, c->s.gpr[REG_RSP] + 8 * i);
-}
-
 #define UD2        "\x0f\x0b"
 #define INT_80     "\xcd\x80"
 #define IRETQ      "\x48\xcf"
@@ -55,13 +44,13 @@ START_TEST(fault_without_error_code)
     ck_assert_uint_eq(c->s.rip, BARE_CODE);
     bare_atoms(&b, 1);
     ck_assert_uint_eq(c->s.event_valid, 0);
-    ck_assert_uint_eq(c->s.rip, handler(VEC_UD));
+    ck_assert_uint_eq(c->s.rip, bare_handler(VEC_UD));
     ck_assert_uint_eq(c->s.gpr[REG_RSP], BARE_STACK - 16 - 40);
-    ck_assert_uint_eq(frame(0), BARE_CODE);
-    ck_assert_uint_eq(frame(1), BARE_CS0);
-    ck_assert_uint_eq(frame(2), FLAG_FIXED | FLAG_IF | FLAG_CF | FLAG_NT | FLAG_RF);
-    ck_assert_uint_eq(frame(3), BARE_STACK - 4);
-    ck_assert_uint_eq(frame(4), BARE_DS0);
+    ck_assert_uint_eq(bare_frame(&b, 0), BARE_CODE);
+    ck_assert_uint_eq(bare_frame(&b, 1), BARE_CS0);
+    ck_assert_uint_eq(bare_frame(&b, 2), FLAG_FIXED | FLAG_IF | FLAG_CF | FLAG_NT | FLAG_RF);
+    ck_assert_uint_eq(bare_frame(&b, 3), BARE_STACK - 4);
+    ck_assert_uint_eq(bare_frame(&b, 4), BARE_DS0);
     ck_assert_uint_eq(c->s.rflags, FLAG_FIXED | FLAG_CF);
 }
 END_TEST
@@ -71,9 +60,9 @@ START_TEST(fault_with_error_code)
     c->s.gpr[REG_RAX] = 0x1230;
     BARE_INSN(&b, MOV_DS_EAX);
     bare_atoms(&b, 2);
-    ck_assert_uint_eq(c->s.rip, handler(VEC_GP));
-    ck_assert_uint_eq(frame(0), 0x1230);
-    ck_assert_uint_eq(frame(1), BARE_CODE);
+    ck_assert_uint_eq(c->s.rip, bare_handler(VEC_GP));
+    ck_assert_uint_eq(bare_frame(&b, 0), 0x1230);
+    ck_assert_uint_eq(bare_frame(&b, 1), BARE_CODE);
 }
 END_TEST
 
@@ -82,21 +71,21 @@ START_TEST(from_ring_3)
     bare_enter_user(&b);
     BARE_INSN(&b, DIV_ECX);
     bare_atoms(&b, 2);
-    ck_assert_uint_eq(c->s.rip, handler(VEC_DE));
+    ck_assert_uint_eq(c->s.rip, bare_handler(VEC_DE));
     ck_assert_uint_eq(cpl(c), 0);
     ck_assert_uint_eq(c->s.seg[SEG_CS].selector, BARE_CS0);
     ck_assert_uint_eq(c->s.seg[SEG_SS].selector, 0);
     ck_assert_uint_eq(c->s.gpr[REG_RSP], BARE_RSP0 - 40);
-    ck_assert_uint_eq(frame(0), BARE_USER);
-    ck_assert_uint_eq(frame(1), BARE_CS3);
-    ck_assert_uint_eq(frame(3), BARE_USER_STACK);
-    ck_assert_uint_eq(frame(4), BARE_DS3);
+    ck_assert_uint_eq(bare_frame(&b, 0), BARE_USER);
+    ck_assert_uint_eq(bare_frame(&b, 1), BARE_CS3);
+    ck_assert_uint_eq(bare_frame(&b, 3), BARE_USER_STACK);
+    ck_assert_uint_eq(bare_frame(&b, 4), BARE_DS3);
 }
 END_TEST
 
 START_TEST(interrupt_stack_table)
 {
-    bare_gate(&b, VEC_UD, handler(VEC_UD), BARE_CS0, SEG_P | SYS_TRAP_GATE, 1);
+    bare_gate(&b, VEC_UD, bare_handler(VEC_UD), BARE_CS0, SEG_P | SYS_TRAP_GATE, 1);
     c->s.rflags |= FLAG_IF;
     BARE_INSN(&b, UD2);
     bare_atoms(&b, 2);
@@ -108,12 +97,12 @@ END_TEST
 START_TEST(there_and_back)
 {
     bare_enter_user(&b);
-    bare_gate(&b, 0x80, handler(0x80), BARE_CS0, SEG_P | SEG_DPL | SYS_INTERRUPT_GATE, 0);
-    bare_put(&b, handler(0x80), IRETQ, 2);
+    bare_gate(&b, 0x80, bare_handler(0x80), BARE_CS0, SEG_P | SEG_DPL | SYS_INTERRUPT_GATE, 0);
+    bare_put(&b, bare_handler(0x80), IRETQ, 2);
     c->s.rflags |= FLAG_IF | FLAG_ZF;
     BARE_INSN(&b, INT_80);
     bare_atoms(&b, 2);
-    ck_assert_uint_eq(frame(0), BARE_USER + 2);
+    ck_assert_uint_eq(bare_frame(&b, 0), BARE_USER + 2);
     bare_atoms(&b, 1);
     ck_assert_uint_eq(c->s.rip, BARE_USER + 2);
     ck_assert_uint_eq(cpl(c), 3);
@@ -149,9 +138,9 @@ START_TEST(page_faults)
     ck_assert_uint_eq(c->s.cr2, 0);
     ck_assert_uint_eq(c->s.event_cr2, page_fault[_i].address);
     bare_atoms(&b, 1);
-    ck_assert_uint_eq(c->s.rip, handler(VEC_PF));
+    ck_assert_uint_eq(c->s.rip, bare_handler(VEC_PF));
     ck_assert_uint_eq(c->s.cr2, page_fault[_i].address);
-    ck_assert_uint_eq(frame(0), page_fault[_i].error);
+    ck_assert_uint_eq(bare_frame(&b, 0), page_fault[_i].error);
 }
 END_TEST
 
@@ -178,12 +167,12 @@ static void check_bad_gate(int i, u32 ext)
     ck_assert_uint_eq(c->s.event_vector, bad_gate[i].vector);
     ck_assert_uint_eq(c->s.event_error, bad_gate[i].error | ext);
     bare_atoms(&b, 1);
-    ck_assert_uint_eq(c->s.rip, handler(bad_gate[i].vector));
+    ck_assert_uint_eq(c->s.rip, bare_handler(bad_gate[i].vector));
 }
 
 START_TEST(bad_gates_of_int_n)
 {
-    bare_gate(&b, 0x80, handler(0x80), bad_gate[_i].selector, bad_gate[_i].type, 0);
+    bare_gate(&b, 0x80, bare_handler(0x80), bad_gate[_i].selector, bad_gate[_i].type, 0);
     BARE_INSN(&b, INT_80);
     bare_atoms(&b, 1);
     check_bad_gate(_i, 0);
@@ -197,7 +186,7 @@ static void enable_apic(void)
 
 START_TEST(bad_gates_of_an_interrupt)
 {
-    bare_gate(&b, 0x80, handler(0x80), bad_gate[_i].selector, bad_gate[_i].type, 0);
+    bare_gate(&b, 0x80, bare_handler(0x80), bad_gate[_i].selector, bad_gate[_i].type, 0);
     enable_apic();
     apic_raise(c, 0x80);
     c->s.rflags |= FLAG_IF;
@@ -294,9 +283,9 @@ START_TEST(double_faults)
     bare_atoms(&b, 2);
     ck_assert_uint_eq(c->s.event_vector, twice[_i].second);
     bare_atoms(&b, 1);
-    ck_assert_uint_eq(c->s.rip, handler(twice[_i].second));
+    ck_assert_uint_eq(c->s.rip, bare_handler(twice[_i].second));
     if (twice[_i].second == VEC_DF)
-        ck_assert_uint_eq(frame(0), 0);
+        ck_assert_uint_eq(bare_frame(&b, 0), 0);
 }
 END_TEST
 
@@ -334,8 +323,8 @@ START_TEST(interrupt_waits_for_if)
     bare_atoms(&b, 1); /* STI's shadow covers one instruction */
     ck_assert_uint_eq(c->s.rip, BARE_CODE + 3);
     bare_atoms(&b, 1);
-    ck_assert_uint_eq(c->s.rip, handler(0x41));
-    ck_assert_uint_eq(frame(0), BARE_CODE + 3);
+    ck_assert_uint_eq(c->s.rip, bare_handler(0x41));
+    ck_assert_uint_eq(bare_frame(&b, 0), BARE_CODE + 3);
     ck_assert_uint_eq(c->s.count.interrupts, 1);
 }
 END_TEST
@@ -348,18 +337,18 @@ START_TEST(interrupt_ends_hlt)
     ck_assert_uint_eq(c->s.activity, ACTIVITY_HLT);
     apic_raise(c, 0x41);
     bare_atoms(&b, 1);
-    ck_assert_uint_eq(c->s.rip, handler(0x41));
-    ck_assert_uint_eq(frame(0), BARE_CODE + 2);
+    ck_assert_uint_eq(c->s.rip, bare_handler(0x41));
+    ck_assert_uint_eq(bare_frame(&b, 0), BARE_CODE + 2);
     ck_assert_uint_eq(c->s.activity, ACTIVITY_ACTIVE);
 }
 END_TEST
 
 START_TEST(nmi_blocks_nmi_until_iret)
 {
-    bare_put(&b, handler(VEC_NMI), IRETQ, 2);
+    bare_put(&b, bare_handler(VEC_NMI), IRETQ, 2);
     c->s.nmi_pending = 1;
     bare_atoms(&b, 1);
-    ck_assert_uint_eq(c->s.rip, handler(VEC_NMI));
+    ck_assert_uint_eq(c->s.rip, bare_handler(VEC_NMI));
     ck_assert_uint_eq(c->s.nmi_blocked, 1);
     ck_assert_uint_eq(c->s.nmi_pending, 0);
     c->s.nmi_pending = 1;
@@ -368,7 +357,7 @@ START_TEST(nmi_blocks_nmi_until_iret)
     ck_assert_uint_eq(c->s.rip, BARE_CODE);
     c->rt.look_again = 0;
     bare_atoms(&b, 1);
-    ck_assert_uint_eq(c->s.rip, handler(VEC_NMI));
+    ck_assert_uint_eq(c->s.rip, bare_handler(VEC_NMI));
 }
 END_TEST
 
@@ -377,10 +366,10 @@ START_TEST(single_step)
     c->s.rflags |= FLAG_TF;
     BARE_INSN(&b, "\x90\x90");
     bare_atoms(&b, 3);
-    ck_assert_uint_eq(c->s.rip, handler(VEC_DB));
-    ck_assert_uint_eq(frame(0), BARE_CODE + 1);
-    ck_assert_uint_ne(frame(2) & FLAG_TF, 0);
-    ck_assert_uint_eq(frame(2) & FLAG_RF, 0); /* a trap */
+    ck_assert_uint_eq(c->s.rip, bare_handler(VEC_DB));
+    ck_assert_uint_eq(bare_frame(&b, 0), BARE_CODE + 1);
+    ck_assert_uint_ne(bare_frame(&b, 2) & FLAG_TF, 0);
+    ck_assert_uint_eq(bare_frame(&b, 2) & FLAG_RF, 0); /* a trap */
     ck_assert_uint_eq(c->s.rflags & FLAG_TF, 0);
     ck_assert_uint_eq(c->s.dr[6], DR6_FIXED | DR6_BS);
 }

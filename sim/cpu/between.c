@@ -1,5 +1,6 @@
 /* between.c - what happens between two instructions: timers, interrupts, debug exceptions, HLT. */
 #include "cpu/cpu.h"
+#include "cpu/debug.h"
 
 static u64 min(u64 a, u64 b)
 {
@@ -23,8 +24,16 @@ static void idle(struct core *c)
         stall(c, &c->s.count.cycles_halted, due - c->s.cycle);
 }
 
+/* Instructions that trap or may be stopped are looked at one by one. */
+static bool is_debugged(const struct core *c)
+{
+    return debug_armed(c) || c->s.rflags & FLAG_TF;
+}
+
+/* In the order of SDM vol. 3, table 6-2 "Priority Among Concurrent Events". */
 bool cpu_between_instructions(struct core *c)
 {
+    debug_begin(c);
     if (apic_next_due(c) <= c->s.cycle)
         apic_run_due(c);
     if (c->s.vmx_guest)
@@ -43,7 +52,9 @@ bool cpu_between_instructions(struct core *c)
         }
         c->s.activity = ACTIVITY_ACTIVE;
     }
+    if (debug_hits_code(c))
+        cpu_fault(c, VEC_DB, 0);
     bool shadowed = c->s.shadow_sti || c->s.shadow_ss || c->s.nmi_pending;
-    c->rt.look_again = shadowed ? 0 : next_due(c);
+    c->rt.look_again = shadowed || is_debugged(c) ? 0 : next_due(c);
     return false;
 }

@@ -191,8 +191,10 @@ static void set_flags(struct core *c, u64 mask, u64 value, unsigned n)
 /* With NMI exiting, IRET leaves the blocking alone (SDM vol. 3, 25.3). */
 static void unblock_nmi(struct core *c)
 {
-    if (!(c->s.vmx_guest && c->s.vmx.pin & PIN_NMI))
-        c->s.nmi_blocked = 0;
+    if (c->s.vmx_guest && c->s.vmx.pin & PIN_NMI)
+        return;
+    c->s.nmi_unblocked = c->s.nmi_blocked;
+    c->s.nmi_blocked = 0;
 }
 
 /* In 64-bit mode all five words are popped, whatever the privilege. */
@@ -218,6 +220,7 @@ void exec_iret(struct core *c, const struct insn *in)
     set_flags(c, mask, flags, n);
     enter_code(c, &t, rpl(cs), rip);
     enter_stack(c, &s, rsp);
+    c->s.nmi_unblocked = 0;
 }
 
 /* ---- SYSCALL, SYSRET, SWAPGS (SDM vol. 3, 5.8.8 "Fast System Calls in 64-Bit Mode") ---- */
