@@ -249,12 +249,14 @@ void exec_syscall(struct core *c, const struct insn *in)
     c->rt.next_rip = c->s.lstar;
 }
 
-/* Without REX.W it returns to compatibility mode, which does not exist. */
+/* Without REX.W it returns to compatibility mode, which does not exist.  Its row lets every CPL in, since #UD
+ * comes first. */
 void exec_sysret(struct core *c, const struct insn *in)
 {
     u16 base = c->s.star >> 48 & 0xffff;
 
     require_sce(c);
+    require(c, cpl(c) == 0, VEC_GP, 0);
     require(c, in->op_bytes == 8 && sys_canonical(c->s.gpr[REG_RCX]), VEC_GP, 0);
     c->s.rflags = (c->s.gpr[REG_R11] & FLAGS_ALL & ~(u64)(FLAG_RF | FLAG_VM)) | FLAG_FIXED;
     flat_segments(c, (u16)((base + 16) | 3), (u16)((base + 8) | 3), 3);
