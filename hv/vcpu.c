@@ -68,10 +68,15 @@ bool vcpu_enter(struct vcpu *vcpu)
     return entered;
 }
 
-/* An instruction that single-steps ends with #DB, who ever executes it (SDM vol. 3, 24.4.2). */
-static void finish_step(void)
+/* An instruction that single-steps ends with #DB, who ever executes it (SDM vol. 3, 24.4.2), and RF ends with
+ * it: an exit by an access has set it (27.3.3). */
+static void finish_flags(void)
 {
-    if (vmread(VMCS_GUEST_RFLAGS) & FLAG_TF)
+    uint64_t flags = vmread(VMCS_GUEST_RFLAGS);
+
+    if (flags & FLAG_RF)
+        vmwrite(VMCS_GUEST_RFLAGS, flags & ~(uint64_t)FLAG_RF);
+    if (flags & FLAG_TF)
         vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
 }
 
@@ -80,7 +85,7 @@ void vcpu_skip_instruction(void)
 {
     uint64_t blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
 
-    finish_step();
+    finish_flags();
     vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + vmread(VMCS_EXIT_INSN_LENGTH));
     if (blocking & (BLOCKING_STI | BLOCKING_MOV_SS))
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(uint64_t)(BLOCKING_STI | BLOCKING_MOV_SS));

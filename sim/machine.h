@@ -153,8 +153,10 @@ struct core_rt {
     bool delivering; /* with s.event_valid: `delivered` is being delivered; a VM exit records it as */
     struct delivered {
         u64 vector, type, has_error, error, next_rip;
+        u64 rflags; /* the image on its stack */
     } delivered;    /* IDT-vectoring information */
     u32 vmx_rule;   /* number of the rule that the last VM entry broke: vmx_rule_text(); 0: none */
+    u64 debug_hits; /* B0 to B3 that this atom has made pending, while a breakpoint is enabled */
     u64 look_again; /* cycle at which interrupts and timers must be looked at again; 0: now */
     u64 until;      /* cpu_run starts no atom at this cycle or later; an atom may lower it */
     u64 turn;       /* another core's atom comes before those that would start here at this cycle or later */

@@ -22,17 +22,6 @@ static void tear_down(void)
     bare_close(&b);
 }
 
-static u64 handler(unsigned vector)
-{
-    return BARE_HANDLER + 16 * vector;
-}
-
-/* The i-th word of the frame, from the stack's top: [error,] RIP, CS, RFLAGS, RSP, SS. */
-static u64 frame(unsigned i)
-{
-    return bare_u64(&b, c->s.gpr[REG_RSP] + 8 * i);
-}
-
 #define UD2        "\x0f\x0b"
 #define INT_80     "\xcd\x80"
 #define IRETQ      "\x48\xcf"
@@ -55,13 +44,13 @@ START_TEST(fault_without_error_code)
     ck_assert_uint_eq(c->s.rip, BARE_CODE);
     bare_atoms(&b, 1);
     ck_assert_uint_eq(c->s.event_valid, 0);
-    ck_assert_uint_eq(c->s.rip, handler(VEC_UD));
+    ck_assert_uint_eq(c->s.rip, bare_handler(VEC_UD));
     ck_assert_uint_eq(c->s.gpr[REG_RSP], BARE_STACK - 16 - 40);
-    ck_assert_uint_eq(frame(0), BARE_CODE);
-    ck_assert_uint_eq(frame(1), BARE_CS0);
-    ck_assert_uint_eq(frame(2), FLAG_FIXED | FLAG_IF | FLAG_CF | FLAG_NT | FLAG_RF);
-    ck_assert_uint_eq(frame(3), BARE_STACK - 4);
-    ck_assert_uint_eq(frame(4), BARE_DS0);
+    ck_assert_uint_eq(bare_frame(&b, 0), BARE_CODE);
+    ck_assert_uint_eq(bare_frame(&b, 1), BARE_CS0);
+    ck_assert_uint_eq(bare_frame(&b, 2), FLAG_FIXED | FLAG_IF | FLAG_CF | FLAG_NT | FLAG_RF);
+    ck_assert_uint_eq(bare_frame(&b, 3), BARE_STACK - 4);
+    ck_assert_uint_eq(bare_frame(&b, 4), BARE_DS0);
     ck_assert_uint_eq(c->s.rflags, FLAG_FIXED | FLAG_CF);
 }
 END_TEST
@@ -71,9 +60,9 @@ START_TEST(fault_with_error_code)
     c->s.gpr[REG_RAX] = 0x1230;
     BARE_INSN(&b, MOV_DS_EAX);
     bare_atoms(&b, 2);
-    ck_assert_uint_eq(c->s.rip, handler(VEC_GP));
-    ck_assert_uint_eq(frame(0), 0x1230);
-    ck_assert_uint_eq(frame(1), BARE_CODE);
+    ck_assert_uint_eq(c->s.rip, bare_handler(VEC_GP));
+    ck_assert_uint_eq(bare_frame(&b, 0), 0x1230);
+    ck_assert_uint_eq(bare_frame(&b, 1), BARE_CODE);
 }
 END_TEST
 
@@ -82,21 +71,21 @@ START_TEST(from_ring_3)
     bare_enter_user(&b);
     BARE_INSN(&b, DIV_ECX);
     bare_atoms(&b, 2);
-    ck_assert_uint_eq(c->s.rip, handler(VEC_DE));
+    ck_assert_uint_eq(c->s.rip, bare_handler(VEC_DE));
     ck_assert_uint_eq(cpl(c), 0);
     ck_assert_uint_eq(c->s.seg[SEG_CS].selector, BARE_CS0);
     ck_assert_uint_eq(c->s.seg[SEG_SS].selector, 0);
     ck_assert_uint_eq(c->s.gpr[REG_RSP], BARE_RSP0 - 40);
-    ck_assert_uint_eq(frame(0), BARE_USER);
-    ck_assert_uint_eq(frame(1), BARE_CS3);
-    ck_assert_uint_eq(frame(3), BARE_USER_STACK);
-    ck_assert_uint_eq(frame(4), BARE_DS3);
+    ck_assert_uint_eq(bare_frame(&b, 0), BARE_USER);
+    ck_assert_uint_eq(bare_frame(&b, 1), BARE_CS3);
+    ck_assert_uint_eq(bare_frame(&b, 3), BARE_USER_STACK);
+    ck_assert_uint_eq(bare_frame(&b, 4), BARE_DS3);
 }
 END_TEST
 
 START_TEST(interrupt_stack_table)
 {
-    bare_gate(&b, VEC_UD, handler(VEC_UD), BARE_CS0, SEG_P | SYS_TRAP_GATE, 1);
+    bare_gate(&b, VEC_UD, bare_handler(VEC_UD), BARE_CS0, SEG_P | SYS_TRAP_GATE, 1);
     c->s.rflags |= FLAG_IF;
     BARE_INSN(&b, UD2);
     bare_atoms(&b, 2);
@@ -108,12 +97,12 @@ END_TEST
 START_TEST(there_and_back)
 {
     bare_enter_user(&b);
-    bare_gate(&b, 0x80, handler(0x80), BARE_CS0, SEG_P | SEG_DPL | SYS_INTERRUPT_GATE, 0);
-    bare_put(&b, handler(0x80), IRETQ, 2);
+    bare_gate(&b, 0x80, bare_handler(0x80), BARE_CS0, SEG_P | SEG_DPL | SYS_INTERRUPT_GATE, 0);
+    bare_put(&b, bare_handler(0x80), IRETQ, 2);
     c->s.rflags |= FLAG_IF | FLAG_ZF;
     BARE_INSN(&b, INT_80);
     bare_atoms(&b, 2);
-    ck_assert_uint_eq(frame(0), BARE_USER + 2);
+    ck_assert_uint_eq(bare_frame(&b, 0), BARE_USER + 2);
     bare_atoms(&b, 1);
     ck_assert_uint_eq(c->s.rip, BARE_USER + 2);
     ck_assert_uint_eq(cpl(c), 3);
@@ -149,9 +138,9 @@ START_TEST(page_faults)
     ck_assert_uint_eq(c->s.cr2, 0);
     ck_assert_uint_eq(c->s.event_cr2, page_fault[_i].address);
     bare_atoms(&b, 1);
-    ck_assert_uint_eq(c->s.rip, handler(VEC_PF));
+    ck_assert_uint_eq(c->s.rip, bare_handler(VEC_PF));
     ck_assert_uint_eq(c->s.cr2, page_fault[_i].address);
-    ck_assert_uint_eq(frame(0), page_fault[_i].error);
+    ck_assert_uint_eq(bare_frame(&b, 0), page_fault[_i].error);
 }
 END_TEST
 
@@ -178,12 +167,12 @@ static void check_bad_gate(int i, u32 ext)
     ck_assert_uint_eq(c->s.event_vector, bad_gate[i].vector);
     ck_assert_uint_eq(c->s.event_error, bad_gate[i].error | ext);
     bare_atoms(&b, 1);
-    ck_assert_uint_eq(c->s.rip, handler(bad_gate[i].vector));
+    ck_assert_uint_eq(c->s.rip, bare_handler(bad_gate[i].vector));
 }
 
 START_TEST(bad_gates_of_int_n)
 {
-    bare_gate(&b, 0x80, handler(0x80), bad_gate[_i].selector, bad_gate[_i].type, 0);
+    bare_gate(&b, 0x80, bare_handler(0x80), bad_gate[_i].selector, bad_gate[_i].type, 0);
     BARE_INSN(&b, INT_80);
     bare_atoms(&b, 1);
     check_bad_gate(_i, 0);
@@ -197,7 +186,7 @@ static void enable_apic(void)
 
 START_TEST(bad_gates_of_an_interrupt)
 {
-    bare_gate(&b, 0x80, handler(0x80), bad_gate[_i].selector, bad_gate[_i].type, 0);
+    bare_gate(&b, 0x80, bare_handler(0x80), bad_gate[_i].selector, bad_gate[_i].type, 0);
     enable_apic();
     apic_raise(c, 0x80);
     c->s.rflags |= FLAG_IF;
@@ -294,9 +283,131 @@ START_TEST(double_faults)
     bare_atoms(&b, 2);
     ck_assert_uint_eq(c->s.event_vector, twice[_i].second);
     bare_atoms(&b, 1);
-    ck_assert_uint_eq(c->s.rip, handler(twice[_i].second));
+    ck_assert_uint_eq(c->s.rip, bare_handler(twice[_i].second));
     if (twice[_i].second == VEC_DF)
-        ck_assert_uint_eq(frame(0), 0);
+        ck_assert_uint_eq(bare_frame(&b, 0), 0);
+}
+END_TEST
+
+/* ---- what two exceptions make (table 6-5 "Conditions for Generating a Double Fault") ---- */
+
+static void pend(unsigned vector, enum event_type type)
+{
+    c->s.event_valid = 1;
+    c->s.event_vector = vector;
+    c->s.event_type = type;
+}
+
+/* Deliveries that fail: an empty IDT makes #GP, which is contributory, one that is not mapped #PF. */
+enum { CONTRIBUTORY, PAGE_FAULT };
+
+static void spoil_idt(unsigned how)
+{
+    c->s.idtr_limit = how == CONTRIBUTORY ? 0 : 0xfff;
+    c->s.idtr_base = how == CONTRIBUTORY ? BARE_IDT : BARE_UNMAPPED;
+}
+
+#define SHUTDOWN NO_VECTOR
+enum { NO_VECTOR = 256 };
+
+static const struct {
+    unsigned first;
+    enum event_type type;
+    unsigned then[2]; /* after a contributory exception, after a page fault */
+} pair[] = {
+    {VEC_DB, EVENT_HARD_EXCEPTION, {VEC_GP, VEC_PF}},
+    {VEC_UD, EVENT_HARD_EXCEPTION, {VEC_GP, VEC_PF}},
+    {VEC_NM, EVENT_HARD_EXCEPTION, {VEC_GP, VEC_PF}},
+    {VEC_AC, EVENT_HARD_EXCEPTION, {VEC_GP, VEC_PF}},
+    {VEC_MC, EVENT_HARD_EXCEPTION, {VEC_GP, VEC_PF}},
+    {VEC_DE, EVENT_HARD_EXCEPTION, {VEC_DF, VEC_PF}},
+    {VEC_TS, EVENT_HARD_EXCEPTION, {VEC_DF, VEC_PF}},
+    {VEC_NP, EVENT_HARD_EXCEPTION, {VEC_DF, VEC_PF}},
+    {VEC_SS, EVENT_HARD_EXCEPTION, {VEC_DF, VEC_PF}},
+    {VEC_GP, EVENT_HARD_EXCEPTION, {VEC_DF, VEC_PF}},
+    {VEC_PF, EVENT_HARD_EXCEPTION, {VEC_DF, VEC_DF}},
+    {VEC_VE, EVENT_HARD_EXCEPTION, {VEC_DF, VEC_DF}},
+    {VEC_DF, EVENT_HARD_EXCEPTION, {SHUTDOWN, SHUTDOWN}},
+    {VEC_GP, EVENT_SOFT_INT, {VEC_GP, VEC_PF}}, /* INT 13 is benign, as are all events from outside */
+    {VEC_PF, EVENT_EXTERNAL, {VEC_GP, VEC_PF}},
+    {VEC_NMI, EVENT_NMI, {VEC_GP, VEC_PF}},
+    {VEC_BP, EVENT_SOFT_EXCEPTION, {VEC_GP, VEC_PF}},
+    {VEC_DB, EVENT_PRIV_EXCEPTION, {VEC_GP, VEC_PF}},
+};
+
+START_TEST(pairs)
+{
+    for (unsigned how = CONTRIBUTORY; how <= PAGE_FAULT; how++) {
+        unsigned then = pair[_i].then[how];
+        spoil_idt(how);
+        pend(pair[_i].first, pair[_i].type);
+        bare_atoms(&b, 1);
+        ck_assert_uint_eq(b.machine->b.halted, then == SHUTDOWN ? HALT_SHUTDOWN : HALT_NONE);
+        if (then != SHUTDOWN)
+            ck_assert(c->s.event_valid && c->s.event_vector == then);
+        b.machine->b.halted = HALT_NONE;
+    }
+}
+END_TEST
+
+/* ---- EXT (6.13 "Error Code"): not in the delivery of INT n, INT3 and INTO ---- */
+
+static const struct {
+    unsigned vector;
+    enum event_type type;
+    u32 ext;
+} outside[] = {
+    {0x80, EVENT_EXTERNAL, ERROR_EXT},
+    {VEC_NMI, EVENT_NMI, ERROR_EXT},
+    {VEC_UD, EVENT_HARD_EXCEPTION, ERROR_EXT},
+    {VEC_DB, EVENT_PRIV_EXCEPTION, ERROR_EXT},
+    {0x80, EVENT_SOFT_INT, 0},
+    {VEC_BP, EVENT_SOFT_EXCEPTION, 0},
+};
+
+/* Ways to fail: the vector, and its error code but for EXT. */
+enum { NO_GATE, ABSENT_GATE, NULL_CODE, ABSENT_CODE, FAR_HANDLER, FAR_STACK, SHORT_TSS, FAILURES };
+
+static const struct {
+    unsigned vector;
+    u32 error;
+    bool names_gate; /* the error code is the vector's */
+} failure[FAILURES] = {
+    [NO_GATE] = {VEC_GP, 0, true},          [ABSENT_GATE] = {VEC_NP, 0, true},
+    [NULL_CODE] = {VEC_GP, 0, false},       [ABSENT_CODE] = {VEC_NP, BARE_CS_ABSENT, false},
+    [FAR_HANDLER] = {VEC_GP, 0, false},     [FAR_STACK] = {VEC_SS, 0, false},
+    [SHORT_TSS] = {VEC_TS, BARE_TR, false},
+};
+
+#define GATE         (SEG_P | SEG_DPL | SYS_INTERRUPT_GATE)
+#define FAR_FAR_AWAY (UINT64_C(1) << 47)
+
+static void make_fail(unsigned vector, unsigned how)
+{
+    unsigned cs = how == NULL_CODE ? 0 : how == ABSENT_CODE ? BARE_CS_ABSENT : BARE_CS0;
+    u64 rip = how == FAR_HANDLER ? FAR_FAR_AWAY : bare_handler(vector);
+    unsigned type = how == ABSENT_GATE ? GATE & ~(unsigned)SEG_P : GATE;
+
+    bare_gate(&b, vector, rip, cs, type, 7);
+    bare_set_u64(&b, BARE_TSS + TSS_IST1 + 48, how == FAR_STACK ? FAR_FAR_AWAY : BARE_IST1);
+    if (how == NO_GATE)
+        c->s.idtr_limit = 16 * vector + 14;
+    if (how == SHORT_TSS)
+        c->s.seg[SEG_TR].limit = TSS_IST1 + 48 + 6;
+}
+
+START_TEST(ext)
+{
+    for (unsigned how = 0; how < FAILURES; how++) {
+        u32 error = failure[how].names_gate ? outside[_i].vector << 3 | ERROR_IDT : failure[how].error;
+        make_fail(outside[_i].vector, how);
+        pend(outside[_i].vector, outside[_i].type);
+        bare_atoms(&b, 1);
+        ck_assert_uint_eq(c->s.event_vector, failure[how].vector);
+        ck_assert_uint_eq(c->s.event_error, error | outside[_i].ext);
+        tear_down();
+        set_up();
+    }
 }
 END_TEST
 
@@ -334,8 +445,8 @@ START_TEST(interrupt_waits_for_if)
     bare_atoms(&b, 1); /* STI's shadow covers one instruction */
     ck_assert_uint_eq(c->s.rip, BARE_CODE + 3);
     bare_atoms(&b, 1);
-    ck_assert_uint_eq(c->s.rip, handler(0x41));
-    ck_assert_uint_eq(frame(0), BARE_CODE + 3);
+    ck_assert_uint_eq(c->s.rip, bare_handler(0x41));
+    ck_assert_uint_eq(bare_frame(&b, 0), BARE_CODE + 3);
     ck_assert_uint_eq(c->s.count.interrupts, 1);
 }
 END_TEST
@@ -348,18 +459,18 @@ START_TEST(interrupt_ends_hlt)
     ck_assert_uint_eq(c->s.activity, ACTIVITY_HLT);
     apic_raise(c, 0x41);
     bare_atoms(&b, 1);
-    ck_assert_uint_eq(c->s.rip, handler(0x41));
-    ck_assert_uint_eq(frame(0), BARE_CODE + 2);
+    ck_assert_uint_eq(c->s.rip, bare_handler(0x41));
+    ck_assert_uint_eq(bare_frame(&b, 0), BARE_CODE + 2);
     ck_assert_uint_eq(c->s.activity, ACTIVITY_ACTIVE);
 }
 END_TEST
 
 START_TEST(nmi_blocks_nmi_until_iret)
 {
-    bare_put(&b, handler(VEC_NMI), IRETQ, 2);
+    bare_put(&b, bare_handler(VEC_NMI), IRETQ, 2);
     c->s.nmi_pending = 1;
     bare_atoms(&b, 1);
-    ck_assert_uint_eq(c->s.rip, handler(VEC_NMI));
+    ck_assert_uint_eq(c->s.rip, bare_handler(VEC_NMI));
     ck_assert_uint_eq(c->s.nmi_blocked, 1);
     ck_assert_uint_eq(c->s.nmi_pending, 0);
     c->s.nmi_pending = 1;
@@ -368,7 +479,85 @@ START_TEST(nmi_blocks_nmi_until_iret)
     ck_assert_uint_eq(c->s.rip, BARE_CODE);
     c->rt.look_again = 0;
     bare_atoms(&b, 1);
-    ck_assert_uint_eq(c->s.rip, handler(VEC_NMI));
+    ck_assert_uint_eq(c->s.rip, bare_handler(VEC_NMI));
+}
+END_TEST
+
+/* A fault of IRET has ended the blocking; MOV SS holds an NMI back, STI does not. */
+START_TEST(nmi_after_a_faulting_iret)
+{
+    c->s.nmi_blocked = 1;
+    c->s.gpr[REG_RSP] = BARE_UNMAPPED;
+    BARE_INSN(&b, IRETQ);
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.event_vector, VEC_PF);
+    ck_assert_uint_eq(c->s.nmi_blocked, 0);
+}
+END_TEST
+
+START_TEST(nmi_in_a_shadow)
+{
+    c->s.gpr[REG_RAX] = BARE_DS0;
+    BARE_INSN(&b, "\xfb\x90\x8e\xd0\x90"); /* sti; nop; mov %eax,%ss; nop */
+    bare_atoms(&b, 1);
+    c->s.nmi_pending = 1;
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.rip, bare_handler(VEC_NMI));
+    c->s.rip = BARE_CODE + 2;
+    c->s.nmi_blocked = 0;
+    bare_atoms(&b, 1);
+    c->s.nmi_pending = 1;
+    bare_atoms(&b, 2);
+    ck_assert_uint_eq(c->s.rip, bare_handler(VEC_NMI));
+    ck_assert_uint_eq(bare_frame(&b, 0), BARE_CODE + 5);
+}
+END_TEST
+
+/* ---- one instruction, several faults: the first of table 6-2 "Priority Among Concurrent Events", and of the
+ * instruction's own page ---- */
+
+static const struct {
+    const char *insn;
+    size_t bytes;
+    unsigned vector;
+} first[] = {
+#define ROW(insn, vector) \
+    { \
+        insn, sizeof(insn) - 1, vector \
+    }
+    ROW("\xf0\x48\x8b\x00", VEC_UD),     /* lock mov (%rax): before its operand */
+    ROW("\x0f\x22\xe8", VEC_UD),         /* mov to CR5 */
+    ROW("\x48\xf7\x30", VEC_PF),         /* div (%rax): the operand before the quotient */
+    ROW("\x48\x0f\xc7\x48\x01", VEC_GP), /* cmpxchg16b: alignment before the page */
+    ROW("\x8e\x10", VEC_PF),             /* mov (%rax),%ss */
+    ROW("\x48\x0f\xb2\x00", VEC_PF),     /* lss (%rax),%rax */
+    ROW("\x48\xff\x28", VEC_PF),         /* ljmp *(%rax) */
+    ROW("\x66\x0f\x38\x82\x18", VEC_PF), /* invpcid (%rax),%rbx: the operand before the type */
+#undef ROW
+};
+
+START_TEST(first_fault_of_an_instruction)
+{
+    c->s.gpr[REG_RAX] = BARE_UNMAPPED;
+    c->s.gpr[REG_RBX] = 9;
+    c->s.gpr[REG_RDX] = 0;
+    bare_put(&b, c->s.rip, first[_i].insn, first[_i].bytes);
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.event_valid, 1);
+    ck_assert_uint_eq(c->s.event_vector, first[_i].vector);
+}
+END_TEST
+
+START_TEST(sysret_is_undefined_before_it_is_privileged)
+{
+    bare_enter_user(&b);
+    for (unsigned sce = 0; sce <= 1; sce++) {
+        c->s.efer = (c->s.efer & ~(u64)EFER_SCE) | (sce ? EFER_SCE : 0);
+        BARE_INSN(&b, "\x48\x0f\x07");
+        bare_atoms(&b, 1);
+        ck_assert_uint_eq(c->s.event_vector, sce ? VEC_GP : VEC_UD);
+        c->s.event_valid = 0;
+    }
 }
 END_TEST
 
@@ -377,10 +566,10 @@ START_TEST(single_step)
     c->s.rflags |= FLAG_TF;
     BARE_INSN(&b, "\x90\x90");
     bare_atoms(&b, 3);
-    ck_assert_uint_eq(c->s.rip, handler(VEC_DB));
-    ck_assert_uint_eq(frame(0), BARE_CODE + 1);
-    ck_assert_uint_ne(frame(2) & FLAG_TF, 0);
-    ck_assert_uint_eq(frame(2) & FLAG_RF, 0); /* a trap */
+    ck_assert_uint_eq(c->s.rip, bare_handler(VEC_DB));
+    ck_assert_uint_eq(bare_frame(&b, 0), BARE_CODE + 1);
+    ck_assert_uint_ne(bare_frame(&b, 2) & FLAG_TF, 0);
+    ck_assert_uint_eq(bare_frame(&b, 2) & FLAG_RF, 0); /* a trap */
     ck_assert_uint_eq(c->s.rflags & FLAG_TF, 0);
     ck_assert_uint_eq(c->s.dr[6], DR6_FIXED | DR6_BS);
 }
@@ -422,10 +611,16 @@ int main(void)
     tcase_add_test(t, stack_not_canonical);
     tcase_add_test(t, failed_delivery_changes_nothing);
     tcase_add_loop_test(t, double_faults, 0, ROWS(twice));
+    tcase_add_loop_test(t, pairs, 0, ROWS(pair));
+    tcase_add_loop_test(t, ext, 0, ROWS(outside));
     tcase_add_test(t, down_to_shutdown);
     tcase_add_test(t, interrupt_waits_for_if);
     tcase_add_test(t, interrupt_ends_hlt);
     tcase_add_test(t, nmi_blocks_nmi_until_iret);
+    tcase_add_test(t, nmi_after_a_faulting_iret);
+    tcase_add_test(t, nmi_in_a_shadow);
+    tcase_add_loop_test(t, first_fault_of_an_instruction, 0, ROWS(first));
+    tcase_add_test(t, sysret_is_undefined_before_it_is_privileged);
     tcase_add_test(t, single_step);
     tcase_add_test(t, cost);
     suite_add_tcase(suite, t);

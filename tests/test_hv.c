@@ -181,6 +181,7 @@ static const struct guest {
     {"ports", "ports", "v image=ports"},
     {"ports", "ports", "v image=ports ram=4M page=2m lazy=yes"},
     {"rights", "rights", "v image=rights"},
+    {"breakpoint", "breakpoint", "v image=breakpoint"},
     {"uart", "uart", "v image=uart"},
     {"msr", "msr", "v image=msr"},
     {"alu", "alu 1000", "v image=alu -- 1000"},

@@ -40,10 +40,12 @@ static const struct subject {
     {"guests/walk.elf", "walk", NULL},
     {"guests/fault.elf", "fault", NULL},
     {"guests/alu.elf", "alu 2000", NULL},
+    {"guests/breakpoint.elf", "breakpoint", NULL},
     {"hv/hv.elf", "hv", "guests/hello.elf"},
     {"hv/hv.elf", "hv", "guests/vmcall.elf"},
     {"hv/hv.elf", "hv", "guests/fault.elf"},
     {"hv/hv.elf", "hv", "guests/ticker.elf"},
+    {"hv/hv.elf", "hv", "guests/breakpoint.elf"},
     /* clang-format on */
 };
 

@@ -609,6 +609,24 @@ START_TEST(frame_of_a_machine)
 }
 END_TEST
 
+START_TEST(breakpoints_stand_with_the_registers)
+{
+    const char *build = getenv("RINGSIDE_BUILD");
+    ck_assert_int_eq(setenv("RINGSIDE_LIB", build ? build : "build", 1), 0);
+    struct scenario *s = scenario_of("h = machine { name = 'A' } h:boot('breakpoint') h:await('mark')"
+                                     " must(h.core[1].dr7 == 0x390405, 'two of them') pause('look')");
+    struct view *v = view_new(s);
+    view_choose(v, PANE_CPU, 100, 40);
+    draw_frame(v, 100, 40);
+    expect(" write, 8 bytes");
+    expect(" read or write, 1 byte");
+    ck_assert_ptr_nonnull(strstr(screen, "dr1  "));
+    ck_assert_ptr_null(strstr(screen, "dr2  "));
+    view_free(v);
+    scenario_free(s);
+}
+END_TEST
+
 START_TEST(search_marks_its_line)
 {
     struct scenario *s = scenario_of("for i = 1, 100 do say('line %d', i) end");
@@ -672,6 +690,7 @@ static void add_other_tests(TCase *t)
     tcase_add_test(t, small_screens_are_too_small);
     tcase_add_test(t, frame_before_there_is_a_machine);
     tcase_add_test(t, frame_of_a_machine);
+    tcase_add_test(t, breakpoints_stand_with_the_registers);
     tcase_add_test(t, search_marks_its_line);
     tcase_add_test(t, every_drawn_character_has_an_ascii_form);
 }

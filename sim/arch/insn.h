@@ -77,6 +77,7 @@ REGISTER(dr1)
 REGISTER(dr2)
 REGISTER(dr3)
 REGISTER(dr6)
+REGISTER(dr7)
 #undef REGISTER
 
 /* Opens the door for interrupts that are pending, and closes it. */

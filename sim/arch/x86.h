@@ -115,6 +115,7 @@
 #define DR6_BS       0x4000
 #define DR6_BT       0x8000
 #define DR7_FIXED    0x400
+#define DR7_ENABLED  0xff /* L0, G0, ... G3 */
 #define DR7_GD       0x2000
 #define DR7_WRITABLE X86_U64(0xffff23ff)
 

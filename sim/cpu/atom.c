@@ -3,6 +3,7 @@
  * What is due is looked at only when rt.look_again says so: every timer, and whatever could make a pending
  * interrupt acceptable, sets it (look()).  It is derived: 0 is always right. */
 #include "cpu/cpu.h"
+#include "cpu/debug.h"
 #include "cpu/decode.h"
 #include "cpu/decode_cache.h"
 
@@ -27,13 +28,11 @@ static void end_of_shadow(struct core *c, bool shadowed)
 static void insn_retired(struct core *c, const struct insn *in, u64 flags_before)
 {
     u64 rip = c->s.rip;
+    if (unlikely((flags_before | c->s.rflags) & (FLAG_TF | FLAG_RF)))
+        debug_retire(c, in, flags_before);
     c->s.rip = c->rt.next_rip;
-    c->s.rflags &=
-        ~(flags_before & FLAG_RF); /* SDM vol. 3, 17.3.1.1 "Instruction-Breakpoint Exception Condition" */
     c->s.count.insns++;
     c->s.count.insns_guest += c->rt.atom_guest;
-    if (flags_before & FLAG_TF)
-        c->s.pending_debug |= DR6_BS;
     bool matters = in->privilege == 0 || in->flags & (INSN_SERIALISING | INSN_INTERCEPT);
     if (matters || (c->s.rflags ^ flags_before) & (FLAG_IF | FLAG_TF) || c->s.pending_debug || c->s.shadow_ss)
         look(c);

@@ -1,5 +1,6 @@
 /* between.c - what happens between two instructions: timers, interrupts, debug exceptions, HLT. */
 #include "cpu/cpu.h"
+#include "cpu/debug.h"
 #include "cpu/ipi.h"
 #include "schedule.h"
 
@@ -26,8 +27,16 @@ static void idle(struct core *c)
     schedule_yield(c);
 }
 
+/* Instructions that trap or may be stopped are looked at one by one. */
+static bool is_debugged(const struct core *c)
+{
+    return debug_armed(c) || c->s.rflags & FLAG_TF;
+}
+
+/* In the order of SDM vol. 3, table 6-2 "Priority Among Concurrent Events". */
 bool cpu_between_instructions(struct core *c)
 {
+    debug_begin(c);
     if (apic_next_due(c) <= c->s.cycle)
         apic_run_due(c);
     if (unlikely(ipi_next_due(c) <= c->s.cycle) && ipi_arrive(c))
@@ -52,7 +61,9 @@ bool cpu_between_instructions(struct core *c)
         }
         c->s.activity = ACTIVITY_ACTIVE;
     }
+    if (debug_hits_code(c))
+        cpu_fault(c, VEC_DB, 0);
     bool shadowed = c->s.shadow_sti || c->s.shadow_ss || c->s.nmi_pending;
-    c->rt.look_again = shadowed ? 0 : cpu_next_due(c);
+    c->rt.look_again = shadowed || is_debugged(c) ? 0 : cpu_next_due(c);
     return false;
 }

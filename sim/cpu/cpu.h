@@ -49,6 +49,11 @@ _Noreturn void cpu_software_interrupt(struct core *c, unsigned vector, enum even
  * as one atom. Contributory faults while delivering: double fault, then shutdown (SDM vol. 3, 6.15). */
 void cpu_deliver_event(struct core *c);
 
+/* RFLAGS as the frame of the pending event will have them: RF keeps an instruction breakpoint from stopping
+ * an instruction again (SDM vol. 3, 17.3.1.1 "Instruction-Breakpoint Exception Condition"); of an injected
+ * event as the guest-state area has it (26.6.1.1). */
+u64 cpu_flags_image(const struct core *c);
+
 /* If an external interrupt or NMI is due and may be taken now, makes it the pending event (or its VM exit)
  * and returns true. */
 bool cpu_take_interrupt(struct core *c);

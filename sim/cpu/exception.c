@@ -1,6 +1,7 @@
 /* exception.c - exceptions and interrupts: how they are raised, combined, and delivered through the IDT. */
 #include "arch/vmx.h"
 #include "cpu/cpu.h"
+#include "cpu/debug.h"
 #include "cpu/segment.h"
 #include "mmu/mmu.h"
 
@@ -110,6 +111,8 @@ static _Noreturn void raise_exception(struct core *c, unsigned vector, u32 error
     enum combination how = nested ? combine(c, vector) : SERIAL;
     u64 first = c->s.event_vector;
 
+    if (vector != VEC_DB)
+        debug_forget(c);
     error = with_ext(c, vector, error);
     tell_fault(c, vector, error, gva);
     set_event(c, vector, EVENT_HARD_EXCEPTION, error, c->s.rip);
@@ -236,21 +239,29 @@ static u64 handler_stack(struct core *c, const struct handler *h)
     return rsp & ~UINT64_C(15);
 }
 
-/* RF in the image keeps an instruction breakpoint from recurring (SDM vol. 3, 17.3.1.1
- * "Instruction-Breakpoint Exception Condition"): set for faults; an injected one keeps what the guest-state
- * area says (26.6.1.1). */
-static u64 flags_image(const struct core *c, bool injected)
-{
-    u64 vector = c->s.event_vector;
-    bool fault =
-        c->s.event_type == EVENT_HARD_EXCEPTION && vector != VEC_DB && vector != VEC_DF && vector != VEC_MC;
-
-    return fault && !injected ? c->s.rflags | FLAG_RF : c->s.rflags;
-}
-
 static bool pushes_next_rip(u64 type)
 {
     return is_software(type) || type == EVENT_PRIV_EXCEPTION;
+}
+
+/* Of debug exceptions general detect alone: a handler of instruction breakpoints sets RF itself. */
+static bool is_fault(const struct core *c)
+{
+    switch (c->s.event_vector) {
+    case VEC_DB: return c->s.pending_debug & DR6_BD;
+    case VEC_DF:
+    case VEC_MC: return false;
+    default: return true;
+    }
+}
+
+u64 cpu_flags_image(const struct core *c)
+{
+    if (c->s.event_injected)
+        return c->s.rflags;
+    if (pushes_next_rip(c->s.event_type))
+        return c->s.rflags & ~(u64)FLAG_RF;
+    return c->s.event_type == EVENT_HARD_EXCEPTION && is_fault(c) ? c->s.rflags | FLAG_RF : c->s.rflags;
 }
 
 struct frame {
@@ -259,12 +270,12 @@ struct frame {
     struct latch latch[6];
 };
 
-static void make_frame(struct core *c, struct frame *f, bool injected)
+static void make_frame(struct core *c, struct frame *f)
 {
     f->words = 0;
     f->word[f->words++] = c->s.seg[SEG_SS].selector;
     f->word[f->words++] = c->s.gpr[REG_RSP];
-    f->word[f->words++] = flags_image(c, injected);
+    f->word[f->words++] = c->rt.delivered.rflags;
     f->word[f->words++] = c->s.seg[SEG_CS].selector;
     f->word[f->words++] = pushes_next_rip(c->s.event_type) ? c->s.event_next_rip : c->s.rip;
     if (c->s.event_has_error)
@@ -292,7 +303,7 @@ static void commit_frame(struct core *c, const struct frame *f)
 /* What changes when the event begins to be delivered, even if delivery then fails (SDM vol. 3, 27.1
  * "Architectural State before a VM Exit").  Injection leaves CR2 and debug registers alone (26.6.1.1 "Details
  * of Vectored-Event Injection"). */
-static void before_delivery(struct core *c, bool injected)
+static void before_delivery(struct core *c, bool injected, u64 rflags)
 {
     bool exception = c->s.event_type == EVENT_HARD_EXCEPTION || c->s.event_type == EVENT_PRIV_EXCEPTION;
 
@@ -307,8 +318,9 @@ static void before_delivery(struct core *c, bool injected)
     if (c->s.event_type == EVENT_NMI)
         c->s.nmi_blocked = 1;
     c->s.activity = ACTIVITY_ACTIVE;
-    c->rt.delivered = (struct delivered){c->s.event_vector, c->s.event_type, c->s.event_has_error,
-                                         c->s.event_error, c->s.event_next_rip};
+    c->s.nmi_unblocked = 0;
+    c->rt.delivered = (struct delivered){c->s.event_vector, c->s.event_type,     c->s.event_has_error,
+                                         c->s.event_error,  c->s.event_next_rip, rflags};
     c->rt.delivering = true;
 }
 
@@ -332,16 +344,18 @@ void cpu_deliver_event(struct core *c)
     struct handler h;
     struct frame f;
     bool injected = c->s.event_injected;
+    u64 rflags = cpu_flags_image(c);
 
+    debug_begin(c);
     c->rt.delivering = false;
     if (c->s.vmx_guest)
         vmx_exit_on_event(c);
-    before_delivery(c, injected);
+    before_delivery(c, injected, rflags);
     stall(c, &c->s.count.stall_event, c->m->p.event_cycles);
     read_gate(c, &h);
     read_code_segment(c, &h);
     u64 rsp = handler_stack(c, &h);
-    make_frame(c, &f, injected);
+    make_frame(c, &f);
     check_frame(c, &f, rsp, h.cpl);
     segment_mark_commit(c, &h.mark);
     commit_frame(c, &f);

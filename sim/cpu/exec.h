@@ -255,15 +255,18 @@ static inline void string_advance(struct core *c, const struct insn *in, unsigne
     c->s.gpr[reg] = addr_truncated(in, c->s.gpr[reg] + step);
 }
 
-/* After an iteration: counts it, and stays at this instruction if there are more and `again`. */
+/* After an iteration: counts it, and stays at this instruction if there are more and `again`.  Whatever comes
+ * between pushes RF (SDM vol. 3, 17.3.1.1 "Instruction-Breakpoint Exception Condition"). */
 static inline void rep_next(struct core *c, const struct insn *in, bool again)
 {
     if (!in->rep)
         return;
     u64 left = addr_truncated(in, c->s.gpr[REG_RCX] - 1);
     c->s.gpr[REG_RCX] = left;
-    if (left && again)
+    if (left && again) {
         c->rt.next_rip = c->s.rip;
+        c->s.rflags |= FLAG_RF;
+    }
 }
 
 /* ---- branches ---- */

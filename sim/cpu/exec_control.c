@@ -1,4 +1,5 @@
 /* exec_control.c - instructions on control and debug registers, MSRs, time, translations and caches. */
+#include "cpu/debug.h"
 #include "cpu/exec.h"
 #include "cpu/privilege.h"
 #include "cpu/system.h"
@@ -56,12 +57,15 @@ void exec_clts(struct core *c, const struct insn *in)
 
 /* ---- debug registers (SDM vol. 3, 17.2 "Debug Registers") ---- */
 
+/* Their rows let every CPL in, since MOV-DR exiting comes before all of this (25.1.3). */
 static unsigned require_dr(struct core *c, const struct insn *in)
 {
     unsigned n = in->reg;
 
     if (n > 7 || ((n == 4 || n == 5) && c->s.cr4 & CR4_DE))
         cpu_fault(c, VEC_UD, 0);
+    if (cpl(c))
+        cpu_fault(c, VEC_GP, 0);
     if (c->s.dr[7] & DR7_GD) {
         c->s.pending_debug |= DR6_BD;
         cpu_fault(c, VEC_DB, 0);
@@ -87,7 +91,7 @@ void exec_mov_DR_E(struct core *c, const struct insn *in)
         value = (value & (DR6_B | DR6_BD | DR6_BS | DR6_BT)) | DR6_FIXED;
     if (n == 7)
         value = (value & DR7_WRITABLE) | DR7_FIXED;
-    c->s.dr[n] = value;
+    debug_write(c, n, value);
 }
 
 /* ---- MSRs, CPUID, time ---- */

@@ -191,8 +191,10 @@ static void set_flags(struct core *c, u64 mask, u64 value, unsigned n)
 /* With NMI exiting, IRET leaves the blocking alone (SDM vol. 3, 25.3). */
 static void unblock_nmi(struct core *c)
 {
-    if (!(c->s.vmx_guest && c->s.vmx.pin & PIN_NMI))
-        c->s.nmi_blocked = 0;
+    if (c->s.vmx_guest && c->s.vmx.pin & PIN_NMI)
+        return;
+    c->s.nmi_unblocked = c->s.nmi_blocked;
+    c->s.nmi_blocked = 0;
 }
 
 /* In 64-bit mode all five words are popped, whatever the privilege. */
@@ -218,6 +220,7 @@ void exec_iret(struct core *c, const struct insn *in)
     set_flags(c, mask, flags, n);
     enter_code(c, &t, rpl(cs), rip);
     enter_stack(c, &s, rsp);
+    c->s.nmi_unblocked = 0;
 }
 
 /* ---- SYSCALL, SYSRET, SWAPGS (SDM vol. 3, 5.8.8 "Fast System Calls in 64-Bit Mode") ---- */
@@ -246,12 +249,14 @@ void exec_syscall(struct core *c, const struct insn *in)
     c->rt.next_rip = c->s.lstar;
 }
 
-/* Without REX.W it returns to compatibility mode, which does not exist. */
+/* Without REX.W it returns to compatibility mode, which does not exist.  Its row lets every CPL in, since #UD
+ * comes first. */
 void exec_sysret(struct core *c, const struct insn *in)
 {
     u16 base = c->s.star >> 48 & 0xffff;
 
     require_sce(c);
+    require(c, cpl(c) == 0, VEC_GP, 0);
     require(c, in->op_bytes == 8 && sys_canonical(c->s.gpr[REG_RCX]), VEC_GP, 0);
     c->s.rflags = (c->s.gpr[REG_R11] & FLAGS_ALL & ~(u64)(FLAG_RF | FLAG_VM)) | FLAG_FIXED;
     flat_segments(c, (u16)((base + 16) | 3), (u16)((base + 8) | 3), 3);

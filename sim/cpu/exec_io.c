@@ -1,4 +1,5 @@
 /* exec_io.c - ports (SDM vol. 1, 19 "Input/Output"). */
+#include "cpu/debug.h"
 #include "cpu/exec.h"
 #include "cpu/privilege.h"
 
@@ -7,16 +8,28 @@ static u16 dx(const struct core *c)
     return (u16)c->s.gpr[REG_RDX];
 }
 
+static u64 port_read(struct core *c, u16 port, unsigned n)
+{
+    debug_port_access(c, port, n);
+    return board_in(c, port, n);
+}
+
+static void port_write(struct core *c, u16 port, unsigned n, u64 value)
+{
+    debug_port_access(c, port, n);
+    board_out(c, port, n, value);
+}
+
 static void in_port(struct core *c, const struct insn *in, u16 port)
 {
     require_port(c, port, in->op_bytes);
-    a_write(c, in, board_in(c, port, in->op_bytes));
+    a_write(c, in, port_read(c, port, in->op_bytes));
 }
 
 static void out_port(struct core *c, const struct insn *in, u16 port)
 {
     require_port(c, port, in->op_bytes);
-    board_out(c, port, in->op_bytes, a_read(c, in));
+    port_write(c, port, in->op_bytes, a_read(c, in));
 }
 
 void exec_in_A_I(struct core *c, const struct insn *in)
@@ -49,7 +62,7 @@ void exec_ins(struct core *c, const struct insn *in)
     u64 gva = string_destination(c, in);
     check_range(c, gva, in->op_bytes, false);
     mmu_store_check(c, gva, in->op_bytes, data_access(c) | MMU_WRITE, &l);
-    mmu_store_commit(c, &l, board_in(c, dx(c), in->op_bytes));
+    mmu_store_commit(c, &l, port_read(c, dx(c), in->op_bytes));
     string_advance(c, in, REG_RDI);
     rep_next(c, in, true);
 }
@@ -60,7 +73,7 @@ void exec_outs(struct core *c, const struct insn *in)
     if (rep_is_over(c, in))
         return;
     u64 value = mem_load(c, in, string_source(c, in), in->op_bytes);
-    board_out(c, dx(c), in->op_bytes, value);
+    port_write(c, dx(c), in->op_bytes, value);
     string_advance(c, in, REG_RSI);
     rep_next(c, in, true);
 }

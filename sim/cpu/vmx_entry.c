@@ -51,6 +51,14 @@ static bool is_software(u64 type)
     return type == EVENT_SOFT_INT || type == EVENT_PRIV_EXCEPTION || type == EVENT_SOFT_EXCEPTION;
 }
 
+/* Injection makes pending debug exceptions vanish, unless an INT n, INT3, INTO or INT1 is made up that
+ * follows a MOV SS (26.7.3 "Delivery of Pending Debug Exceptions after VM Entry"). */
+static void drop_pending_debug(struct core *c, u64 type)
+{
+    if (!is_software(type) || !c->s.shadow_ss)
+        c->s.pending_debug = 0;
+}
+
 /* The event is delivered as the next atom, and causes no exit itself.  CR2 and DR6 stay as they are. */
 static void inject_event(struct core *c, u64 info, u64 type)
 {
@@ -61,6 +69,7 @@ static void inject_event(struct core *c, u64 info, u64 type)
     c->s.event_error = c->s.event_has_error ? VMCS_GET(c, ENTRY_ERROR_CODE) : 0;
     c->s.event_next_rip = c->s.rip + (is_software(type) ? VMCS_GET(c, ENTRY_INSN_LENGTH) : 0);
     c->s.event_cr2 = c->s.cr2;
+    drop_pending_debug(c, type);
     c->s.activity = ACTIVITY_ACTIVE;
 }
 

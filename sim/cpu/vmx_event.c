@@ -18,8 +18,16 @@ void vmx_exit(struct core *c, u32 reason, u64 qualification)
     vmx_leave(c, &(struct vmx_exit){.reason = (enum exit_reason)reason, .qualification = qualification});
 }
 
+/* "NMI unblocking due to IRET": its fault, not one of an event's delivery (27.2.1, 27.2.3). */
+static bool unblocking_shows(const struct core *c)
+{
+    return c->s.nmi_unblocked && !c->rt.delivering;
+}
+
 void vmx_exit_ept(struct core *c, u32 reason, u64 qualification, u64 gpa, u64 gva)
 {
+    if (reason == EXIT_EPT_VIOLATION && unblocking_shows(c))
+        qualification |= QUAL_EPT_NMI_UNBLOCKING;
     vmx_leave(
         c, &(struct vmx_exit){
                .reason = (enum exit_reason)reason, .qualification = qualification, .gpa = gpa, .gva = gva});
@@ -59,10 +67,10 @@ static _Noreturn void exception_exit(struct core *c)
     struct vmx_exit x = {.reason = EXIT_EXCEPTION_NMI, .qualification = exception_qualification(c)};
     x.intr_info = INTR_INFO(c->s.event_vector, c->s.event_type) | (c->s.event_has_error ? INTR_HAS_ERROR : 0);
     x.intr_error = c->s.event_has_error ? (u32)c->s.event_error : 0;
+    if (unblocking_shows(c) && c->s.event_vector != VEC_DF)
+        x.intr_info |= INTR_NMI_UNBLOCKING;
     if (c->s.event_type != EVENT_HARD_EXCEPTION)
         x.insn_length = (u32)(c->s.event_next_rip - c->s.rip);
-    if (c->s.event_vector == VEC_DB)
-        c->s.pending_debug = 0;
     vmx_leave(c, &x);
 }
 
@@ -138,8 +146,8 @@ static void exit_interrupt(struct core *c)
     vmx_leave(c, &x);
 }
 
-/* Debug exceptions come after MTF VM exits and before the rest (25.5.1, 25.5.2; 6.9 "Priority Among
- * Simultaneous Exceptions and Interrupts"). */
+/* Debug exceptions come after MTF VM exits and before the rest (25.5.1, 25.5.2; table 6-2 "Priority
+ * Among Concurrent Events"). */
 void vmx_exit_if_due(struct core *c)
 {
     exit_mtf(c);

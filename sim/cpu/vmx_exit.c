@@ -1,4 +1,5 @@
 /* vmx_exit.c - VM exits (SDM vol. 3, 27 "VM Exits"). */
+#include "cpu/debug.h"
 #include "cpu/vmx.h"
 #include "mmu/mem.h"
 
@@ -79,23 +80,38 @@ static u64 info_type(u32 intr_info)
     return (intr_info & INTR_TYPE) >> INTR_TYPE_SHIFT;
 }
 
-/* As the guest would find RFLAGS on its stack, had the event been delivered: faults set RF (27.3.3 "Saving
- * RIP, RSP, RFLAGS, and SSP"). */
+static bool is_event(const struct vmx_exit *x)
+{
+    u64 type = info_type(x->intr_info);
+    return x->intr_info & INTR_VALID && type != EVENT_EXTERNAL && type != EVENT_NMI;
+}
+
+static bool is_access(const struct vmx_exit *x)
+{
+    return x->reason == EXIT_EPT_VIOLATION || x->reason == EXIT_EPT_MISCONFIG;
+}
+
+/* RF of events and of accesses is that of the frame which was or would have been pushed; an instruction that
+ * exits has cleared it (27.3.3 "Saving RIP, RSP, RFLAGS, and SSP"). */
 static u64 saved_rflags(const struct core *c, const struct vmx_exit *x)
 {
-    u64 vector = x->intr_info & INTR_VECTOR;
-    bool exception = x->intr_info & INTR_VALID && info_type(x->intr_info) == EVENT_HARD_EXCEPTION;
-    bool fault = exception && vector != VEC_DB && vector != VEC_DF && vector != VEC_MC;
-    return fault ? c->s.rflags | FLAG_RF : c->s.rflags;
+    if (is_event(x))
+        return cpu_flags_image(c);
+    if (is_access(x))
+        return c->rt.delivering ? c->rt.delivered.rflags : c->s.rflags | FLAG_RF;
+    return x->insn_length ? c->s.rflags & ~(u64)FLAG_RF : c->s.rflags;
 }
 
 void vmx_leave(struct core *c, const struct vmx_exit *x)
 {
     u64 start = c->s.cycle, guest_rip = c->s.rip;
-    u64 cost = c->m->p.vm_exit_cycles;
+    u64 cost = c->m->p.vm_exit_cycles, rflags = saved_rflags(c, x);
+    debug_forget(c);
+    if (is_event(x) && c->s.event_vector == VEC_DB)
+        c->s.pending_debug = 0;
     record(c, x);
     vmx_phase(c, cost, 0, PHASES);
-    vmx_save_guest(c, saved_rflags(c, x));
+    vmx_save_guest(c, rflags);
     vmx_phase(c, cost, 1, PHASES);
     if (vmx_msr_store(c, VMCS_GET(c, EXIT_MSR_STORE_ADDRESS), VMCS_GET(c, EXIT_MSR_STORE_COUNT)))
         vmx_abort(c, VMX_ABORT_MSR_SAVE);

@@ -132,12 +132,12 @@ static void lmsw(struct core *c, const struct insn *in)
     vmx_leave(c, &x);
 }
 
-/* ---- debug registers (table 27-4): before the #DB of DR7.GD, after #UD ---- */
+/* ---- debug registers (table 27-4): before #GP by the CPL, #UD by CR4.DE and #DB by DR7.GD (25.1.3
+ * "Instructions That Cause VM Exits Conditionally") ---- */
 
 static void mov_dr(struct core *c, const struct insn *in, bool read)
 {
-    bool undefined = in->reg > 7 || ((in->reg == 4 || in->reg == 5) && c->s.cr4 & CR4_DE);
-    if (proc(c, PROC_MOV_DR) && !undefined)
+    if (proc(c, PROC_MOV_DR) && in->reg <= 7)
         leave(c, in, EXIT_MOV_DR, in->reg | (read ? QUAL_DR_READ : 0) | (u64)in->rm << 8);
 }
 

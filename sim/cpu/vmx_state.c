@@ -1,4 +1,5 @@
 /* vmx_state.c - guest and host state between the registers and the VMCS. */
+#include "cpu/debug.h"
 #include "cpu/vmx.h"
 
 /* Bits of CR0 that neither entry nor exit changes: ET, NW, CD and reserved ones (SDM vol.
@@ -75,7 +76,7 @@ static void load_guest_msrs(struct core *c)
     c->s.sysenter_esp = VMCS_GET(c, GUEST_SYSENTER_ESP);
     c->s.sysenter_eip = VMCS_GET(c, GUEST_SYSENTER_EIP);
     if (controls & VMENTRY_LOAD_DEBUG_CONTROLS) {
-        c->s.dr[7] = (VMCS_GET(c, GUEST_DR7) & DR7_WRITABLE) | DR7_FIXED;
+        debug_write(c, 7, (VMCS_GET(c, GUEST_DR7) & DR7_WRITABLE) | DR7_FIXED);
         c->s.debugctl = VMCS_GET(c, GUEST_DEBUGCTL);
     }
     if (controls & VMENTRY_LOAD_PAT)
@@ -175,6 +176,7 @@ static void load_host_events(struct core *c)
     c->s.activity = ACTIVITY_ACTIVE;
     c->s.shadow_sti = c->s.shadow_ss = 0;
     c->s.pending_debug = 0;
+    c->s.nmi_unblocked = 0;
     c->s.event_valid = c->s.event_injected = 0;
     c->s.vmx_timer_due = c->s.vmx_mtf_atom = 0;
     c->rt.delivering = false;
@@ -185,7 +187,7 @@ void vmx_load_host(struct core *c)
     load_cr0(c, VMCS_GET(c, HOST_CR0));
     c->s.cr3 = VMCS_GET(c, HOST_CR3);
     c->s.cr4 = VMCS_GET(c, HOST_CR4);
-    c->s.dr[7] = DR7_FIXED;
+    debug_write(c, 7, DR7_FIXED);
     c->s.gpr[REG_RSP] = VMCS_GET(c, HOST_RSP);
     c->s.rip = VMCS_GET(c, HOST_RIP);
     c->s.rflags = FLAG_FIXED;

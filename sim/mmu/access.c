@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "cpu/cpu.h"
+#include "cpu/debug.h"
+#include "mmu/alignment.h"
 #include "mmu/bus.h"
 #include "mmu/coherence.h"
 #include "mmu/derived.h"
@@ -75,6 +77,12 @@ static enum page_kind kind_of(const struct tlb_entry *e)
     return (enum page_kind)((e->perms & PERM_KIND) >> PERM_KIND_SHIFT);
 }
 
+/* What a short cut would miss: breakpoints and alignment checks. */
+static bool may_shorten(const struct core *c, u64 gva, unsigned access)
+{
+    return !(access & MMU_IMPLICIT) && !alignment_matters(c, access) && !debug_watches_page(c, gva);
+}
+
 static void translate_piece(struct core *c, u64 gva, unsigned access, struct latch *l, unsigned piece)
 {
     bool user = access & MMU_USER;
@@ -88,8 +96,16 @@ static void translate_piece(struct core *c, u64 gva, unsigned access, struct lat
     struct tlb_entry *e = translate(c, gva, access);
     l->hpa[piece] = entry_hpa(e, gva);
     l->kind[piece] = (u8)kind_of(e);
-    if (l->kind[piece] == PAGE_RAM && !(access & MMU_IMPLICIT))
+    if (l->kind[piece] == PAGE_RAM && may_shorten(c, gva, access))
         shortcut_make(c, how, user, gva, e);
+}
+
+static void check_translated(struct core *c, u64 gva, unsigned n, unsigned access)
+{
+    if (unlikely(!alignment_ok(c, gva, n, access)))
+        cpu_fault(c, VEC_AC, 0);
+    if (unlikely(debug_armed(c)))
+        debug_data_access(c, gva, n, access & MMU_WRITE);
 }
 
 /* Translates all pages of an access before anything is touched. */
@@ -103,6 +119,7 @@ static void translate_access(struct core *c, u64 gva, unsigned n, unsigned acces
     translate_piece(c, gva, access, l, 0);
     if (l->bytes[1])
         translate_piece(c, gva + first, access, l, 1);
+    check_translated(c, gva, n, access);
 }
 
 /* ---- devices ---- */

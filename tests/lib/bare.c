@@ -30,7 +30,7 @@ static void write_descriptors(struct bare *b)
     bare_set_u64(b, BARE_GDT + BARE_LDT, tss | (u64)SYS_LDT << 40);
     bare_set_u64(b, BARE_GDT + BARE_TSS_FREE, tss | (u64)SYS_TSS_AVAILABLE << 40);
     for (unsigned v = 0; v < 256; v++)
-        bare_gate(b, v, BARE_HANDLER + 16 * v, BARE_CS0, SEG_P | SYS_INTERRUPT_GATE, 0);
+        bare_gate(b, v, bare_handler(v), BARE_CS0, SEG_P | SYS_INTERRUPT_GATE, 0);
 }
 
 static void load_registers(struct bare *b)
@@ -93,6 +93,11 @@ void bare_gate(struct bare *b, unsigned vector, u64 handler, unsigned selector, 
 
     bare_set_u64(b, BARE_IDT + 16 * vector, low);
     bare_set_u64(b, BARE_IDT + 16 * vector + 8, handler >> 32);
+}
+
+u64 bare_frame(const struct bare *b, unsigned i)
+{
+    return bare_u64(b, b->core->s.gpr[REG_RSP] + 8 * i);
 }
 
 void bare_enter_user(struct bare *b)

@@ -55,6 +55,15 @@ void bare_set_u64(struct bare *b, u64 address, u64 value);
 /* type: P | DPL << 5 | gate type. */
 void bare_gate(struct bare *b, unsigned vector, u64 handler, unsigned selector, unsigned type, unsigned ist);
 
+/* Where the gate of a vector leads. */
+static inline u64 bare_handler(unsigned vector)
+{
+    return BARE_HANDLER + 16 * vector;
+}
+
+/* The i-th word of an event's frame, from the stack's top: [error,] RIP, CS, RFLAGS, RSP, SS. */
+u64 bare_frame(const struct bare *b, unsigned i);
+
 /* Ring 3, at BARE_USER. */
 void bare_enter_user(struct bare *b);
 

@@ -14,8 +14,8 @@ struct core_handle {
 
 static const char *const attributes[] = {"regs", "mode",   "vmcs",  "eptp", "vm",
                                          "cpl",  "cycles", "insns", NULL};
-static const char *const others[] = {"rip", "rflags", "cr0", "cr2", "cr3", "cr4", "efer",
-                                     "cs",  "ss",     "ds",  "es",  "fs",  "gs",  NULL};
+static const char *const others[] = {"rip", "rflags", "cr0", "cr2", "cr3", "cr4", "efer", "cs",  "ss",  "ds",
+                                     "es",  "fs",     "gs",  "dr0", "dr1", "dr2", "dr3",  "dr6", "dr7", NULL};
 
 static rs_machine *machine_of(lua_State *L, const struct core_handle *c)
 {
