@@ -86,6 +86,8 @@ TEST_SRC := $(wildcard tests/test_*.c)
 TEST_LIB_SRC := $(wildcard tests/*/*.c)
 E2E := $(wildcard tests/e2e/*.sh)
 BENCH_SRC := $(wildcard bench/*.c)
+# The image that bench/ measures: compute.S stands for compute.c.
+BENCH_IMAGE_SRC := $(filter-out %/compute.c,$(wildcard bench/image/*.c bench/image/*.S))
 TOOL_SRC := $(wildcard tools/*.c)
 
 obj = $(patsubst %,$(BUILD)/obj/%.o,$(1))
@@ -100,25 +102,27 @@ GUEST_LIB_OBJ := $(call obj,$(GUEST_LIB_SRC))
 TEST_OBJ := $(call obj,$(TEST_SRC))
 TEST_LIB_OBJ := $(call obj,$(TEST_LIB_SRC))
 BENCH_OBJ := $(call obj,$(BENCH_SRC))
+BENCH_IMAGE_OBJ := $(call obj,$(BENCH_IMAGE_SRC))
 TOOL_OBJ := $(call obj,$(TOOL_SRC))
 
 LIB := $(BUILD)/libringside.a
 UI_LIB := $(BUILD)/libui.a
 TEST_LIB := $(BUILD)/libtests.a
 HV := $(if $(HV_SRC),$(BUILD)/hv/hv.elf)
+BENCH_IMAGE := $(BUILD)/bench/bench.elf
 GUESTS := $(patsubst guests/%,$(BUILD)/guests/%.elf,$(basename $(GUEST_SRC)))
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 
 HOST_OBJ := $(SIM_OBJ) $(UI_OBJ) $(TEST_OBJ) $(TEST_LIB_OBJ) $(BENCH_OBJ) $(TOOL_OBJ)
-BARE_OBJ := $(HV_OBJ) $(GUEST_OBJ) $(GUEST_LIB_OBJ)
+BARE_OBJ := $(HV_OBJ) $(GUEST_OBJ) $(GUEST_LIB_OBJ) $(BENCH_IMAGE_OBJ)
 
-.PHONY: all lib hv guests images tests demo demo-run check check-run bench lint format install install-files uninstall clean setup docs pictures help FORCE
+.PHONY: all lib hv guests images tests demo demo-run check check-run bench compute lint format install install-files uninstall clean setup docs pictures help FORCE
 
 all: $(BUILD)/ringside images
 lib: $(LIB)
 hv: $(HV)
 guests: $(GUESTS)
-images: $(HV) $(GUESTS)
+images: $(HV) $(GUESTS) $(BENCH_IMAGE)
 tests: $(TESTS)
 
 help:
@@ -194,7 +198,8 @@ $(TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.c.o $(TEST_LIB) $(UI_LIB) $(LIB
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(OPT) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS_check) $(UI_LIBS) $(SIM_LIBS)
 
-$(BUILD)/bench: $(BENCH_OBJ) $(LIB)
+$(BUILD)/bench/bench: $(BENCH_OBJ) $(LIB)
+	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(OPT) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(SIM_LIBS)
 
@@ -227,6 +232,21 @@ $(BUILD)/hv/hv.elf: $(BUILD)/hv/symbols.S
 	$(call say,LINK,$@)
 	$(Q)$(HV_LINK) -o $@ $(HV_OBJ) $(HV_SHARED_OBJ) $(<:.S=.o)
 
+# A guest as the others are, of several files.
+$(BENCH_IMAGE_OBJ): $(BUILD)/obj/%.o: % $(BUILD)/flags-bare | $(BUILD)/tools-found
+	@mkdir -p $(@D)
+	$(call say,CLANG,$@)
+	$(Q)$(CLANG) $(BARE_CFLAGS) -Iguests $(DEPS) -c -o $@ $<
+
+$(BENCH_IMAGE): $(BENCH_IMAGE_OBJ) $(GUEST_LIB_OBJ) guests/guest.ld $(BUILD)/sources
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(LLD) $(BARE_LDFLAGS) -T guests/guest.ld -o $@ $(filter %.o,$^)
+
+# compute.S is kept, so that the compiled phases are the same instructions whatever clang is here.
+compute:
+	$(CLANG) $(filter-out -g,$(BARE_CFLAGS)) -fno-builtin -fno-verbose-asm -fno-ident -fno-addrsig -S -o bench/image/compute.S bench/image/compute.c
+
 define guest_rule
 $(BUILD)/guests/$(basename $(notdir $(1))).elf: $(call obj,$(1)) $(GUEST_LIB_OBJ) guests/guest.ld $(BUILD)/sources
 	@mkdir -p $$(@D)
@@ -256,8 +276,8 @@ check:
 .PHONY: check-build
 check-build: all tests $(BUILD)/tables
 
-bench: all $(BUILD)/bench
-	@$(BUILD)/bench $(BUILD)
+bench: all $(BUILD)/bench/bench
+	@$(BUILD)/bench/bench $(BUILD)
 
 # README's picture, as the view shows it now.
 pictures: all
@@ -269,7 +289,7 @@ docs: $(BUILD)/tables
 	@tools/docs $(BUILD)/tables docs/machine.md docs/probes.md
 
 C_FILES := $(SIM_SRC) $(UI_SRC) $(TEST_SRC) $(TEST_LIB_SRC) $(BENCH_SRC) $(TOOL_SRC)
-BARE_C_FILES := $(filter %.c,$(HV_SRC) $(GUEST_SRC) $(GUEST_LIB_SRC))
+BARE_C_FILES := $(filter %.c,$(HV_SRC) $(GUEST_SRC) $(GUEST_LIB_SRC) $(BENCH_IMAGE_SRC)) bench/image/compute.c
 FORMAT_FILES := $(sort $(C_FILES) $(BARE_C_FILES) \
     $(wildcard sim/*.h sim/*/*.h ui/*.h ui/*/*.h hv/*.h guests/*.h guests/lib/*.h tests/*.h tests/*/*.h))
 SHELL_FILES := $(wildcard tools/setup tools/docs tools/picture tests/run .ci/run tests/e2e/*.sh hv/*.sh)

@@ -1,0 +1,69 @@
+#include "result.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *const phase_name[PHASES] = {
+#define PHASE(name, turns, insns, iterations, events, overhead, what) #name,
+#include "image/phases.def"
+#undef PHASE
+};
+
+const char *const phase_what[PHASES] = {
+#define PHASE(name, turns, insns, iterations, events, overhead, what) what,
+#include "image/phases.def"
+#undef PHASE
+};
+
+void plan_image(const struct plan *plan, char path[512])
+{
+    snprintf(path, 512, "%s/bench/bench.elf", plan->build);
+}
+
+void result_begin(struct result *r, unsigned phase, double now_seconds)
+{
+    if (phase < PHASES)
+        r->phase[phase] = (struct phase_result){.begun = now_seconds};
+}
+
+void result_end(struct result *r, unsigned phase, double now_seconds)
+{
+    if (phase >= PHASES)
+        return;
+    r->phase[phase].seconds = now_seconds - r->phase[phase].begun;
+    r->phase[phase].ended = true;
+}
+
+static unsigned find(const char *name)
+{
+    unsigned i = 0;
+    while (i < PHASES && strcmp(name, phase_name[i]) != 0)
+        i++;
+    return i;
+}
+
+void result_line(struct result *r, const char *line, bool timed, double now_seconds)
+{
+    char name[32];
+    uint64_t insns, iterations, check, tsc;
+    if (timed && sscanf(line, "begin %31s", name) == 1)
+        result_begin(r, find(name), now_seconds);
+    if (sscanf(line,
+               "end %31s insns %" SCNu64 " iterations %" SCNu64 " check 0x%" SCNx64 " tsc %" SCNu64, name,
+               &insns, &iterations, &check, &tsc) != 5 ||
+        find(name) == PHASES)
+        return;
+    if (timed)
+        result_end(r, find(name), now_seconds);
+    struct phase_result *p = &r->phase[find(name)];
+    p->insns = insns;
+    p->iterations = iterations;
+    p->check = check;
+    p->tsc = tsc;
+}
+
+double phase_millions(const struct phase_result *p)
+{
+    return (double)(p->iterations ? p->iterations : p->insns) / 1e6;
+}
