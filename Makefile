@@ -198,10 +198,10 @@ $(TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.c.o $(TEST_LIB) $(UI_LIB) $(LIB
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(OPT) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS_check) $(UI_LIBS) $(SIM_LIBS)
 
-$(BUILD)/bench/bench: $(BENCH_OBJ) $(LIB)
+$(BUILD)/bench/bench: $(BENCH_OBJ) $(UI_LIB) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(OPT) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(SIM_LIBS)
+	$(Q)$(CC) $(OPT) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(UI_LIBS) $(SIM_LIBS)
 
 $(BUILD)/tables: $(TOOL_OBJ) $(LIB)
 	$(call say,LINK,$@)

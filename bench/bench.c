@@ -1,16 +1,110 @@
+/* bench.c - the yardstick: the image of bench/image on Ringside and on its peers, in one run.
+ *
+ *     bench BUILD [-d DIVISOR] [-n RUNS] [-o] [PHASE...]
+ *
+ * -d  each phase does a DIVISOR-th of its work
+ * -n  that many runs of each, by turns, of which the best time of a phase counts (default 3)
+ * -o  only Ringside
+ * CPU time is that of the emulator's process.  A peer that is not installed is said, and left out.
+ */
+#include "follow.h"
+#include "latency.h"
 #include "own.h"
+#include "report.h"
+
 #include <stdio.h>
-#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int usage(void)
+{
+    fprintf(stderr, "usage: bench BUILD [-d DIVISOR] [-n RUNS] [-o] [PHASE...]\nphases:");
+    for (unsigned i = 0; i < PHASES; i++)
+        fprintf(stderr, " %s", phase_name[i]);
+    fprintf(stderr, "\n");
+    return 2;
+}
+
+static bool known_phase(const char *name)
+{
+    for (unsigned i = 0; i < PHASES; i++)
+        if (strcmp(name, phase_name[i]) == 0)
+            return true;
+    return false;
+}
+
+/* The image's command line: "DIVISOR PHASE...". */
+static bool image_arguments(char *args, size_t size, const char *divisor, char **phase)
+{
+    size_t n = (size_t)snprintf(args, size, "%s", divisor);
+    for (; *phase; phase++) {
+        if (!known_phase(*phase) || n >= size)
+            return false;
+        n += (size_t)snprintf(args + n, size - n, " %s", *phase);
+    }
+    return n < size;
+}
+
+static void run_own(const struct plan *plan, struct measured *m)
+{
+    struct result r = {.name = ""};
+    fprintf(stderr, "Ringside ...\n");
+    own_run(plan, &r, m->counted);
+    result_best(&m->own, &r);
+}
+
+static void run_peers(const struct plan *plan, struct measured *m)
+{
+    for (int i = 0; i < PEERS; i++) {
+        struct result r = {.name = ""};
+        if (m->peer[i].trouble[0])
+            continue;
+        fprintf(stderr, "%s ...\n", peer_name[i]);
+        follow_peer(plan, peer_name[i], &r);
+        result_best(&m->peer[i], &r);
+    }
+}
+
+static void leave_peers_out(struct measured *m)
+{
+    for (int i = 0; i < PEERS; i++)
+        m->peer[i] = (struct result){.name = "peers", .trouble = "only Ringside was asked for"};
+}
+
+static int run(const struct plan *plan, unsigned long runs, bool only_own)
+{
+    static struct measured m;
+    if (only_own)
+        leave_peers_out(&m);
+    for (unsigned long i = 0; i < runs && !m.own.trouble[0]; i++) {
+        run_own(plan, &m);
+        run_peers(plan, &m);
+    }
+    if (m.own.trouble[0]) {
+        fprintf(stderr, "bench: Ringside: %s\n", m.own.trouble);
+        return 1;
+    }
+    bool same = report_all(&m, runs);
+    return latency_report(plan) && same ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
-    struct plan plan = {argv[1], argc > 2 ? argv[2] : ""};
-    struct result r = {.trouble = ""};
-    struct counted c[PHASES] = {0};
-    own_run(&plan, &r, c);
-    printf("%s total %.2f\n", r.trouble, r.seconds);
-    for (int i = 0; i < PHASES; i++)
-        if (r.phase[i].ended)
-        printf("%-10s %6.3f s printed %10" PRIu64 " counted %10" PRIu64 " it %10" PRIu64 " tsc %10" PRIu64 " cycles %10" PRIu64 " MIPS %.1f\n", phase_name[i],
-               r.phase[i].seconds, r.phase[i].insns, c[i].insns, r.phase[i].iterations, r.phase[i].tsc, c[i].cycles, phase_millions(&r.phase[i])/r.phase[i].seconds);
-    return 0;
+    char args[256];
+    const char *divisor = "1", *runs = "3";
+    bool only_own = false;
+    struct plan plan = {.build = argc > 1 ? argv[1] : NULL, .args = args};
+    optind = 2;
+    for (int c; argc > 1 && (c = getopt(argc, argv, "d:n:o")) != -1;)
+        switch (c) {
+        case 'd': divisor = optarg; break;
+        case 'n': runs = optarg; break;
+        case 'o': only_own = true; break;
+        default: return usage();
+        }
+    if (argc < 2 || strtoul(divisor, NULL, 10) == 0 || strtoul(runs, NULL, 10) == 0 ||
+        !image_arguments(args, sizeof args, divisor, argv + optind))
+        return usage();
+    return run(&plan, strtoul(runs, NULL, 10), only_own);
 }

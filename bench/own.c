@@ -1,7 +1,5 @@
 #include "own.h"
 
-#include "ringside.h"
-
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -10,8 +8,9 @@
 #define BEGIN_MARK 1
 
 struct watch {
-    rs_world *world;
-    uint64_t id, phase; /* of the last mark */
+    const rs_machine *machine;
+    struct result *result;
+    struct counted *counted;
 };
 
 double own_seconds(void)
@@ -24,44 +23,37 @@ double own_seconds(void)
 static void on_mark(const struct rs_event *e, void *arg)
 {
     struct watch *watch = arg;
-    watch->id = e->field[0];
-    watch->phase = e->field[1];
-    rs_stop_here(watch->world);
-}
-
-static enum rs_why run_to_mark(struct watch *watch)
-{
-    enum rs_why why;
-    rs_begin_run(watch->world, UINT64_MAX);
-    while ((why = rs_continue(watch->world, SLICE)) == RS_SLICE)
-        ;
-    return why;
-}
-
-static void at_mark(const struct watch *watch, const rs_machine *m, struct result *r,
-                    struct counted counted[PHASES])
-{
-    struct counted now = {rs_insns(m, 0), rs_cycles(m, 0)}, *c = &counted[watch->phase];
-    if (watch->id == BEGIN_MARK) {
-        *c = now;
-        result_begin(r, (unsigned)watch->phase, own_seconds());
+    double now = own_seconds();
+    uint64_t insns = rs_insns(watch->machine, 0), phase = e->field[1];
+    if (phase >= PHASES)
         return;
+    struct counted *c = &watch->counted[phase];
+    if (e->field[0] == BEGIN_MARK) {
+        *c = (struct counted){insns, e->cycle};
+        result_begin(watch->result, (unsigned)phase, own_seconds());
+    } else {
+        *c = (struct counted){insns - c->insns, e->cycle - c->cycles};
+        result_end(watch->result, (unsigned)phase, now);
     }
-    result_end(r, (unsigned)watch->phase, own_seconds());
-    *c = (struct counted){now.insns - c->insns, now.cycles - c->cycles};
 }
 
+/* What the image printed, beside the times that were taken at the marks. */
 static void read_console(const rs_machine *m, struct result *r)
 {
-    size_t n, at = 0;
-    const char *text = (const char *)rs_console(m, 0, &n);
-    while (at < n) {
+    struct result printed = {.trouble = ""};
+    size_t n, length;
+    const char *text = (const char *)rs_console(m, 0, &n), *end = text + n;
+    for (; text < end; text += length + 1) {
         char line[256];
-        const char *end = memchr(text + at, '\n', n - at);
-        size_t length = end ? (size_t)(end - (text + at)) : n - at;
-        snprintf(line, sizeof line, "%.*s", (int)length, text + at);
-        result_line(r, line, false, 0);
-        at += length + 1;
+        const char *feed = memchr(text, '\n', (size_t)(end - text));
+        length = (size_t)((feed ? feed : end) - text);
+        snprintf(line, sizeof line, "%.*s", (int)length, text);
+        result_line(&printed, line, 0);
+    }
+    for (unsigned i = 0; i < PHASES; i++) {
+        double seconds = r->phase[i].seconds;
+        r->phase[i] = printed.phase[i];
+        r->phase[i].seconds = seconds;
     }
 }
 
@@ -77,23 +69,29 @@ rs_machine *own_boot(rs_world *w, const struct plan *plan, struct rs_error *err)
     return m && rs_boot(m, &boot, err) == RS_OK ? m : NULL;
 }
 
+static void run(rs_world *w, const rs_machine *m, struct result *r, struct counted counted[PHASES])
+{
+    struct watch watch = {m, r, counted};
+    rs_watch(w, RS_PROBE_mark, false, on_mark, &watch);
+    rs_begin_run(w, UINT64_MAX);
+    while (rs_continue(w, SLICE) == RS_SLICE)
+        ;
+    if (rs_halt_status(m) != 1)
+        snprintf(r->trouble, sizeof r->trouble, "%.250s", rs_halt_text(m) ? rs_halt_text(m) : "still running");
+    read_console(m, r);
+}
+
 void own_run(const struct plan *plan, struct result *r, struct counted counted[PHASES])
 {
     struct rs_error err;
-    struct watch watch = {.world = rs_world_new()};
     double start = own_seconds();
-    rs_machine *m = own_boot(watch.world, plan, &err);
-    if (!m) {
+    rs_world *w = rs_world_new();
+    rs_machine *m = own_boot(w, plan, &err);
+    snprintf(r->name, sizeof r->name, "Ringside");
+    if (m)
+        run(w, m, r, counted);
+    else
         snprintf(r->trouble, sizeof r->trouble, "%.250s", err.text);
-    } else {
-        enum rs_why why;
-        rs_watch(watch.world, RS_PROBE_mark, false, on_mark, &watch);
-        while ((why = run_to_mark(&watch)) == RS_STOPPED && watch.phase < PHASES)
-            at_mark(&watch, m, r, counted);
-        read_console(m, r);
-        if (why != RS_HALTED || rs_halt_status(m) != 1)
-            snprintf(r->trouble, sizeof r->trouble, "%.250s", rs_halt_text(m));
-    }
-    rs_world_free(watch.world);
+    rs_world_free(w);
     r->seconds = own_seconds() - start;
 }

@@ -1,6 +1,7 @@
 #include "result.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,10 +11,16 @@ const char *const phase_name[PHASES] = {
 #undef PHASE
 };
 
-const char *const phase_what[PHASES] = {
-#define PHASE(name, turns, insns, iterations, events, overhead, what) what,
+const struct phase_cost phase_cost[PHASES] = {
+#define PHASE(name, turns, insns, iterations, events, overhead, what) {insns, iterations, events, overhead},
 #include "image/phases.def"
 #undef PHASE
+};
+
+const char *const peer_name[PEERS] = {
+#define PEER(name) #name,
+    PEER_LIST(PEER)
+#undef PEER
 };
 
 void plan_image(const struct plan *plan, char path[512])
@@ -43,24 +50,34 @@ static unsigned find(const char *name)
     return i;
 }
 
-void result_line(struct result *r, const char *line, bool timed, double now_seconds)
+void result_line(struct result *r, const char *line, double now_seconds)
 {
     char name[32];
     uint64_t insns, iterations, check, tsc;
-    if (timed && sscanf(line, "begin %31s", name) == 1)
+    if (sscanf(line, "begin %31s", name) == 1)
         result_begin(r, find(name), now_seconds);
     if (sscanf(line,
                "end %31s insns %" SCNu64 " iterations %" SCNu64 " check 0x%" SCNx64 " tsc %" SCNu64, name,
                &insns, &iterations, &check, &tsc) != 5 ||
         find(name) == PHASES)
         return;
-    if (timed)
-        result_end(r, find(name), now_seconds);
     struct phase_result *p = &r->phase[find(name)];
+    result_end(r, find(name), now_seconds);
     p->insns = insns;
     p->iterations = iterations;
     p->check = check;
     p->tsc = tsc;
+}
+
+void result_best(struct result *best, const struct result *r)
+{
+    struct result was = *best;
+    *best = *r;
+    if (!was.name[0] || r->trouble[0])
+        return;
+    best->seconds = fmin(was.seconds, r->seconds);
+    for (unsigned i = 0; i < PHASES; i++)
+        best->phase[i].seconds = fmin(was.phase[i].seconds, r->phase[i].seconds);
 }
 
 double phase_millions(const struct phase_result *p)

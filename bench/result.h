@@ -13,7 +13,25 @@ enum phase {
     PHASES
 };
 
-extern const char *const phase_name[PHASES], *const phase_what[PHASES];
+/* Who else runs the image: PEER(name), as bench/peer has it. */
+#define PEER_LIST(PEER) PEER(bochs) PEER(qemu) PEER(icount)
+
+enum peer {
+#define PEER(name) PEER_##name,
+    PEER_LIST(PEER)
+#undef PEER
+    PEERS
+};
+
+extern const char *const peer_name[PEERS];
+
+extern const char *const phase_name[PHASES];
+
+/* What a phase costs, by phases.def: per turn, and besides the turns. */
+struct phase_cost {
+    uint64_t insns, iterations, events, overhead;
+};
+extern const struct phase_cost phase_cost[PHASES];
 
 struct phase_result {
     bool ended;
@@ -24,6 +42,7 @@ struct phase_result {
 };
 
 struct result {
+    char name[32];
     char trouble[256]; /* why nothing or not all was run; empty: all is well */
     double seconds;    /* CPU time of the whole run, with start and firmware */
     struct phase_result phase[PHASES];
@@ -40,9 +59,12 @@ void plan_image(const struct plan *plan, char path[512]);
 
 void result_begin(struct result *r, unsigned phase, double now_seconds);
 void result_end(struct result *r, unsigned phase, double now_seconds);
-/* Takes the numbers of a line "end NAME ..." of the image's; a line "begin NAME" leads to result_begin and
- * "end NAME" to result_end if `timed`. */
-void result_line(struct result *r, const char *line, bool timed, double now_seconds);
+/* Takes a line of the image's: "begin NAME", or "end NAME" with its numbers. */
+void result_line(struct result *r, const char *line, double now_seconds);
+
+/* Keeps of two runs of the same the shorter time of each phase, and of the whole: what else the computer does
+ * only makes a run longer.  `best` is empty before the first. */
+void result_best(struct result *best, const struct result *r);
 
 /* What the phase does, in millions: string iterations if it has any, else instructions. */
 double phase_millions(const struct phase_result *p);

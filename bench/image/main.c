@@ -38,7 +38,7 @@ static void measure(uint64_t number, uint64_t divisor)
 {
     const struct phase *p = &phases[number];
     uint64_t turns = p->turns / divisor ? p->turns / divisor : 1;
-    struct phase_result result;
+    struct phase_outcome result;
 
     print("begin %s\n", p->name);
     drain();

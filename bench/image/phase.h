@@ -13,12 +13,12 @@
 /* The work; gives a checksum that depends on all of it. */
 typedef uint64_t phase_turns(uint64_t turns);
 
-struct phase_result {
+struct phase_outcome {
     uint64_t check, tsc;
 };
 
 /* Runs a phase between mark 1 and mark 2 (RDI: its number in phases.def). */
-void phase_measure(phase_turns *run, uint64_t turns, uint64_t number, struct phase_result *result);
+void phase_measure(phase_turns *run, uint64_t turns, uint64_t number, struct phase_outcome *result);
 
 phase_turns crc_turns, sieve_turns, quicksort_turns, alu_turns, chase_turns, movs_turns, stos_turns,
     interrupt_turns, cr3_turns;
