@@ -129,7 +129,7 @@ help:
 	@echo 'make              the simulator, the hypervisor and the guests, into $(BUILD)/'
 	@echo 'make demo         set-up, build, and the nested page walk (in the terminal view, if there is a terminal)'
 	@echo 'make check        set-up, build, and all tests; SANITIZE=1 for ASan and UBSan'
-	@echo 'make bench        simulated instructions per host second'
+	@echo 'make bench        speed beside Bochs and QEMU (docs/performance.md); BENCH=ARGUMENTS'
 	@echo 'make lint         clang-tidy, cppcheck, shellcheck, luacheck'
 	@echo 'make format       clang-format over the C sources'
 	@echo 'make docs         the tables in docs/ from the .def files; make pictures: the one in README'
@@ -269,15 +269,20 @@ demo-run: all
 	else $(BUILD)/ringside run scenarios/nested_walk.lua; fi
 
 check:
-	@tools/setup
+	@tools/setup --peers
 	@$(MAKE) --no-print-directory $(PARALLEL) check-build
 	@tests/run $(BUILD) $(JOBS) $(TESTS) $(E2E)
 
-.PHONY: check-build
+.PHONY: check-build bench-build
 check-build: all tests $(BUILD)/tables
 
-bench: all $(BUILD)/bench/bench
-	@$(BUILD)/bench/bench $(BUILD)
+# BENCH=ARGUMENTS: see bench/bench.c.
+bench:
+	@tools/setup --peers
+	@$(MAKE) --no-print-directory $(PARALLEL) bench-build
+	@$(BUILD)/bench/bench $(BUILD) $(BENCH)
+
+bench-build: all $(BUILD)/bench/bench
 
 # README's picture, as the view shows it now.
 pictures: all
@@ -292,7 +297,7 @@ C_FILES := $(SIM_SRC) $(UI_SRC) $(TEST_SRC) $(TEST_LIB_SRC) $(BENCH_SRC) $(TOOL_
 BARE_C_FILES := $(filter %.c,$(HV_SRC) $(GUEST_SRC) $(GUEST_LIB_SRC) $(BENCH_IMAGE_SRC)) bench/image/compute.c
 FORMAT_FILES := $(sort $(C_FILES) $(BARE_C_FILES) \
     $(wildcard sim/*.h sim/*/*.h ui/*.h ui/*/*.h hv/*.h guests/*.h guests/lib/*.h tests/*.h tests/*/*.h))
-SHELL_FILES := $(wildcard tools/setup tools/docs tools/picture tests/run .ci/run tests/e2e/*.sh hv/*.sh)
+SHELL_FILES := $(wildcard bench/peer tools/setup tools/docs tools/picture tests/run .ci/run tests/e2e/*.sh hv/*.sh)
 
 # cppcheck reads lists of macros as C, and takes a test of a bound for a sign that it may be passed.
 CPPCHECK_SUPPRESS := $(addprefix --suppress=,missingIncludeSystem internalAstError unknownMacro syntaxError arrayIndexOutOfBoundsCond)
