@@ -198,6 +198,9 @@ $(TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.c.o $(TEST_LIB) $(UI_LIB) $(LIB
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(OPT) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS_check) $(UI_LIBS) $(SIM_LIBS)
 
+# It runs the yardstick's image as the yardstick does.
+$(BUILD)/tests/test_bench: $(call obj,bench/own.c bench/result.c)
+
 $(BUILD)/bench/bench: $(BENCH_OBJ) $(UI_LIB) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)

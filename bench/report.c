@@ -252,11 +252,6 @@ static void report_figures(const struct measured *m)
 
 /* ---- do they agree? ---- */
 
-static uint64_t turns_of(unsigned phase, const struct phase_result *p)
-{
-    return (p->insns - phase_cost[phase].overhead) / phase_cost[phase].insns;
-}
-
 static bool agree(const char *who, unsigned phase, const char *what, uint64_t got, uint64_t want)
 {
     if (got != want)
@@ -268,15 +263,14 @@ static bool agree(const char *who, unsigned phase, const char *what, uint64_t go
  * counts the iterations, and then one more. */
 static uint64_t expected_tsc(int peer, unsigned phase, const struct phase_result *p)
 {
-    uint64_t strings = phase_cost[phase].iterations ? turns_of(phase, p) : 0;
+    uint64_t strings = phase_cost[phase].iterations ? phase_turns_of(phase, p) : 0;
     return p->insns - PHASE_OUTSIDE_TSC + (peer == PEER_icount ? strings : 0);
 }
 
 static bool own_agrees(const struct measured *m, unsigned phase)
 {
-    const struct phase_result *p = &m->own.phase[phase];
     return agree("Ringside's counter", phase, "instructions", m->counted[phase].insns,
-                 p->insns - turns_of(phase, p) * phase_cost[phase].events);
+                 phase_retired(phase, &m->own.phase[phase]));
 }
 
 static bool peer_agrees(const struct measured *m, int i, unsigned phase)

@@ -80,6 +80,16 @@ void result_best(struct result *best, const struct result *r)
         best->phase[i].seconds = fmin(was.phase[i].seconds, r->phase[i].seconds);
 }
 
+uint64_t phase_turns_of(unsigned phase, const struct phase_result *p)
+{
+    return (p->insns - phase_cost[phase].overhead) / phase_cost[phase].insns;
+}
+
+uint64_t phase_retired(unsigned phase, const struct phase_result *p)
+{
+    return p->insns - phase_turns_of(phase, p) * phase_cost[phase].events;
+}
+
 double phase_millions(const struct phase_result *p)
 {
     return (double)(p->iterations ? p->iterations : p->insns) / 1e6;

@@ -66,6 +66,10 @@ void result_line(struct result *r, const char *line, double now_seconds);
  * only makes a run longer.  `best` is empty before the first. */
 void result_best(struct result *best, const struct result *r);
 
+/* How often its loop went round, by its printed count. */
+uint64_t phase_turns_of(unsigned phase, const struct phase_result *p);
+/* What the machine's counter `insns` shows for it. */
+uint64_t phase_retired(unsigned phase, const struct phase_result *p);
 /* What the phase does, in millions: string iterations if it has any, else instructions. */
 double phase_millions(const struct phase_result *p);
 
