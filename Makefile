@@ -86,6 +86,8 @@ TEST_SRC := $(wildcard tests/test_*.c)
 TEST_LIB_SRC := $(wildcard tests/*/*.c)
 E2E := $(wildcard tests/e2e/*.sh)
 BENCH_SRC := $(wildcard bench/*.c)
+# The image that bench/ measures: compute.S stands for compute.c.
+BENCH_IMAGE_SRC := $(filter-out %/compute.c,$(wildcard bench/image/*.c bench/image/*.S))
 TOOL_SRC := $(wildcard tools/*.c)
 
 obj = $(patsubst %,$(BUILD)/obj/%.o,$(1))
@@ -100,32 +102,34 @@ GUEST_LIB_OBJ := $(call obj,$(GUEST_LIB_SRC))
 TEST_OBJ := $(call obj,$(TEST_SRC))
 TEST_LIB_OBJ := $(call obj,$(TEST_LIB_SRC))
 BENCH_OBJ := $(call obj,$(BENCH_SRC))
+BENCH_IMAGE_OBJ := $(call obj,$(BENCH_IMAGE_SRC))
 TOOL_OBJ := $(call obj,$(TOOL_SRC))
 
 LIB := $(BUILD)/libringside.a
 UI_LIB := $(BUILD)/libui.a
 TEST_LIB := $(BUILD)/libtests.a
 HV := $(if $(HV_SRC),$(BUILD)/hv/hv.elf)
+BENCH_IMAGE := $(BUILD)/bench/bench.elf
 GUESTS := $(patsubst guests/%,$(BUILD)/guests/%.elf,$(basename $(GUEST_SRC)))
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 
 HOST_OBJ := $(SIM_OBJ) $(UI_OBJ) $(TEST_OBJ) $(TEST_LIB_OBJ) $(BENCH_OBJ) $(TOOL_OBJ)
-BARE_OBJ := $(HV_OBJ) $(GUEST_OBJ) $(GUEST_LIB_OBJ)
+BARE_OBJ := $(HV_OBJ) $(GUEST_OBJ) $(GUEST_LIB_OBJ) $(BENCH_IMAGE_OBJ)
 
-.PHONY: all lib hv guests images tests demo demo-run check check-run bench lint format install install-files uninstall clean setup docs pictures help FORCE
+.PHONY: all lib hv guests images tests demo demo-run check check-run bench compute lint format install install-files uninstall clean setup docs pictures help FORCE
 
 all: $(BUILD)/ringside images
 lib: $(LIB)
 hv: $(HV)
 guests: $(GUESTS)
-images: $(HV) $(GUESTS)
+images: $(HV) $(GUESTS) $(BENCH_IMAGE)
 tests: $(TESTS)
 
 help:
 	@echo 'make              the simulator, the hypervisor and the guests, into $(BUILD)/'
 	@echo 'make demo         set-up, build, and the nested page walk (in the terminal view, if there is a terminal)'
 	@echo 'make check        set-up, build, and all tests; SANITIZE=1 for ASan and UBSan'
-	@echo 'make bench        simulated instructions per host second'
+	@echo 'make bench        speed beside Bochs and QEMU (docs/performance.md); BENCH=ARGUMENTS'
 	@echo 'make lint         clang-tidy, cppcheck, shellcheck, luacheck'
 	@echo 'make format       clang-format over the C sources'
 	@echo 'make docs         the tables in docs/ from the .def files; make pictures: the one in README'
@@ -194,9 +198,13 @@ $(TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.c.o $(TEST_LIB) $(UI_LIB) $(LIB
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(OPT) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS_check) $(UI_LIBS) $(SIM_LIBS)
 
-$(BUILD)/bench: $(BENCH_OBJ) $(LIB)
+# It runs the yardstick's image as the yardstick does.
+$(BUILD)/tests/test_bench: $(call obj,bench/own.c bench/result.c)
+
+$(BUILD)/bench/bench: $(BENCH_OBJ) $(UI_LIB) $(LIB)
+	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(OPT) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(SIM_LIBS)
+	$(Q)$(CC) $(OPT) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(UI_LIBS) $(SIM_LIBS)
 
 $(BUILD)/tables: $(TOOL_OBJ) $(LIB)
 	$(call say,LINK,$@)
@@ -227,6 +235,21 @@ $(BUILD)/hv/hv.elf: $(BUILD)/hv/symbols.S
 	$(call say,LINK,$@)
 	$(Q)$(HV_LINK) -o $@ $(HV_OBJ) $(HV_SHARED_OBJ) $(<:.S=.o)
 
+# A guest as the others are, of several files.
+$(BENCH_IMAGE_OBJ): $(BUILD)/obj/%.o: % $(BUILD)/flags-bare | $(BUILD)/tools-found
+	@mkdir -p $(@D)
+	$(call say,CLANG,$@)
+	$(Q)$(CLANG) $(BARE_CFLAGS) -Iguests $(DEPS) -c -o $@ $<
+
+$(BENCH_IMAGE): $(BENCH_IMAGE_OBJ) $(GUEST_LIB_OBJ) guests/guest.ld $(BUILD)/sources
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(LLD) $(BARE_LDFLAGS) -T guests/guest.ld -o $@ $(filter %.o,$^)
+
+# compute.S is kept, so that the compiled phases are the same instructions whatever clang is here.
+compute:
+	$(CLANG) $(filter-out -g,$(BARE_CFLAGS)) -fno-builtin -fno-verbose-asm -fno-ident -fno-addrsig -S -o bench/image/compute.S bench/image/compute.c
+
 define guest_rule
 $(BUILD)/guests/$(basename $(notdir $(1))).elf: $(call obj,$(1)) $(GUEST_LIB_OBJ) guests/guest.ld $(BUILD)/sources
 	@mkdir -p $$(@D)
@@ -249,15 +272,20 @@ demo-run: all
 	else $(BUILD)/ringside run scenarios/nested_walk.lua; fi
 
 check:
-	@tools/setup
+	@tools/setup --peers
 	@$(MAKE) --no-print-directory $(PARALLEL) check-build
 	@tests/run $(BUILD) $(JOBS) $(TESTS) $(E2E)
 
-.PHONY: check-build
+.PHONY: check-build bench-build
 check-build: all tests $(BUILD)/tables
 
-bench: all $(BUILD)/bench
-	@$(BUILD)/bench $(BUILD)
+# BENCH=ARGUMENTS: see bench/bench.c.
+bench:
+	@tools/setup --peers
+	@$(MAKE) --no-print-directory $(PARALLEL) bench-build
+	@$(BUILD)/bench/bench $(BUILD) $(BENCH)
+
+bench-build: all $(BUILD)/bench/bench
 
 # README's picture, as the view shows it now.
 pictures: all
@@ -269,10 +297,10 @@ docs: $(BUILD)/tables
 	@tools/docs $(BUILD)/tables docs/machine.md docs/probes.md
 
 C_FILES := $(SIM_SRC) $(UI_SRC) $(TEST_SRC) $(TEST_LIB_SRC) $(BENCH_SRC) $(TOOL_SRC)
-BARE_C_FILES := $(filter %.c,$(HV_SRC) $(GUEST_SRC) $(GUEST_LIB_SRC))
+BARE_C_FILES := $(filter %.c,$(HV_SRC) $(GUEST_SRC) $(GUEST_LIB_SRC) $(BENCH_IMAGE_SRC)) bench/image/compute.c
 FORMAT_FILES := $(sort $(C_FILES) $(BARE_C_FILES) \
     $(wildcard sim/*.h sim/*/*.h ui/*.h ui/*/*.h hv/*.h guests/*.h guests/lib/*.h tests/*.h tests/*/*.h))
-SHELL_FILES := $(wildcard tools/setup tools/docs tools/picture tests/run .ci/run tests/e2e/*.sh hv/*.sh)
+SHELL_FILES := $(wildcard bench/peer tools/setup tools/docs tools/picture tests/run .ci/run tests/e2e/*.sh hv/*.sh)
 
 # cppcheck reads lists of macros as C, and takes a test of a bound for a sign that it may be passed.
 CPPCHECK_SUPPRESS := $(addprefix --suppress=,missingIncludeSystem internalAstError unknownMacro syntaxError arrayIndexOutOfBoundsCond)

@@ -1,117 +1,110 @@
-/* bench.c - simulated instructions per second of host CPU time, in the full cycle-level model:  bench BUILD
+/* bench.c - the yardstick: the image of bench/image on Ringside and on its peers, in one run.
  *
- * Each guest brackets its loop with marks; what is measured lies between them, or is the first seconds of it.
+ *     bench BUILD [-d DIVISOR] [-n RUNS] [-o] [PHASE...]
+ *
+ * -d  each phase does a DIVISOR-th of its work
+ * -n  that many runs of each, by turns, of which the best time of a phase counts (default 3)
+ * -o  only Ringside
+ * CPU time is that of the emulator's process.  A peer that is not installed is said, and left out.
  */
-#include "ringside.h"
+#include "follow.h"
+#include "latency.h"
+#include "own.h"
+#include "report.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <unistd.h>
 
-#define SECONDS 3.0
-
-struct workload {
-    const char *name, *guest, *args;
-    bool nested; /* in a VM of the hypervisor */
-    const char *what;
-};
-
-static const struct workload workloads[] = {
-    {"alu", "alu", "1000000000", false, "integer arithmetic and branches"},
-    {"chase", "chase", "8192 1000000000", false, "a pointer chase over 8192 pages, beyond TLB reach"},
-    {"vmcall", "vmcall", "1000000000", true, "VMCALL in a loop: an exit and an entry each turn"},
-};
-
-struct result {
-    double seconds;
-    uint64_t insns, cycles;
-};
-
-static int fail(const char *what)
+static int usage(void)
 {
-    fprintf(stderr, "bench: %s\n", what);
-    return 1;
+    fprintf(stderr, "usage: bench BUILD [-d DIVISOR] [-n RUNS] [-o] [PHASE...]\nphases:");
+    for (unsigned i = 0; i < PHASES; i++)
+        fprintf(stderr, " %s", phase_name[i]);
+    fprintf(stderr, "\n");
+    return 2;
 }
 
-static double cpu_seconds(void)
+static bool known_phase(const char *name)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+    for (unsigned i = 0; i < PHASES; i++)
+        if (strcmp(name, phase_name[i]) == 0)
+            return true;
+    return false;
 }
 
-static void on_mark(const struct rs_event *e, void *world)
+/* The image's command line: "DIVISOR PHASE...". */
+static bool image_arguments(char *args, size_t size, const char *divisor, char **phase)
 {
-    (void)e;
-    rs_stop_here(world);
-}
-
-/* Boots the guest, in a VM if it wants to be. */
-static enum rs_status boot(rs_machine *m, const struct workload *wl, const char *build, struct rs_error *err)
-{
-    char image[512], hv[512], line[128];
-    snprintf(image, sizeof image, "%s/guests/%s.elf", build, wl->guest);
-    snprintf(hv, sizeof hv, "%s/hv/hv.elf", build);
-    snprintf(line, sizeof line, wl->nested ? "%s image=%s ram=8M mmu=nested -- %s" : "%s %.0s%s", wl->guest,
-             wl->guest, wl->args);
-    struct rs_boot_module module = {image, line};
-    struct rs_boot bare = {.path = image, .cmdline = line};
-    struct rs_boot nested = {.path = hv, .cmdline = "hv", .modules = &module, .module_count = 1};
-    return rs_boot(m, wl->nested ? &nested : &bare, err);
-}
-
-static enum rs_why run_for(rs_world *w, double seconds)
-{
-    enum rs_why why;
-    double end = cpu_seconds() + seconds;
-    rs_begin_run(w, UINT64_MAX);
-    do
-        why = rs_continue(w, 100000);
-    while (why == RS_SLICE && cpu_seconds() < end);
-    return why;
-}
-
-static bool measure(const struct workload *wl, const char *build, struct result *r, struct rs_error *err)
-{
-    struct rs_config config;
-    rs_config_init(&config);
-    rs_world *w = rs_world_new();
-    rs_machine *m = rs_machine_new(w, &config, err);
-    bool ok = m && boot(m, wl, build, err) == RS_OK;
-    int mark = ok ? rs_watch(w, RS_PROBE_mark, false, on_mark, w) : 0;
-    if (ok && run_for(w, 60) != RS_STOPPED) {
-        rs_fail(err, "%s never reached its first mark: %s", wl->name,
-                rs_halt_text(m) ? rs_halt_text(m) : "still running");
-        ok = false;
+    size_t n = (size_t)snprintf(args, size, "%s", divisor);
+    for (; *phase; phase++) {
+        if (!known_phase(*phase) || n >= size)
+            return false;
+        n += (size_t)snprintf(args + n, size - n, " %s", *phase);
     }
-    if (ok) {
-        uint64_t insns = rs_insns(m, 0), cycles = rs_cycles(m, 0);
-        double start = cpu_seconds();
-        rs_unwatch(w, mark);
-        run_for(w, SECONDS);
-        *r = (struct result){cpu_seconds() - start, rs_insns(m, 0) - insns, rs_cycles(m, 0) - cycles};
+    return n < size;
+}
+
+static void run_own(const struct plan *plan, struct measured *m)
+{
+    struct result r = {.name = ""};
+    fprintf(stderr, "Ringside ...\n");
+    own_run(plan, &r, m->counted);
+    result_best(&m->own, &r);
+}
+
+static void run_peers(const struct plan *plan, struct measured *m)
+{
+    for (int i = 0; i < PEERS; i++) {
+        struct result r = {.name = ""};
+        if (m->peer[i].trouble[0])
+            continue;
+        fprintf(stderr, "%s ...\n", peer_name[i]);
+        follow_peer(plan, peer_name[i], &r);
+        result_best(&m->peer[i], &r);
     }
-    rs_world_free(w);
-    return ok;
+}
+
+static void leave_peers_out(struct measured *m)
+{
+    for (int i = 0; i < PEERS; i++)
+        m->peer[i] = (struct result){.name = "peers", .trouble = "only Ringside was asked for"};
+}
+
+static int run(const struct plan *plan, unsigned long runs, bool only_own)
+{
+    static struct measured m;
+    if (only_own)
+        leave_peers_out(&m);
+    for (unsigned long i = 0; i < runs && !m.own.trouble[0]; i++) {
+        run_own(plan, &m);
+        run_peers(plan, &m);
+    }
+    if (m.own.trouble[0]) {
+        fprintf(stderr, "bench: Ringside: %s\n", m.own.trouble);
+        return 1;
+    }
+    bool same = report_all(&m, runs);
+    return latency_report(plan) && same ? 0 : 1;
 }
 
 int main(int argc, char **argv)
 {
-    double first = 0;
-    if (argc != 2)
-        return fail("usage: bench BUILD");
-    puts("workload    MIPS   of alu   cycles/insn   what it does");
-    for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++) {
-        struct rs_error err;
-        struct result r;
-        if (!measure(&workloads[i], argv[1], &r, &err))
-            return fail(err.text);
-        double mips = (double)r.insns / r.seconds / 1e6;
-        first = i ? first : mips;
-        printf("%-8s %7.1f   %5.2fx   %11.2f   %s\n", workloads[i].name, mips, mips / first,
-               (double)r.cycles / (double)r.insns, workloads[i].what);
-    }
-    return 0;
+    char args[256];
+    const char *divisor = "1", *runs = "3";
+    bool only_own = false;
+    struct plan plan = {.build = argc > 1 ? argv[1] : NULL, .args = args};
+    optind = 2;
+    for (int c; argc > 1 && (c = getopt(argc, argv, "d:n:o")) != -1;)
+        switch (c) {
+        case 'd': divisor = optarg; break;
+        case 'n': runs = optarg; break;
+        case 'o': only_own = true; break;
+        default: return usage();
+        }
+    if (argc < 2 || strtoul(divisor, NULL, 10) == 0 || strtoul(runs, NULL, 10) == 0 ||
+        !image_arguments(args, sizeof args, divisor, argv + optind))
+        return usage();
+    return run(&plan, strtoul(runs, NULL, 10), only_own);
 }

@@ -89,10 +89,11 @@ const char *rs_word(enum rs_format format, uint64_t value)
 
 /* ---- watchers ---- */
 
+/* The atom in which the run has got furthest counts as new: probe_fire knows its micros apart. */
 void world_update_watched(struct rs_world *w)
 {
     u64 watched = w->hunted >= 0 ? UINT64_C(1) << w->hunted : 0;
-    bool replay = w->machine && position_before(history_position(w), w->history.furthest);
+    bool replay = w->machine && history_position(w).atom < w->history.furthest.atom;
     for (unsigned i = 0; i < WATCHERS_MAX; i++)
         if (w->watcher[i].id && (w->watcher[i].always || !replay))
             watched |= UINT64_C(1) << w->watcher[i].probe;

@@ -10,7 +10,7 @@
 
 #include "schedule.h"
 
-#define CHECKPOINT_ATOMS 1000000
+#define CHECKPOINT_ATOMS 100000
 #define CHECKPOINT_BEFORE_MOVE \
     20000 /* a movement that stops inside an atom reruns from the last checkpoint */
 

@@ -316,6 +316,33 @@ START_TEST(a_handler_stops_the_run_at_its_micro)
 }
 END_TEST
 
+static void count_and_stop(const struct rs_event *event, void *arg)
+{
+    count(event, arg);
+    rs_stop_here(world);
+}
+
+/* How often a handler hears of the reference, run by run, in slices that end no run. */
+static int heard(rs_watcher *handler)
+{
+    int n = 0;
+    rs_watch(world, RS_PROBE_walk_ref, false, handler, &n);
+    do
+        rs_begin_run(world, UINT64_MAX);
+    while (rs_continue(world, 1000000) == RS_STOPPED);
+    return n;
+}
+
+START_TEST(who_stops_at_each_event_misses_none)
+{
+    int unstopped = heard(count);
+    end();
+    boot();
+    ck_assert_int_gt(unstopped, 4);
+    ck_assert_int_eq(heard(count_and_stop), unstopped);
+}
+END_TEST
+
 /* ---- inputs ---- */
 
 static void type(const char *text)
@@ -747,6 +774,7 @@ int main(void)
     tcase_add_test(moves, cycle_limit_stops_the_run);
     tcase_add_test(moves, handlers_fire_once_for_each_new_event);
     tcase_add_test(moves, a_handler_stops_the_run_at_its_micro);
+    tcase_add_test(moves, who_stops_at_each_event_misses_none);
     tcase_add_test(moves, inputs_are_part_of_the_past);
     tcase_add_test(moves, an_input_in_the_past_cuts_the_future);
     tcase_add_test(moves, undo_forgets_the_cut_future);

@@ -1,0 +1,18 @@
+/* report.h - the tables that `make bench` prints, in the form in which docs/performance.md has them. */
+#ifndef BENCH_REPORT_H
+#define BENCH_REPORT_H
+
+#include "own.h"
+#include "result.h"
+
+struct measured {
+    struct result own, peer[PEERS];
+    struct counted counted[PHASES];
+};
+
+/* All tables, of so many runs; false if counts or checksums do not agree. */
+bool report_all(const struct measured *m, unsigned long runs);
+/* A figure and its goal in milliseconds, and whether that is met. */
+void report_goal(const char *what, double value_ms, double goal_ms);
+
+#endif

@@ -1,0 +1,89 @@
+/* test_bench.c - the yardstick's image: it counts what it says, and is one run however it is driven. */
+#include "../bench/own.h"
+#include "lib/suite.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+#define SHORTENED "2000" /* each phase does so small a part of its work */
+
+static struct plan plan(const char *args)
+{
+    const char *build = getenv("RINGSIDE_BUILD");
+    return (struct plan){.build = build ? build : "build", .args = args};
+}
+
+START_TEST(each_phase_has_the_instructions_that_it_prints)
+{
+    struct plan p = plan(SHORTENED);
+    struct result r = {.trouble = ""};
+    struct counted counted[PHASES] = {{0}};
+    own_run(&p, &r, counted);
+    ck_assert_msg(!r.trouble[0], "%s", r.trouble);
+    for (unsigned i = 0; i < PHASES; i++) {
+        const struct phase_result *phase = &r.phase[i];
+        ck_assert_msg(phase->ended, "%s did not run", phase_name[i]);
+        ck_assert_msg(counted[i].insns == phase_retired(i, phase), "%s: %llu instructions counted, %llu printed",
+                      phase_name[i], (unsigned long long)counted[i].insns, (unsigned long long)phase->insns);
+        ck_assert_uint_ge(counted[i].cycles, counted[i].insns);
+    }
+}
+END_TEST
+
+/* ---- one run is one run ---- */
+
+struct outcome {
+    uint64_t cycles, insns, hash;
+};
+
+/* A whole shortened run, driven by `move`. */
+static struct outcome run(void (*move)(rs_world *))
+{
+    struct rs_error err = {""};
+    struct plan p = plan(SHORTENED);
+    rs_world *w = rs_world_new();
+    rs_machine *m = own_boot(w, &p, &err);
+    ck_assert_msg(m != NULL, "%s", err.text);
+    move(w);
+    ck_assert_int_eq(rs_halt_status(m), 1);
+    struct outcome end = {rs_cycles(m, 0), rs_insns(m, 0), rs_hash(w, RS_HASH_ALL)};
+    rs_world_free(w);
+    return end;
+}
+
+static void in_one_go(rs_world *w)
+{
+    rs_begin_run(w, UINT64_MAX);
+    while (rs_continue(w, UINT64_MAX) == RS_SLICE)
+        ;
+}
+
+static void atom_by_atom(rs_world *w)
+{
+    enum rs_why why;
+    do {
+        rs_begin_step(w, 1, RS_INSN);
+        while ((why = rs_continue(w, 1)) == RS_SLICE)
+            ;
+    } while (why == RS_DONE);
+}
+
+START_TEST(stepped_it_is_the_same_run)
+{
+    struct outcome whole = run(in_one_go), stepped = run(atom_by_atom);
+    ck_assert_uint_eq(stepped.cycles, whole.cycles);
+    ck_assert_uint_eq(stepped.insns, whole.insns);
+    ck_assert_uint_eq(stepped.hash, whole.hash);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("bench");
+    TCase *yardstick = tcase_create("yardstick");
+    tcase_set_timeout(yardstick, 120);
+    tcase_add_test(yardstick, each_phase_has_the_instructions_that_it_prints);
+    tcase_add_test(yardstick, stepped_it_is_the_same_run);
+    suite_add_tcase(suite, yardstick);
+    return suite_run(suite);
+}
