@@ -1,5 +1,5 @@
 /* test_debug.c - breakpoint registers, single steps and RF (SDM vol. 3, 17 "Debug, Branch Profile, TSC, and
- * Intel Resource Director Technology (Intel RDT) Features"), and alignment checks. */
+ * Intel Resource Director Technology (Intel RDT) Features"). */
 #include "cpu/cpu.h"
 #include "cpu/debug.h"
 #include "lib/bare.h"
@@ -535,135 +535,6 @@ START_TEST(steps_by_syscall_and_sysret)
 }
 END_TEST
 
-/* ---- alignment (6.15 "Interrupt 17 - Alignment Check Exception (#AC)") ---- */
-
-static const struct {
-    const char *insn;
-    size_t bytes;
-    int offset; /* of RAX, RSI, RDI and RSP */
-    unsigned vector;
-} alignment[] = {
-#define ROW(insn, offset, vector) \
-    { \
-        insn, sizeof(insn) - 1, offset, vector \
-    }
-    ROW(LOAD_RAX, 8, 0),
-    ROW(LOAD_RAX, 4, VEC_AC),
-    ROW(STORE_RAX, 1, VEC_AC),
-    ROW("\x8b\x00", 4, 0), /* mov (%rax),%eax */
-    ROW("\x8b\x00", 2, VEC_AC),
-    ROW("\x66\x8b\x00", 2, 0),
-    ROW("\x66\x8b\x00", 1, VEC_AC),
-    ROW("\x8a\x00", 1, 0),
-    ROW("\x48\x01\x00", 4, VEC_AC), /* add %rax,(%rax) */
-    ROW("\x50", 4, VEC_AC),         /* push */
-    ROW("\x58", 4, VEC_AC),         /* pop */
-    ROW("\x66\x50", 4, 0),
-    ROW("\xc3", 4, VEC_AC),     /* ret */
-    ROW("\xa5", 2, VEC_AC),     /* movsl */
-    ROW("\xf3\xab", 2, VEC_AC), /* rep stosl */
-    ROW("\xa4", 1, 0),
-    ROW("\x48\x0f\xc7\x08", 8, VEC_GP),     /* cmpxchg16b */
-    ROW("\x48\x8d\x00", 1, 0),              /* lea */
-    ROW("\x48\x0f\xba\x28\x08", 4, VEC_AC), /* btsq $8,(%rax) */
-    ROW("\x0f\x18\x08", 1, 0),              /* prefetcht0 */
-#undef ROW
-};
-
-static void misalign(int offset)
-{
-    u64 at = BARE_USER + 0x10000 + (u64)offset;
-    c->s.gpr[REG_RAX] = c->s.gpr[REG_RSI] = c->s.gpr[REG_RDI] = c->s.gpr[REG_RSP] = at;
-    c->s.gpr[REG_RCX] = 1;
-}
-
-enum { CHECKED, NO_AM, NO_AC, RING_0, ALIGNMENT_WAYS };
-
-/* The vector of the fault, 0: none. */
-static unsigned try_alignment(int i, unsigned way)
-{
-    if (way != RING_0)
-        bare_enter_user(&b);
-    c->s.cr0 |= way == NO_AM ? 0 : CR0_AM;
-    c->s.rflags |= way == NO_AC ? 0 : FLAG_AC;
-    misalign(alignment[i].offset);
-    bare_put(&b, c->s.rip, alignment[i].insn, alignment[i].bytes);
-    bare_atoms(&b, 1);
-    if (!c->s.event_valid)
-        return 0;
-    ck_assert_uint_eq(c->s.event_error, 0);
-    return (unsigned)c->s.event_vector;
-}
-
-START_TEST(alignment_checks)
-{
-    ck_assert_uint_eq(try_alignment(_i, CHECKED), alignment[_i].vector);
-}
-END_TEST
-
-START_TEST(alignment_unchecked)
-{
-    unsigned want = alignment[_i].vector == VEC_GP ? VEC_GP : 0;
-    for (unsigned way = NO_AM; way < ALIGNMENT_WAYS; way++) {
-        ck_assert_uint_eq(try_alignment(_i, way), want);
-        tear_down();
-        set_up();
-    }
-}
-END_TEST
-
-/* The tables that the processor reads for itself may lie anywhere. */
-START_TEST(no_alignment_of_tables)
-{
-    c->s.gdtr_base = BARE_GDT + 1;
-    c->s.cr0 |= CR0_AM;
-    c->s.rflags |= FLAG_AC;
-    bare_enter_user(&b);
-    c->s.gpr[REG_RAX] = BARE_DS3;
-    bare_put(&b, c->s.rip, "\x0f\x03\xc0", 3); /* lsl %eax,%eax */
-    bare_atoms(&b, 1);
-    ck_assert_uint_eq(c->s.event_valid, 0);
-}
-END_TEST
-
-/* The page fault comes first (table 6-2), and the fault is delivered with an error code. */
-START_TEST(alignment_comes_last)
-{
-    bare_enter_user(&b);
-    c->s.cr0 |= CR0_AM;
-    c->s.rflags |= FLAG_AC;
-    c->s.gpr[REG_RAX] = BARE_UNMAPPED + 1;
-    BARE_INSN(&b, LOAD_RAX);
-    bare_atoms(&b, 1);
-    ck_assert_uint_eq(c->s.event_vector, VEC_PF);
-    c->s.event_valid = 0;
-    c->s.gpr[REG_RAX] = BARE_USER + 0x10001;
-    bare_atoms(&b, 2);
-    ck_assert_uint_eq(c->s.rip, bare_handler(VEC_AC));
-    ck_assert_uint_eq(bare_frame(&b, 0), 0);
-    ck_assert_uint_eq(bare_frame(&b, 1), BARE_USER);
-    ck_assert_uint_eq(bare_frame(&b, 3) & FLAG_RF, FLAG_RF);
-}
-END_TEST
-
-/* Accesses before the check was on, and aligned ones since, leave nothing behind that would go past it. */
-START_TEST(alignment_after_a_short_cut)
-{
-    bare_enter_user(&b);
-    c->s.cr0 |= CR0_AM;
-    bare_put(&b, BARE_USER, LOAD_RAX, 3);
-    for (unsigned k = 0; k < 12; k++) {
-        bool checked = k & 2, odd = k & 1;
-        c->s.rflags = FLAG_FIXED | (checked ? FLAG_AC : 0);
-        c->s.rip = BARE_USER;
-        c->s.gpr[REG_RAX] = BARE_USER + 0x10000 + odd;
-        bare_atoms(&b, 1);
-        ck_assert_uint_eq(c->s.event_valid, checked && odd);
-        c->s.event_valid = 0;
-    }
-}
-END_TEST
-
 #define ROWS(table) ((int)(sizeof(table) / sizeof *(table)))
 
 static void add_breakpoints(TCase *t)
@@ -702,15 +573,6 @@ static void add_flags(TCase *t)
     tcase_add_test(t, steps_by_syscall_and_sysret);
 }
 
-static void add_alignment(TCase *t)
-{
-    tcase_add_loop_test(t, alignment_checks, 0, ROWS(alignment));
-    tcase_add_loop_test(t, alignment_unchecked, 0, ROWS(alignment));
-    tcase_add_test(t, no_alignment_of_tables);
-    tcase_add_test(t, alignment_comes_last);
-    tcase_add_test(t, alignment_after_a_short_cut);
-}
-
 int main(void)
 {
     Suite *suite = suite_create("debug");
@@ -719,7 +581,6 @@ int main(void)
     tcase_add_checked_fixture(t, set_up, tear_down);
     add_breakpoints(t);
     add_flags(t);
-    add_alignment(t);
     suite_add_tcase(suite, t);
     return suite_run(suite);
 }
