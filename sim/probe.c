@@ -3,6 +3,7 @@
 
 #include "arch/vmx.h"
 #include "cpu/cpu.h"
+#include "mmu/derived.h"
 #include "mmu/mmu.h"
 #include "schedule.h"
 #include "trail.h"
@@ -89,6 +90,15 @@ const char *rs_word(enum rs_format format, uint64_t value)
 
 /* ---- watchers ---- */
 
+/* Accesses by a short cut are not told of: while someone watches them there are none. */
+static void set_watched(struct machine *m, u64 watched)
+{
+    u64 changed = m->watched ^ watched;
+    m->watched = watched;
+    for (u32 i = 0; i < m->cores && changed >> RS_PROBE_access & 1; i++)
+        derived_drop_shortcuts(m->core[i]);
+}
+
 /* The atom in which the run has got furthest counts as new: probe_fire knows its micros apart. */
 void world_update_watched(struct rs_world *w)
 {
@@ -98,7 +108,7 @@ void world_update_watched(struct rs_world *w)
         if (w->watcher[i].id && (w->watcher[i].always || !replay))
             watched |= UINT64_C(1) << w->watcher[i].probe;
     if (w->machine)
-        w->machine->watched = watched;
+        set_watched(w->machine, watched);
 }
 
 int rs_watch(rs_world *w, enum rs_probe probe, bool always, rs_watcher *fn, void *arg)
@@ -120,14 +130,21 @@ void rs_unwatch(rs_world *w, int id)
     world_update_watched(w);
 }
 
-void rs_stop_here(rs_world *w)
+bool rs_stop_here(rs_world *w)
 {
     struct machine *m = w->machine;
     struct core *c = m->running ? m->running : machine_next(m);
-    if (w->settling)
-        return;
+    if (w->settling || w->move.kind == MOVE_BACK)
+        return false;
     w->stop_requested = true;
     c->rt.micro_stop = c->rt.micro + 1;
+    return true;
+}
+
+void rs_land_at(rs_world *w, struct rs_position at)
+{
+    if (w->move.search && w->trail && position_before(at, w->move.origin))
+        trail_add(w->trail, at);
 }
 
 /* The search of a step or back: leaves the event's position in the trail, or counts it down if it is later

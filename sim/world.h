@@ -23,6 +23,7 @@ struct movement {
     enum movement_kind kind;
     enum rs_unit unit;
     bool started, aimed; /* aimed: the search is over, target is known */
+    bool search, landed; /* back to where rs_land_at says; it has said so */
     u64 n;               /* boundaries still to go */
     u64 until_cycle;
     struct rs_position target;

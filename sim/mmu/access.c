@@ -189,6 +189,7 @@ static u64 read_access(struct core *c, const struct latch *l)
     u64 value = read_piece(c, l, 0, &lines);
     if (l->bytes[1])
         value |= read_piece(c, l, 1, &lines) << 8 * l->bytes[0];
+    PROBE(c, RS_PROBE_access, l->gva, l->hpa[0], false, l->size, value);
     return value;
 }
 
@@ -256,6 +257,7 @@ void mmu_store_commit(struct core *c, const struct latch *l, u64 value)
     store_piece(c, l, 0, value);
     if (l->bytes[1])
         store_piece(c, l, 1, value >> 8 * l->bytes[0]);
+    PROBE(c, RS_PROBE_access, l->gva, l->hpa[0], true, l->size, low_bytes(value, l->size));
 }
 
 /* ---- fetch ---- */
