@@ -145,6 +145,6 @@ bool gdb_ended(struct gdb *g, rs_world *w, const char *text, bool final, int sta
     g->told_end = true;
     g->end = now;
     session_note(g, text);
-    motion_hold(g, (struct stop){.signal = final ? SIGNAL_PWR : SIGNAL_TRAP, .core = g->core});
+    motion_hold(g, (struct stop){.signal = rs_halt_text(g->m) ? SIGNAL_PWR : SIGNAL_TRAP, .core = g->core});
     return true;
 }

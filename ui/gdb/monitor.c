@@ -68,16 +68,21 @@ static bool number(const char *text, uint64_t *value)
     return *end == 0;
 }
 
-/* A number, or a symbol of the booted image. */
+/* A number, a register as $rip (or $pc, $sp), or a symbol of the booted image. */
 static bool address(const struct gdb *g, const char *text, uint64_t *value, struct bytes *out)
 {
     const struct rs_symbols *symbols = rs_machine_symbols(g->m);
     uint64_t size;
     if (number(text, value))
         return true;
+    if (text && *text == '$') {
+        const char *name = strcmp(text, "$pc") == 0 ? "rip" : strcmp(text, "$sp") == 0 ? "rsp" : text + 1;
+        if (rs_reg(g->m, g->core, name, value) == RS_OK)
+            return true;
+    }
     if (text && symbols && rs_symbol_address(symbols, text, value, &size) == RS_OK)
         return true;
-    bytes_addf(out, "%s: an address is wanted: 0x1000, or a symbol of the booted image\n", text ? text : "nothing");
+    bytes_addf(out, "%s: an address is wanted: 0x1000, $rip, or a symbol of the booted image\n", text ? text : "nothing");
     return false;
 }
 
