@@ -104,7 +104,7 @@ void world_update_watched(struct rs_world *w)
 {
     u64 watched = w->hunted >= 0 ? UINT64_C(1) << w->hunted : 0;
     bool replay = w->machine && history_position(w).atom < w->history.furthest.atom;
-    for (unsigned i = 0; i < WATCHERS_MAX; i++)
+    for (unsigned i = 0; i < w->watchers; i++)
         if (w->watcher[i].id && (w->watcher[i].always || !replay))
             watched |= UINT64_C(1) << w->watcher[i].probe;
     if (w->machine)
@@ -116,6 +116,7 @@ int rs_watch(rs_world *w, enum rs_probe probe, bool always, rs_watcher *fn, void
     for (unsigned i = 0; i < WATCHERS_MAX; i++)
         if (!w->watcher[i].id) {
             w->watcher[i] = (struct watcher){++w->next_watcher, probe, always, fn, arg};
+            w->watchers = i < w->watchers ? w->watchers : i + 1;
             world_update_watched(w);
             return w->next_watcher;
         }
@@ -124,9 +125,11 @@ int rs_watch(rs_world *w, enum rs_probe probe, bool always, rs_watcher *fn, void
 
 void rs_unwatch(rs_world *w, int id)
 {
-    for (unsigned i = 0; i < WATCHERS_MAX; i++)
+    for (unsigned i = 0; i < w->watchers; i++)
         if (w->watcher[i].id == id)
             w->watcher[i].id = 0;
+    while (w->watchers && !w->watcher[w->watchers - 1].id)
+        w->watchers--;
     world_update_watched(w);
 }
 
@@ -187,7 +190,7 @@ void probe_fire(struct core *c, enum rs_probe probe, const u64 *fields)
     if ((int)probe == w->hunted)
         hunt(w, c);
     fill_event(c, probe, fields);
-    for (unsigned i = 0; i < WATCHERS_MAX; i++) {
+    for (unsigned i = 0; i < w->watchers; i++) {
         struct watcher watcher = w->watcher[i];
         if (watcher.id && watcher.probe == probe && (watcher.always || !replay))
             watcher.fn(&c->rt.event, watcher.arg);

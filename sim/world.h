@@ -38,6 +38,7 @@ struct movement {
 struct rs_world {
     struct machine *machine; /* NULL until rs_machine_new */
     struct watcher watcher[WATCHERS_MAX];
+    unsigned watchers; /* slots that may be in use */
     int next_watcher;
     bool stop_requested; /* by a handler, in this movement */
     bool settling;       /* rerunning to show a position: nobody may stop that */

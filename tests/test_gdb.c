@@ -551,7 +551,7 @@ START_TEST(nonsense_neither_crashes_nor_hangs)
     ck_assert(freopen("/dev/null", "w", stderr) != NULL);
     boot();
     attach();
-    for (int i = 0; i < 4000; i++) {
+    for (int i = 0; i < 2000; i++) {
         send_nonsense();
         bool alive = turn();
         bool open = drain();

@@ -90,6 +90,16 @@ static void land(struct gdb *g, struct rs_position at, const struct stop *stop)
     rs_land_at(g->w, at);
 }
 
+/* This has been passed before the machine stood: the face makes a movement again, up to there.  Once that is
+ * behind, what is run again is seen again; so is what a restored snapshot leads to. */
+static bool is_quiet(struct gdb *g, struct rs_position behind)
+{
+    bool quiet = !before(g->look.quiet, behind);
+    if (!quiet)
+        g->look.quiet = (struct rs_position){0, 0};
+    return quiet && !before(rs_furthest(g->w), behind);
+}
+
 static void see_end_of_atom(const struct rs_event *e, void *arg)
 {
     struct gdb *g = arg;
@@ -97,7 +107,7 @@ static void see_end_of_atom(const struct rs_event *e, void *arg)
     struct rs_position behind = {e->atom + 1, 0};
     struct stop stop;
     bool there = l->bounded && !before(behind, l->bound);
-    bool found = (l->back || before(l->quiet, behind)) && stops(g, e, &stop);
+    bool found = (l->back || !is_quiet(g, behind)) && stops(g, e, &stop);
     l->touched = false;
     if (found && l->back)
         land(g, behind, &stop);
