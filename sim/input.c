@@ -54,7 +54,8 @@ static const char *register_name(unsigned number)
 
 static bool value_possible(unsigned number, u64 value)
 {
-    const u64 flags = FLAGS_STATUS | FLAG_TF | FLAG_IF | FLAG_DF | FLAG_IOPL | FLAG_NT | FLAG_RF | FLAG_AC | FLAG_ID;
+    const u64 flags =
+        FLAGS_STATUS | FLAG_TF | FLAG_IF | FLAG_DF | FLAG_IOPL | FLAG_NT | FLAG_RF | FLAG_AC | FLAG_ID;
     enum value_rule rule = number < GPRS ? ANY_VALUE : settable[number - GPRS].rule;
     if (rule == CANONICAL)
         return sys_canonical(value);
@@ -147,17 +148,18 @@ static enum rs_status check_register(const struct machine *m, u32 core, const ch
     if (core >= m->cores)
         return rs_fail(err, "%s has no core %u", m->name, core);
     if (number == SETTABLE)
-        return rs_fail(err,
-                       "%s cannot be set from outside: only general registers, rip, rflags, fs_base, gs_base, "
-                       "kernel_gs_base and cr2 can",
-                       name);
+        return rs_fail(
+            err,
+            "%s cannot be set from outside: only general registers, rip, rflags, fs_base, gs_base, "
+            "kernel_gs_base and cr2 can",
+            name);
     if (!value_possible(number, value))
         return rs_fail(err, "%#llx is no value that %s can have: %s", (unsigned long long)value, name,
                        strcmp(name, "rflags") == 0 ? "bit 1 is set, and reserved bits are clear"
                                                    : "bits 63:47 must be equal");
     if (rs_position(m).micro)
-        return rs_fail(err, "%s: the machine stands inside an instruction; step to its end, then set %s", m->name,
-                       name);
+        return rs_fail(err, "%s: the machine stands inside an instruction; step to its end, then set %s",
+                       m->name, name);
     return RS_OK;
 }
 
@@ -172,7 +174,8 @@ enum rs_status rs_input_reg(rs_machine *m, uint32_t core, const char *name, uint
         return RS_FAILED;
     for (int i = 0; i < 8; i++)
         bytes[i] = (u8)(value >> 8 * i);
-    struct input in = {.kind = INPUT_REGISTER, .hpa = (u64)core << 8 | number, .bytes = bytes, .n = sizeof bytes};
+    struct input in = {
+        .kind = INPUT_REGISTER, .hpa = (u64)core << 8 | number, .bytes = bytes, .n = sizeof bytes};
     history_input(m->world, &in);
     return RS_OK;
 }

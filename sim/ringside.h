@@ -139,8 +139,8 @@ void rs_begin_undo(rs_world *w);
 enum rs_why rs_continue(rs_world *w, uint64_t atoms);
 void rs_cancel(rs_world *w); /* abandons a movement where it is; a seek or back returns to where it began */
 
-/* From a handler: stop right after this event, at its micro.  False where nothing is stopped: while the past is
- * run again to show or to find a position. */
+/* From a handler: stop right after this event, at its micro.  False where nothing is stopped: while the past
+ * is run again to show or to find a position. */
 bool rs_stop_here(rs_world *w);
 
 /* From a handler, in the order of positions: one to go back to.  No effect but in rs_begin_search_back. */

@@ -287,8 +287,9 @@ START_TEST(breakpoints_stop_before_the_instruction_and_cost_nothing)
     run_undisturbed();
     boot();
     attach();
-    ASK("qSupported:swbreak+;hwbreak+", "PacketSize=4000;QStartNoAckMode+;qXfer:features:read+;qXfer:threads:read+;"
-                                        "ReverseStep+;ReverseContinue+;swbreak+;hwbreak+;vContSupported+");
+    ASK("qSupported:swbreak+;hwbreak+",
+        "PacketSize=4000;QStartNoAckMode+;qXfer:features:read+;qXfer:threads:read+;"
+        "ReverseStep+;ReverseContinue+;swbreak+;hwbreak+;vContSupported+");
     ASK("Z0,10000d,1", "OK");
     for (uint64_t i = 100; i >= 1; i--) {
         ASK("c", "T05thread:1;swbreak:;");
@@ -496,13 +497,48 @@ static unsigned random_below(unsigned n)
 }
 
 static const char *const seeds[] = {
-    "?", "g", "G0011", "p10", "P0=0123456789abcdef", "m100000,10", "M200000,2:abcd", "X200000,2:ab", "Z0,10000d,1",
-    "z0,10000d,1", "Z2,200000,8", "Z4,0,ffffffffffffffff", "s", "c", "S05", "C05", "vCont;s:1;c", "vCont;r100000,100020:1",
-    "vCont?", "bs", "bc", "Hg1", "Hc-1", "T1", "qC", "qSupported:swbreak+;xmlRegisters=i386", "qfThreadInfo",
-    "qThreadExtraInfo,1", "qXfer:features:read:target.xml:0,fff", "qXfer:threads:read::0,fff", "Qqemu.PhyMemMode:1",
-    "qRcmd,68656c70", "qRcmd,6261636b2033206d6963726f" /* back 3 micro */, "qRcmd,73746570203520637963" /* step 5 cyc */,
-    "qRcmd,676f746f20413a3530" /* goto A:50 */, "qRcmd,77616c6b20307831303030303020722063616368" /* walk ... */,
-    "qRcmd,746c62", "qRcmd,766d6373", "qRcmd,70687973203020313030303030303030" /* phys 0 100000000 */, "D", "vKill;1", "k",
+    "?",
+    "g",
+    "G0011",
+    "p10",
+    "P0=0123456789abcdef",
+    "m100000,10",
+    "M200000,2:abcd",
+    "X200000,2:ab",
+    "Z0,10000d,1",
+    "z0,10000d,1",
+    "Z2,200000,8",
+    "Z4,0,ffffffffffffffff",
+    "s",
+    "c",
+    "S05",
+    "C05",
+    "vCont;s:1;c",
+    "vCont;r100000,100020:1",
+    "vCont?",
+    "bs",
+    "bc",
+    "Hg1",
+    "Hc-1",
+    "T1",
+    "qC",
+    "qSupported:swbreak+;xmlRegisters=i386",
+    "qfThreadInfo",
+    "qThreadExtraInfo,1",
+    "qXfer:features:read:target.xml:0,fff",
+    "qXfer:threads:read::0,fff",
+    "Qqemu.PhyMemMode:1",
+    "qRcmd,68656c70",
+    "qRcmd,6261636b2033206d6963726f" /* back 3 micro */,
+    "qRcmd,73746570203520637963" /* step 5 cyc */,
+    "qRcmd,676f746f20413a3530" /* goto A:50 */,
+    "qRcmd,77616c6b20307831303030303020722063616368" /* walk ... */,
+    "qRcmd,746c62",
+    "qRcmd,766d6373",
+    "qRcmd,70687973203020313030303030303030" /* phys 0 100000000 */,
+    "D",
+    "vKill;1",
+    "k",
 };
 
 /* A packet of the list with some of its bytes changed, its sum right or not. */
@@ -513,7 +549,8 @@ static void send_nonsense(void)
     unsigned which = random_below(sizeof seeds / sizeof *seeds);
     size_t n = (size_t)snprintf(text, sizeof text, "%s", seeds[which]);
     for (unsigned i = random_below(4); i > 0; i--)
-        text[random_below((unsigned)n)] = (char)(random_below(3) ? ' ' + random_below(95) : random_below(256));
+        text[random_below((unsigned)n)] =
+            (char)(random_below(3) ? ' ' + random_below(95) : random_below(256));
     packet_put(&out, text, random_below(8) ? n : random_below((unsigned)n + 1));
     if (random_below(16) == 0)
         out.at[random_below((unsigned)out.n)] = (char)random_below(256);

@@ -1,5 +1,5 @@
-/* test_watch.c - what a debugger builds on: registers as inputs, the search for a place in the past, the probes
- * that tell of every access and of every atom's end. */
+/* test_watch.c - what a debugger builds on: registers as inputs, the search for a place in the past, the
+ * probes that tell of every access and of every atom's end. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,10 +123,10 @@ START_TEST(what_no_register_can_have_is_refused)
         uint64_t value;
         const char *why;
     } bad[] = {
-        {"rip", 0x800000000000, "bits 63:47"},   {"gs_base", 0x7fff800000000000, "bits 63:47"},
-        {"rflags", 0x200, "bit 1 is set"},       {"rflags", 0xa, "reserved bits"},
-        {"rflags", 0x20002, "reserved bits"},    {"cr3", 0, "cannot be set from outside"},
-        {"efer", 0, "cannot be set"},            {"nothing", 0, "cannot be set"},
+        {"rip", 0x800000000000, "bits 63:47"}, {"gs_base", 0x7fff800000000000, "bits 63:47"},
+        {"rflags", 0x200, "bit 1 is set"},     {"rflags", 0xa, "reserved bits"},
+        {"rflags", 0x20002, "reserved bits"},  {"cr3", 0, "cannot be set from outside"},
+        {"efer", 0, "cannot be set"},          {"nothing", 0, "cannot be set"},
     };
     struct rs_error err;
     uint64_t was = rs_hash(world, RS_HASH_ALL);
@@ -180,7 +180,8 @@ START_TEST(damaged_registers_in_a_log_are_refused)
     struct rs_boot how = {.path = image, .cmdline = "program"};
     ck_assert(temporary_file(path));
     FILE *f = fopen(path, "w");
-    fprintf(f, "ringside-log 1\nstart %016llx\n%s\n", (unsigned long long)rs_hash(world, RS_HASH_ALL), line[_i]);
+    fprintf(f, "ringside-log 1\nstart %016llx\n%s\n", (unsigned long long)rs_hash(world, RS_HASH_ALL),
+            line[_i]);
     fclose(f);
     rs_power_cycle(machine);
     ck_assert_int_eq(rs_replay(world, path, &err), RS_OK);

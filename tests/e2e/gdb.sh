@@ -6,6 +6,7 @@ ringside=$build/ringside
 scenarios=$(cd "$(dirname "$0")/../../scenarios" && pwd) || exit 1
 work=$(mktemp -d) || exit 1
 machine=
+# shellcheck disable=SC2317 # by the trap
 end() {
     [ -z "$machine" ] || kill "$machine" 2>/dev/null
     rm -rf "$work"

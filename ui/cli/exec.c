@@ -177,8 +177,8 @@ static enum rs_why debugged_slice(rs_world *w, rs_machine *m, struct gdb *g, int
         return grip == GDB_KILLED ? RS_DONE : RS_SLICE;
     }
     enum rs_why why = slice(w, under_way);
-    bool goes_on = why == RS_STOPPED || why == RS_SLICE ||
-                   gdb_ended(g, w, end_text(m, why), true, rs_halt_status(m));
+    bool goes_on =
+        why == RS_STOPPED || why == RS_SLICE || gdb_ended(g, w, end_text(m, why), true, rs_halt_status(m));
     return goes_on ? RS_SLICE : why;
 }
 
@@ -247,7 +247,8 @@ static int ended(const struct cli *cli, rs_machine *m, enum rs_why why)
 }
 
 /* The whole run; with --at only up to there, unless a debugger waits for it there. */
-static enum rs_why run_all(const struct cli *cli, rs_world *w, rs_machine *m, struct gdb *g, struct rs_error *err)
+static enum rs_why run_all(const struct cli *cli, rs_world *w, rs_machine *m, struct gdb *g,
+                           struct rs_error *err)
 {
     enum rs_why why = cli->at ? run_to(cli->at, w, m, err) : RS_DONE;
     if (why != RS_DONE || (cli->at && !g))

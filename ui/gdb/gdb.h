@@ -34,8 +34,8 @@ enum gdb_grip {
  * none) can be read.  The world has a booted machine. */
 enum gdb_grip gdb_attend(struct gdb *g, rs_world *w, int fd);
 
-/* The face's movement has ended for the reason that `text` gives.  True if a debugger wants to look around first:
- * it holds.  final: nothing comes after it but the end of the run, with `status`. */
+/* The face's movement has ended for the reason that `text` gives.  True if a debugger wants to look around
+ * first: it holds.  final: nothing comes after it but the end of the run, with `status`. */
 bool gdb_ended(struct gdb *g, rs_world *w, const char *text, bool final, int status);
 
 #endif

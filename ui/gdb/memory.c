@@ -1,4 +1,5 @@
-/* memory.c - memory as the current core sees it, or as it is (physical); what a debugger writes is an input. */
+/* memory.c - memory as the current core sees it, or as it is (physical); what a debugger writes is an input.
+ */
 #include <stdio.h>
 
 #include "session.h"
@@ -44,7 +45,8 @@ enum rs_status memory_may_change(struct gdb *g, struct rs_error *err)
     return RS_OK;
 }
 
-enum rs_status memory_write(struct gdb *g, uint64_t address, const uint8_t *bytes, size_t n, struct rs_error *err)
+enum rs_status memory_write(struct gdb *g, uint64_t address, const uint8_t *bytes, size_t n,
+                            struct rs_error *err)
 {
     uint64_t hpa;
     if (n == 0)

@@ -82,7 +82,8 @@ static bool address(const struct gdb *g, const char *text, uint64_t *value, stru
     }
     if (text && symbols && rs_symbol_address(symbols, text, value, &size) == RS_OK)
         return true;
-    bytes_addf(out, "%s: an address is wanted: 0x1000, $rip, or a symbol of the booted image\n", text ? text : "nothing");
+    bytes_addf(out, "%s: an address is wanted: 0x1000, $rip, or a symbol of the booted image\n",
+               text ? text : "nothing");
     return false;
 }
 
@@ -102,7 +103,9 @@ static void help(struct gdb *g, const struct words *w, struct bytes *out)
     (void)w;
     for (size_t i = 0; i < COMMANDS; i++)
         bytes_addf(out, "%-9s %-24s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
-    bytes_addf(out, "After goto, back and step: 'maintenance flush register-cache', since gdb does not ask again.\n");
+    bytes_addf(
+        out,
+        "After goto, back and step: 'maintenance flush register-cache', since gdb does not ask again.\n");
 }
 
 static void add_place(const struct gdb *g, uint32_t core, struct bytes *out)
@@ -124,7 +127,8 @@ static void who(struct gdb *g, const struct words *w, struct bytes *out)
         bool guest = rs_guest_mode(g->m, core);
         bool named = guest && scenario_vm_at(NULL, g->m, rs_current_vmcs(g->m, core), &vm_now);
         bytes_addf(out, "%c core %u: %s mode%s%s, ring %u, ", core == g->core ? '*' : ' ', core,
-                   guest ? "non-root" : "root", named ? ", VM " : "", named ? vm_now.name : "", rs_cpl(g->m, core));
+                   guest ? "non-root" : "root", named ? ", VM " : "", named ? vm_now.name : "",
+                   rs_cpl(g->m, core));
         add_place(g, core, out);
         bytes_addf(out, "\n");
     }
@@ -153,8 +157,8 @@ static void cycles(struct gdb *g, const struct words *w, struct bytes *out)
 {
     (void)w;
     for (uint32_t core = 0; core < rs_cores(g->m); core++)
-        bytes_addf(out, "core %u: %" PRIu64 " cycles, %" PRIu64 " instructions\n", core, rs_cycles(g->m, core),
-                   rs_insns(g->m, core));
+        bytes_addf(out, "core %u: %" PRIu64 " cycles, %" PRIu64 " instructions\n", core,
+                   rs_cycles(g->m, core), rs_insns(g->m, core));
 }
 
 static void stats(struct gdb *g, const struct words *w, struct bytes *out)
@@ -272,7 +276,8 @@ static void physical(struct gdb *g, const struct words *w, struct bytes *out)
     for (uint64_t done = 0; done < n && done < 65536; done += sizeof row) {
         size_t some = n - done < sizeof row ? (size_t)(n - done) : sizeof row;
         if (rs_read(g->m, hpa + done, row, some) != RS_OK) {
-            bytes_addf(out, "h:%012" PRIx64 "  not all RAM, which ends at 0x%" PRIx64 "\n", hpa + done, rs_ram_bytes(g->m));
+            bytes_addf(out, "h:%012" PRIx64 "  not all RAM, which ends at 0x%" PRIx64 "\n", hpa + done,
+                       rs_ram_bytes(g->m));
             return;
         }
         add_row(out, hpa + done, row, some);
@@ -288,7 +293,11 @@ static void add_reference(const struct rs_walk *walk_now, const struct rs_walk_r
     bool nested = r->stage == RS_NESTED;
     char space = !nested && walk_now->nested ? 'g' : 'h';
     word_flags(r, r->entry, flags, sizeof flags);
-    bytes_addf(out, "%2u. %s%s", r->n, nested ? "EPT " : walk_now->nested ? "guest " : "", word_entry(r->level));
+    bytes_addf(out, "%2u. %s%s", r->n,
+               nested             ? "EPT "
+               : walk_now->nested ? "guest "
+                                  : "",
+               word_entry(r->level));
     if (nested)
         bytes_addf(out, " for g:%" PRIx64, r->gpa);
     else if (walk_now->nested)
@@ -309,8 +318,8 @@ static void add_outcome(const struct rs_walk *walk_now, struct bytes *out)
     bytes_addf(out, "%s 0x%" PRIx64 " -> ", walk_now->nested ? "gVA" : "linear", walk_now->gva);
     if (walk_now->nested)
         bytes_addf(out, "g:%" PRIx64 " -> ", walk_now->gpa);
-    bytes_addf(out, "h:%" PRIx64 ", page of %s, %u references\n", walk_now->hpa, word_bytes(walk_now->page_bytes, size),
-               walk_now->ref_count);
+    bytes_addf(out, "h:%" PRIx64 ", page of %s, %u references\n", walk_now->hpa,
+               word_bytes(walk_now->page_bytes, size), walk_now->ref_count);
 }
 
 static void walk(struct gdb *g, const struct words *w, struct bytes *out)
@@ -326,8 +335,8 @@ static void walk(struct gdb *g, const struct words *w, struct bytes *out)
         bytes_addf(out, "'%s' is no access: r, w or x\n", access);
         return;
     }
-    rs_translate(g->m, g->core, gva, (enum rs_access)(strchr(letters, *access) - letters), strcmp(last, "cached") == 0,
-                 &now);
+    rs_translate(g->m, g->core, gva, (enum rs_access)(strchr(letters, *access) - letters),
+                 strcmp(last, "cached") == 0, &now);
     for (unsigned i = 0; i < now.ref_count; i++)
         add_reference(&now, &now.ref[i], out);
     add_outcome(&now, out);
@@ -372,9 +381,9 @@ static void add_field(const struct gdb *g, uint64_t hpa, const char *name, struc
     uint64_t value = 0;
     if (rs_vmcs_get(g->m, hpa, name, &value) != RS_OK)
         return;
-    const char *word = strcmp(name, "exit_reason") == 0             ? rs_word(RS_EXIT_REASON, value & 0xffff)
+    const char *word = strcmp(name, "exit_reason") == 0            ? rs_word(RS_EXIT_REASON, value & 0xffff)
                        : strcmp(name, "vm_instruction_error") == 0 ? rs_word(RS_VMX_ERROR, value)
-                                                                    : NULL;
+                                                                   : NULL;
     bytes_addf(out, "  %-38s 0x%" PRIx64 "%s%s\n", name, value, word ? "  " : "", word ? word : "");
 }
 
@@ -415,7 +424,8 @@ static void vmcs(struct gdb *g, const struct words *w, struct bytes *out)
     bytes_addf(out, "core %u: VMCS at h:%" PRIx64, g->core, hpa);
     if (scenario_vm_at(NULL, g->m, hpa, &vm_now))
         bytes_addf(out, ", of VM %s", vm_now.name);
-    bytes_addf(out, "%s\n", rs_guest_mode(g->m, g->core) ? "; the guest runs, its registers are not in it" : "");
+    bytes_addf(out, "%s\n",
+               rs_guest_mode(g->m, g->core) ? "; the guest runs, its registers are not in it" : "");
     if (w->n == 1)
         all_fields(g, hpa, out);
     for (size_t i = 1; i < w->n; i++) {
@@ -433,9 +443,10 @@ static void vm(struct gdb *g, const struct words *w, struct bytes *out)
     (void)w;
     for (; scenario_vm(NULL, g->m, i, &v); i++) {
         if (i == 0)
-            bytes_addf(out, "%-16s %-16s %-8s %10s  %-12s %s\n", "name", "image", "state", "RAM", "VMCS", "EPT root");
-        bytes_addf(out, "%-16s %-16s %-8s %7" PRIu64 " KiB  h:%-10" PRIx64 " h:%" PRIx64 "\n", v.name, v.image, v.state,
-                   v.ram_bytes / 1024, v.vmcs, v.root);
+            bytes_addf(out, "%-16s %-16s %-8s %10s  %-12s %s\n", "name", "image", "state", "RAM", "VMCS",
+                       "EPT root");
+        bytes_addf(out, "%-16s %-16s %-8s %7" PRIu64 " KiB  h:%-10" PRIx64 " h:%" PRIx64 "\n", v.name,
+                   v.image, v.state, v.ram_bytes / 1024, v.vmcs, v.root);
     }
     if (i == 0)
         bytes_addf(out, "no VMs: the image has no directory of them, or the hypervisor has made none yet\n");

@@ -19,8 +19,8 @@ struct point {
 
 struct points {
     size_t n;
-    size_t watching;   /* how many of them are watchpoints */
-    uint64_t sieve;    /* a bit per hash of a breakpoint's address */
+    size_t watching; /* how many of them are watchpoints */
+    uint64_t sieve;  /* a bit per hash of a breakpoint's address */
     struct point point[POINTS_MAX];
 };
 

@@ -94,7 +94,8 @@ static void describe_threads(struct gdb *g, struct bytes *xml)
     bytes_addf(xml, "<?xml version=\"1.0\"?>\n<threads>\n");
     for (uint32_t core = 0; core < rs_cores(g->m); core++) {
         describe_core(g, core, words, sizeof words);
-        bytes_addf(xml, "<thread id=\"%x\" core=\"%u\" name=\"core %u\">%s</thread>\n", core + 1, core, core, words);
+        bytes_addf(xml, "<thread id=\"%x\" core=\"%u\" name=\"core %u\">%s</thread>\n", core + 1, core, core,
+                   words);
     }
     bytes_addf(xml, "</threads>\n");
 }

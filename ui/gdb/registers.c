@@ -40,16 +40,52 @@ static const struct bits {
 } bits[] = {
     {"eflags_bits",
      4,
-     {{"CF", 0}, {"", 1}, {"PF", 2}, {"AF", 4}, {"ZF", 6}, {"SF", 7}, {"TF", 8}, {"IF", 9}, {"DF", 10}, {"OF", 11},
-      {"NT", 14}, {"RF", 16}, {"VM", 17}, {"AC", 18}, {"VIF", 19}, {"VIP", 20}, {"ID", 21}}},
+     {{"CF", 0},
+      {"", 1},
+      {"PF", 2},
+      {"AF", 4},
+      {"ZF", 6},
+      {"SF", 7},
+      {"TF", 8},
+      {"IF", 9},
+      {"DF", 10},
+      {"OF", 11},
+      {"NT", 14},
+      {"RF", 16},
+      {"VM", 17},
+      {"AC", 18},
+      {"VIF", 19},
+      {"VIP", 20},
+      {"ID", 21}}},
     {"cr0_bits",
      8,
-     {{"PE", 0}, {"MP", 1}, {"EM", 2}, {"TS", 3}, {"ET", 4}, {"NE", 5}, {"WP", 16}, {"AM", 18}, {"NW", 29}, {"CD", 30},
+     {{"PE", 0},
+      {"MP", 1},
+      {"EM", 2},
+      {"TS", 3},
+      {"ET", 4},
+      {"NE", 5},
+      {"WP", 16},
+      {"AM", 18},
+      {"NW", 29},
+      {"CD", 30},
       {"PG", 31}}},
     {"cr4_bits",
      8,
-     {{"VME", 0}, {"PVI", 1}, {"TSD", 2}, {"DE", 3}, {"PSE", 4}, {"PAE", 5}, {"MCE", 6}, {"PGE", 7}, {"UMIP", 11},
-      {"VMXE", 13}, {"FSGSBASE", 16}, {"PCIDE", 17}, {"SMEP", 20}, {"SMAP", 21}}},
+     {{"VME", 0},
+      {"PVI", 1},
+      {"TSD", 2},
+      {"DE", 3},
+      {"PSE", 4},
+      {"PAE", 5},
+      {"MCE", 6},
+      {"PGE", 7},
+      {"UMIP", 11},
+      {"VMXE", 13},
+      {"FSGSBASE", 16},
+      {"PCIDE", 17},
+      {"SMEP", 20},
+      {"SMAP", 21}}},
     {"efer_bits", 8, {{"SCE", 0}, {"LME", 8}, {"LMA", 10}, {"NXE", 11}}},
 };
 
@@ -57,7 +93,8 @@ static void describe_bits(struct bytes *xml, const struct bits *b)
 {
     bytes_addf(xml, "<flags id=\"%s\" size=\"%u\">", b->id, b->bytes);
     for (size_t i = 0; i < sizeof b->bit / sizeof *b->bit && b->bit[i].name; i++)
-        bytes_addf(xml, "<field name=\"%s\" start=\"%u\" end=\"%u\"/>", b->bit[i].name, b->bit[i].bit, b->bit[i].bit);
+        bytes_addf(xml, "<field name=\"%s\" start=\"%u\" end=\"%u\"/>", b->bit[i].name, b->bit[i].bit,
+                   b->bit[i].bit);
     bytes_addf(xml, "</flags>\n");
 }
 
@@ -81,7 +118,8 @@ void registers_describe(struct bytes *xml)
             describe_types(xml, rows[i].feature);
             end = "</feature>\n";
         } else {
-            bytes_addf(xml, "<reg name=\"%s\" bitsize=\"%u\" type=\"%s\"/>\n", rows[i].name, rows[i].bits, rows[i].type);
+            bytes_addf(xml, "<reg name=\"%s\" bitsize=\"%u\" type=\"%s\"/>\n", rows[i].name, rows[i].bits,
+                       rows[i].type);
         }
     }
     bytes_addf(xml, "%s</target>\n", end);
@@ -143,7 +181,8 @@ static enum rs_status set(struct gdb *g, const struct reg *r, uint64_t value, st
     return RS_OK;
 }
 
-enum rs_status registers_set(struct gdb *g, unsigned number, const uint8_t *value, size_t n, struct rs_error *err)
+enum rs_status registers_set(struct gdb *g, unsigned number, const uint8_t *value, size_t n,
+                             struct rs_error *err)
 {
     const struct reg *r = reg_at(number);
     uint64_t v = 0;
@@ -166,7 +205,8 @@ enum rs_status registers_set_all(struct gdb *g, const char *hex, struct rs_error
             return rs_fail(err, "the packet ends inside a register");
         hex += digits;
         bool given = reg_at(number)->source != ABSENT && one[0] != 'x';
-        if (given && (!hex_bytes(one, value, sizeof value, &n) || registers_set(g, number, value, n, err) != RS_OK))
+        if (given &&
+            (!hex_bytes(one, value, sizeof value, &n) || registers_set(g, number, value, n, err) != RS_OK))
             return RS_FAILED;
     }
     return RS_OK;

@@ -56,7 +56,8 @@ void session_console(struct gdb *g, struct bytes *text)
 
 static void add_point(const struct gdb *g, const struct point *p, struct bytes *b)
 {
-    static const char *const watch[] = {[POINT_WRITE] = "watch", [POINT_READ] = "rwatch", [POINT_ACCESS] = "awatch"};
+    static const char *const watch[] = {
+        [POINT_WRITE] = "watch", [POINT_READ] = "rwatch", [POINT_ACCESS] = "awatch"};
     if (p->kind >= POINT_WRITE)
         bytes_addf(b, "%s:%" PRIx64 ";", watch[p->kind], p->address);
     else if (p->kind == POINT_SOFT && g->knows_swbreak)
@@ -242,7 +243,8 @@ static void set_register(struct gdb *g, const char *text)
     uint8_t value[16];
     size_t n;
     struct rs_error err;
-    if (!hex_number(&at, &number) || number > 255 || *at != '=' || !hex_bytes(at + 1, value, sizeof value, &n))
+    if (!hex_number(&at, &number) || number > 255 || *at != '=' ||
+        !hex_bytes(at + 1, value, sizeof value, &n))
         session_reply(g, ERROR_ARGUMENT);
     else if (registers_set(g, (unsigned)number, value, n, &err) == RS_OK)
         session_reply(g, "OK");
@@ -293,8 +295,8 @@ static void write_memory(struct gdb *g, const char *text)
     uint64_t address, n;
     uint8_t bytes[PACKET_MAX / 2];
     size_t given;
-    if (!parse_range(&text, &address, &n) || *text != ':' || !hex_bytes(text + 1, bytes, sizeof bytes, &given) ||
-        given != n)
+    if (!parse_range(&text, &address, &n) || *text != ':' ||
+        !hex_bytes(text + 1, bytes, sizeof bytes, &given) || given != n)
         session_reply(g, ERROR_ARGUMENT);
     else
         write_bytes(g, address, bytes, given);

@@ -20,9 +20,9 @@ enum signal_number {
 struct stop {
     int signal;
     uint32_t core;
-    bool at_point;     /* at this one: */
+    bool at_point; /* at this one: */
     struct point point;
-    bool begin;        /* at the start of the run: there is no earlier past */
+    bool begin; /* at the start of the run: there is no earlier past */
 };
 
 enum control {
@@ -33,11 +33,11 @@ enum control {
 
 /* What this side moves it for. */
 enum journey {
-    CATCH_UP,     /* forward to where the face's movement stands */
-    TO_THE_FACE,  /* the last micros of that, or a detour from beyond */
+    CATCH_UP,    /* forward to where the face's movement stands */
+    TO_THE_FACE, /* the last micros of that, or a detour from beyond */
     REVERSE_STEP,
     REVERSE_RUN,
-    BY_MONITOR    /* a monitor command's movement: its reply follows */
+    BY_MONITOR /* a monitor command's movement: its reply follows */
 };
 
 /* What runs are watched for. */
@@ -47,13 +47,13 @@ struct lookout {
     bool stepping; /* one core: stop when it is outside of low..high-1 after an atom */
     uint32_t core;
     uint64_t low, high;
-    bool asleep; /* it began in HLT: go on until it wakes */
+    bool asleep;              /* it began in HLT: go on until it wakes */
     struct rs_position quiet; /* nothing stops at or before this */
     struct rs_position bound; /* catching up: stop there */
     bool bounded;
-    bool back;                /* searching the past: name places, do not stop */
+    bool back;                 /* searching the past: name places, do not stop */
     struct rs_position origin; /* going back: where it began, or the last step did */
-    bool touched;             /* a watchpoint, in the atom under way: */
+    bool touched;              /* a watchpoint, in the atom under way: */
     struct point point;
     bool stopped; /* stop has been made */
     struct stop stop;
@@ -69,7 +69,7 @@ struct gdb {
     bool no_acks, knows_swbreak, knows_hwbreak, physical;
     bool awaiting; /* the debugger waits for a stop reply */
     bool killed;
-    bool fresh;    /* held since a moment ago: the face must hear of it first */
+    bool fresh; /* held since a moment ago: the face must hear of it first */
 
     rs_world *w;
     rs_machine *m;
@@ -115,14 +115,16 @@ void registers_describe(struct bytes *xml);
 void registers_get_all(struct gdb *g, struct bytes *hex);
 bool registers_get(struct gdb *g, unsigned number, struct bytes *hex);
 /* "" or the reason why not. */
-enum rs_status registers_set(struct gdb *g, unsigned number, const uint8_t *value, size_t n, struct rs_error *err);
+enum rs_status registers_set(struct gdb *g, unsigned number, const uint8_t *value, size_t n,
+                             struct rs_error *err);
 enum rs_status registers_set_all(struct gdb *g, const char *hex, struct rs_error *err);
 
 /* ---- memory.c ---- */
 
 /* As many of n bytes as can be read; 0 if the first cannot. */
 size_t memory_read(struct gdb *g, uint64_t address, uint8_t *bytes, size_t n);
-enum rs_status memory_write(struct gdb *g, uint64_t address, const uint8_t *bytes, size_t n, struct rs_error *err);
+enum rs_status memory_write(struct gdb *g, uint64_t address, const uint8_t *bytes, size_t n,
+                            struct rs_error *err);
 /* After an input: where the face stands if that is no longer in the run, and a word to the user. */
 void memory_input_made(struct gdb *g);
 /* Inputs are possible now. */
@@ -153,7 +155,8 @@ void monitor_moved(struct gdb *g, enum rs_why why);
 /* ---- server.c: the sockets ---- */
 
 enum rs_status server_listen(struct gdb *g, uint16_t port, struct rs_error *err);
-/* Waits up to `milliseconds` for something to come; takes a new client, reads and writes. True if a client came. */
+/* Waits up to `milliseconds` for something to come; takes a new client, reads and writes. True if a client
+ * came. */
 bool server_serve(struct gdb *g, int milliseconds, int fd);
 void server_flush(struct gdb *g);
 void server_hang_up(struct gdb *g);
