@@ -77,10 +77,11 @@ static enum page_kind kind_of(const struct tlb_entry *e)
     return (enum page_kind)((e->perms & PERM_KIND) >> PERM_KIND_SHIFT);
 }
 
-/* What a short cut would miss: breakpoints and alignment checks. */
+/* What a short cut would miss: breakpoints, alignment checks, and to tell of the access. */
 static bool may_shorten(const struct core *c, u64 gva, unsigned access)
 {
-    return !(access & MMU_IMPLICIT) && !alignment_matters(c, access) && !debug_watches_page(c, gva);
+    return !(access & MMU_IMPLICIT) && !watched(c, RS_PROBE_access) && !alignment_matters(c, access) &&
+           !debug_watches_page(c, gva);
 }
 
 static void translate_piece(struct core *c, u64 gva, unsigned access, struct latch *l, unsigned piece)

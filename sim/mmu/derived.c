@@ -62,8 +62,6 @@ static struct translation_registers registers_now(const struct core *c)
 void shortcut_make(struct core *c, enum shortcut_kind kind, bool user, u64 gva, struct tlb_entry *e)
 {
     struct fast_tlb *f = derived_of(c);
-    if (watched(c, RS_PROBE_access) && kind != SHORTCUT_FETCH)
-        return; /* the long way tells of each access */
     if (!same_registers(c, &f->registers)) {
         f->registers = registers_now(c);
         f->era++;

@@ -110,13 +110,11 @@ static void help(struct gdb *g, const struct words *w, struct bytes *out)
 
 static void add_place(const struct gdb *g, uint32_t core, struct bytes *out)
 {
-    uint64_t rip = 0, offset;
+    uint64_t rip = 0;
+    char name[128];
     rs_reg(g->m, core, "rip", &rip);
-    const struct rs_symbols *symbols = rs_guest_mode(g->m, core) ? NULL : rs_machine_symbols(g->m);
-    const char *name = symbols ? rs_symbol_at(symbols, rip, &offset) : NULL;
-    bytes_addf(out, "rip 0x%" PRIx64, rip);
-    if (name)
-        bytes_addf(out, " <%s+%" PRIu64 ">", name, offset);
+    rs_symbol_format(rs_guest_mode(g->m, core) ? NULL : rs_machine_symbols(g->m), rip, name, sizeof name);
+    bytes_addf(out, "rip 0x%" PRIx64 "%s%s%s", rip, *name ? " <" : "", name, *name ? ">" : "");
 }
 
 static void who(struct gdb *g, const struct words *w, struct bytes *out)
