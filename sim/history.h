@@ -19,13 +19,13 @@ struct saved {
     struct mem_image *mem;
 };
 
-enum input_kind { INPUT_CONSOLE, INPUT_MANAGEMENT, INPUT_POKE, INPUT_RESET, INPUT_KINDS };
+enum input_kind { INPUT_CONSOLE, INPUT_MANAGEMENT, INPUT_POKE, INPUT_RESET, INPUT_REGISTER, INPUT_KINDS };
 
 /* One input, applied at the start of `atom`. */
 struct input {
     u64 atom;
     enum input_kind kind;
-    u64 hpa; /* poke */
+    u64 hpa; /* poke; register: core << 8 | its number in input.c */
     u8 *bytes;
     size_t n;
 };

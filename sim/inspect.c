@@ -22,15 +22,21 @@ enum rs_status rs_read(const rs_machine *m, uint64_t hpa, void *bytes, size_t n)
     return mem_copy_out(m->mem, hpa, bytes, n) ? RS_OK : RS_FAILED;
 }
 
+enum rs_status rs_linear_to_hpa(rs_machine *m, uint32_t core, uint64_t gva, uint64_t *hpa)
+{
+    struct rs_walk walk;
+    rs_translate(m, core, gva, RS_READ, false, &walk);
+    bool denied = walk.owner == RS_GUEST_FAULT && walk.error & PF_P;
+    *hpa = walk.hpa;
+    return walk.owner == RS_NO_FAULT || denied ? RS_OK : RS_FAILED;
+}
+
 enum rs_status rs_read_linear(rs_machine *m, uint32_t core, uint64_t gva, void *bytes, size_t n)
 {
     for (uint8_t *to = bytes; n;) {
-        struct rs_walk walk;
-        uint64_t room = PAGE_BYTES - (gva & (PAGE_BYTES - 1));
+        uint64_t hpa, room = PAGE_BYTES - (gva & (PAGE_BYTES - 1));
         size_t run = (size_t)(n < room ? n : room);
-        rs_translate(m, core, gva, RS_READ, false, &walk);
-        bool denied = walk.owner == RS_GUEST_FAULT && walk.error & PF_P;
-        if ((walk.owner != RS_NO_FAULT && !denied) || rs_read(m, walk.hpa, to, run) != RS_OK)
+        if (rs_linear_to_hpa(m, core, gva, &hpa) != RS_OK || rs_read(m, hpa, to, run) != RS_OK)
             return RS_FAILED;
         to += run;
         gva += run;

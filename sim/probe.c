@@ -3,6 +3,7 @@
 
 #include "arch/vmx.h"
 #include "cpu/cpu.h"
+#include "mmu/derived.h"
 #include "mmu/mmu.h"
 #include "schedule.h"
 #include "trail.h"
@@ -89,16 +90,25 @@ const char *rs_word(enum rs_format format, uint64_t value)
 
 /* ---- watchers ---- */
 
+/* Accesses by a short cut are not told of: while someone watches them there are none. */
+static void set_watched(struct machine *m, u64 watched)
+{
+    u64 changed = m->watched ^ watched;
+    m->watched = watched;
+    for (u32 i = 0; i < m->cores && changed >> RS_PROBE_access & 1; i++)
+        derived_drop_shortcuts(m->core[i]);
+}
+
 /* The atom in which the run has got furthest counts as new: probe_fire knows its micros apart. */
 void world_update_watched(struct rs_world *w)
 {
     u64 watched = w->hunted >= 0 ? UINT64_C(1) << w->hunted : 0;
     bool replay = w->machine && history_position(w).atom < w->history.furthest.atom;
-    for (unsigned i = 0; i < WATCHERS_MAX; i++)
+    for (unsigned i = 0; i < w->watchers; i++)
         if (w->watcher[i].id && (w->watcher[i].always || !replay))
             watched |= UINT64_C(1) << w->watcher[i].probe;
     if (w->machine)
-        w->machine->watched = watched;
+        set_watched(w->machine, watched);
 }
 
 int rs_watch(rs_world *w, enum rs_probe probe, bool always, rs_watcher *fn, void *arg)
@@ -106,6 +116,7 @@ int rs_watch(rs_world *w, enum rs_probe probe, bool always, rs_watcher *fn, void
     for (unsigned i = 0; i < WATCHERS_MAX; i++)
         if (!w->watcher[i].id) {
             w->watcher[i] = (struct watcher){++w->next_watcher, probe, always, fn, arg};
+            w->watchers = i < w->watchers ? w->watchers : i + 1;
             world_update_watched(w);
             return w->next_watcher;
         }
@@ -114,20 +125,29 @@ int rs_watch(rs_world *w, enum rs_probe probe, bool always, rs_watcher *fn, void
 
 void rs_unwatch(rs_world *w, int id)
 {
-    for (unsigned i = 0; i < WATCHERS_MAX; i++)
+    for (unsigned i = 0; i < w->watchers; i++)
         if (w->watcher[i].id == id)
             w->watcher[i].id = 0;
+    while (w->watchers && !w->watcher[w->watchers - 1].id)
+        w->watchers--;
     world_update_watched(w);
 }
 
-void rs_stop_here(rs_world *w)
+bool rs_stop_here(rs_world *w)
 {
     struct machine *m = w->machine;
     struct core *c = m->running ? m->running : machine_next(m);
-    if (w->settling)
-        return;
+    if (w->settling || w->move.kind == MOVE_BACK)
+        return false;
     w->stop_requested = true;
     c->rt.micro_stop = c->rt.micro + 1;
+    return true;
+}
+
+void rs_land_at(rs_world *w, struct rs_position at)
+{
+    if (w->move.search && w->trail && position_before(at, w->move.origin))
+        trail_add(w->trail, at);
 }
 
 /* The search of a step or back: leaves the event's position in the trail, or counts it down if it is later
@@ -170,7 +190,7 @@ void probe_fire(struct core *c, enum rs_probe probe, const u64 *fields)
     if ((int)probe == w->hunted)
         hunt(w, c);
     fill_event(c, probe, fields);
-    for (unsigned i = 0; i < WATCHERS_MAX; i++) {
+    for (unsigned i = 0; i < w->watchers; i++) {
         struct watcher watcher = w->watcher[i];
         if (watcher.id && watcher.probe == probe && (watcher.always || !replay))
             watcher.fn(&c->rt.event, watcher.arg);

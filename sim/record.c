@@ -177,6 +177,7 @@ static bool parse_input(struct rs_world *w, struct replay *p, char *line)
         !used)
         return replay_fail(p, "expected 'MACHINE ATOM SEQUENCE KIND ADDRESS BYTES'");
     char *hex = line + used;
+    in.bytes = (u8 *)hex;
     if (!kind_of_name(kind, &in.kind) || !bytes_of_hex(hex, &in.n) || strcmp(machine, w->machine->name) != 0)
         return replay_fail(p, "unknown machine, unknown kind of input, or bytes that are not hexadecimal");
     size_t count = w->history.log_count;
@@ -186,7 +187,6 @@ static bool parse_input(struct rs_world *w, struct replay *p, char *line)
     if (!input_possible(w->machine, &in))
         return replay_fail(
             p, "an input that this machine cannot get: no such address, or a length that does not fit");
-    in.bytes = (u8 *)hex;
     history_log(w, &in);
     return true;
 }

@@ -131,13 +131,20 @@ void rs_begin_run(rs_world *w, uint64_t until_cycle); /* UINT64_MAX: no limit */
 void rs_begin_step(rs_world *w, uint64_t n, enum rs_unit unit);
 /* To the n-th earlier boundary; to the start of the run if there are not so many. */
 void rs_begin_back(rs_world *w, uint64_t n, enum rs_unit unit);
+/* Back to the last earlier position that a watcher (an `always` one) names by rs_land_at while the past is
+ * searched: RS_STOPPED; or, if none does, to the start of the run: RS_DONE. */
+void rs_begin_search_back(rs_world *w);
 void rs_begin_seek(rs_world *w, struct rs_position at);
 void rs_begin_undo(rs_world *w);
 enum rs_why rs_continue(rs_world *w, uint64_t atoms);
 void rs_cancel(rs_world *w); /* abandons a movement where it is; a seek or back returns to where it began */
 
-/* From a handler: stop right after this event, at its micro. */
-void rs_stop_here(rs_world *w);
+/* From a handler: stop right after this event, at its micro.  False where nothing is stopped: while the past
+ * is run again to show or to find a position. */
+bool rs_stop_here(rs_world *w);
+
+/* From a handler, in the order of positions: one to go back to.  No effect but in rs_begin_search_back. */
+void rs_land_at(rs_world *w, struct rs_position at);
 
 void rs_set_max_cycles(rs_world *w, uint64_t cycles); /* 0: none */
 
@@ -309,6 +316,8 @@ extern const char *const rs_gpr_name[16];
 bool rs_guest_mode(const rs_machine *m, uint32_t core); /* VMX non-root operation */
 unsigned rs_cpl(const rs_machine *m, uint32_t core);
 
+/* Where a linear address lies for the core now, ignoring permissions; RS_FAILED if it is not mapped. */
+enum rs_status rs_linear_to_hpa(rs_machine *m, uint32_t core, uint64_t gva, uint64_t *hpa);
 /* Reads linear memory as the core would now, ignoring permissions; RS_FAILED at the first unmapped byte. */
 enum rs_status rs_read_linear(rs_machine *m, uint32_t core, uint64_t gva, void *bytes, size_t n);
 
@@ -376,6 +385,11 @@ size_t rs_disassemble_at(rs_machine *m, uint32_t core, uint64_t gva, const struc
 enum rs_status rs_input_console(rs_machine *m, unsigned uart, const void *bytes, size_t n,
                                 struct rs_error *err);
 enum rs_status rs_input_poke(rs_machine *m, uint64_t hpa, const void *bytes, size_t n, struct rs_error *err);
+/* Sets a register between two instructions: "rax".."r15", "rip", "rflags", "fs_base", "gs_base",
+ * "kernel_gs_base", "cr2".  Fails for others (software sets them, with what hardware does then), for a value
+ * that hardware would refuse, and inside an atom. */
+enum rs_status rs_input_reg(rs_machine *m, uint32_t core, const char *name, uint64_t value,
+                            struct rs_error *err);
 bool rs_log_was_cut(rs_world *w);
 
 enum rs_status rs_record(rs_world *w, const char *path, struct rs_error *err);

@@ -223,6 +223,12 @@ void rs_begin_back(rs_world *w, uint64_t n, enum rs_unit unit)
     w->move.hi = w->move.origin;
 }
 
+void rs_begin_search_back(rs_world *w)
+{
+    rs_begin_back(w, 1, RS_INSN);
+    w->move.search = true;
+}
+
 void rs_begin_seek(rs_world *w, struct rs_position at)
 {
     begin(w, MOVE_SEEK);
@@ -547,8 +553,11 @@ static bool begin_segment(struct rs_world *w)
     return true;
 }
 
-/* Positions right after an event of `probe`, searched backwards, a segment between checkpoints at a time. */
-static enum rs_why back_hunt(struct rs_world *w, u64 *budget, enum rs_probe probe)
+/* Positions right after an event of `probe`, or those that rs_land_at names (NOBODY), searched backwards, a
+ * segment between checkpoints at a time. */
+#define NOBODY (-1)
+
+static enum rs_why back_hunt(struct rs_world *w, u64 *budget, int probe)
 {
     w->hunted = probe;
     w->settling = true;
@@ -567,6 +576,7 @@ static enum rs_why back_hunt(struct rs_world *w, u64 *budget, enum rs_probe prob
     w->settling = false;
     struct trail *t = &w->move.trail;
     u64 found = t->count;
+    w->move.landed = w->move.search && found;
     if (found && w->move.n <= found)
         return aim(w, trail_back(t, w->move.n));
     w->move.n -= found;
@@ -577,10 +587,15 @@ static enum rs_why back_hunt(struct rs_world *w, u64 *budget, enum rs_probe prob
 
 static enum rs_why back(struct rs_world *w, u64 *budget)
 {
-    if (w->move.aimed)
-        return seek(w, budget);
+    if (w->move.aimed) {
+        bool landed = w->move.landed;
+        enum rs_why why = seek(w, budget);
+        return why == RS_DONE && landed ? RS_STOPPED : why;
+    }
     if (w->move.n == 0)
         return finish(w, RS_DONE);
+    if (w->move.search)
+        return back_hunt(w, budget, NOBODY);
     switch (w->move.unit) {
     case RS_CYCLE: return back_cycles(w, budget);
     case RS_MICRO: return back_micros(w, budget);

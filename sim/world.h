@@ -23,6 +23,7 @@ struct movement {
     enum movement_kind kind;
     enum rs_unit unit;
     bool started, aimed; /* aimed: the search is over, target is known */
+    bool search, landed; /* back to where rs_land_at says; it has said so */
     u64 n;               /* boundaries still to go */
     u64 until_cycle;
     struct rs_position target;
@@ -37,6 +38,7 @@ struct movement {
 struct rs_world {
     struct machine *machine; /* NULL until rs_machine_new */
     struct watcher watcher[WATCHERS_MAX];
+    unsigned watchers; /* slots that may be in use */
     int next_watcher;
     bool stop_requested; /* by a handler, in this movement */
     bool settling;       /* rerunning to show a position: nobody may stop that */

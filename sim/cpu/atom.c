@@ -56,6 +56,12 @@ static void insn_atom(struct core *c)
     insn_retired(c, in, flags_before);
 }
 
+/* Tells of the end of an atom for which insn_retired does not. */
+static void tell_atom(struct core *c)
+{
+    PROBE(c, RS_PROBE_atom, c->s.cycle - c->rt.atom_cycle);
+}
+
 static void atom(struct core *c)
 {
     c->rt.atom_cycle = c->s.cycle;
@@ -64,8 +70,11 @@ static void atom(struct core *c)
     if (unlikely(c->s.event_valid)) {
         look(c);
         cpu_deliver_event(c);
+        tell_atom(c);
     } else if (likely(c->s.cycle < c->rt.look_again) || !cpu_between_instructions(c)) {
         insn_atom(c);
+    } else {
+        tell_atom(c);
     }
 }
 
@@ -96,6 +105,7 @@ enum run_end cpu_run(struct core *c, u64 atoms, u64 until_cycle)
         return RUN_STOPPED_INSIDE;
     if (how == ATOM_DONE) {
         look(c);
+        tell_atom(c);
         if (atom_ends(c))
             return RUN_STOPPED;
         left--;

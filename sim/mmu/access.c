@@ -77,10 +77,11 @@ static enum page_kind kind_of(const struct tlb_entry *e)
     return (enum page_kind)((e->perms & PERM_KIND) >> PERM_KIND_SHIFT);
 }
 
-/* What a short cut would miss: breakpoints and alignment checks. */
+/* What a short cut would miss: breakpoints, alignment checks, and to tell of the access. */
 static bool may_shorten(const struct core *c, u64 gva, unsigned access)
 {
-    return !(access & MMU_IMPLICIT) && !alignment_matters(c, access) && !debug_watches_page(c, gva);
+    return !(access & MMU_IMPLICIT) && !watched(c, RS_PROBE_access) && !alignment_matters(c, access) &&
+           !debug_watches_page(c, gva);
 }
 
 static void translate_piece(struct core *c, u64 gva, unsigned access, struct latch *l, unsigned piece)
@@ -189,6 +190,7 @@ static u64 read_access(struct core *c, const struct latch *l)
     u64 value = read_piece(c, l, 0, &lines);
     if (l->bytes[1])
         value |= read_piece(c, l, 1, &lines) << 8 * l->bytes[0];
+    PROBE(c, RS_PROBE_access, l->gva, l->hpa[0], false, l->size, value);
     return value;
 }
 
@@ -256,6 +258,7 @@ void mmu_store_commit(struct core *c, const struct latch *l, u64 value)
     store_piece(c, l, 0, value);
     if (l->bytes[1])
         store_piece(c, l, 1, value >> 8 * l->bytes[0]);
+    PROBE(c, RS_PROBE_access, l->gva, l->hpa[0], true, l->size, low_bytes(value, l->size));
 }
 
 /* ---- fetch ---- */

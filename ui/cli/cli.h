@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "cli/options.h"
+#include "gdb/gdb.h"
 #include "lua/scenario.h"
 
 /* Each does its command and returns the exit status. */
@@ -21,6 +22,8 @@ void cli_tell_refusals(rs_world *w);
 struct scenario *cli_load(const struct cli *cli, bool interactive);
 /* --trace, from now on; s may be NULL.  cli_finish ends it. */
 enum rs_status cli_trace(const struct cli *cli, rs_world *w, struct scenario *s, struct rs_error *err);
+/* Listens for gdb if --gdb asks for it, and says where; *g is NULL if not.  RS_FAILED: has complained. */
+enum rs_status cli_listen(const struct cli *cli, struct gdb **g);
 /* --stats, and the trouble of a log; returns the exit status, which they may change.  `told` is what has
  * been complained of already, or NULL. */
 int cli_finish(const struct cli *cli, rs_world *w, int status, const char *told);

@@ -70,6 +70,19 @@ struct scenario *cli_load(const struct cli *cli, bool interactive)
     return s;
 }
 
+enum rs_status cli_listen(const struct cli *cli, struct gdb **g)
+{
+    struct rs_error err;
+    *g = cli->gdb ? gdb_open(cli->gdb_port, cli->replay != NULL, &err) : NULL;
+    if (cli->gdb && !*g) {
+        cli_complain(err.text);
+        return RS_FAILED;
+    }
+    if (*g)
+        fprintf(stderr, "ringside: gdb: listening on 127.0.0.1:%u\n", gdb_port(*g));
+    return RS_OK;
+}
+
 /* ------------------------------------------------------------------ narration */
 
 static bool colours(void)

@@ -152,19 +152,57 @@ static void write_console(const rs_machine *m, size_t *shown)
 
 /* ------------------------------------------------------------------ running */
 
-static enum rs_why run(rs_world *w, rs_machine *m, bool replay)
+/* What the end of the run is called where a debugger looks at it. */
+static const char *end_text(const rs_machine *m, enum rs_why why)
+{
+    return why == RS_HALTED ? rs_halt_text(m) : "--max-cycles is reached";
+}
+
+/* A slice of the run, begun anew if it is not under way. */
+static enum rs_why slice(rs_world *w, bool *under_way)
+{
+    if (!*under_way)
+        rs_begin_run(w, UINT64_MAX);
+    enum rs_why why = rs_continue(w, SLICE);
+    *under_way = why == RS_SLICE;
+    return why;
+}
+
+/* The same if the debugger lets it go on; RS_DONE: it has ended the run. */
+static enum rs_why debugged_slice(rs_world *w, rs_machine *m, struct gdb *g, int fd, bool *under_way)
+{
+    enum gdb_grip grip = gdb_attend(g, w, fd);
+    if (grip != GDB_FREE) {
+        *under_way = false;
+        return grip == GDB_KILLED ? RS_DONE : RS_SLICE;
+    }
+    enum rs_why why = slice(w, under_way);
+    bool goes_on =
+        why == RS_STOPPED || why == RS_SLICE || gdb_ended(g, w, end_text(m, why), true, rs_halt_status(m));
+    return goes_on ? RS_SLICE : why;
+}
+
+/* Keys wait while a debugger holds the machine, or shows its past. */
+static bool takes_keys(const rs_world *w, const struct gdb *g)
+{
+    return !g || !rs_in_past(w);
+}
+
+static enum rs_why run(rs_world *w, rs_machine *m, struct gdb *g, bool replay)
 {
     struct input in = {.n = 0};
     size_t shown = 0;
+    bool under_way = false;
     enum rs_why why;
-    rs_begin_run(w, UINT64_MAX);
     do {
-        why = rs_continue(w, SLICE);
+        int fd = replay || in.closed || in.n > 0 ? -1 : STDIN_FILENO;
+        why = g ? debugged_slice(w, m, g, fd, &under_way) : slice(w, &under_way);
         write_console(m, &shown);
         if (replay)
             continue;
         read_input(&in);
-        send_input(&in, m);
+        if (takes_keys(w, g))
+            send_input(&in, m);
     } while (why == RS_SLICE && !in.quit);
     return in.quit ? RS_DONE : why;
 }
@@ -194,13 +232,13 @@ static int ended(const struct cli *cli, rs_machine *m, enum rs_why why)
 {
     if (why == RS_LIMIT)
         return cli_complain("--max-cycles is reached, and the image still runs");
-    if (why == RS_DONE && cli->at) {
+    if (why == RS_DONE && cli->at && !cli->gdb) {
         cli_tell_micros(cli, m);
         show_where(m);
     }
     if (why != RS_HALTED)
         return 0;
-    if (cli->at)
+    if (cli->at && !cli->gdb)
         return cli_complain("--at: the run ended before that position");
     int status = rs_halt_status(m);
     if (status == 255 && strncmp(rs_halt_text(m), "debug-exit", 10) != 0)
@@ -208,21 +246,33 @@ static int ended(const struct cli *cli, rs_machine *m, enum rs_why why)
     return status & 255;
 }
 
+/* The whole run; with --at only up to there, unless a debugger waits for it there. */
+static enum rs_why run_all(const struct cli *cli, rs_world *w, rs_machine *m, struct gdb *g,
+                           struct rs_error *err)
+{
+    enum rs_why why = cli->at ? run_to(cli->at, w, m, err) : RS_DONE;
+    if (why != RS_DONE || (cli->at && !g))
+        return why;
+    make_raw();
+    why = run(w, m, g, cli->replay != NULL);
+    cook();
+    return why;
+}
+
 int cli_exec(const struct cli *cli)
 {
     struct rs_error err;
+    struct gdb *g;
+    if (cli_listen(cli, &g) != RS_OK)
+        return 2;
     rs_world *w = rs_world_new();
     rs_machine *m = start(cli, w, &err);
     enum rs_why why = RS_STOPPED;
-    if (m && cli->at)
-        why = run_to(cli->at, w, m, &err);
-    else if (m) {
-        make_raw();
-        why = run(w, m, cli->replay != NULL);
-        cook();
-    }
+    if (m)
+        why = run_all(cli, w, m, g, &err);
     int status = why == RS_STOPPED ? cli_complain(err.text) : ended(cli, m, why);
     status = cli_finish(cli, w, status, why == RS_STOPPED ? err.text : NULL);
+    gdb_close(g, status);
     rs_world_free(w);
     return status;
 }

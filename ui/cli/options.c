@@ -25,6 +25,7 @@ enum option {
     MAX_CYCLES,
     STATS,
     TRACE,
+    GDB,
     TIMING,
     MODULE,
     CMDLINE,
@@ -53,6 +54,8 @@ static const struct {
     [MAX_CYCLES] = {"--max-cycles", 0, "N", ALL, "stop after N cycles; 0 is no limit (0)"},
     [STATS] = {"--stats", 0, NULL, ALL, "print the machine's counters at the end, on stderr"},
     [TRACE] = {"--trace", 0, "FILE.txt", ALL, "write each instruction and event of the run to FILE"},
+    [GDB] = {"--gdb", 0, "PORT", ON(CMD_RUN) | ON(CMD_EXEC),
+             "wait for gdb on this port of 127.0.0.1; 0: any that is free"},
     [TIMING] = {"--timing", 0, "PRESET", ALL, "timing of machines that name none (skylake)"},
     [MODULE] = {"--module", 'm', "MODULE", ON(CMD_EXEC),
                 "boot module: an image and, after a blank, its string; repeatable"},
@@ -142,6 +145,18 @@ static enum rs_status set_timing(struct cli *cli, const char *value, struct rs_e
     return rs_fail(err, "--timing: %s", text);
 }
 
+static enum rs_status set_gdb(struct cli *cli, const char *value, struct rs_error *err)
+{
+    uint64_t port;
+    if (number("--gdb", value, &port, err) != RS_OK)
+        return RS_FAILED;
+    if (port > UINT16_MAX)
+        return rs_fail(err, "--gdb wants a port up to 65535, or 0 for any that is free, not %s", value);
+    cli->gdb = true;
+    cli->gdb_port = (uint16_t)port;
+    return RS_OK;
+}
+
 static enum rs_status set_option(struct cli *cli, unsigned option, const char *value, struct rs_error *err)
 {
     switch (option) {
@@ -152,6 +167,7 @@ static enum rs_status set_option(struct cli *cli, unsigned option, const char *v
     case MAX_CYCLES: return number("--max-cycles", value, &cli->max_cycles, err);
     case STATS: cli->stats = true; break;
     case TRACE: cli->trace = value; break;
+    case GDB: return set_gdb(cli, value, err);
     case TIMING: return set_timing(cli, value, err);
     case CMDLINE: cli->cmdline = value; break;
     case ENTRY: cli->entry = value; break;

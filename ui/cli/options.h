@@ -19,6 +19,8 @@ struct cli {
     size_t modules;
     uint64_t seed, max_cycles, ram_bytes, cores;
     bool stats;
+    bool gdb; /* a debugger may attach, at: */
+    uint16_t gdb_port;
 };
 
 /* Reads argv, moving the arguments of the scenario to the front of *argv.  RS_FAILED and a message on misuse.

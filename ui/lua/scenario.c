@@ -313,10 +313,43 @@ void scenario_interrupt(struct scenario *s)
     stop_here(s, "stopped at");
 }
 
+/* The movement ended by a stop for which nothing here has asked. */
+static bool was_cut_short(const struct scenario *s)
+{
+    bool own = (s->wait.active && s->wait.hit) || s->handler_error != LUA_NOREF;
+    return s->phase == PHASE_SCRIPT && s->why == RS_STOPPED && !own;
+}
+
+void scenario_hold(struct scenario *s)
+{
+    if (s->state != SCENARIO_MOVING || s->phase == PHASE_AT)
+        return;
+    if (was_cut_short(s))
+        s->phase = PHASE_MOVE;
+    if (s->phase == PHASE_MOVE) {
+        scenario_interrupt(s);
+        return;
+    }
+    if (s->phase == PHASE_SCRIPT) {
+        s->after = PHASE_SCRIPT;
+        s->here = position(s);
+    }
+    stop_here(s, "held at");
+}
+
+/* What has been cut from the past cannot be returned to. */
+static void stay_in_the_run(struct scenario *s)
+{
+    struct rs_position far = rs_furthest(s->world);
+    if (s->here.atom > far.atom || (s->here.atom == far.atom && s->here.micro > far.micro))
+        s->here = position(s);
+}
+
 void scenario_continue(struct scenario *s)
 {
     if (s->state != SCENARIO_PAUSED)
         return;
+    stay_in_the_run(s);
     free(s->text);
     s->text = NULL;
     s->state = SCENARIO_MOVING;

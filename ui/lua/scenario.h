@@ -49,6 +49,9 @@ enum scenario_state scenario_advance(struct scenario *s, uint64_t atoms);
 enum scenario_state scenario_state(const struct scenario *s);
 /* Stops the movement under way: the scenario is then paused until scenario_continue.  No effect otherwise. */
 void scenario_interrupt(struct scenario *s);
+/* For a debugger: stands still also behind a movement that has just ended, or that somebody else's stop has
+ * cut short; such a one goes on when the scenario does. */
+void scenario_hold(struct scenario *s);
 /* Leaves a pause.  At a question it counts as no answer: the scenario tells the answer and goes on. */
 void scenario_continue(struct scenario *s);
 /* Answers the question: choice i, from 0.  Whether it was right is told in the narration. */

@@ -1,0 +1,150 @@
+/* gdb.c - what a face calls: see gdb.h. */
+#include "gdb.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "session.h"
+
+#define PATIENCE_MILLISECONDS 100
+
+struct gdb *gdb_open(uint16_t port, bool replay, struct rs_error *err)
+{
+    struct gdb *g = calloc(1, sizeof *g);
+    if (!g)
+        abort();
+    g->client = -1;
+    g->replay = replay;
+    g->stop.signal = SIGNAL_TRAP;
+    if (server_listen(g, port, err) == RS_OK)
+        return g;
+    free(g);
+    return NULL;
+}
+
+uint16_t gdb_port(const struct gdb *g)
+{
+    return g->port;
+}
+
+static void say_goodbye(struct gdb *g, int status)
+{
+    struct bytes text = {NULL, 0, 0};
+    bytes_addf(&text, "W%02x", status & 255);
+    if (g->client >= 0 && g->awaiting)
+        session_reply_bytes(g, &text);
+    bytes_free(&text);
+    g->awaiting = false;
+    server_flush(g);
+}
+
+void gdb_close(struct gdb *g, int status)
+{
+    if (!g)
+        return;
+    say_goodbye(g, status);
+    server_hang_up(g);
+    server_close(g);
+    bytes_free(&g->unread);
+    bytes_free(&g->out);
+    bytes_free(&g->last);
+    bytes_free(&g->note);
+    free(g);
+}
+
+/* ---- what has come ---- */
+
+static void meet_client(struct gdb *g)
+{
+    g->no_acks = g->knows_swbreak = g->knows_hwbreak = g->physical = g->awaiting = false;
+    g->in.state = BETWEEN;
+    if (g->control == FREE)
+        motion_hold(g, (struct stop){.signal = SIGNAL_TRAP, .core = g->core});
+}
+
+static void acknowledge(struct gdb *g, char with)
+{
+    if (!g->no_acks)
+        bytes_add(&g->out, &with, 1);
+}
+
+static void take(struct gdb *g, enum packet_event event)
+{
+    switch (event) {
+    case PACKET_WHOLE:
+        acknowledge(g, '+');
+        session_packet(g, g->in.text, g->in.n);
+        break;
+    case PACKET_DAMAGED: acknowledge(g, '-'); break;
+    case PACKET_NAK: bytes_add(&g->out, g->last.at, g->last.n); break;
+    case PACKET_INTERRUPT: motion_interrupt(g); break;
+    default: break;
+    }
+}
+
+/* While the machine goes, only an interrupt is heard: packets wait for their turn. */
+static bool may_take(const struct gdb *g)
+{
+    bool talks = g->control == HELD && !g->fresh;
+    return g->client >= 0 && !g->killed && (talks || g->in.state == BETWEEN);
+}
+
+static bool is_urgent(const struct gdb *g, char byte)
+{
+    return (g->control == HELD && !g->fresh) || byte != '$';
+}
+
+static void take_unread(struct gdb *g)
+{
+    size_t i = 0;
+    while (i < g->unread.n && may_take(g) && is_urgent(g, g->unread.at[i]))
+        take(g, packet_take(&g->in, (uint8_t)g->unread.at[i++]));
+    if (g->client >= 0)
+        bytes_drop(&g->unread, i);
+}
+
+/* ---- what faces call ---- */
+
+static enum gdb_grip grip(const struct gdb *g)
+{
+    if (g->killed)
+        return GDB_KILLED;
+    return g->control == FREE ? GDB_FREE : GDB_HOLDS;
+}
+
+enum gdb_grip gdb_attend(struct gdb *g, rs_world *w, int fd)
+{
+    if (g->m != rs_world_machine(w, 0)) {
+        g->w = w;
+        g->m = rs_world_machine(w, 0);
+        g->face = rs_position(g->m);
+    }
+    g->fresh = false;
+    motion_look(g);
+    bool idle = g->control == HELD && g->unread.n == 0 && !g->fresh;
+    if (server_serve(g, idle ? PATIENCE_MILLISECONDS : 0, fd))
+        meet_client(g);
+    take_unread(g);
+    if (g->control == MOVING)
+        motion_go_on(g);
+    server_flush(g);
+    return grip(g);
+}
+
+bool gdb_ended(struct gdb *g, rs_world *w, const char *text, bool final, int status)
+{
+    struct rs_position now = g->m ? rs_position(g->m) : (struct rs_position){0, 0};
+    bool told = g->told_end && now.atom == g->end.atom && now.micro == g->end.micro;
+    if (g->client < 0 || !g->m || g->w != w)
+        return false;
+    if (told && final)
+        say_goodbye(g, status);
+    if (told)
+        return false;
+    g->told_end = true;
+    g->end = now;
+    session_note(g, text);
+    motion_hold(g, (struct stop){.signal = rs_halt_text(g->m) ? SIGNAL_PWR : SIGNAL_TRAP, .core = g->core});
+    return true;
+}
