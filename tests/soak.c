@@ -82,7 +82,8 @@ static void say(unsigned processes, u64 seconds)
 {
     u64 skipped = sum(processes, true), run = sum(processes, false) - skipped;
     printf("%6llu s: %llu sequences agree, %llu skipped, %llu/s\n", (unsigned long long)seconds,
-           (unsigned long long)run, (unsigned long long)skipped, (unsigned long long)(run / (seconds ? seconds : 1)));
+           (unsigned long long)run, (unsigned long long)skipped,
+           (unsigned long long)(run / (seconds ? seconds : 1)));
     fflush(stdout);
 }
 

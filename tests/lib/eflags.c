@@ -73,8 +73,16 @@ static unsigned count_of(const struct core *c, const struct insn *in)
 {
     static const bool by_cl[ISA_ROWS] = {
 #define CL(op) [ROW_##op##_Eb_CL] = true, [ROW_##op##_Ev_CL] = true
-        CL(rol), CL(ror), CL(rcl), CL(rcr), CL(shl), CL(shr), CL(sal), CL(sar),
-        [ROW_shld_Ev_Gv_CL] = true, [ROW_shrd_Ev_Gv_CL] = true,
+        CL(rol),
+        CL(ror),
+        CL(rcl),
+        CL(rcr),
+        CL(shl),
+        CL(shr),
+        CL(sal),
+        CL(sar),
+        [ROW_shld_Ev_Gv_CL] = true,
+        [ROW_shrd_Ev_Gv_CL] = true,
 #undef CL
     };
     u64 count = by_cl[in->row] ? c->s.gpr[REG_RCX] : in->imm;

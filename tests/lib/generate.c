@@ -1,9 +1,9 @@
 /* generate.c - see generate.h.
  *
- * An instruction is built from its row: prefixes, REX, opcode, ModRM, displacement, immediate.  Some registers
- * begin as pointers into the data, as small numbers, as counts, or as addresses of the code; operands prefer
- * those, and what writes one of them ends its use, so that most accesses land where there is memory and few
- * instructions fault. */
+ * An instruction is built from its row: prefixes, REX, opcode, ModRM, displacement, immediate.  Some
+ * registers begin as pointers into the data, as small numbers, as counts, or as addresses of the code;
+ * operands prefer those, and what writes one of them ends its use, so that most accesses land where there is
+ * memory and few instructions fault. */
 #include "lib/generate.h"
 
 #include <string.h>
@@ -70,8 +70,8 @@ static const struct row {
 #define FLAGS_BR  INSN_BRANCH
 #define FLAGS_BST (INSN_BRANCH | INSN_STACK)
 #define FLAGS_FEN 0
-#define INSN(row_, name, map_, opcode_, prefix_, modrm_, mod_, size_, imm_, ops_, may_, addr, writes, latency, \
-             cpl_, flags_, fn) \
+#define INSN(row_, name, map_, opcode_, prefix_, modrm_, mod_, size_, imm_, ops_, may_, addr, writes, \
+             latency, cpl_, flags_, fn) \
     {.map = ISA_MAP_##map_, \
      .opcode = opcode_, \
      .prefix = ISA_PREFIX_##prefix_, \
@@ -94,8 +94,9 @@ static bool between(unsigned row, unsigned first, unsigned last)
 /* Ends its sequence, by a fault or by going elsewhere, always or nearly so. */
 static bool ends(unsigned row)
 {
-    return rows[row].privilege == 0 || between(row, ROW_cli, ROW_outs_z) || between(row, ROW_mov_S_E, ROW_lsl) ||
-           between(row, ROW_verr, ROW_verw) || row == ROW_clac || row == ROW_stac || row == ROW_iret;
+    return rows[row].privilege == 0 || between(row, ROW_cli, ROW_outs_z) ||
+           between(row, ROW_mov_S_E, ROW_lsl) || between(row, ROW_verr, ROW_verw) || row == ROW_clac ||
+           row == ROW_stac || row == ROW_iret;
 }
 
 /* Filled at first use: those that go on, and those that end. */
@@ -174,7 +175,7 @@ static void random_registers(struct sequence *s)
 /* After an instruction has been taken.  Strings and the stack only move their registers. */
 static void forget_written(const struct insn *in)
 {
-    u16 kept = between(in->row, ROW_movs_b, ROW_scas_v) ? 1 << REG_RSI | 1 << REG_RDI | 1 << REG_RCX
+    u16 kept = between(in->row, ROW_movs_b, ROW_scas_v)       ? 1 << REG_RSI | 1 << REG_RDI | 1 << REG_RCX
                : in->row == ROW_enter || in->row == ROW_leave ? 1 << REG_RSP
                : between(in->row, ROW_loopne, ROW_loop)       ? 1 << REG_RCX
                                                               : 0;
@@ -192,7 +193,7 @@ struct build {
     unsigned row;
     u8 rex;
     bool addr32;
-    u8 seg; /* the prefix: 64, 65 or 0 */
+    u8 seg;            /* the prefix: 64, 65 or 0 */
     unsigned rip_disp; /* where a displacement from RIP stands; 0: none */
     u64 target;
 };
@@ -345,7 +346,8 @@ static void put_memory(struct build *b, u8 reg)
 /* BT and its kin reach as far as their offset says. */
 static u8 random_reg(const struct build *b, bool memory)
 {
-    bool reaches = memory && between(b->row, ROW_bt_Ev_Gv, ROW_btc_Ev_Ib) && rows[b->row].modrm == ISA_MODRM_R;
+    bool reaches =
+        memory && between(b->row, ROW_bt_Ev_Gv, ROW_btc_Ev_Ib) && rows[b->row].modrm == ISA_MODRM_R;
     unsigned reg = reaches && !one_in(16) ? pick(uses.small, 16) : 16;
     if (reg < 16 && (b->rex >> 2 & 1) == reg >> 3)
         return reg & 7;
@@ -381,7 +383,7 @@ static void put_modrm(struct build *b, const struct row *r)
 
 static u64 branch_distance(void)
 {
-    return one_in(16) ? random_value() : one_in(4) ? (u64)-(i64)below(24) : below(12);
+    return one_in(16) ? random_value() : one_in(4) ? (u64) - (i64)below(24) : below(12);
 }
 
 static void put_immediate(struct build *b, const struct row *r)
@@ -444,7 +446,8 @@ static bool is_tame(const struct insn *in)
         needed |= in->address_regs;
     if (in->row == ROW_xlat)
         needed |= 1 << REG_RBX;
-    bool counted = (between(in->row, ROW_movs_b, ROW_scas_v) && in->rep) || between(in->row, ROW_loopne, ROW_loop);
+    bool counted =
+        (between(in->row, ROW_movs_b, ROW_scas_v) && in->rep) || between(in->row, ROW_loopne, ROW_loop);
     if (one_in(32))
         return true;
     return (uses.pointer & needed) == needed && (!counted || uses.count & 1 << REG_RCX);

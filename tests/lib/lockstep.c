@@ -38,11 +38,11 @@ struct outcome {
 /* A run on the machine, and what was seen on the way. */
 struct trip {
     const struct sequence *s;
-    unsigned bytes;    /* of the code, without the jump out */
-    unsigned cut;      /* where the code must end, from its beginning */
-    u64 undefined;     /* flags that are undefined by now */
-    unsigned strayed;  /* the row that changed a flag which the table says it does not; ISA_ROWS: none */
-    bool segments;     /* FS or GS takes part */
+    unsigned bytes;   /* of the code, without the jump out */
+    unsigned cut;     /* where the code must end, from its beginning */
+    u64 undefined;    /* flags that are undefined by now */
+    unsigned strayed; /* the row that changed a flag which the table says it does not; ISA_ROWS: none */
+    bool segments;    /* FS or GS takes part */
     bool skip;
     u64 code_stamp;
     unsigned atoms;
@@ -222,7 +222,8 @@ void lockstep_close(void)
  * A-6). */
 static bool is_nowhere_defined(const u8 *bytes)
 {
-    static const char absent[] = "\x06\x07\x0e\x16\x17\x1e\x1f\x27\x2f\x37\x3f\x60\x61\x82\x9a\xce\xd4\xd6\xea";
+    static const char absent[] =
+        "\x06\x07\x0e\x16\x17\x1e\x1f\x27\x2f\x37\x3f\x60\x61\x82\x9a\xce\xd4\xd6\xea";
     static const char prefixes[] = "\x66\x67\xf2\xf3\x2e\x36\x3e\x26\x64\x65";
     unsigned i = 0;
     while (i < 13 && bytes[i] && strchr(prefixes, bytes[i]))
@@ -294,7 +295,8 @@ static bool returns_elsewhere(const struct core *c, const struct insn *in)
     u64 n = in->op_bytes, top = c->s.gpr[REG_RSP];
     if (in->row != ROW_retf && in->row != ROW_retf_Iw && in->row != ROW_iret)
         return false;
-    return n == 2 || peek(top + n, 2) != NATIVE_CS || (in->row == ROW_iret && peek(top + 4 * n, 2) != NATIVE_SS);
+    return n == 2 || peek(top + n, 2) != NATIVE_CS ||
+           (in->row == ROW_iret && peek(top + 4 * n, 2) != NATIVE_SS);
 }
 
 /* Far jumps into Linux's segment of 32-bit code, which the machine refuses. */
@@ -486,7 +488,8 @@ static bool may_run_natively(const struct trip *t)
 {
     const struct outcome *o = &t->end;
     unsigned last = o->vector == NATIVE_LEFT ? ISA_ROWS : t->seen[t->atoms - 1].row;
-    bool both = last == ROW_call_E && o->vector == VEC_GP && o->gpr[REG_RSP] - 8 - NATIVE_DATA > NATIVE_DATA_BYTES - 8;
+    bool both = last == ROW_call_E && o->vector == VEC_GP &&
+                o->gpr[REG_RSP] - 8 - NATIVE_DATA > NATIVE_DATA_BYTES - 8;
     return last != ROW_enter && !both && (o->vector != VEC_PF || native_is_nowhere(o->cr2));
 }
 
@@ -523,9 +526,9 @@ static bool same_event(const struct outcome *a, const struct outcome *b)
     u32 hidden = a->vector == VEC_PF && a->cr2 >> 63 ? PF_P : 0;
     bool error = between(a->vector, VEC_TS, VEC_PF) || a->vector == VEC_AC;
     if (a->vector != b->vector)
-        return say("ended by vector %u, error code %x, CR2 %llx, RIP %llx; natively %u, %x, %llx, %llx", a->vector,
-                   a->error, (unsigned long long)a->cr2, (unsigned long long)a->rip, b->vector, b->error,
-                   (unsigned long long)b->cr2, (unsigned long long)b->rip);
+        return say("ended by vector %u, error code %x, CR2 %llx, RIP %llx; natively %u, %x, %llx, %llx",
+                   a->vector, a->error, (unsigned long long)a->cr2, (unsigned long long)a->rip, b->vector,
+                   b->error, (unsigned long long)b->cr2, (unsigned long long)b->rip);
     if (error && (a->error ^ b->error) & ~hidden)
         return say("vector %u has error code %x, natively %x", a->vector, a->error, b->error);
     if (a->vector == VEC_PF && a->cr2 != b->cr2)

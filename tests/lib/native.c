@@ -62,7 +62,7 @@ void native_note(int signal, siginfo_t *info, void *context);
     "mov $158, %eax\n" \
     "mov $" code ", %edi\n" \
     "mov " SLOT(slot) ", %rsi\n" \
-    "syscall\n"
+                      "syscall\n"
 
 /* clang-format off */
 __asm__(".text\n"
