@@ -53,7 +53,7 @@ void sequence_shrink(struct sequence *s)
 static void report_insn(FILE *to, u64 at, const struct piece *p)
 {
     char text[128] = "?";
-    rs_disassemble(p->bytes, p->n, at, text, sizeof text);
+    rs_disassemble(p->bytes, p->n, at, NULL, text, sizeof text);
     fprintf(to, "  %08llx  ", (unsigned long long)at);
     for (unsigned i = 0; i < sizeof p->bytes; i++)
         fprintf(to, i < p->n ? "%02x " : "   ", p->bytes[i]);
