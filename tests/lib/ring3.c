@@ -13,7 +13,7 @@ enum {
     GDT = 0x18000,
     IDT = 0x19000,
     TSS = 0x1a000,
-    FRAMES = 0x100000, /* of the areas, one after another */
+    FRAMES = 0x100000, /* of the areas; data and what may only be read are neighbours here too */
     RAM = 0x1000000
 };
 
@@ -22,7 +22,7 @@ static const struct area {
 } areas[] = {
     {NATIVE_CODE, NATIVE_CODE_BYTES, FRAMES, PTE_W},
     {NATIVE_DATA, NATIVE_DATA_BYTES, FRAMES + 0x10000, PTE_W | PTE_NX},
-    {NATIVE_READ_ONLY, NATIVE_READ_ONLY_BYTES, FRAMES + 0x20000, PTE_NX},
+    {NATIVE_READ_ONLY, NATIVE_READ_ONLY_BYTES, FRAMES + 0x10000 + NATIVE_DATA_BYTES, PTE_NX},
 };
 
 #define AREAS (sizeof areas / sizeof *areas)
