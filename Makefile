@@ -83,6 +83,7 @@ HV_SHARED_SRC := guests/lib/string.c guests/lib/trap_entry.c guests/lib/trap_ent
 GUEST_SRC := $(wildcard guests/*.c guests/*.S)
 GUEST_LIB_SRC := $(wildcard guests/lib/*.c guests/lib/*.S)
 TEST_SRC := $(wildcard tests/test_*.c)
+SOAK_SRC := tests/soak.c
 TEST_LIB_SRC := $(wildcard tests/*/*.c)
 E2E := $(wildcard tests/e2e/*.sh)
 BENCH_SRC := $(wildcard bench/*.c)
@@ -104,6 +105,7 @@ TEST_LIB_OBJ := $(call obj,$(TEST_LIB_SRC))
 BENCH_OBJ := $(call obj,$(BENCH_SRC))
 BENCH_IMAGE_OBJ := $(call obj,$(BENCH_IMAGE_SRC))
 TOOL_OBJ := $(call obj,$(TOOL_SRC))
+SOAK_OBJ := $(call obj,$(SOAK_SRC))
 
 LIB := $(BUILD)/libringside.a
 UI_LIB := $(BUILD)/libui.a
@@ -113,10 +115,10 @@ BENCH_IMAGE := $(BUILD)/bench/bench.elf
 GUESTS := $(patsubst guests/%,$(BUILD)/guests/%.elf,$(basename $(GUEST_SRC)))
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 
-HOST_OBJ := $(SIM_OBJ) $(UI_OBJ) $(TEST_OBJ) $(TEST_LIB_OBJ) $(BENCH_OBJ) $(TOOL_OBJ)
+HOST_OBJ := $(SIM_OBJ) $(UI_OBJ) $(TEST_OBJ) $(TEST_LIB_OBJ) $(BENCH_OBJ) $(TOOL_OBJ) $(SOAK_OBJ)
 BARE_OBJ := $(HV_OBJ) $(GUEST_OBJ) $(GUEST_LIB_OBJ) $(BENCH_IMAGE_OBJ)
 
-.PHONY: all lib hv guests images tests demo demo-run check check-run bench compute lint format install install-files uninstall clean setup docs pictures help FORCE
+.PHONY: all lib hv guests images tests demo demo-run check check-run soak bench compute lint format install install-files uninstall clean setup docs pictures help FORCE
 
 all: $(BUILD)/ringside images
 lib: $(LIB)
@@ -129,6 +131,7 @@ help:
 	@echo 'make              the simulator, the hypervisor and the guests, into $(BUILD)/'
 	@echo 'make demo         set-up, build, and the nested page walk (in the terminal view, if there is a terminal)'
 	@echo 'make check        set-up, build, and all tests; SANITIZE=1 for ASan and UBSan'
+	@echo 'make soak         random instructions in lock-step with this processor, for SECONDS=60'
 	@echo 'make bench        speed beside Bochs and QEMU (docs/performance.md); BENCH=ARGUMENTS'
 	@echo 'make lint         clang-tidy, cppcheck, shellcheck, luacheck'
 	@echo 'make format       clang-format over the C sources'
@@ -175,7 +178,7 @@ $(UI_OBJ): $(BUILD)/obj/%.o: % $(BUILD)/flags-ui | $(BUILD)/tools-found
 	$(call say,CC,$@)
 	$(Q)$(CC) $(UI_CFLAGS) $(DEPS) -c -o $@ $<
 
-$(TEST_OBJ) $(TEST_LIB_OBJ) $(BENCH_OBJ) $(TOOL_OBJ): $(BUILD)/obj/%.o: % $(BUILD)/flags-tests | $(BUILD)/tools-found
+$(TEST_OBJ) $(TEST_LIB_OBJ) $(BENCH_OBJ) $(TOOL_OBJ) $(SOAK_OBJ): $(BUILD)/obj/%.o: % $(BUILD)/flags-tests | $(BUILD)/tools-found
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(TEST_CFLAGS) $(DEPS) -c -o $@ $<
@@ -209,6 +212,10 @@ $(BUILD)/bench/bench: $(BENCH_OBJ) $(UI_LIB) $(LIB)
 $(BUILD)/tables: $(TOOL_OBJ) $(LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(OPT) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(SIM_LIBS)
+
+$(BUILD)/soak: $(SOAK_OBJ) $(TEST_LIB) $(LIB)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(OPT) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS_check) $(SIM_LIBS)
 
 # ---- the machine's programs ----
 
@@ -287,6 +294,11 @@ bench:
 
 bench-build: all $(BUILD)/bench/bench
 
+SECONDS ?= 60
+
+soak: $(BUILD)/soak
+	@$(BUILD)/soak $(SECONDS)
+
 # README's picture, as the view shows it now.
 pictures: all
 	@tools/picture $(BUILD) > $(BUILD)/picture
@@ -296,7 +308,7 @@ pictures: all
 docs: $(BUILD)/tables
 	@tools/docs $(BUILD)/tables docs/machine.md docs/probes.md
 
-C_FILES := $(SIM_SRC) $(UI_SRC) $(TEST_SRC) $(TEST_LIB_SRC) $(BENCH_SRC) $(TOOL_SRC)
+C_FILES := $(SIM_SRC) $(UI_SRC) $(TEST_SRC) $(SOAK_SRC) $(TEST_LIB_SRC) $(BENCH_SRC) $(TOOL_SRC)
 BARE_C_FILES := $(filter %.c,$(HV_SRC) $(GUEST_SRC) $(GUEST_LIB_SRC) $(BENCH_IMAGE_SRC)) bench/image/compute.c
 FORMAT_FILES := $(sort $(C_FILES) $(BARE_C_FILES) \
     $(wildcard sim/*.h sim/*/*.h ui/*.h ui/*/*.h hv/*.h guests/*.h guests/lib/*.h tests/*.h tests/*/*.h))
@@ -323,7 +335,7 @@ compile_commands.json: FORCE
 	entry() { printf '%s\n{"directory":"%s","file":"%s","command":"%s"}' "$$sep" '$(CURDIR)' "$$1" "$$2 -c $$1"; sep=','; }; \
 	for f in $(SIM_SRC); do entry $$f '$(CC) $(call clang_knows,$(SIM_CFLAGS))'; done; \
 	for f in $(UI_SRC); do entry $$f '$(CC) $(call clang_knows,$(UI_CFLAGS))'; done; \
-	for f in $(TEST_SRC) $(TEST_LIB_SRC) $(BENCH_SRC) $(TOOL_SRC); do entry $$f '$(CC) $(call clang_knows,$(TEST_CFLAGS))'; done; \
+	for f in $(TEST_SRC) $(SOAK_SRC) $(TEST_LIB_SRC) $(BENCH_SRC) $(TOOL_SRC); do entry $$f '$(CC) $(call clang_knows,$(TEST_CFLAGS))'; done; \
 	for f in $(BARE_C_FILES); do entry $$f "$(CLANG) $(BARE_CFLAGS) -I$${f%%/*}"; done; \
 	printf '\n]\n'; } > $@.new && { cmp -s $@.new $@ && rm $@.new || mv $@.new $@; }
 

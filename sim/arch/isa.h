@@ -12,6 +12,7 @@ enum isa_prefix {
     ISA_PREFIX_NP,  /* none of 66, F2, F3 */
     ISA_PREFIX_66,  /* 66, and neither F2 nor F3 */
     ISA_PREFIX_F3,
+    ISA_PREFIX_NR,  /* neither F2 nor F3 */
     ISA_PREFIX_W,   /* REX.W */
     ISA_PREFIX_NOB, /* REX.B clear: 90 is NOP */
     ISA_PREFIX_F3NOB

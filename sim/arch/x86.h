@@ -425,6 +425,7 @@ static inline uint64_t desc_attr(uint64_t d)
 #define CPUID_7_ECX_UMIP             0x4
 #define CPUID_7_1_ECX_SIPI64         0x10 /* subleaf 1 */
 #define CPUID_EXT1_ECX_LAHF          0x1
+#define CPUID_EXT1_ECX_LZCNT         0x20
 #define CPUID_EXT1_ECX_PREFETCHW     0x100
 #define CPUID_EXT1_EDX_SYSCALL       0x800
 #define CPUID_EXT1_EDX_NX            0x100000

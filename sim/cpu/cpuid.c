@@ -38,7 +38,7 @@ static void leaf_features(const struct core *c, u32 out[4])
     out[EAX] = CPU_SIGNATURE;
     out[EBX] = c->id << 24 | c->m->cores << 16;
     out[ECX] = (vmx ? CPUID_1_ECX_VMX : 0) | CPUID_1_ECX_CX16 | CPUID_1_ECX_PCID | CPUID_1_ECX_X2APIC |
-               CPUID_1_ECX_TSC_DEADLINE;
+               CPUID_1_ECX_MOVBE | CPUID_1_ECX_POPCNT | CPUID_1_ECX_TSC_DEADLINE;
     out[EDX] = CPUID_1_EDX_DE | CPUID_1_EDX_PSE | CPUID_1_EDX_TSC | CPUID_1_EDX_MSR | CPUID_1_EDX_PAE |
                CPUID_1_EDX_MCE | CPUID_1_EDX_CX8 | (apic ? CPUID_1_EDX_APIC : 0) | CPUID_1_EDX_PGE |
                CPUID_1_EDX_CMOV | CPUID_1_EDX_PAT | (c->m->cores > 1 ? CPUID_1_EDX_HTT : 0);
@@ -135,7 +135,7 @@ static void extended_leaf(const struct core *c, u32 leaf, u32 out[4])
     switch (leaf) {
     case 0x80000000: out[EAX] = EXT_LEAF_MAX; break;
     case 0x80000001:
-        out[ECX] = CPUID_EXT1_ECX_LAHF | CPUID_EXT1_ECX_PREFETCHW;
+        out[ECX] = CPUID_EXT1_ECX_LAHF | CPUID_EXT1_ECX_LZCNT | CPUID_EXT1_ECX_PREFETCHW;
         out[EDX] = CPUID_EXT1_EDX_SYSCALL | (sys_has_nx(c) ? CPUID_EXT1_EDX_NX : 0) | CPUID_EXT1_EDX_PAGE1GB |
                    CPUID_EXT1_EDX_RDTSCP | CPUID_EXT1_EDX_LM;
         break;

@@ -181,6 +181,7 @@ static bool prefix_fits(const struct row *r, const struct prefixes *p, const str
     case ISA_PREFIX_NP: return !p->opsize && !in->rep;
     case ISA_PREFIX_66: return p->opsize && !in->rep;
     case ISA_PREFIX_F3: return in->rep == 0xf3;
+    case ISA_PREFIX_NR: return !in->rep;
     case ISA_PREFIX_W: return in->rex & 8;
     case ISA_PREFIX_NOB: return !(in->rex & 1);
     case ISA_PREFIX_F3NOB: return in->rep == 0xf3 && !(in->rex & 1);

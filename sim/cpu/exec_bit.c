@@ -1,6 +1,7 @@
 /* exec_bit.c - bits (SDM vol. 1, 7.3.6 "Shift and Rotate", 7.3.7 "Bit and Byte Instructions").
  *
- * BT and its kin change CF alone, BSF and BSR ZF alone; a BSF or BSR of 0 leaves its destination. */
+ * BT and its kin change CF alone, BSF and BSR ZF alone; a BSF or BSR of 0 leaves its destination.  There is no
+ * TZCNT, which comes with the rest of BMI1: F3 BSF is BSF. */
 #include "cpu/exec.h"
 
 /* ---- bit tests ---- */
@@ -131,11 +132,50 @@ void exec_bsr(struct core *c, const struct insn *in)
     flags_put(c, FLAG_ZF, a ? 0 : FLAG_ZF);
 }
 
+/* The whole operand for 0.  OF, SF, AF and PF, which are undefined, stay. */
+void exec_lzcnt(struct core *c, const struct insn *in)
+{
+    unsigned bits = 8u * in->op_bytes;
+    u64 a = e_read(c, in);
+    u64 r = a ? bits - 1 - highest(a) : bits;
+    g_write(c, in, r);
+    flags_put(c, FLAG_CF | FLAG_ZF, (a ? 0 : FLAG_CF) | (r ? 0 : FLAG_ZF));
+}
+
+void exec_popcnt(struct core *c, const struct insn *in)
+{
+    u64 a = e_read(c, in), ones = 0;
+    for (u64 left = a; left; left &= left - 1)
+        ones++;
+    g_write(c, in, ones);
+    flags_put(c, FLAGS_STATUS, a ? 0 : FLAG_ZF);
+}
+
+/* ---- bytes ---- */
+
+static u64 swapped(u64 a, unsigned n)
+{
+    u64 r = 0;
+    for (unsigned i = 0; i < n; i++)
+        r = r << 8 | (a >> 8 * i & 0xff);
+    return r;
+}
+
 /* Of 16 bits: undefined, and 0 on processors. */
 void exec_bswap(struct core *c, const struct insn *in)
 {
-    u64 a = e_read(c, in), r = 0;
-    for (unsigned i = 0; i < in->op_bytes; i++)
-        r = r << 8 | (a >> 8 * i & 0xff);
-    reg_write(c, in, in->rm, in->op_bytes, in->op_bytes == 2 ? 0 : r);
+    u64 a = e_read(c, in);
+    reg_write(c, in, in->rm, in->op_bytes, in->op_bytes == 2 ? 0 : swapped(a, in->op_bytes));
+}
+
+void exec_movbe_G_M(struct core *c, const struct insn *in)
+{
+    g_write(c, in, swapped(e_read(c, in), in->op_bytes));
+}
+
+void exec_movbe_M_G(struct core *c, const struct insn *in)
+{
+    struct latch l;
+    e_prepare(c, in, &l);
+    e_commit(c, in, &l, swapped(g_read(c, in), in->op_bytes));
 }

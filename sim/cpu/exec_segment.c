@@ -193,13 +193,14 @@ static void set_zf(struct core *c, bool value)
     flags_put(c, FLAG_ZF, value ? FLAG_ZF : 0);
 }
 
+/* Bits 19:16, which the manual leaves undefined, are those of the limit, as on processors. */
 void exec_lar(struct core *c, const struct insn *in)
 {
     struct descriptor d;
     bool ok = visible(c, (u16)e_read_n(c, in, 2), &d) && has_type(d.low, TYPES_LAR);
 
     if (ok)
-        g_write(c, in, d.low >> 32 & 0xf0ff00);
+        g_write(c, in, d.low >> 32 & 0xffff00);
     set_zf(c, ok);
 }
 
