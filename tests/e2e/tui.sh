@@ -223,12 +223,14 @@ check_at() { if poll at "$1"; then ok "$2"; else not_ok "$2: at $(position), not
 check_after() { if poll after "$1"; then ok "$2"; else not_ok "$2: at $(position), not after $1"; fi; }
 after() { [ "$(atom "$(position)")" -gt "$(atom "$1")" ] && hides "running ..."; }
 turn() { screen | sed -n 's/.*this is turn \([0-9]*\)\..*/\1/p'; }
+has_turn() { [ -n "$(turn)" ]; }
 next_turn() { [ "$(turn)" = $((${1:-0} + 1)) ]; }
 
 # Back to the first pane and to where the lesson pauses.
 home() {
     tm send-keys 1
     check_shows "[1 Walk]" "(to the walk)"
+    poll has_turn || not_ok "the lesson says which turn it is" # the screen may be half drawn
     from=$(turn)
     tm send-keys Enter
     poll next_turn "$from" || not_ok "Enter leads to the next pause"
