@@ -22,9 +22,11 @@ typedef int64_t i64;
 #if defined(__GNUC__)
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+#define prefetch(p) __builtin_prefetch(p) /* the host will soon read there; any address will do */
 #else
 #define likely(x)   (x)
 #define unlikely(x) (x)
+#define prefetch(p) ((void)(p))
 #endif
 
 /* ---- structs that state.def names; u64 fields only ---- */
