@@ -173,6 +173,7 @@ static void end(struct core *c, u64 done, u64 cycle)
     c->rt.atom_micros = 1;
 }
 
+/* Fetches, as only an atom may that is about to start. */
 static const struct block *next_block(struct core *c)
 {
     return fetch_hits(c) ? block_at_rip(c) : NULL;
@@ -188,7 +189,7 @@ u64 run_blocks(struct core *c, u64 atoms)
     begin(c);
     if (!(b = next_block(c)) || !flags_take(c))
         return 0;
-    for (; b; b = c->s.cycle < next_look(c) ? next_block(c) : NULL) {
+    for (; b; b = done < atoms && c->s.cycle < next_look(c) ? next_block(c) : NULL) {
         if (unlikely(b->bulk)) {
             u64 iterations = run_string(c, b, atoms - done, next_look(c));
             if (!iterations)
@@ -199,7 +200,7 @@ u64 run_blocks(struct core *c, u64 atoms)
         if (b->end->cycles >= next_look(c) - c->s.cycle || b->insns > atoms - done)
             break;
         done += run_block(c, b, &stop);
-        if (unlikely(stop != b->end))
+        if (unlikely(stop != b->end || c->rt.run.flags_kept))
             break;
     }
     end(c, done, cycle);
