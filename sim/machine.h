@@ -147,6 +147,7 @@ struct block_run {
     u64 result, carries; /* the status flags as yet */
     bool flags_kept;     /* they are in RFLAGS, and there only */
     u64 redirected;      /* the last branch emptied the front end */
+    bool repeats;        /* the last instruction is a string instruction that goes on */
     struct shortcuts *read, *write, *fetch;
     struct cache_line **line; /* of L1D */
     const struct sole *sole;  /* NULL: there is one core */

@@ -102,6 +102,7 @@ static u64 run_block(struct core *c, const struct block *b, const struct op **st
 {
     u64 late = (b->address_regs & c->s.prev_writes) != 0;
     c->rt.run.redirected = 0;
+    c->rt.run.repeats = false;
     c->s.cycle += late;
     const struct op *at = b->op->run(c, b->op);
     *stop = at;
@@ -138,7 +139,7 @@ static bool nothing_special(const struct core *c)
 {
     const struct core_state *s = &c->s;
     return !(s->event_valid | s->pending_debug | s->shadow_sti | s->shadow_ss |
-             (s->rflags & (FLAG_TF | FLAG_RF)) | (s->dr[7] & 0xff));
+             (s->rflags & FLAG_TF) | (s->dr[7] & DR7_ENABLED));
 }
 
 static u64 next_look(const struct core *c)
@@ -165,6 +166,7 @@ static void end(struct core *c, u64 done, u64 cycle)
         flags_give(c);
     if (!done)
         return;
+    flags_put(c, FLAG_RF, c->rt.run.repeats ? FLAG_RF : 0); /* as debug_retire has it */
     if (c->s.vmx_guest) {
         c->s.count.insns_guest += done;
         c->s.count.cycles_guest += c->s.cycle - cycle;

@@ -93,6 +93,12 @@ static void forget_all(struct fast_tlb *f)
             forget_through(&f->to[kind][mode], NULL);
 }
 
+void derived_drop_shortcuts(struct core *c)
+{
+    if (c->rt.fast)
+        forget_all(c->rt.fast);
+}
+
 /* A small page has one row that can lead to it. */
 static void forget_entry(struct shortcuts *t, const struct tlb_entry *e)
 {

@@ -111,6 +111,9 @@ static inline bool line_hits(struct core *c, bool data, u64 hpa)
     return true;
 }
 
+/* All short cuts die: what they may shorten has changed. */
+void derived_drop_shortcuts(struct core *c);
+
 /* Remembers that an access of this kind to gva hits `e`. */
 void shortcut_make(struct core *c, enum shortcut_kind kind, enum shortcut_mode mode, u64 gva,
                    struct tlb_entry *e);
