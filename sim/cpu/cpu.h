@@ -127,6 +127,8 @@ enum page_kind board_page_kind(const struct core *c, u64 hpa); /* RAM, local API
 
 enum branch_kind { BRANCH_CONDITIONAL, BRANCH_JUMP, BRANCH_CALL, BRANCH_RETURN };
 
+#define REDIRECT_CYCLES 3 /* B3, Z1: D, M and X hold nothing useful */
+
 /* Before an instruction executes: the address rule (A1, A2), and the wait of fences (S4). */
 void pipeline_issue(struct core *c, const struct insn *in);
 /* After it has executed: X1, Z1 and its own cycle. */

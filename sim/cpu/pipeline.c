@@ -4,7 +4,6 @@
 #include "cpu/decode.h"
 
 #define FETCH_WAIT_CYCLES 2 /* F3: D and M must empty */
-#define REDIRECT_CYCLES   3 /* B3, Z1: D, M and X hold nothing useful */
 #define RSP_BIT           (1u << REG_RSP)
 
 static void front_end_empty(struct core *c)

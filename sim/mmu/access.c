@@ -2,49 +2,16 @@
  *
  * The way that almost every access goes is the first function of each pair: one page, one line, a short cut
  * to the TLB entry.  It counts, ages and costs exactly what the way behind it would. */
-#include <string.h>
-
 #include "cpu/cpu.h"
 #include "mmu/bus.h"
 #include "mmu/coherence.h"
+#include "mmu/bytes.h"
 #include "mmu/derived.h"
 #include "mmu/mem.h"
 #include "mmu/mmu.h"
 #include "mmu/translate.h"
 
 /* ---- bytes ---- */
-
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define HOST_IS_LITTLE 1
-#else
-#define HOST_IS_LITTLE 0
-#endif
-
-static u64 load_le(const u8 *p, unsigned n)
-{
-    u64 value = 0;
-    if (HOST_IS_LITTLE && n == 8) {
-        memcpy(&value, p, 8);
-    } else if (HOST_IS_LITTLE && n == 4) {
-        memcpy(&value, p, 4);
-    } else {
-        for (unsigned i = 0; i < n; i++)
-            value |= (u64)p[i] << 8 * i;
-    }
-    return value;
-}
-
-static void store_le(u8 *p, unsigned n, u64 value)
-{
-    if (HOST_IS_LITTLE && n == 8) {
-        memcpy(p, &value, 8);
-    } else if (HOST_IS_LITTLE && n == 4) {
-        memcpy(p, &value, 4);
-    } else {
-        for (unsigned i = 0; i < n; i++)
-            p[i] = (u8)(value >> 8 * i);
-    }
-}
 
 static unsigned min_unsigned(unsigned a, unsigned b)
 {
@@ -81,6 +48,8 @@ static void translate_piece(struct core *c, u64 gva, unsigned access, struct lat
     enum shortcut_kind how = access & MMU_WRITE ? SHORTCUT_WRITE : SHORTCUT_READ;
     struct shortcut *s = access & MMU_IMPLICIT ? NULL : shortcut_find(c, how, user, gva);
     if (s) {
+        if (unlikely(!s->host))
+            shortcut_make(c, how, user, gva, s->entry);
         l->hpa[piece] = by_shortcut(c, s, gva);
         l->kind[piece] = PAGE_RAM;
         return;
@@ -228,9 +197,10 @@ static void store_piece(struct core *c, const struct latch *l, unsigned piece, u
     }
     for (u64 line = hpa >> LINE_SHIFT; line <= (hpa + n - 1) >> LINE_SHIFT; line++)
         store_buffer_take(c, line << LINE_SHIFT);
-    u8 *page = mem_write_page(c->m->mem, hpa);
-    if (likely(page != NULL))
-        store_le(page + (hpa & (PAGE_BYTES - 1)), n, value);
+    u64 before = *mem_layout(c->m->mem);
+    mem_write(c->m->mem, hpa, n, value);
+    if (unlikely(*mem_layout(c->m->mem) != before))
+        shortcuts_page_moved(c, hpa, before);
 }
 
 void mmu_store_commit(struct core *c, const struct latch *l, u64 value)
