@@ -122,6 +122,12 @@ static u64 run_block(struct core *c, const struct block *b, const struct op **st
 
 /* ---- one after another ---- */
 
+/* Until the first write of one of several cores nothing is known of its lines. */
+static bool knows_its_lines(const struct core *c)
+{
+    return c->m->cores == 1 || c->rt.sole;
+}
+
 static bool nobody_looks(const struct core *c)
 {
     return !c->rt.micro_stop && !c->rt.clock && !watched(c, RS_PROBE_insn);
@@ -149,6 +155,7 @@ static void begin(struct core *c)
     c->rt.run.write = &f->to[SHORTCUT_WRITE][user];
     c->rt.run.fetch = &f->to[SHORTCUT_FETCH][user];
     c->rt.run.line = f->line[true];
+    c->rt.run.sole = c->m->cores > 1 ? c->rt.sole : NULL;
     c->rt.run.flags_kept = false;
 }
 
@@ -171,7 +178,7 @@ u64 run_blocks(struct core *c, u64 atoms)
     u64 done = 0, cycle = c->s.cycle;
     const struct block *b;
     const struct op *stop;
-    if (c->s.cycle >= next_look(c) || !nobody_looks(c) || !nothing_special(c))
+    if (c->s.cycle >= next_look(c) || !nobody_looks(c) || !nothing_special(c) || !knows_its_lines(c))
         return 0;
     begin(c);
     if (!flags_take(c))

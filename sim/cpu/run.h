@@ -9,6 +9,7 @@
 #include "cpu/block.h"
 #include "cpu/flags.h"
 #include "mmu/bytes.h"
+#include "mmu/coherence.h"
 #include "mmu/derived.h"
 #include "mmu/mem.h"
 
@@ -92,10 +93,13 @@ static inline void note_load(const struct core *c, const struct op *op, const st
     h->line->stamp = age + 2;
 }
 
-/* S1 to S3: the store buffer's next entry is free. */
-static inline bool store_fits(const struct core *c, const struct op *op)
+/* S1 to S3, C5: the store buffer's next entry is free, and no other core has the line. */
+static inline bool store_fits(const struct core *c, const struct op *op, const struct hit *h)
 {
     u64 entry = c->s.store_next < c->m->p.store_buffer ? c->s.store_next : 0;
+    const struct sole *sole = c->rt.run.sole;
+    if (unlikely(sole != NULL) && sole->line[(h->line->tag - 1) & (SOLE_LINES - 1)] != h->line->tag)
+        return false;
     return likely(c->s.store_done[entry] <= c->s.cycle + op->cycles + op->late);
 }
 
@@ -125,7 +129,7 @@ static inline bool op_load(struct core *c, const struct op *op, u64 gva, unsigne
 static inline bool op_store(struct core *c, const struct op *op, u64 gva, unsigned n, u64 value)
 {
     struct hit h;
-    if (unlikely(!hits(c, c->rt.run.write, gva, n, &h) || !store_fits(c, op)))
+    if (unlikely(!hits(c, c->rt.run.write, gva, n, &h) || !store_fits(c, op, &h)))
         return false;
     note_store(c, op, &h, 1);
     store_le(h.at, n, value);
@@ -135,7 +139,7 @@ static inline bool op_store(struct core *c, const struct op *op, u64 gva, unsign
 /* For reading and writing: one look-up in the data TLB, two of the line. */
 static inline bool op_modify(struct core *c, const struct op *op, unsigned n, struct hit *h, u64 *value)
 {
-    if (unlikely(!hits(c, c->rt.run.write, op_address(c, op), n, h) || !store_fits(c, op)))
+    if (unlikely(!hits(c, c->rt.run.write, op_address(c, op), n, h) || !store_fits(c, op, h)))
         return false;
     *value = load_le(h->at, n);
     return true;
