@@ -138,16 +138,16 @@ static void count_accesses(struct builder *b, const struct insn *in)
     b->op->ages += (u8)(load + store + (load || store));
 }
 
+static bool crosses(const struct builder *b, u64 last)
+{
+    return (b->gva ^ last) >> LINE_SHIFT;
+}
+
 static const struct insn *keep(struct core *c, const struct insn *in)
 {
     struct blocks *bs = c->rt.blocks;
     bs->insn[bs->insns] = *in;
     return &bs->insn[bs->insns++];
-}
-
-static bool crosses(const struct builder *b, u64 last)
-{
-    return (b->gva ^ last) >> LINE_SHIFT;
 }
 
 /* Adds the next instruction, if it is one for blocks. */
@@ -158,6 +158,12 @@ static bool add_insn(struct builder *b, const struct insn *in)
     u64 last = b->gva + in->length - 1;
     struct op described = {0};
     op_run *run = choose_run(in, &described);
+    if (!block->insns && is_bulk(in) && !crosses(b, last)) {
+        block->bulk = true;
+        b->op->in = keep(b->c, in);
+        b->op->offset = in->length;
+        return false;
+    }
     if (!run || at + in->length > BLOCK_BYTES || b->op->cycles + in->latency + 1 > CYCLES_MAX)
         return false;
     bool enters = last >> LINE_SHIFT != b->line, tries = enters && crosses(b, last) && op_accesses(in);
@@ -233,7 +239,7 @@ static struct block *build(struct core *c, u64 hpa)
 static bool still_same(struct core *c, struct block *b)
 {
     const u8 *page = mem_read_page(c->m->mem, b->hpa);
-    if (!page || memcmp(page + (b->hpa & (PAGE_BYTES - 1)), b->code, b->bytes) != 0 || !b->insns)
+    if (!page || memcmp(page + (b->hpa & (PAGE_BYTES - 1)), b->code, b->bytes) != 0 || !b->bytes)
         return false;
     mark(c, b);
     return true;
@@ -252,5 +258,5 @@ const struct block *block_at_rip(struct core *c)
         struct block *b = build(c, hpa);
         *s = (struct slot){hpa, rip, b}; /* building may have emptied the slots */
     }
-    return likely(s->block && s->block->insns) ? s->block : NULL;
+    return likely(s->block && s->block->bytes) ? s->block : NULL;
 }

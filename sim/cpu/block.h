@@ -53,6 +53,7 @@ struct block {
     struct op *end;
     u16 address_regs; /* of its first instruction */
     u8 insns, bytes;
+    bool bulk; /* a REP string instruction, alone: run_string */
     u8 code[BLOCK_BYTES];
     struct op op[];
 };
@@ -60,6 +61,9 @@ struct block {
 /* The block at RIP, whose line is in the fetch buffer at fetch_hpa.  It is built when it is asked for the
  * second time; NULL: there is none, or its first instruction is one for the run loop. */
 const struct block *block_at_rip(struct core *c);
+
+/* A string instruction whose iterations can be done together, if they hit.  run_string.c */
+bool is_bulk(const struct insn *in);
 
 void blocks_drop(struct core *c);
 void blocks_free(struct core *c);

@@ -184,6 +184,13 @@ u64 run_blocks(struct core *c, u64 atoms)
     if (!flags_take(c))
         return 0;
     while (c->s.cycle < next_look(c) && fetch_hits(c) && (b = block_at_rip(c)) != NULL) {
+        if (unlikely(b->bulk)) {
+            u64 iterations = run_string(c, b, atoms - done, next_look(c));
+            if (!iterations)
+                break;
+            done += iterations;
+            continue;
+        }
         if (b->end->cycles >= next_look(c) - c->s.cycle || b->insns > atoms - done)
             break;
         done += run_block(c, b, &stop);

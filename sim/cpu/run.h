@@ -17,6 +17,10 @@
  * What comes next is for the general way, or not due.  run.c */
 u64 run_blocks(struct core *c, u64 atoms);
 
+/* Iterations of the REP instruction that is block b, up to `atoms`, before `limit`; returns how many.
+ * run_string.c */
+u64 run_string(struct core *c, const struct block *b, u64 atoms, u64 limit);
+
 #define RUN(name) const struct op *run_##name(struct core *c, const struct op *op)
 /* Where the compiler does not make a jump of this call, it nests no deeper than a block is long. */
 #define NEXT      return op[1].run(c, op + 1)
@@ -93,14 +97,18 @@ static inline void note_load(const struct core *c, const struct op *op, const st
     h->line->stamp = age + 2;
 }
 
+/* C5: it is known that no other core has the line. */
+static inline bool is_sole(const struct core *c, const struct cache_line *l)
+{
+    const struct sole *sole = c->rt.run.sole;
+    return likely(!sole) || sole->line[(l->tag - 1) & (SOLE_LINES - 1)] == l->tag;
+}
+
 /* S1 to S3, C5: the store buffer's next entry is free, and no other core has the line. */
 static inline bool store_fits(const struct core *c, const struct op *op, const struct hit *h)
 {
     u64 entry = c->s.store_next < c->m->p.store_buffer ? c->s.store_next : 0;
-    const struct sole *sole = c->rt.run.sole;
-    if (unlikely(sole != NULL) && sole->line[(h->line->tag - 1) & (SOLE_LINES - 1)] != h->line->tag)
-        return false;
-    return likely(c->s.store_done[entry] <= c->s.cycle + op->cycles + op->late);
+    return is_sole(c, h->line) && likely(c->s.store_done[entry] <= c->s.cycle + op->cycles + op->late);
 }
 
 /* Takes that entry; the line hits.  first: the age of the look-up before its own. */
