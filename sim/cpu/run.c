@@ -148,12 +148,12 @@ static u64 next_look(const struct core *c)
 
 static void begin(struct core *c)
 {
-    bool user = cpl(c) == 3;
+    enum shortcut_mode mode = cpl(c) == 3 ? MODE_USER : MODE_SUPERVISOR;
     shortcuts_settle(c);
     struct fast_tlb *f = c->rt.fast;
-    c->rt.run.read = &f->to[SHORTCUT_READ][user];
-    c->rt.run.write = &f->to[SHORTCUT_WRITE][user];
-    c->rt.run.fetch = &f->to[SHORTCUT_FETCH][user];
+    c->rt.run.read = &f->to[SHORTCUT_READ][mode];
+    c->rt.run.write = &f->to[SHORTCUT_WRITE][mode];
+    c->rt.run.fetch = &f->to[SHORTCUT_FETCH][mode];
     c->rt.run.line = f->line[true];
     c->rt.run.sole = c->m->cores > 1 ? c->rt.sole : NULL;
     c->rt.run.flags_kept = false;
@@ -173,6 +173,11 @@ static void end(struct core *c, u64 done, u64 cycle)
     c->rt.atom_micros = 1;
 }
 
+static const struct block *next_block(struct core *c)
+{
+    return fetch_hits(c) ? block_at_rip(c) : NULL;
+}
+
 u64 run_blocks(struct core *c, u64 atoms)
 {
     u64 done = 0, cycle = c->s.cycle;
@@ -181,9 +186,9 @@ u64 run_blocks(struct core *c, u64 atoms)
     if (c->s.cycle >= next_look(c) || !nobody_looks(c) || !nothing_special(c) || !knows_its_lines(c))
         return 0;
     begin(c);
-    if (!flags_take(c))
+    if (!(b = next_block(c)) || !flags_take(c))
         return 0;
-    while (c->s.cycle < next_look(c) && fetch_hits(c) && (b = block_at_rip(c)) != NULL) {
+    for (; b; b = c->s.cycle < next_look(c) ? next_block(c) : NULL) {
         if (unlikely(b->bulk)) {
             u64 iterations = run_string(c, b, atoms - done, next_look(c));
             if (!iterations)

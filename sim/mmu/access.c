@@ -42,23 +42,33 @@ static enum page_kind kind_of(const struct tlb_entry *e)
     return (enum page_kind)((e->perms & PERM_KIND) >> PERM_KIND_SHIFT);
 }
 
+static enum shortcut_mode mode_of(unsigned access)
+{
+    if (access & MMU_IMPLICIT)
+        return MODE_IMPLICIT;
+    return access & MMU_USER ? MODE_USER : MODE_SUPERVISOR;
+}
+
 static void translate_piece(struct core *c, u64 gva, unsigned access, struct latch *l, unsigned piece)
 {
-    bool user = access & MMU_USER;
+    enum shortcut_mode mode = mode_of(access);
     enum shortcut_kind how = access & MMU_WRITE ? SHORTCUT_WRITE : SHORTCUT_READ;
-    struct shortcut *s = access & MMU_IMPLICIT ? NULL : shortcut_find(c, how, user, gva);
+    struct shortcut *s = shortcut_find(c, how, mode, gva);
     if (s) {
         if (unlikely(!s->host))
-            shortcut_make(c, how, user, gva, s->entry);
+            shortcut_make(c, how, mode, gva, s->entry);
         l->hpa[piece] = by_shortcut(c, s, gva);
         l->kind[piece] = PAGE_RAM;
+        l->host[piece] = s->host ? s->host + (gva & (PAGE_BYTES - 1)) : NULL;
+        l->layout = c->rt.fast->layout;
         return;
     }
     struct tlb_entry *e = translate(c, gva, access);
     l->hpa[piece] = entry_hpa(e, gva);
     l->kind[piece] = (u8)kind_of(e);
-    if (l->kind[piece] == PAGE_RAM && !(access & MMU_IMPLICIT))
-        shortcut_make(c, how, user, gva, e);
+    l->host[piece] = NULL;
+    if (l->kind[piece] == PAGE_RAM)
+        shortcut_make(c, how, mode, gva, e);
 }
 
 /* Translates all pages of an access before anything is touched. */
@@ -161,17 +171,14 @@ static u64 load_past_tlb(struct core *c, u64 hpa, unsigned n)
 
 u64 mmu_load(struct core *c, u64 gva, unsigned n, unsigned access)
 {
-    if (unlikely(!in_one_line(gva, n) || access & MMU_IMPLICIT))
-        return load_slowly(c, gva, n, access);
-    struct shortcut *s = shortcut_find(c, SHORTCUT_READ, access & MMU_USER, gva);
+    struct shortcut *s = in_one_line(gva, n) ? shortcut_find(c, SHORTCUT_READ, mode_of(access), gva) : NULL;
     if (unlikely(!s))
         return load_slowly(c, gva, n, access);
     u64 hpa = by_shortcut(c, s, gva);
-    const u8 *page = mem_read_page(c->m->mem, hpa);
-    if (unlikely(!page || !line_hits(c, true, hpa)))
+    if (unlikely(!line_hits(c, true, hpa)))
         return load_past_tlb(c, hpa, n);
     c->s.count.loads++;
-    return load_le(page + (hpa & (PAGE_BYTES - 1)), n);
+    return load_le(s->host + (hpa & (PAGE_BYTES - 1)), n);
 }
 
 u64 mmu_load_for_write(struct core *c, u64 gva, unsigned n, unsigned access, struct latch *l)
@@ -198,6 +205,10 @@ static void store_piece(struct core *c, const struct latch *l, unsigned piece, u
     for (u64 line = hpa >> LINE_SHIFT; line <= (hpa + n - 1) >> LINE_SHIFT; line++)
         store_buffer_take(c, line << LINE_SHIFT);
     u64 before = *mem_layout(c->m->mem);
+    if (likely(l->host[piece] && l->layout == before)) {
+        store_le(l->host[piece], n, value);
+        return;
+    }
     mem_write(c->m->mem, hpa, n, value);
     if (unlikely(*mem_layout(c->m->mem) != before))
         shortcuts_page_moved(c, hpa, before);
@@ -218,7 +229,8 @@ void mmu_store_commit(struct core *c, const struct latch *l, u64 value)
 static u64 fetch_hpa(struct core *c, u64 gva)
 {
     bool user = cpl(c) == 3;
-    struct shortcut *s = shortcut_find(c, SHORTCUT_FETCH, user, gva);
+    enum shortcut_mode mode = user ? MODE_USER : MODE_SUPERVISOR;
+    struct shortcut *s = shortcut_find(c, SHORTCUT_FETCH, mode, gva);
     if (likely(s != NULL)) {
         c->s.count.itlb_lookups++;
         s->entry->stamp = ++c->s.stamp;
@@ -227,7 +239,7 @@ static u64 fetch_hpa(struct core *c, u64 gva)
     struct tlb_entry *e = translate(c, gva, MMU_FETCH | (user ? MMU_USER : 0));
     if (kind_of(e) != PAGE_RAM)
         return NOWHERE | (gva & (PAGE_BYTES - 1));
-    shortcut_make(c, SHORTCUT_FETCH, user, gva, e);
+    shortcut_make(c, SHORTCUT_FETCH, mode, gva, e);
     return entry_hpa(e, gva);
 }
 

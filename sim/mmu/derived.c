@@ -86,10 +86,9 @@ static void forget_frame(struct shortcuts *t, u64 frame)
 
 static void forget_all(struct fast_tlb *f)
 {
-    for (enum shortcut_kind kind = 0; kind < SHORTCUT_KINDS; kind++) {
-        forget_through(&f->to[kind][false], NULL);
-        forget_through(&f->to[kind][true], NULL);
-    }
+    for (enum shortcut_kind kind = 0; kind < SHORTCUT_KINDS; kind++)
+        for (enum shortcut_mode mode = 0; mode < SHORTCUT_MODES; mode++)
+            forget_through(&f->to[kind][mode], NULL);
 }
 
 /* A small page has one row that can lead to it. */
@@ -113,12 +112,14 @@ void derived_leaves(struct core *c, enum tlb_unit unit, struct tlb_entry *e)
     u64 i = number_of(&f->tlb[unit], e);
     f->index[unit].valid[i / 64] &= ~((u64)1 << i % 64);
     f->index[unit].of_reach[entry_reach(e)]--;
-    for (unsigned user = 0; user < 2; user++) {
-        if (unit == UNIT_ITLB)
-            forget_entry(&f->to[SHORTCUT_FETCH][user], e);
-        if (unit == UNIT_DTLB) {
-            forget_entry(&f->to[SHORTCUT_READ][user], e);
-            forget_entry(&f->to[SHORTCUT_WRITE][user], e);
+    if (unit > UNIT_DTLB)
+        return;
+    for (enum shortcut_mode mode = 0; mode < SHORTCUT_MODES; mode++) {
+        if (unit == UNIT_ITLB) {
+            forget_entry(&f->to[SHORTCUT_FETCH][mode], e);
+        } else {
+            forget_entry(&f->to[SHORTCUT_READ][mode], e);
+            forget_entry(&f->to[SHORTCUT_WRITE][mode], e);
         }
     }
 }
@@ -141,10 +142,10 @@ static struct translation_registers registers_now(const struct core *c)
 void shortcuts_settle(struct core *c)
 {
     struct fast_tlb *f = derived_of(c);
-    if (likely(f->layout == *mem_layout(c->m->mem) && same_registers(c, &f->registers)))
+    if (likely(f->layout == *f->layout_now && same_registers(c, &f->registers)))
         return;
     f->registers = registers_now(c);
-    f->layout = *mem_layout(c->m->mem);
+    f->layout = *f->layout_now;
     forget_all(f);
 }
 
@@ -152,8 +153,8 @@ void shortcuts_page_moved(struct core *c, u64 hpa, u64 layout_before)
 {
     struct fast_tlb *f = derived_of(c);
     for (enum shortcut_kind kind = 0; kind < SHORTCUT_KINDS; kind++)
-        for (unsigned user = 0; user < 2; user++)
-            forget_frame(&f->to[kind][user], hpa & ~(u64)(PAGE_BYTES - 1));
+        for (enum shortcut_mode mode = 0; mode < SHORTCUT_MODES; mode++)
+            forget_frame(&f->to[kind][mode], hpa & ~(u64)(PAGE_BYTES - 1));
     if (f->layout == layout_before)
         f->layout = *mem_layout(c->m->mem);
 }
@@ -170,12 +171,13 @@ static u8 *host_page(struct core *c, enum shortcut_kind kind, u64 frame)
     return page;
 }
 
-void shortcut_make(struct core *c, enum shortcut_kind kind, bool user, u64 gva, struct tlb_entry *e)
+void shortcut_make(struct core *c, enum shortcut_kind kind, enum shortcut_mode mode, u64 gva,
+                   struct tlb_entry *e)
 {
     u64 frame = entry_hpa(e, gva) & ~(u64)0xfff;
     unsigned row = gva >> 12 & (SHORTCUTS - 1);
     shortcuts_settle(c);
-    struct shortcuts *t = &c->rt.fast->to[kind][user];
+    struct shortcuts *t = &c->rt.fast->to[kind][mode];
     u8 *host = host_page(c, kind, frame);
     t->row[row] = (struct shortcut){.page = gva >> 12, .host = host, .frame = frame, .entry = e};
     t->live[row / 64] |= (u64)1 << row % 64;
@@ -196,11 +198,13 @@ struct fast_tlb *derived_make(struct core *c)
     for (enum cache_unit unit = 0; unit < CACHES; unit++)
         f->cache[unit] = cache_geometry(c, unit);
     for (enum shortcut_kind kind = 0; kind < SHORTCUT_KINDS; kind++)
-        for (unsigned row = 0; row < SHORTCUTS; row++)
-            f->to[kind][false].row[row].page = f->to[kind][true].row[row].page = NO_PAGE;
+        for (enum shortcut_mode mode = 0; mode < SHORTCUT_MODES; mode++)
+            for (unsigned row = 0; row < SHORTCUTS; row++)
+                f->to[kind][mode].row[row].page = NO_PAGE;
     for (unsigned i = 0; i < LINE_SHORTCUTS; i++)
         f->line[false][i] = f->line[true][i] = &no_line;
-    f->layout = *mem_layout(c->m->mem);
+    f->layout_now = mem_layout(c->m->mem);
+    f->layout = *f->layout_now;
     f->registers = registers_now(c);
     return c->rt.fast = f;
 }

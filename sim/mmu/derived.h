@@ -26,6 +26,8 @@ struct shortcut {
 };
 
 enum shortcut_kind { SHORTCUT_READ, SHORTCUT_WRITE, SHORTCUT_FETCH, SHORTCUT_KINDS };
+/* Whose access: what is allowed differs (mmu/rights.h). */
+enum shortcut_mode { MODE_SUPERVISOR, MODE_USER, MODE_IMPLICIT, SHORTCUT_MODES };
 
 /* Registers that decide which entry serves an access, and its rights. */
 struct translation_registers {
@@ -50,8 +52,9 @@ struct fast_tlb {
     struct cache cache[CACHES];
     struct tlb_index index[TLB_UNITS];
     struct translation_registers registers;     /* under which the short cuts were made */
-    u64 layout;                                 /* of the memory, while which their pointers were taken */
-    struct shortcuts to[SHORTCUT_KINDS][2];     /* second index: user mode */
+    u64 layout; /* of the memory, while which their pointers were taken */
+    const u64 *layout_now;
+    struct shortcuts to[SHORTCUT_KINDS][SHORTCUT_MODES];
     struct cache_line *line[2][LINE_SHORTCUTS]; /* L1I and L1D; right if its tag is; never NULL */
 };
 
@@ -77,12 +80,14 @@ static inline bool same_registers(const struct core *c, const struct translation
              (s->vmx.vpid ^ r->vpid));
 }
 
-/* The short cut for gva, or NULL. */
-static inline struct shortcut *shortcut_find(struct core *c, enum shortcut_kind kind, bool user, u64 gva)
+/* The short cut for gva, or NULL.  Its pointer is good until something is written. */
+static inline struct shortcut *shortcut_find(struct core *c, enum shortcut_kind kind, enum shortcut_mode mode,
+                                             u64 gva)
 {
     struct fast_tlb *f = derived_of(c);
-    struct shortcut *s = &f->to[kind][user].row[gva >> 12 & (SHORTCUTS - 1)];
-    return likely(s->page == gva >> 12 && same_registers(c, &f->registers)) ? s : NULL;
+    struct shortcut *s = &f->to[kind][mode].row[gva >> 12 & (SHORTCUTS - 1)];
+    bool good = s->page == gva >> 12 && f->layout == *f->layout_now && same_registers(c, &f->registers);
+    return likely(good) ? s : NULL;
 }
 
 /* One look-up of a line in L1I or L1D, if it can be seen at a glance that it hits; false: nothing has
@@ -98,7 +103,8 @@ static inline bool line_hits(struct core *c, bool data, u64 hpa)
 }
 
 /* Remembers that an access of this kind to gva hits `e`. */
-void shortcut_make(struct core *c, enum shortcut_kind kind, bool user, u64 gva, struct tlb_entry *e);
+void shortcut_make(struct core *c, enum shortcut_kind kind, enum shortcut_mode mode, u64 gva,
+                   struct tlb_entry *e);
 /* Short cuts are those of the present registers, and their pointers good: ask before going by a pointer. */
 void shortcuts_settle(struct core *c);
 /* A write has moved the page of hpa: the short cuts to all others are as good as before. */
