@@ -126,8 +126,10 @@ struct params {
 
 struct machine;
 struct decode_cache; /* cpu/decode.c: derived */
-struct fast_tlb;     /* mmu/access.c: derived */
 struct sole;         /* mmu/coherence.h: derived */
+struct fast_tlb;     /* mmu/derived.c: derived */
+struct shortcuts;    /* mmu/derived.h */
+struct blocks;       /* cpu/block.c: derived */
 
 /* Why the atom in progress was left early, by longjmp to core_rt.jmp. */
 enum atom_end { ATOM_DONE = 1, ATOM_STOPPED };
@@ -136,6 +138,16 @@ enum atom_end { ATOM_DONE = 1, ATOM_STOPPED };
 #define CLOCK_MICROS 1024
 struct micro_clock {
     u64 n, cycle[CLOCK_MICROS];
+};
+
+/* What the handlers of blocks work with, while blocks run (cpu/run.h). */
+struct block_run {
+    u64 result, carries; /* the status flags as yet */
+    bool flags_kept;     /* they are in RFLAGS, and there only */
+    u64 redirected;      /* the last branch emptied the front end */
+    struct shortcuts *read, *write, *fetch;
+    struct cache_line **line; /* of L1D */
+    const struct sole *sole;  /* NULL: there is one core */
 };
 
 /* What is derived from state, or lives no longer than an atom.  Droppable between atoms. */
@@ -161,6 +173,8 @@ struct core_rt {
     u64 until;      /* cpu_run starts no atom at this cycle or later; an atom may lower it */
     u64 turn;       /* another core's atom comes before those that would start here at this cycle or later */
     struct decode_cache *decoded;
+    struct blocks *blocks;
+    struct block_run run;
     struct fast_tlb *fast;
     struct sole *sole;
     struct rs_walk walk;   /* the walk in progress, or the last one */

@@ -1,11 +1,14 @@
 /* atom.c - the run loop: one atom after another.
  *
- * What is due is looked at only when rt.look_again says so: every timer, and whatever could make a pending
- * interrupt acceptable, sets it (look()).  It is derived: 0 is always right. */
+ * Blocks run first (run.h); what they leave runs here, an atom at a time, as does everything while somebody
+ * looks at every instruction or wants to stop inside one.  What is due is looked at only when rt.look_again
+ * says so: every timer, and whatever could make a pending interrupt acceptable, sets it (look()).  It is
+ * derived: 0 is always right. */
 #include "cpu/cpu.h"
 #include "cpu/debug.h"
 #include "cpu/decode.h"
 #include "cpu/decode_cache.h"
+#include "cpu/run.h"
 
 _Noreturn void micro_stop(struct core *c)
 {
@@ -111,6 +114,10 @@ enum run_end cpu_run(struct core *c, u64 atoms, u64 until_cycle)
         left--;
     }
     while (left && c->s.cycle < c->rt.until && !c->m->b.halted) {
+        u64 run = run_blocks(c, left);
+        left -= run;
+        if (run && !(left && c->s.cycle < c->rt.until))
+            break;
         atom(c);
         if (atom_ends(c))
             return RUN_STOPPED;

@@ -39,8 +39,7 @@ struct insn; /* cpu/decode.h */
  * Exceptions of vectors that have no error code ignore `error`. */
 _Noreturn void cpu_fault(struct core *c, unsigned vector, u32 error);
 _Noreturn void cpu_page_fault(struct core *c, u64 gva, u32 error);
-/* #GP(0) unless the address is canonical; #SS(0) when `stack`. */
-void cpu_check_canonical(struct core *c, u64 gva, bool stack);
+_Noreturn void cpu_not_canonical(struct core *c, bool stack); /* #GP(0), or #SS(0) */
 
 /* INT n, INT3, INTO, INT1: becomes the pending event, delivered as the next atom; ends this one. */
 _Noreturn void cpu_software_interrupt(struct core *c, unsigned vector, enum event_type type, u64 next_rip);
@@ -81,7 +80,19 @@ u64 sys_read_cr(const struct core *c, unsigned n);
 bool sys_read_msr(struct core *c, u32 msr, u64 *value); /* false: #GP(0) */
 bool sys_write_msr(struct core *c, u32 msr, u64 value);
 void sys_cpuid(const struct core *c, u32 leaf, u32 subleaf, u32 out[4]); /* eax ebx ecx edx */
-bool sys_canonical(u64 address);                                         /* bits 63:47 equal */
+
+/* Bits 63:47 are equal. */
+static inline bool sys_canonical(u64 address)
+{
+    return (u64)((i64)(address << (64 - LINEAR_BITS)) >> (64 - LINEAR_BITS)) == address;
+}
+
+/* #GP(0) unless the address is canonical; #SS(0) when `stack`. */
+static inline void cpu_check_canonical(struct core *c, u64 gva, bool stack)
+{
+    if (unlikely(!sys_canonical(gva)))
+        cpu_not_canonical(c, stack);
+}
 
 /* ---- VMX: cpu/vmx.c, vmx_entry.c, vmx_exit.c, vmcs.c ---- */
 
@@ -131,6 +142,8 @@ enum page_kind board_page_kind(const struct core *c, u64 hpa); /* RAM, local API
 /* ---- pipeline timing: cpu/pipeline.c (docs/machine.md, "The pipeline") ---- */
 
 enum branch_kind { BRANCH_CONDITIONAL, BRANCH_JUMP, BRANCH_CALL, BRANCH_RETURN };
+
+#define REDIRECT_CYCLES 3 /* B3, Z1: D, M and X hold nothing useful */
 
 /* Before an instruction executes: the address rule (A1, A2), and the wait of fences (S4). */
 void pipeline_issue(struct core *c, const struct insn *in);

@@ -1,13 +1,13 @@
 /* decode_cache.c - fetches and decodes, keeping what is decoded.
  *
- * An entry holds for its hPA as long as its page's write stamp is the one it was decoded under; if the stamp
- * has moved, as long as its bytes are still the same.  Instructions that cross a page are decoded each time.
- */
+ * An entry holds for its hPA as long as no code has changed; if some has, as long as its bytes are still the
+ * same.  Instructions that cross a page are decoded each time. */
 #include "cpu/decode_cache.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu/block.h"
 #include "cpu/cpu.h"
 #include "mmu/mem.h"
 #include "mmu/mmu.h"
@@ -16,10 +16,8 @@
 #define LINE_BYTES    64u
 
 struct decoded {
-    u64 hpa; /* + 1; 0: invalid */
-    u64 stamp;
-    u64 layout;          /* of the memory, while which */
-    const u64 *stamp_at; /* the page's stamp stands here */
+    u64 hpa;     /* + 1; 0: invalid */
+    u64 changes; /* of code, of which this knows */
     struct insn in;
     u8 bytes[INSN_BYTES_MAX];
 };
@@ -31,6 +29,7 @@ struct decode_cache {
 
 void decode_cache_drop(struct core *c)
 {
+    blocks_drop(c);
     if (c->rt.decoded)
         for (unsigned i = 0; i < CACHE_ENTRIES; i++)
             c->rt.decoded->entry[i].hpa = 0;
@@ -38,6 +37,7 @@ void decode_cache_drop(struct core *c)
 
 void decode_cache_free(struct core *c)
 {
+    blocks_free(c);
     free(c->rt.decoded);
     c->rt.decoded = NULL;
 }
@@ -64,11 +64,10 @@ static void code_bytes(const struct core *c, u64 hpa, u8 *to, unsigned n)
         memset(to, 0xff, n);
 }
 
-static void take_stamp(struct core *c, struct decoded *e, u64 hpa)
+static void mark(struct core *c, struct decoded *e, u64 hpa)
 {
-    e->layout = *mem_layout(c->m->mem);
-    e->stamp_at = mem_stamp_at(c->m->mem, hpa);
-    e->stamp = *e->stamp_at;
+    mem_mark_code(c->m->mem, hpa, e->in.length);
+    e->changes = *mem_code_changes(c->m->mem);
 }
 
 static bool still_same(struct core *c, struct decoded *e, u64 hpa)
@@ -76,7 +75,7 @@ static bool still_same(struct core *c, struct decoded *e, u64 hpa)
     const u8 *page = mem_read_page(c->m->mem, hpa);
     if (!page || memcmp(page + (hpa & (PAGE_BYTES - 1)), e->bytes, e->in.length) != 0)
         return false;
-    take_stamp(c, e, hpa);
+    mark(c, e, hpa);
     return true;
 }
 
@@ -125,15 +124,14 @@ static const struct insn *decode_at(struct core *c, u64 hpa)
     }
     struct decoded *e = entry_of(c, hpa);
     *e = (struct decoded){.hpa = hpa + 1, .in = in};
-    take_stamp(c, e, hpa);
+    mark(c, e, hpa);
     memcpy(e->bytes, bytes, in.length);
     return &e->in;
 }
 
-/* An entry that has an hPA has a stamp_at as well, which clang-tidy cannot know. */
 static bool unchanged(const struct core *c, const struct decoded *e)
 {
-    return e->layout == *mem_layout(c->m->mem) && e->stamp == *e->stamp_at; /* NOLINT(*NullDereference) */
+    return e->changes == *mem_code_changes(c->m->mem);
 }
 
 const struct insn *fetch_insn(struct core *c)

@@ -143,10 +143,9 @@ void cpu_page_fault(struct core *c, u64 gva, u32 error)
     raise_exception(c, VEC_PF, error, gva);
 }
 
-void cpu_check_canonical(struct core *c, u64 gva, bool stack)
+void cpu_not_canonical(struct core *c, bool stack)
 {
-    if (unlikely(!sys_canonical(gva)))
-        cpu_fault(c, stack ? VEC_SS : VEC_GP, 0);
+    cpu_fault(c, stack ? VEC_SS : VEC_GP, 0);
 }
 
 void cpu_software_interrupt(struct core *c, unsigned vector, enum event_type type, u64 next_rip)

@@ -4,7 +4,6 @@
 #include "cpu/decode.h"
 
 #define FETCH_WAIT_CYCLES 2 /* F3: D and M must empty */
-#define REDIRECT_CYCLES   3 /* B3, Z1: D, M and X hold nothing useful */
 #define RSP_BIT           (1u << REG_RSP)
 
 static void front_end_empty(struct core *c)
@@ -25,10 +24,8 @@ void pipeline_fetch_miss(struct core *c)
 
 void pipeline_drain_stores(struct core *c)
 {
-    u64 last = 0;
-    for (unsigned i = 0; i < c->m->p.store_buffer; i++)
-        if (c->s.store_done[i] > last)
-            last = c->s.store_done[i];
+    u64 next = c->s.store_next, size = c->m->p.store_buffer;
+    u64 last = c->s.store_done[next && next <= size ? next - 1 : size - 1]; /* they drain in order (S3) */
     if (last > c->s.cycle)
         stall(c, &c->s.count.stall_store, last - c->s.cycle);
 }

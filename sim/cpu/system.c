@@ -255,7 +255,3 @@ void sys_write_cr(struct core *c, unsigned n, u64 value)
     }
 }
 
-bool sys_canonical(u64 address)
-{
-    return (u64)((i64)(address << (64 - LINEAR_BITS)) >> (64 - LINEAR_BITS)) == address;
-}

@@ -2,51 +2,18 @@
  *
  * The way that almost every access goes is the first function of each pair: one page, one line, a short cut
  * to the TLB entry.  It counts, ages and costs exactly what the way behind it would. */
-#include <string.h>
-
 #include "cpu/cpu.h"
 #include "cpu/debug.h"
 #include "mmu/alignment.h"
 #include "mmu/bus.h"
 #include "mmu/coherence.h"
+#include "mmu/bytes.h"
 #include "mmu/derived.h"
 #include "mmu/mem.h"
 #include "mmu/mmu.h"
 #include "mmu/translate.h"
 
 /* ---- bytes ---- */
-
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define HOST_IS_LITTLE 1
-#else
-#define HOST_IS_LITTLE 0
-#endif
-
-static u64 load_le(const u8 *p, unsigned n)
-{
-    u64 value = 0;
-    if (HOST_IS_LITTLE && n == 8) {
-        memcpy(&value, p, 8);
-    } else if (HOST_IS_LITTLE && n == 4) {
-        memcpy(&value, p, 4);
-    } else {
-        for (unsigned i = 0; i < n; i++)
-            value |= (u64)p[i] << 8 * i;
-    }
-    return value;
-}
-
-static void store_le(u8 *p, unsigned n, u64 value)
-{
-    if (HOST_IS_LITTLE && n == 8) {
-        memcpy(p, &value, 8);
-    } else if (HOST_IS_LITTLE && n == 4) {
-        memcpy(p, &value, 4);
-    } else {
-        for (unsigned i = 0; i < n; i++)
-            p[i] = (u8)(value >> 8 * i);
-    }
-}
 
 static unsigned min_unsigned(unsigned a, unsigned b)
 {
@@ -80,25 +47,36 @@ static enum page_kind kind_of(const struct tlb_entry *e)
 /* What a short cut would miss: breakpoints, alignment checks, and to tell of the access. */
 static bool may_shorten(const struct core *c, u64 gva, unsigned access)
 {
-    return !(access & MMU_IMPLICIT) && !watched(c, RS_PROBE_access) && !alignment_matters(c, access) &&
-           !debug_watches_page(c, gva);
+    return !watched(c, RS_PROBE_access) && !alignment_matters(c, access) && !debug_watches_page(c, gva);
+}
+
+static enum shortcut_mode mode_of(unsigned access)
+{
+    if (access & MMU_IMPLICIT)
+        return MODE_IMPLICIT;
+    return access & MMU_USER ? MODE_USER : MODE_SUPERVISOR;
 }
 
 static void translate_piece(struct core *c, u64 gva, unsigned access, struct latch *l, unsigned piece)
 {
-    bool user = access & MMU_USER;
+    enum shortcut_mode mode = mode_of(access);
     enum shortcut_kind how = access & MMU_WRITE ? SHORTCUT_WRITE : SHORTCUT_READ;
-    struct shortcut *s = access & MMU_IMPLICIT ? NULL : shortcut_find(c, how, user, gva);
+    struct shortcut *s = shortcut_find(c, how, mode, gva);
     if (s) {
+        if (unlikely(!s->host))
+            shortcut_make(c, how, mode, gva, s->entry);
         l->hpa[piece] = by_shortcut(c, s, gva);
         l->kind[piece] = PAGE_RAM;
+        l->host[piece] = s->host ? s->host + (gva & (PAGE_BYTES - 1)) : NULL;
+        l->layout = c->rt.fast->layout;
         return;
     }
     struct tlb_entry *e = translate(c, gva, access);
     l->hpa[piece] = entry_hpa(e, gva);
     l->kind[piece] = (u8)kind_of(e);
+    l->host[piece] = NULL;
     if (l->kind[piece] == PAGE_RAM && may_shorten(c, gva, access))
-        shortcut_make(c, how, user, gva, e);
+        shortcut_make(c, how, mode, gva, e);
 }
 
 static void check_translated(struct core *c, u64 gva, unsigned n, unsigned access)
@@ -211,17 +189,14 @@ static u64 load_past_tlb(struct core *c, u64 hpa, unsigned n)
 
 u64 mmu_load(struct core *c, u64 gva, unsigned n, unsigned access)
 {
-    if (unlikely(!in_one_line(gva, n) || access & MMU_IMPLICIT))
-        return load_slowly(c, gva, n, access);
-    struct shortcut *s = shortcut_find(c, SHORTCUT_READ, access & MMU_USER, gva);
+    struct shortcut *s = in_one_line(gva, n) ? shortcut_find(c, SHORTCUT_READ, mode_of(access), gva) : NULL;
     if (unlikely(!s))
         return load_slowly(c, gva, n, access);
     u64 hpa = by_shortcut(c, s, gva);
-    const u8 *page = mem_read_page(c->m->mem, hpa);
-    if (unlikely(!page || !line_hits(c, true, hpa)))
+    if (unlikely(!line_hits(c, true, hpa)))
         return load_past_tlb(c, hpa, n);
     c->s.count.loads++;
-    return load_le(page + (hpa & (PAGE_BYTES - 1)), n);
+    return load_le(s->host + (hpa & (PAGE_BYTES - 1)), n);
 }
 
 u64 mmu_load_for_write(struct core *c, u64 gva, unsigned n, unsigned access, struct latch *l)
@@ -247,9 +222,14 @@ static void store_piece(struct core *c, const struct latch *l, unsigned piece, u
     }
     for (u64 line = hpa >> LINE_SHIFT; line <= (hpa + n - 1) >> LINE_SHIFT; line++)
         store_buffer_take(c, line << LINE_SHIFT);
-    u8 *page = mem_write_page(c->m->mem, hpa);
-    if (likely(page != NULL))
-        store_le(page + (hpa & (PAGE_BYTES - 1)), n, value);
+    u64 before = *mem_layout(c->m->mem);
+    if (likely(l->host[piece] && l->layout == before)) {
+        store_le(l->host[piece], n, value);
+        return;
+    }
+    mem_write(c->m->mem, hpa, n, value);
+    if (unlikely(*mem_layout(c->m->mem) != before))
+        shortcuts_page_moved(c, hpa, before);
 }
 
 void mmu_store_commit(struct core *c, const struct latch *l, u64 value)
@@ -268,7 +248,8 @@ void mmu_store_commit(struct core *c, const struct latch *l, u64 value)
 static u64 fetch_hpa(struct core *c, u64 gva)
 {
     bool user = cpl(c) == 3;
-    struct shortcut *s = shortcut_find(c, SHORTCUT_FETCH, user, gva);
+    enum shortcut_mode mode = user ? MODE_USER : MODE_SUPERVISOR;
+    struct shortcut *s = shortcut_find(c, SHORTCUT_FETCH, mode, gva);
     if (likely(s != NULL)) {
         c->s.count.itlb_lookups++;
         s->entry->stamp = ++c->s.stamp;
@@ -277,7 +258,7 @@ static u64 fetch_hpa(struct core *c, u64 gva)
     struct tlb_entry *e = translate(c, gva, MMU_FETCH | (user ? MMU_USER : 0));
     if (kind_of(e) != PAGE_RAM)
         return NOWHERE | (gva & (PAGE_BYTES - 1));
-    shortcut_make(c, SHORTCUT_FETCH, user, gva, e);
+    shortcut_make(c, SHORTCUT_FETCH, mode, gva, e);
     return entry_hpa(e, gva);
 }
 

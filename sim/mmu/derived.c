@@ -1,47 +1,133 @@
-/* derived.c - geometry and short cuts of the memory side: all of it may be dropped between two atoms. */
+/* derived.c - geometry, index and short cuts of the memory side: all of it may be dropped between two atoms.
+ */
 #include "mmu/derived.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "mmu/mem.h"
 #include "mmu/mmu.h"
 
-struct fast_tlb *derived_make(struct core *c)
+/* ---- which entries are valid ---- */
+
+static u64 number_of(const struct tlb *t, const struct tlb_entry *e)
 {
-    struct fast_tlb *f = calloc(1, sizeof *f);
-    if (!f)
-        abort(); /* the host is out of memory: nothing that the machine could answer */
-    for (enum tlb_unit unit = 0; unit < TLB_UNITS; unit++)
-        f->tlb[unit] = tlb_geometry(c, unit);
-    for (enum cache_unit unit = 0; unit < CACHES; unit++)
-        f->cache[unit] = cache_geometry(c, unit);
-    f->era = 1;
-    return c->rt.fast = f;
+    return (u64)(e - t->entry);
+}
+
+static void note_valid(struct fast_tlb *f, enum tlb_unit unit, const struct tlb_entry *e)
+{
+    u64 i = number_of(&f->tlb[unit], e);
+    f->index[unit].valid[i / 64] |= (u64)1 << i % 64;
+    f->index[unit].of_reach[entry_reach(e)]++;
+}
+
+static void index_unit(struct fast_tlb *f, enum tlb_unit unit)
+{
+    const struct tlb *t = &f->tlb[unit];
+    for (u64 i = 0; i < (u64)t->sets * t->ways; i++)
+        if (t->entry[i].tag)
+            note_valid(f, unit, &t->entry[i]);
+}
+
+static unsigned lowest_bit(u64 bits)
+{
+#if defined(__GNUC__)
+    return (unsigned)__builtin_ctzll(bits);
+#else
+    unsigned i = 0;
+    while (!(bits >> i & 1))
+        i++;
+    return i;
+#endif
+}
+
+struct tlb_entry *derived_next(struct core *c, enum tlb_unit unit, const struct tlb_entry *e)
+{
+    const struct fast_tlb *f = derived_of(c);
+    const struct tlb *t = &f->tlb[unit];
+    u64 from = e ? number_of(t, e) + 1 : 0, entries = (u64)t->sets * t->ways;
+    for (u64 word = from / 64; word * 64 < entries; word++) {
+        u64 left = f->index[unit].valid[word] & (word == from / 64 ? UINT64_MAX << from % 64 : UINT64_MAX);
+        if (left)
+            return &t->entry[word * 64 + lowest_bit(left)];
+    }
+    return NULL;
+}
+
+/* ---- short cuts ---- */
+
+static void forget_row(struct shortcuts *t, unsigned row)
+{
+    t->row[row].page = NO_PAGE;
+    t->live[row / 64] &= ~((u64)1 << row % 64);
+}
+
+/* Those through `e`; all if it is NULL. */
+static void forget_through(struct shortcuts *t, const struct tlb_entry *e)
+{
+    for (unsigned word = 0; word < SHORTCUTS / 64; word++)
+        for (u64 left = t->live[word]; left; left &= left - 1) {
+            unsigned row = word * 64 + lowest_bit(left);
+            if (!e || t->row[row].entry == e)
+                forget_row(t, row);
+        }
+}
+
+static void forget_frame(struct shortcuts *t, u64 frame)
+{
+    for (unsigned word = 0; word < SHORTCUTS / 64; word++)
+        for (u64 left = t->live[word]; left; left &= left - 1) {
+            unsigned row = word * 64 + lowest_bit(left);
+            if (t->row[row].frame == frame)
+                forget_row(t, row);
+        }
+}
+
+static void forget_all(struct fast_tlb *f)
+{
+    for (enum shortcut_kind kind = 0; kind < SHORTCUT_KINDS; kind++)
+        for (enum shortcut_mode mode = 0; mode < SHORTCUT_MODES; mode++)
+            forget_through(&f->to[kind][mode], NULL);
 }
 
 void derived_drop_shortcuts(struct core *c)
 {
     if (c->rt.fast)
-        c->rt.fast->era++;
+        forget_all(c->rt.fast);
 }
 
-static u32 slot_of(const struct core *c, const struct tlb_entry *e)
+/* A small page has one row that can lead to it. */
+static void forget_entry(struct shortcuts *t, const struct tlb_entry *e)
 {
-    if (e >= c->s.dtlb && e < c->s.dtlb + L1_TLB_ENTRIES)
-        return L1_TLB_ENTRIES + (u32)(e - c->s.dtlb);
-    return (u32)(e - c->s.itlb);
+    unsigned row = (e->tag - 1) & (SHORTCUTS - 1);
+    if (entry_reach(e) != REACH_4K)
+        forget_through(t, e);
+    else if (t->row[row].entry == e)
+        forget_row(t, row);
 }
 
-static bool in_l1(const struct core *c, const struct tlb_entry *e)
+void derived_filled(struct core *c, enum tlb_unit unit, struct tlb_entry *e)
 {
-    return (e >= c->s.itlb && e < c->s.itlb + L1_TLB_ENTRIES) ||
-           (e >= c->s.dtlb && e < c->s.dtlb + L1_TLB_ENTRIES);
+    note_valid(derived_of(c), unit, e);
 }
 
-void derived_entry_changed(struct core *c, const struct tlb_entry *e)
+void derived_leaves(struct core *c, enum tlb_unit unit, struct tlb_entry *e)
 {
-    if (c->rt.fast && in_l1(c, e))
-        c->rt.fast->changes[slot_of(c, e)]++;
+    struct fast_tlb *f = derived_of(c);
+    u64 i = number_of(&f->tlb[unit], e);
+    f->index[unit].valid[i / 64] &= ~((u64)1 << i % 64);
+    f->index[unit].of_reach[entry_reach(e)]--;
+    if (unit > UNIT_DTLB)
+        return;
+    for (enum shortcut_mode mode = 0; mode < SHORTCUT_MODES; mode++) {
+        if (unit == UNIT_ITLB) {
+            forget_entry(&f->to[SHORTCUT_FETCH][mode], e);
+        } else {
+            forget_entry(&f->to[SHORTCUT_READ][mode], e);
+            forget_entry(&f->to[SHORTCUT_WRITE][mode], e);
+        }
+    }
 }
 
 static struct translation_registers registers_now(const struct core *c)
@@ -59,22 +145,74 @@ static struct translation_registers registers_now(const struct core *c)
     };
 }
 
-void shortcut_make(struct core *c, enum shortcut_kind kind, bool user, u64 gva, struct tlb_entry *e)
+void shortcuts_settle(struct core *c)
 {
     struct fast_tlb *f = derived_of(c);
-    if (!same_registers(c, &f->registers)) {
-        f->registers = registers_now(c);
-        f->era++;
+    if (likely(f->layout == *f->layout_now && same_registers(c, &f->registers)))
+        return;
+    f->registers = registers_now(c);
+    f->layout = *f->layout_now;
+    forget_all(f);
+}
+
+void shortcuts_page_moved(struct core *c, u64 hpa, u64 layout_before)
+{
+    struct fast_tlb *f = derived_of(c);
+    for (enum shortcut_kind kind = 0; kind < SHORTCUT_KINDS; kind++)
+        for (enum shortcut_mode mode = 0; mode < SHORTCUT_MODES; mode++)
+            forget_frame(&f->to[kind][mode], hpa & ~(u64)(PAGE_BYTES - 1));
+    if (f->layout == layout_before)
+        f->layout = *mem_layout(c->m->mem);
+}
+
+/* Where a short cut of this kind finds the bytes of the page. */
+static u8 *host_page(struct core *c, enum shortcut_kind kind, u64 frame)
+{
+    if (kind != SHORTCUT_WRITE)
+        return (u8 *)(uintptr_t)mem_read_page(c->m->mem, frame); /* is only read */
+    u64 before = *mem_layout(c->m->mem);
+    u8 *page = mem_write_direct(c->m->mem, frame);
+    if (unlikely(*mem_layout(c->m->mem) != before))
+        shortcuts_page_moved(c, frame, before);
+    return page;
+}
+
+void shortcut_make(struct core *c, enum shortcut_kind kind, enum shortcut_mode mode, u64 gva,
+                   struct tlb_entry *e)
+{
+    u64 frame = entry_hpa(e, gva) & ~(u64)0xfff;
+    unsigned row = gva >> 12 & (SHORTCUTS - 1);
+    shortcuts_settle(c);
+    struct shortcuts *t = &c->rt.fast->to[kind][mode];
+    u8 *host = host_page(c, kind, frame);
+    t->row[row] = (struct shortcut){.page = gva >> 12, .host = host, .frame = frame, .entry = e};
+    t->live[row / 64] |= (u64)1 << row % 64;
+}
+
+/* ---- life ---- */
+
+struct fast_tlb *derived_make(struct core *c)
+{
+    static struct cache_line no_line;
+    struct fast_tlb *f = calloc(1, sizeof *f);
+    if (!f)
+        abort(); /* the host is out of memory: nothing that the machine could answer */
+    for (enum tlb_unit unit = 0; unit < TLB_UNITS; unit++) {
+        f->tlb[unit] = tlb_geometry(c, unit);
+        index_unit(f, unit);
     }
-    u32 slot = slot_of(c, e);
-    f->shortcut[kind][user][gva >> 12 & (SHORTCUTS - 1)] = (struct shortcut){
-        .page = (gva >> 12) + 1,
-        .frame = entry_hpa(e, gva) & ~(u64)0xfff,
-        .entry = e,
-        .slot = slot,
-        .change = f->changes[slot],
-        .era = f->era,
-    };
+    for (enum cache_unit unit = 0; unit < CACHES; unit++)
+        f->cache[unit] = cache_geometry(c, unit);
+    for (enum shortcut_kind kind = 0; kind < SHORTCUT_KINDS; kind++)
+        for (enum shortcut_mode mode = 0; mode < SHORTCUT_MODES; mode++)
+            for (unsigned row = 0; row < SHORTCUTS; row++)
+                f->to[kind][mode].row[row].page = NO_PAGE;
+    for (unsigned i = 0; i < LINE_SHORTCUTS; i++)
+        f->line[false][i] = f->line[true][i] = &no_line;
+    f->layout_now = mem_layout(c->m->mem);
+    f->layout = *f->layout_now;
+    f->registers = registers_now(c);
+    return c->rt.fast = f;
 }
 
 void mmu_drop_derived(struct core *c)

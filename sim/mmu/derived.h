@@ -1,43 +1,61 @@
-/* derived.h - what the memory side keeps besides state: geometry, and short cuts to entries that would hit.
+/* derived.h - what the memory side keeps besides state: geometry, which entries are valid, and short cuts to
+ * entries that would hit.
  *
- * A short cut leads to an architected TLB entry and is good only as long as that entry has not changed and
- * the registers that decide translations are the same.  Going by it moves the entry's age and the counters as
- * the look-up would, so dropping short cuts at any moment changes no result. */
+ * A short cut leads to an architected TLB entry, and to the bytes of the page.  It dies with the entry, and
+ * all die when the registers that decide translations have changed.  Going by it moves the entry's age and
+ * the counters as the look-up would, so dropping short cuts at any moment changes no result. */
 #ifndef RINGSIDE_MMU_DERIVED_H
 #define RINGSIDE_MMU_DERIVED_H
 
 #include "mmu/cache.h"
 #include "mmu/tlb.h"
 
-#define SHORTCUTS      256u
-#define LINE_SHORTCUTS 512u
-#define L1_TLB_ENTRIES 256 /* of state.def */
+#define SHORTCUTS       256u
+#define LINE_SHORTCUTS  512u
+#define L1_TLB_ENTRIES  256  /* of state.def */
+#define TLB_ENTRIES_MAX 2048 /* of any unit */
+#define NO_PAGE         UINT64_MAX
 
 /* A page that the data or instruction TLB would hit with all rights; plain RAM only. */
 struct shortcut {
-    u64 page;  /* gva / 4096 + 1, 0: none */
-    u64 frame; /* hPA of those 4 KiB */
+    u64 page;  /* gva / 4096; NO_PAGE: none */
+    u8 *host;  /* its bytes while the memory's layout stands; for writing NULL if it takes more than a pointer
+                */
+    u64 frame; /* its hPA */
     struct tlb_entry *entry;
-    u32 slot;   /* its number in changes[] */
-    u32 change; /* changes[slot] when this was made */
-    u64 era;    /* fast_tlb.era when this was made */
 };
 
 enum shortcut_kind { SHORTCUT_READ, SHORTCUT_WRITE, SHORTCUT_FETCH, SHORTCUT_KINDS };
+/* Whose access: what is allowed differs (mmu/rights.h). */
+enum shortcut_mode { MODE_SUPERVISOR, MODE_USER, MODE_IMPLICIT, SHORTCUT_MODES };
 
 /* Registers that decide which entry serves an access, and its rights. */
 struct translation_registers {
     u64 cr0, cr3, cr4, ac, guest, proc2, eptp, vpid;
 };
 
+/* Which entries of a unit are valid, and how many of each reach: so that nobody searches for what is not
+ * there. */
+struct tlb_index {
+    u64 valid[TLB_ENTRIES_MAX / 64]; /* a bit an entry */
+    u32 of_reach[REACH_512G + 1];
+};
+
+/* Of one kind of access at one privilege; `live` has a bit for each that is there. */
+struct shortcuts {
+    struct shortcut row[SHORTCUTS];
+    u64 live[SHORTCUTS / 64];
+};
+
 struct fast_tlb {
     struct tlb tlb[TLB_UNITS];
     struct cache cache[CACHES];
-    struct translation_registers registers; /* under which the short cuts were made */
-    u64 era;                                /* moves when all short cuts die */
-    u32 changes[2 * L1_TLB_ENTRIES];        /* of each entry: instruction TLB, then data TLB */
-    struct shortcut shortcut[SHORTCUT_KINDS][2][SHORTCUTS]; /* second index: user mode */
-    struct cache_line *line[2][LINE_SHORTCUTS];             /* L1I and L1D; right if its tag is */
+    struct tlb_index index[TLB_UNITS];
+    struct translation_registers registers;     /* under which the short cuts were made */
+    u64 layout; /* of the memory, while which their pointers were taken */
+    const u64 *layout_now;
+    struct shortcuts to[SHORTCUT_KINDS][SHORTCUT_MODES];
+    struct cache_line *line[2][LINE_SHORTCUTS]; /* L1I and L1D; right if its tag is; never NULL */
 };
 
 struct fast_tlb *derived_make(struct core *c);
@@ -47,10 +65,12 @@ static inline struct fast_tlb *derived_of(struct core *c)
     return likely(c->rt.fast != NULL) ? c->rt.fast : derived_make(c);
 }
 
-/* All short cuts die: entries were dropped in bulk. */
-void derived_drop_shortcuts(struct core *c);
-/* Those through one entry die. */
-void derived_entry_changed(struct core *c, const struct tlb_entry *e);
+/* An entry has been filled, or is about to be overwritten or dropped. */
+void derived_filled(struct core *c, enum tlb_unit unit, struct tlb_entry *e);
+void derived_leaves(struct core *c, enum tlb_unit unit, struct tlb_entry *e);
+
+/* The next valid entry of a unit after `e`, the first if it is NULL; NULL: no more.  It may be dropped. */
+struct tlb_entry *derived_next(struct core *c, enum tlb_unit unit, const struct tlb_entry *e);
 
 static inline bool same_registers(const struct core *c, const struct translation_registers *r)
 {
@@ -60,15 +80,14 @@ static inline bool same_registers(const struct core *c, const struct translation
              (s->vmx.vpid ^ r->vpid));
 }
 
-/* The short cut for gva, or NULL. */
-static inline struct shortcut *shortcut_find(struct core *c, enum shortcut_kind kind, bool user, u64 gva)
+/* The short cut for gva, or NULL.  Its pointer is good until something is written. */
+static inline struct shortcut *shortcut_find(struct core *c, enum shortcut_kind kind, enum shortcut_mode mode,
+                                             u64 gva)
 {
     struct fast_tlb *f = derived_of(c);
-    struct shortcut *s = &f->shortcut[kind][user][gva >> 12 & (SHORTCUTS - 1)];
-    if (likely(s->page == (gva >> 12) + 1 && s->era == f->era && s->change == f->changes[s->slot] &&
-               same_registers(c, &f->registers)))
-        return s;
-    return NULL;
+    struct shortcut *s = &f->to[kind][mode].row[gva >> 12 & (SHORTCUTS - 1)];
+    bool good = s->page == gva >> 12 && f->layout == *f->layout_now && same_registers(c, &f->registers);
+    return likely(good) ? s : NULL;
 }
 
 /* One look-up of a line in L1I or L1D, if it can be seen at a glance that it hits; false: nothing has
@@ -76,14 +95,21 @@ static inline struct shortcut *shortcut_find(struct core *c, enum shortcut_kind 
 static inline bool line_hits(struct core *c, bool data, u64 hpa)
 {
     struct cache_line *l = derived_of(c)->line[data][hpa >> LINE_SHIFT & (LINE_SHORTCUTS - 1)];
-    if (unlikely(!l || l->tag != (hpa >> LINE_SHIFT) + 1))
+    if (unlikely(l->tag != (hpa >> LINE_SHIFT) + 1))
         return false;
     *(data ? &c->s.count.l1d_lookups : &c->s.count.l1i_lookups) += 1;
     l->stamp = ++c->s.stamp;
     return true;
 }
 
+/* What they let pass unseen is watched from now on, or no more. */
+void derived_drop_shortcuts(struct core *c);
 /* Remembers that an access of this kind to gva hits `e`. */
-void shortcut_make(struct core *c, enum shortcut_kind kind, bool user, u64 gva, struct tlb_entry *e);
+void shortcut_make(struct core *c, enum shortcut_kind kind, enum shortcut_mode mode, u64 gva,
+                   struct tlb_entry *e);
+/* Short cuts are those of the present registers, and their pointers good: ask before going by a pointer. */
+void shortcuts_settle(struct core *c);
+/* A write has moved the page of hpa: the short cuts to all others are as good as before. */
+void shortcuts_page_moved(struct core *c, u64 hpa, u64 layout_before);
 
 #endif

@@ -50,15 +50,12 @@ static bool in_scope(const struct tlb_entry *e, const struct scope *s)
 static u64 drop_in(struct core *c, enum tlb_unit first, enum tlb_unit last, const struct scope *s)
 {
     u64 dropped = 0;
-    for (enum tlb_unit unit = first; unit <= last; unit++) {
-        const struct tlb *t = &derived_of(c)->tlb[unit];
-        for (struct tlb_entry *e = t->entry; e < t->entry + (size_t)t->sets * t->ways; e++)
+    for (enum tlb_unit unit = first; unit <= last; unit++)
+        for (struct tlb_entry *e = derived_next(c, unit, NULL); e; e = derived_next(c, unit, e))
             if (in_scope(e, s)) {
-                *e = (struct tlb_entry){0};
+                tlb_drop(c, unit, e);
                 dropped++;
             }
-    }
-    derived_drop_shortcuts(c);
     return dropped;
 }
 

@@ -1,12 +1,15 @@
 /* mem.c - physical memory: pages shared between the machine and its frozen images until one of them writes.
  *
  * A chunk is a table of 512 pages; chunks and pages carry reference counts.  A page that is not there is all
- * zeros. Stamps only grow, also across mem_thaw, so an equal stamp means equal bytes. */
+ * zeros. Stamps only grow, also across mem_thaw, so an equal stamp means equal bytes: whoever writes by a
+ * pointer of mem_write_direct has stamped before, and the layout changes before anybody compares. */
 #include "mmu/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
+
+#include "mmu/bytes.h"
 
 #define CHUNK_PAGES 512u
 #define CHUNK_SHIFT 21
@@ -16,6 +19,7 @@ struct page {
     uint64_t stamp;      /* of the last write */
     uint64_t hash;       /* of the bytes as they were at hash_stamp */
     uint64_t hash_stamp; /* 0: never hashed */
+    uint64_t code;       /* a bit for each 64 bytes of which somebody keeps decoded instructions */
     uint8_t bytes[PAGE_BYTES];
 };
 
@@ -27,7 +31,8 @@ struct chunk {
 struct mem {
     uint64_t bytes;
     uint64_t stamp;
-    uint64_t layout; /* changes whenever a page comes, goes or moves */
+    uint64_t layout; /* changes whenever a page comes, goes, moves, or may no longer be written directly */
+    uint64_t code_changes;
     uint64_t chunks;
     struct chunk **chunk;
 };
@@ -83,13 +88,14 @@ static struct chunk *chunk_own(struct chunk **slot)
     return *slot = new;
 }
 
-static struct page *page_own(struct page **slot, uint64_t *layout)
+/* *slot, unshared; *moved: whether it is another page than before. */
+static struct page *page_own(struct page **slot, bool *moved)
 {
     struct page *old = *slot;
-    if (old && old->refs == 1)
+    *moved = !old || old->refs > 1;
+    if (!*moved)
         return old;
     struct page *new = allocate(1, sizeof *new);
-    ++*layout;
     if (old) {
         memcpy(new, old, sizeof *new);
         page_drop(old);
@@ -145,19 +151,31 @@ uint64_t mem_bytes(const struct mem *mem)
     return mem->bytes;
 }
 
-void mem_clear(struct mem *mem)
+/* All pages are others now. */
+static void all_moved(struct mem *mem)
 {
     mem->layout++;
+    mem->code_changes++;
+}
+
+void mem_clear(struct mem *mem)
+{
+    all_moved(mem);
     chunks_drop(mem->chunk, mem->chunks);
     memset(mem->chunk, 0, mem->chunks * sizeof(struct chunk *));
 }
 
 /* ---- pages ---- */
 
-static const struct page *page_at(const struct mem *mem, uint64_t hpa)
+static struct page *page_find(const struct mem *mem, uint64_t hpa)
 {
     const struct chunk *chunk = mem->chunk[hpa >> CHUNK_SHIFT];
     return chunk ? chunk->page[hpa >> PAGE_SHIFT & (CHUNK_PAGES - 1)] : NULL;
+}
+
+static const struct page *page_at(const struct mem *mem, uint64_t hpa)
+{
+    return page_find(mem, hpa);
 }
 
 const uint8_t *mem_read_page(const struct mem *mem, uint64_t hpa)
@@ -168,14 +186,69 @@ const uint8_t *mem_read_page(const struct mem *mem, uint64_t hpa)
     return page ? page->bytes : zero_page;
 }
 
+/* The page for writing, stamped.  Where there was none, its zeros may have been taken for code. */
+static struct page *page_write(struct mem *mem, uint64_t hpa)
+{
+    bool moved;
+    struct chunk *chunk = chunk_own(&mem->chunk[hpa >> CHUNK_SHIFT]);
+    struct page **slot = &chunk->page[hpa >> PAGE_SHIFT & (CHUNK_PAGES - 1)];
+    mem->code_changes += !*slot;
+    struct page *page = page_own(slot, &moved);
+    mem->layout += moved;
+    page->stamp = ++mem->stamp;
+    return page;
+}
+
+/* The code of a page changes: what was decoded of it is to be compared, and marks itself again if it lasts.
+ */
+static void code_changes(struct mem *mem, struct page *page)
+{
+    page->code = 0;
+    mem->code_changes++;
+}
+
 uint8_t *mem_write_page(struct mem *mem, uint64_t hpa)
 {
     if (hpa >= mem->bytes)
         return NULL;
-    struct chunk *chunk = chunk_own(&mem->chunk[hpa >> CHUNK_SHIFT]);
-    struct page *page = page_own(&chunk->page[hpa >> PAGE_SHIFT & (CHUNK_PAGES - 1)], &mem->layout);
-    page->stamp = ++mem->stamp;
+    struct page *page = page_write(mem, hpa);
+    if (page->code)
+        code_changes(mem, page);
     return page->bytes;
+}
+
+/* Of n bytes at hpa, inside one page: a bit for each 64 bytes of the page that they touch. */
+static uint64_t lines_of(uint64_t hpa, unsigned n)
+{
+    unsigned first = hpa >> 6 & 63, last = (hpa + n - 1) >> 6 & 63;
+    return UINT64_MAX << first & UINT64_MAX >> (63 - last);
+}
+
+uint8_t *mem_write_at(struct mem *mem, uint64_t hpa, unsigned n)
+{
+    if (hpa >= mem->bytes)
+        return NULL;
+    struct page *page = page_write(mem, hpa);
+    if (page->code & lines_of(hpa, n))
+        code_changes(mem, page);
+    return page->bytes + (hpa & (PAGE_BYTES - 1));
+}
+
+uint8_t *mem_write_direct(struct mem *mem, uint64_t hpa)
+{
+    const struct page *page = hpa < mem->bytes ? page_at(mem, hpa) : NULL;
+    if (!page || page->code)
+        return NULL;
+    return page_write(mem, hpa)->bytes;
+}
+
+void mem_mark_code(struct mem *mem, uint64_t hpa, unsigned n)
+{
+    struct page *page = hpa < mem->bytes ? page_find(mem, hpa) : NULL;
+    if (!page)
+        return;
+    mem->layout += !page->code;
+    page->code |= lines_of(hpa, n);
 }
 
 uint64_t mem_stamp(const struct mem *mem, uint64_t hpa)
@@ -186,16 +259,14 @@ uint64_t mem_stamp(const struct mem *mem, uint64_t hpa)
     return page ? page->stamp : 0;
 }
 
-const uint64_t *mem_stamp_at(const struct mem *mem, uint64_t hpa)
-{
-    static const uint64_t never = 0;
-    const struct page *page = hpa < mem->bytes ? page_at(mem, hpa) : NULL;
-    return page ? &page->stamp : &never;
-}
-
 const uint64_t *mem_layout(const struct mem *mem)
 {
     return &mem->layout;
+}
+
+const uint64_t *mem_code_changes(const struct mem *mem)
+{
+    return &mem->code_changes;
 }
 
 /* ---- bytes ---- */
@@ -205,21 +276,14 @@ uint64_t mem_read(const struct mem *mem, uint64_t hpa, unsigned n)
     const uint8_t *page = mem_read_page(mem, hpa);
     if (!page)
         return n < 8 ? (UINT64_C(1) << 8 * n) - 1 : UINT64_MAX;
-    const uint8_t *at = page + (hpa & (PAGE_BYTES - 1));
-    uint64_t value = 0;
-    for (unsigned i = 0; i < n; i++)
-        value |= (uint64_t)at[i] << 8 * i;
-    return value;
+    return load_le(page + (hpa & (PAGE_BYTES - 1)), n);
 }
 
 void mem_write(struct mem *mem, uint64_t hpa, unsigned n, uint64_t value)
 {
-    uint8_t *page = mem_write_page(mem, hpa);
-    if (!page)
-        return;
-    uint8_t *at = page + (hpa & (PAGE_BYTES - 1));
-    for (unsigned i = 0; i < n; i++)
-        at[i] = (uint8_t)(value >> 8 * i);
+    uint8_t *at = mem_write_at(mem, hpa, n);
+    if (at)
+        store_le(at, n, value);
 }
 
 /* Bytes of [hpa, hpa + n) that lie in hpa's page. */
@@ -271,6 +335,7 @@ struct mem_image *mem_image_new(uint64_t ram_bytes)
 struct mem_image *mem_freeze(struct mem *mem)
 {
     struct mem_image *image = allocate(1, sizeof *image);
+    mem->layout++;
     image->bytes = mem->bytes;
     image->chunks = mem->chunks;
     image->chunk = chunks_share(mem->chunk, mem->chunks);
@@ -288,7 +353,7 @@ struct mem_image *mem_image_copy(const struct mem_image *image)
 void mem_thaw(struct mem *mem, const struct mem_image *image)
 {
     struct chunk **shared = chunks_share(image->chunk, image->chunks);
-    mem->layout++;
+    all_moved(mem);
     chunks_drop(mem->chunk, mem->chunks);
     free(mem->chunk);
     mem->chunk = shared;
@@ -346,11 +411,11 @@ bool mem_image_page(const struct mem_image *image, uint64_t *cursor, uint64_t *h
 void mem_image_put(struct mem_image *image, uint64_t hpa, const uint8_t *bytes)
 {
     static uint64_t stamp = UINT64_C(1) << 63;
-    uint64_t layout = 0;
+    bool moved;
     if (hpa >= image->bytes)
         return;
     struct chunk *chunk = chunk_own(&image->chunk[hpa >> CHUNK_SHIFT]);
-    struct page *page = page_own(&chunk->page[hpa >> PAGE_SHIFT & (CHUNK_PAGES - 1)], &layout);
+    struct page *page = page_own(&chunk->page[hpa >> PAGE_SHIFT & (CHUNK_PAGES - 1)], &moved);
     page->stamp = ++stamp;
     memcpy(page->bytes, bytes, PAGE_BYTES);
 }
@@ -370,6 +435,7 @@ static uint64_t page_hash(struct page *page, uint64_t number)
 uint64_t mem_hash(struct mem *mem)
 {
     uint64_t sum = mem->bytes;
+    mem->layout++;
     for (uint64_t i = 0; i < mem->chunks; i++)
         for (unsigned k = 0; mem->chunk[i] && k < CHUNK_PAGES; k++)
             if (mem->chunk[i]->page[k])

@@ -28,13 +28,24 @@ const uint8_t *mem_read_page(const struct mem *mem, uint64_t hpa);
 /* The page's bytes for writing, unshared and stamped.  NULL outside RAM.  Call it for every write: the
  * stamp is what changed-code detection and the hash rely on. */
 uint8_t *mem_write_page(struct mem *mem, uint64_t hpa);
+/* The same for n bytes at hpa, inside one page; only they may be written. */
+uint8_t *mem_write_at(struct mem *mem, uint64_t hpa, unsigned n);
+
+/* A page for writing as often as one likes, until *mem_layout changes.  NULL: it holds code, or has never
+ * been written, or lies outside RAM; then call mem_write_at each time. */
+uint8_t *mem_write_direct(struct mem *mem, uint64_t hpa);
 
 /* Write stamp of a page: changes whenever its bytes may have.  0: never written. */
 uint64_t mem_stamp(const struct mem *mem, uint64_t hpa);
 
-/* Where that stamp stands, for those who ask often; good while *mem_layout() keeps its value. */
-const uint64_t *mem_stamp_at(const struct mem *mem, uint64_t hpa);
+/* Changes whenever pointers to pages may have lost their meaning: a page has come, gone or moved, is shared
+ * with an image, has been hashed, or holds code from now on. */
 const uint64_t *mem_layout(const struct mem *mem);
+
+/* Somebody keeps a decoded form of n bytes at hpa, inside one page.  It is right as long as *mem_code_changes
+ * stands; after that its bytes are to be compared, and marked again. */
+void mem_mark_code(struct mem *mem, uint64_t hpa, unsigned n);
+const uint64_t *mem_code_changes(const struct mem *mem);
 
 /* Little-endian reads and writes of 1..8 bytes inside one page; reads outside RAM give ones, writes are lost.
  */

@@ -22,6 +22,8 @@ enum mmu_access {
 struct latch {
     u64 gva;
     u64 hpa[2];
+    u8 *host[2]; /* the bytes of each, if that is known, while the memory's layout stands */
+    u64 layout;
     u8 bytes[2]; /* bytes in each piece; bytes[1] is 0 if it does not cross */
     u8 kind[2];  /* enum page_kind */
     u8 size;

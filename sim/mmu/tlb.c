@@ -62,7 +62,10 @@ static struct tlb_entry *set_of(const struct tlb *t, u64 page)
 struct tlb_entry *tlb_find(struct core *c, enum tlb_unit unit, u64 address, unsigned reach, u64 space,
                            u64 eptp)
 {
-    const struct tlb *t = &derived_of(c)->tlb[unit];
+    struct fast_tlb *f = derived_of(c);
+    const struct tlb *t = &f->tlb[unit];
+    if (!f->index[unit].of_reach[reach])
+        return NULL;
     u64 page = address >> reach_shift(reach);
     struct tlb_entry *set = set_of(t, page);
     space |= (u64)reach << SPACE_REACH_SHIFT;
@@ -111,17 +114,19 @@ struct tlb_entry *tlb_fill(struct core *c, enum tlb_unit unit, const struct tlb_
     const struct tlb *t = &derived_of(c)->tlb[unit];
     struct tlb_entry *e = victim(t, mapping->tag - 1);
     struct tlb_entry old = *e;
+    if (old.tag)
+        derived_leaves(c, unit, e);
     *e = *mapping;
     e->stamp = c->s.stamp;
-    derived_entry_changed(c, e);
+    derived_filled(c, unit, e);
     if (old.tag)
         tell(c, RS_PROBE_tlb_evict, t, &old);
     tell(c, RS_PROBE_tlb_fill, t, e);
     return e;
 }
 
-void tlb_drop(struct core *c, struct tlb_entry *e)
+void tlb_drop(struct core *c, enum tlb_unit unit, struct tlb_entry *e)
 {
+    derived_leaves(c, unit, e);
     *e = (struct tlb_entry){0};
-    derived_entry_changed(c, e);
 }

@@ -125,6 +125,7 @@ struct tlb_entry *tlb_look_up(struct core *c, enum tlb_unit unit, u64 address, u
  * now. */
 struct tlb_entry *tlb_fill(struct core *c, enum tlb_unit unit, const struct tlb_entry *mapping);
 
-void tlb_drop(struct core *c, struct tlb_entry *e);
+/* `e` is one of `unit`. */
+void tlb_drop(struct core *c, enum tlb_unit unit, struct tlb_entry *e);
 
 #endif

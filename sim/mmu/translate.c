@@ -15,7 +15,7 @@ struct tlb_entry *translate_by(struct core *c, enum tlb_unit unit, u64 gva, unsi
     struct tlb_entry *e = tlb_look_up(c, unit, gva, x.space, x.eptp);
     if (!e || rights_allow(c, e->perms, access))
         return e;
-    tlb_drop(c, e);
+    tlb_drop(c, unit, e);
     return NULL;
 }
 

@@ -66,7 +66,7 @@ bool nested_tlb_look_up(struct core *c, u64 gpa, u64 need, u64 eptp, struct tlb_
     if (!e)
         return false;
     if (need & ~e->perms) {
-        tlb_drop(c, e);
+        tlb_drop(c, UNIT_NTLB, e);
         return false;
     }
     *out = *e;

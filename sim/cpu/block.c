@@ -1,0 +1,262 @@
+/* block.c - builds blocks and finds them again. */
+#include "cpu/block.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/cpu.h"
+#include "mmu/derived.h"
+#include "mmu/mem.h"
+
+#define SLOTS       16384u
+#define ARENA_BYTES (4u << 20)
+#define INSNS       32768u
+#define BLOCK_MAX   (sizeof(struct block) + BLOCK_OPS * sizeof(struct op))
+#define CYCLES_MAX  200 /* sums are u8: a block ends before */
+#define RSP_BIT     (1u << REG_RSP)
+
+/* A slot knows the code that was asked for last, whether there is a block of it or not. */
+struct slot {
+    u64 hpa, gva;
+    struct block *block;
+};
+
+struct blocks {
+    size_t used; /* of arena */
+    unsigned insns;
+    struct slot slot[SLOTS];
+    struct insn insn[INSNS]; /* of ops with general handlers */
+    _Alignas(64) u8 arena[ARENA_BYTES];
+};
+
+/* ---- life ---- */
+
+static void forget(struct blocks *bs)
+{
+    bs->used = bs->insns = 0;
+    memset(bs->slot, 0, sizeof bs->slot);
+}
+
+static struct blocks *blocks_of(struct core *c)
+{
+    if (unlikely(!c->rt.blocks) && !(c->rt.blocks = calloc(1, sizeof *c->rt.blocks)))
+        abort();
+    return c->rt.blocks;
+}
+
+void blocks_drop(struct core *c)
+{
+    if (c->rt.blocks && c->rt.blocks->used)
+        forget(c->rt.blocks);
+}
+
+void blocks_free(struct core *c)
+{
+    free(c->rt.blocks);
+    c->rt.blocks = NULL;
+}
+
+/* ---- building ---- */
+
+/* A block in the making: the op to be written, and the instruction before it. */
+struct builder {
+    struct core *c;
+    struct block *block;
+    struct op *op;
+    const u8 *page;
+    u64 gva, line; /* of the next instruction; number of the line fetched last */
+    u16 written;   /* by the instruction before */
+};
+
+/* The op after this one starts with its sums. */
+static void next_op(struct builder *b, unsigned bytes, unsigned cycles)
+{
+    struct op *op = b->op++;
+    *b->op = (struct op){.offset = (u8)(op->offset + bytes),
+                         .insns = op->insns,
+                         .cycles = (u8)(op->cycles + cycles),
+                         .exec = op->exec,
+                         .loads = op->loads,
+                         .stores = op->stores,
+                         .lines = op->lines,
+                         .ages = op->ages};
+}
+
+/* An op about the line of gva; src: its age, if it is taken after its instruction. */
+static void add_line(struct builder *b, op_run *run, u64 gva, u8 age)
+{
+    b->op->run = run;
+    b->op->imm = gva & ~(u64)(LINE_BYTES - 1);
+    b->op->disp = b->block->hpa + (b->op->imm - b->block->gva);
+    b->op->src = age;
+    b->op->writes = b->written;
+    next_op(b, 0, 0);
+    if (run != run_line_taken) {
+        b->op->lines++;
+        b->op->ages += 2;
+    }
+    b->line = gva >> LINE_SHIFT;
+}
+
+/* The registers that the next instruction finds late (A1). */
+static u16 late_registers(const struct insn *in)
+{
+    return in->flags & INSN_STACK ? in->write_regs & (u16)~RSP_BIT : in->write_regs;
+}
+
+static void describe_branch(struct builder *b, struct op *op, const struct insn *in)
+{
+    op->disp = b->gva + in->length;
+    op->imm = op->disp + in->imm;
+    op->btb = (u16)(b->gva % b->c->m->p.btb_entries);
+    op->direction = (u16)(b->gva % b->c->m->p.predictor_entries);
+}
+
+static void describe(struct builder *b, const struct insn *in)
+{
+    struct op *op = b->op;
+    bool rip = in->base == 0xfe;
+    op->imm = in->imm;
+    op->disp = (u64)(i64)in->disp + (rip ? b->gva + in->length : 0);
+    op->base = rip ? 0xff : in->base;
+    op->index = in->index;
+    op->scale = in->scale;
+    op->length = in->length;
+    op->writes = late_registers(in);
+    op->late = b->block->insns && (in->address_regs & b->written);
+    if (in->flags & INSN_BRANCH)
+        describe_branch(b, op, in);
+}
+
+/* What the accesses of an instruction add to the sums. */
+static void count_accesses(struct builder *b, const struct insn *in)
+{
+    enum op_access access = op_accesses(in);
+    bool load = access & ACCESS_LOAD, store = access & ACCESS_STORE;
+    b->op->loads += load;
+    b->op->stores += store;
+    b->op->ages += (u8)(load + store + (load || store));
+}
+
+static bool crosses(const struct builder *b, u64 last)
+{
+    return (b->gva ^ last) >> LINE_SHIFT;
+}
+
+static const struct insn *keep(struct core *c, const struct insn *in)
+{
+    struct blocks *bs = c->rt.blocks;
+    bs->insn[bs->insns] = *in;
+    return &bs->insn[bs->insns++];
+}
+
+/* Adds the next instruction, if it is one for blocks. */
+static bool add_insn(struct builder *b, const struct insn *in)
+{
+    struct block *block = b->block;
+    unsigned at = (unsigned)(b->gva - block->gva);
+    u64 last = b->gva + in->length - 1;
+    struct op described = {0};
+    op_run *run = choose_run(in, &described);
+    if (!block->insns && is_bulk(in) && !crosses(b, last)) {
+        block->bulk = true;
+        b->op->in = keep(b->c, in);
+        b->op->offset = in->length;
+        return false;
+    }
+    if (!run || at + in->length > BLOCK_BYTES || b->op->cycles + in->latency + 1 > CYCLES_MAX)
+        return false;
+    bool enters = last >> LINE_SHIFT != b->line, tries = enters && crosses(b, last) && op_accesses(in);
+    u8 age = b->op->ages;
+    if (tries && in->flags & INSN_BRANCH)
+        return false;
+    if (enters)
+        add_line(b, tries ? run_line_try : run_line, last, age);
+    b->op->run = run;
+    b->op->dst = described.dst;
+    b->op->src = described.src;
+    b->op->in = keep(b->c, in);
+    describe(b, in);
+    if (!block->insns++)
+        block->address_regs = in->address_regs;
+    b->written = b->op->writes;
+    unsigned late = b->op->late;
+    next_op(b, in->length, late + in->latency);
+    b->op->exec += in->latency - 1;
+    b->op->insns++;
+    count_accesses(b, in);
+    if (tries)
+        add_line(b, run_line_taken, last, age);
+    b->gva += in->length;
+    return !(in->flags & INSN_BRANCH);
+}
+
+static void fill(struct builder *b)
+{
+    unsigned offset = (unsigned)(b->block->hpa & (PAGE_BYTES - 1));
+    struct insn in;
+    while (b->op < b->block->op + BLOCK_OPS - 4) {
+        unsigned at = offset + (unsigned)(b->gva - b->block->gva);
+        if (at >= PAGE_BYTES || decode(b->page + at, PAGE_BYTES - at, &in) != DECODE_OK || !add_insn(b, &in))
+            break;
+    }
+    b->op->run = run_end;
+    b->op->imm = b->gva;
+}
+
+/* Its code is looked at: whoever writes there says so (mmu/mem.h). */
+static void mark(struct core *c, struct block *b)
+{
+    mem_mark_code(c->m->mem, b->hpa, b->bytes ? b->bytes : 1);
+    b->code_changes = *mem_code_changes(c->m->mem);
+    shortcuts_settle(c);
+}
+
+static struct block *build(struct core *c, u64 hpa)
+{
+    struct blocks *bs = blocks_of(c);
+    const u8 *page = mem_read_page(c->m->mem, hpa);
+    if (!page)
+        return NULL;
+    if (bs->used + BLOCK_MAX > ARENA_BYTES || bs->insns + BLOCK_OPS > INSNS)
+        forget(bs);
+    struct block *block = (struct block *)(void *)(bs->arena + bs->used);
+    *block = (struct block){.hpa = hpa, .gva = c->s.rip};
+    block->op[0] = (struct op){0};
+    struct builder b = {c, block, block->op, page, c->s.rip, c->s.rip >> LINE_SHIFT, 0};
+    fill(&b);
+    block->end = b.op;
+    block->bytes = b.op->offset;
+    memcpy(block->code, page + (hpa & (PAGE_BYTES - 1)), block->bytes);
+    bs->used += sizeof *block + (size_t)(b.op + 1 - block->op) * sizeof(struct op);
+    bs->used = (bs->used + 63) & ~(size_t)63;
+    mark(c, block);
+    return block;
+}
+
+/* ---- finding ---- */
+
+static bool still_same(struct core *c, struct block *b)
+{
+    const u8 *page = mem_read_page(c->m->mem, b->hpa);
+    if (!page || memcmp(page + (b->hpa & (PAGE_BYTES - 1)), b->code, b->bytes) != 0 || !b->bytes)
+        return false;
+    mark(c, b);
+    return true;
+}
+
+const struct block *block_at_rip(struct core *c)
+{
+    u64 rip = c->s.rip, hpa = c->s.fetch_hpa | (rip & (LINE_BYTES - 1));
+    struct slot *s = &blocks_of(c)->slot[(hpa ^ hpa >> 14) & (SLOTS - 1)];
+    if (unlikely(s->hpa != hpa || s->gva != rip)) {
+        *s = (struct slot){hpa, rip, NULL};
+        return NULL;
+    }
+    if (unlikely(!s->block) ||
+        unlikely(s->block->code_changes != *mem_code_changes(c->m->mem) && !still_same(c, s->block))) {
+        struct block *b = build(c, hpa);
+        *s = (struct slot){hpa, rip, b}; /* building may have emptied the slots */
+    }
+    return likely(s->block && s->block->bytes) ? s->block : NULL;
+}

@@ -1,0 +1,82 @@
+/* block.h - basic blocks: decoded instructions that follow each other, with their times worked out
+ * beforehand.
+ *
+ * Because the core is in order, the cycle at which each instruction of a block starts is known when the block
+ * is built, as long as nothing misses: so a block holds sums, and its handlers only touch what they work on.
+ * A handler either does all that its instruction does, by the way that hits everywhere, and goes on to the
+ * next one; or it has changed nothing and returns itself.  Then the run loop (atom.c) does that instruction
+ * the general way, with misses, faults, probes and stops.  So there is no second set of rules: a block is
+ * what the rules of docs/machine.md give for hits, added up.
+ *
+ * Blocks are derived: they may be dropped at any moment without changing a result. */
+#ifndef RINGSIDE_BLOCK_H
+#define RINGSIDE_BLOCK_H
+
+#include "cpu/decode.h"
+#include "machine.h"
+
+struct op;
+
+/* Runs the op and those after it; returns the one that could not be run, or the block's last (end of it). */
+typedef const struct op *op_run(struct core *c, const struct op *op);
+
+/* An instruction in a block, the fetch of a line, or the end.  The sums are of all ops before this one. */
+struct op {
+    op_run *run;
+    u64 imm;  /* of branches the target; of the end the address that follows */
+    u64 disp; /* of memory operands, with RIP in it; of branches the address that follows */
+    const struct insn *in;
+    u8 dst, src;           /* registers */
+    u8 base, index, scale; /* as in struct insn, but RIP is in disp */
+    u8 late;               /* 1: its address waits for the instruction before (A1) */
+    u8 offset;             /* sums: bytes */
+    u8 insns;
+    u8 cycles;        /* all of them */
+    u8 exec;          /* of those, stall_exec */
+    u8 loads, stores; /* data accesses */
+    u8 lines;         /* fetched */
+    u8 ages;          /* look-ups in TLBs and L1: steps of the age clock */
+    u8 length;
+    u16 writes;         /* registers written, as the next instruction sees it (A1) */
+    u16 btb, direction; /* of branches: their entries in the predictor */
+};
+
+/* Data accesses of an instruction that has a handler for blocks.  Values are bits. */
+enum op_access { ACCESS_NONE, ACCESS_LOAD = 1, ACCESS_STORE = 2, ACCESS_BOTH = 3 };
+
+#define BLOCK_OPS   48  /* with lines and the end */
+#define BLOCK_BYTES 128 /* of code */
+
+struct block {
+    u64 hpa, gva;
+    u64 code_changes; /* of memory, of which this block knows */
+    struct op *end;
+    u16 address_regs; /* of its first instruction */
+    u8 insns, bytes;
+    bool bulk; /* a REP string instruction, alone: run_string */
+    u8 code[BLOCK_BYTES];
+    struct op op[];
+};
+
+/* The block at RIP, whose line is in the fetch buffer at fetch_hpa.  It is built when it is asked for the
+ * second time; NULL: there is none, or its first instruction is one for the run loop. */
+const struct block *block_at_rip(struct core *c);
+
+/* A string instruction whose iterations can be done together, if they hit.  run_string.c */
+bool is_bulk(const struct insn *in);
+
+void blocks_drop(struct core *c);
+void blocks_free(struct core *c);
+
+/* The end of a block.  run.c */
+op_run run_end;
+/* The fetch of the line that the next instruction begins or ends in: gva in imm, hPA in disp.  An instruction
+ * that ends there and may yet give up stands between two ops: the first sees whether the line will hit, the
+ * second, with the age at which it did in src, says that it has. */
+op_run run_line, run_line_try, run_line_taken;
+
+/* The handler for an instruction, with dst and src set; NULL: it is one for the run loop.  choose.c */
+op_run *choose_run(const struct insn *in, struct op *op);
+enum op_access op_accesses(const struct insn *in);
+
+#endif
