@@ -332,7 +332,7 @@ static void report_computer(void)
             break;
     if (file)
         fclose(file);
-    printf("On %s, %ld of them.\n\n", model, sysconf(_SC_NPROCESSORS_ONLN));
+    printf("On %s, %ld processors.\n\n", model, sysconf(_SC_NPROCESSORS_ONLN));
 }
 
 bool report_all(const struct measured *m, unsigned long runs)
