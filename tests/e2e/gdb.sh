@@ -290,7 +290,11 @@ tbreak *$fault
 reverse-continue
 print $fault == (unsigned long)$rip
 stepi
+echo # end\n
+echo # handler\n
 x/i $pc
+echo # end\n
+echo # again\n
 reverse-stepi
 print $fault == (unsigned long)$rip
 stepi 2
@@ -299,8 +303,8 @@ echo # end\n
 kill
 GDB
 finish
-after 'a step takes the fault to its handler' fault '<trap_stubs\+[0-9]+>:.*push'
-after 'back before the instruction that faults' fault '^.2 = 1$'
+after 'a step takes the fault to its handler' handler '<trap_stubs\+[0-9]+>:.*push'
+after 'back before the instruction that faults' again '^.2 = 1$'
 
 start exec hello --at A:0.3
 debug guests/hello.elf <<'GDB'
@@ -391,6 +395,43 @@ if [ "$status" -eq 1 ] && cmp -s want console && sed '/^ringside/d' told | cmp -
 else
     fail "cores count the same cycles with a debugger: status $status" console
     diff stats told
+fi
+
+# ---- a scenario's steps ----
+
+cat >step.lua <<'LUA'
+local host = machine()
+host:boot("hello")
+host:step(4000)
+say("%s, cycle %d", host.position, host.cycles)
+LUA
+"$ringside" run step.lua >want
+start run step.lua
+debug guests/hello.elf <<'GDB'
+break uart_put
+continue
+set $first = $cycles
+continue
+print $cycles > $first
+reverse-continue
+print $cycles == $first
+set $again = $cycles
+stepi
+continue
+continue
+print $cycles > $again
+delete
+continue
+continue
+GDB
+finish
+said 'a step that is made again stops where it is new' '^.1 = 1$'
+said 'and back' '^.2 = 1$'
+said 'and on' '^.3 = 1$'
+if [ "$status" -eq 0 ] && cmp -s want console; then
+    pass 'it ends where it would have'
+else
+    fail "it ends where it would have: status $status" console
 fi
 
 # ---- sockets ----
