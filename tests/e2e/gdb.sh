@@ -289,6 +289,7 @@ set $fault = ((struct trap_frame *)$rdi)->rip
 tbreak *$fault
 reverse-continue
 print $fault == (unsigned long)$rip
+set $before = $cycles
 stepi
 echo # end\n
 echo # handler\n
@@ -296,7 +297,7 @@ x/i $pc
 echo # end\n
 echo # again\n
 reverse-stepi
-print $fault == (unsigned long)$rip
+print $fault == (unsigned long)$rip && $cycles == $before
 stepi 2
 x/i $pc
 echo # end\n
