@@ -25,6 +25,14 @@ static void set_up(void)
         c[i] = b.machine->core[i];
 }
 
+/* All that travels is there. */
+static void later(void)
+{
+    for (u32 i = 0; i < CORES; i++)
+        c[i]->s.cycle = (c[i]->s.cycle / 1000 + 1) * 1000;
+    machine_align_clocks(b.machine);
+}
+
 static void tear_down(void)
 {
     bare_close(&b);
@@ -52,6 +60,7 @@ START_TEST(a_miss_is_answered_by_another_core)
     ck_assert_uint_eq(cache_read(c[0], LINE, &from), L2 + MEM);
     ck_assert_int_eq(from, RS_MEM);
     u64 bus = b.machine->b.bus_next;
+    later();
     ck_assert_uint_eq(cache_read(c[1], LINE, &from), L2 + SNOOP);
     ck_assert_int_eq(from, RS_CORE);
     ck_assert_uint_eq(b.machine->b.bus_next, bus); /* without the bus */
@@ -59,6 +68,7 @@ START_TEST(a_miss_is_answered_by_another_core)
     ck_assert_uint_eq(c[1]->s.count.lines_from_cores, 1);
     ck_assert_uint_eq(cache_read(c[1], LINE, &from), 0);
     cache_drop(c[0], CACHE_L1D, LINE >> LINE_SHIFT); /* L2 alone answers too */
+    later();
     ck_assert_uint_eq(cache_fetch(c[2], LINE, &from), L2 + SNOOP);
     cache_drop(c[0], CACHE_L2, LINE >> LINE_SHIFT);
     cache_drop(c[1], CACHE_L1D, LINE >> LINE_SHIFT);
@@ -75,6 +85,7 @@ START_TEST(a_store_takes_the_line_away)
     cache_read(c[0], LINE, &from);
     cache_read(c[1], LINE, &from);
     cache_fetch(c[2], LINE, &from);
+    later();
     store_buffer_take(c[0], LINE);
     ck_assert_uint_eq(drained(c[0]), 1 + SNOOP); /* it has the line, and others had */
     ck_assert(has(c[0]) && !has(c[1]) && !has(c[2]));
@@ -82,14 +93,39 @@ START_TEST(a_store_takes_the_line_away)
     ck_assert_uint_eq(c[2]->s.count.lines_lost, 1);
     store_buffer_take(c[0], LINE);
     ck_assert_uint_eq(drained(c[0]), 1 + SNOOP + 1); /* now nobody has */
-    c[1]->s.cycle = 1000;
+    later();
     store_buffer_take(c[1], LINE);
     ck_assert_uint_eq(drained(c[1]), 1 + L2 + SNOOP); /* it comes from core 0, and that is all */
     ck_assert(!has(c[0]) && has(c[1]));
-    c[0]->s.cycle = 2000;
+    later();
     cache_read(c[0], LINE, &from);
+    later();
     store_buffer_take(c[0], LINE);
     ck_assert_uint_eq(drained(c[0]), 1 + SNOOP); /* a read before the write left it to both */
+}
+END_TEST
+
+/* C6: a line that is on its way is handed on when it is there. */
+START_TEST(a_line_travels_to_one_core_at_a_time)
+{
+    enum rs_hit from;
+    ck_assert_uint_eq(cache_read(c[0], LINE, &from), L2 + MEM);
+    ck_assert_uint_eq(cache_read(c[1], LINE, &from), (L2 + MEM) + L2 + SNOOP);
+    c[2]->s.cycle = 100;
+    ck_assert_uint_eq(cache_read(c[2], LINE, &from), (L2 + MEM) + (L2 + SNOOP) - 100 + L2 + SNOOP);
+    ck_assert_uint_eq(cache_read(c[3], LINE + LINE_BYTES, &from), 10 + L2 + MEM); /* another line; the bus */
+    later();
+    store_buffer_take(c[0], LINE);
+    ck_assert_uint_eq(drained(c[0]), 1 + SNOOP);
+    store_buffer_take(c[1], LINE);
+    ck_assert_uint_eq(drained(c[1]), 1 + SNOOP + L2 + SNOOP);
+    cache_read(c[2], LINE, &from);
+    later();
+    store_buffer_take(c[2], LINE); /* takes it from core 1 */
+    cache_read(c[1], LINE, &from);
+    cache_read(c[0], LINE, &from);
+    store_buffer_take(c[1], LINE); /* has it, but only when it has come */
+    ck_assert_uint_eq(drained(c[1]), 1 + SNOOP + 2 * (L2 + SNOOP) + SNOOP);
 }
 END_TEST
 
@@ -100,6 +136,7 @@ START_TEST(what_only_an_instruction_cache_has_costs_nothing)
     cache_drop(c[0], CACHE_L2, LINE >> LINE_SHIFT);
     cache_read(c[1], LINE, &from);
     ck_assert_int_eq(from, RS_MEM);
+    later();
     store_buffer_take(c[1], LINE);
     ck_assert_uint_eq(drained(c[1]), 1);
     ck_assert(!has(c[0]));
@@ -113,7 +150,7 @@ START_TEST(nobody_else_is_asked_again_until_someone_has_read)
         store_buffer_take(c[0], LINE);
         cache_read(c[1], LINE, &from);
         ck_assert_int_eq(from, RS_CORE);
-        c[0]->s.cycle += 1000;
+        later();
         store_buffer_take(c[0], LINE);
         ck_assert_uint_eq(drained(c[0]), 1 + SNOOP);
         ck_assert(!has(c[1]));
@@ -139,21 +176,26 @@ START_TEST(walks_read_the_lines_of_others)
 {
     const u64 ref = 4 + L2 + SNOOP;
     mmu_load(c[0], LINE, 8, MMU_READ);
+    later();
     u64 walk = c[1]->s.count.stall_walk;
     mmu_load(c[1], LINE, 8, MMU_READ);
     ck_assert_uint_eq(c[1]->s.count.stall_walk - walk, 3 * ref);
     for (unsigned i = 0; i < 3; i++)
         ck_assert_int_eq(c[1]->rt.walk.ref[i].from, RS_CORE);
+    later();
     walk = c[1]->s.count.stall_walk;
     mmu_load(c[1], 0x400000, 8, MMU_READ); /* the walk cache 1, a line in L1D 4; A 8, which takes the line away */
     ck_assert_uint_eq(c[1]->s.count.stall_walk - walk, 1 + 4 + 8 + SNOOP);
+    later();
     walk = c[0]->s.count.stall_walk;
     mmu_load(c[0], 0x400000, 8, MMU_READ); /* comes back; A is set */
     ck_assert_uint_eq(c[0]->s.count.stall_walk - walk, 1 + ref);
     struct latch l;
+    later();
     walk = c[2]->s.count.stall_walk;
     mmu_store_check(c[2], 0x400000, 8, MMU_WRITE, &l); /* D: the line has just come from there */
     ck_assert_uint_eq(c[2]->s.count.stall_walk - walk, 3 * ref + 8);
+    later();
     walk = c[0]->s.count.stall_walk;
     mmu_store_check(c[0], LINE, 8, MMU_WRITE, &l); /* and now from core 2 */
     ck_assert_uint_eq(c[0]->s.count.stall_walk - walk, 1 + ref + 8);
@@ -166,6 +208,7 @@ START_TEST(looking_on_takes_no_lines)
     struct rs_walk walk;
     mmu_load(c[0], LINE, 8, MMU_READ);
     mmu_load(c[1], LINE, 8, MMU_READ);
+    later();
     u64 hash = rs_hash(b.world, RS_HASH_ALL);
     rs_translate(b.machine, 1, 0x400000, RS_READ, true, &walk);
     ck_assert_uint_eq(walk.cycles, 1 + 4 + 8 + SNOOP);
@@ -178,9 +221,11 @@ START_TEST(writes_by_physical_address_take_lines_too)
     enum rs_hit from;
     cache_read(c[0], LINE, &from);
     cache_read(c[1], LINE, &from);
+    later();
     phys_store(c[1], LINE, 8, 1);
     ck_assert_uint_eq(c[1]->s.count.stall_vmx, SNOOP);
     ck_assert(!has(c[0]));
+    later();
     phys_store(c[0], LINE, 8, 1);
     ck_assert_uint_eq(c[0]->s.count.stall_vmx, L2 + SNOOP);
     ck_assert(!has(c[1]));
@@ -217,6 +262,7 @@ int main(void)
     const TTest *const tests[] = {
         a_miss_is_answered_by_another_core,
         a_store_takes_the_line_away,
+        a_line_travels_to_one_core_at_a_time,
         what_only_an_instruction_cache_has_costs_nothing,
         nobody_else_is_asked_again_until_someone_has_read,
         without_caches_no_lines_travel,
