@@ -108,8 +108,7 @@ static enum run_end advance(struct rs_world *w, u64 *budget, u64 until_atom, u64
             n = min(n, random_gap(w));
             rs_drop_derived(w);
         }
-        bool replay = position_before(history_position(w), w->history.furthest);
-        if (replay && w->history.furthest.atom > before)
+        if (w->history.furthest.atom > before)
             n = min(n, w->history.furthest.atom - before);
         world_update_watched(w);
         enum run_end end = machine_run(m, n, until_cycle);
