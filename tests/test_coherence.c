@@ -1,4 +1,4 @@
-/* test_coherence.c - lines that travel between cores, and the one memory of all (docs/machine.md, C2 to C5). */
+/* test_coherence.c - lines that travel between cores, and the one memory of all (docs/machine.md, C2 to C5, C8). */
 #include "cpu/cpu.h"
 #include "lib/bare.h"
 #include "lib/suite.h"
@@ -105,7 +105,7 @@ START_TEST(a_store_takes_the_line_away)
 }
 END_TEST
 
-/* C6: a line that is on its way is handed on when it is there. */
+/* C8: a line that is on its way is handed on when it is there. */
 START_TEST(a_line_travels_to_one_core_at_a_time)
 {
     enum rs_hit from;

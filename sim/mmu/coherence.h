@@ -1,4 +1,4 @@
-/* coherence.h - lines and the other cores (docs/machine.md, C4 to C6).  A line is its hPA / 64. */
+/* coherence.h - lines and the other cores (docs/machine.md, C4, C5 and C8).  A line is its hPA / 64. */
 #ifndef RINGSIDE_MMU_COHERENCE_H
 #define RINGSIDE_MMU_COHERENCE_H
 
