@@ -189,6 +189,23 @@ START_TEST(an_event_that_wakes_no_one)
 }
 END_TEST
 
+/* Nor does it move on to the timer's next period before the others come to it. */
+START_TEST(waits_end_in_their_turn)
+{
+    START(0, HLT);
+    START(1, SPIN);
+    apic_write(c[0], APIC_LVT_TIMER, APIC_TIMER_PERIODIC | VECTOR);
+    apic_write(c[0], APIC_TIMER_DIVIDE, APIC_DIVIDE_BY_1);
+    apic_write(c[0], APIC_TIMER_INITIAL, 1000);
+    run_until(1500);
+    for (unsigned k = 0; k < 6000; k++) {
+        run_atoms(1);
+        ck_assert_uint_le(c[0]->s.cycle, machine_cycle(b.machine));
+    }
+    ck_assert_uint_ge(c[0]->s.cycle, 5000);
+}
+END_TEST
+
 /* ---- interrupts between cores (C6) ---- */
 
 static void icr(struct core *from, u64 value)
@@ -682,6 +699,7 @@ int main(void)
         runs_end_at_a_cycle_of_the_machine,
         one_core_in_hlt_does_not_stop_the_others,
         an_event_that_wakes_no_one,
+        waits_end_in_their_turn,
         a_run_gives_way_to_whom_it_wakes,
         two_of_a_vector_are_one,
         destinations_of_xapic,
