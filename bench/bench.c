@@ -68,8 +68,10 @@ static void run_peers(const struct plan *plan, struct measured *m)
 
 static void leave_peers_out(struct measured *m)
 {
-    for (int i = 0; i < PEERS; i++)
-        m->peer[i] = (struct result){.name = "peers", .trouble = "only Ringside was asked for"};
+    for (int i = 0; i < PEERS; i++) {
+        snprintf(m->peer[i].name, sizeof m->peer[i].name, "%s", peer_name[i]);
+        snprintf(m->peer[i].trouble, sizeof m->peer[i].trouble, "not asked for");
+    }
 }
 
 static int run(const struct plan *plan, unsigned long runs, bool only_own)

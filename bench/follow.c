@@ -14,11 +14,12 @@
 #define SCRIPT          "bench/peer"
 #define SILENCE_SECONDS 180 /* without a byte: the peer hangs */
 #define CONSOLE_FD      3
+#define GO_FD           4
 #define NICENESS        5 /* so that who waits for its line runs as soon as it comes */
 
 struct follower {
     pid_t pid;
-    int console; /* our end */
+    int console, go; /* our ends */
     struct result *result;
     char line[256];
     size_t used;
@@ -42,29 +43,35 @@ static double clock_of(pid_t pid)
 }
 
 /* CPU time of the process.  It stands still meanwhile, and has left its processor: Linux brings another
- * process's clock up to date only then, or at a tick of some milliseconds. */
-static double seconds_of(pid_t pid)
+ * process's clock up to date only then, or at a tick of some milliseconds.  let_begin: an image that waits
+ * for a byte before its phase finds one when it goes on. */
+static double seconds_of(const struct follower *f, bool let_begin)
 {
     const struct timespec settle = {0, 300000};
     int status;
-    kill(pid, SIGSTOP);
-    if (waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status))
+    kill(f->pid, SIGSTOP);
+    if (waitpid(f->pid, &status, WUNTRACED) != f->pid || !WIFSTOPPED(status))
         return 0;
     nanosleep(&settle, NULL);
-    double now = clock_of(pid);
-    kill(pid, SIGCONT);
+    double now = clock_of(f->pid);
+    if (let_begin && write(f->go, "\n", 1) != 1)
+        now = 0;
+    kill(f->pid, SIGCONT);
     return now;
 }
 
-/* In the child: the console is CONSOLE_FD, complaints go to a file. */
+/* In the child: the console is CONSOLE_FD, GO_FD its input; complaints go to a file. */
 static _Noreturn void become_peer(const char *script, const char *directory, const char *name,
-                                  const char *image, const char *args, int console)
+                                  const char *image, const char *args, int console, int go)
 {
     errno = 0;
-    bool ready = (nice(NICENESS) != -1 || errno == 0) && chdir(directory) == 0 && dup2(console, CONSOLE_FD) == CONSOLE_FD &&
+    /* By way of numbers that neither is: each may have the other's. */
+    int far_console = fcntl(console, F_DUPFD, GO_FD + 1), far_go = fcntl(go, F_DUPFD, GO_FD + 1);
+    bool ready = (nice(NICENESS) != -1 || errno == 0) && chdir(directory) == 0 &&
+                 dup2(far_console, CONSOLE_FD) == CONSOLE_FD && dup2(far_go, GO_FD) == GO_FD &&
                  freopen("complaints", "w", stderr) && freopen("/dev/null", "r", stdin);
-    if (console != CONSOLE_FD)
-        close(console);
+    close(far_console);
+    close(far_go);
     if (ready)
         execl(script, script, name, image, args, (char *)NULL);
     perror(script);
@@ -74,17 +81,20 @@ static _Noreturn void become_peer(const char *script, const char *directory, con
 static bool start(struct follower *f, const struct plan *plan, const char *name, const char *directory)
 {
     char relative[512], image[4096], script[4096];
-    int ends[2];
+    int console[2], go[2];
     plan_image(plan, relative);
-    if (!realpath(relative, image) || !realpath(SCRIPT, script) || pipe(ends) != 0)
+    if (!realpath(relative, image) || !realpath(SCRIPT, script) || pipe(console) != 0 || pipe(go) != 0)
         return false;
-    fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+    fcntl(console[0], F_SETFD, FD_CLOEXEC);
+    fcntl(go[1], F_SETFD, FD_CLOEXEC);
     fflush(stdout);
     f->pid = fork();
     if (f->pid == 0)
-        become_peer(script, directory, name, image, plan->args, ends[1]);
-    close(ends[1]);
-    f->console = ends[0];
+        become_peer(script, directory, name, image, plan->args, console[1], go[0]);
+    close(console[1]);
+    close(go[0]);
+    f->console = console[0];
+    f->go = go[1];
     return f->pid > 0;
 }
 
@@ -99,13 +109,13 @@ static void take_line(struct follower *f)
     f->done = strcmp(f->line, "done") == 0;
     if (f->done)
         r->seconds = f->line_begun;
-    result_line(r, f->line, begins ? seconds_of(f->pid) : f->line_begun);
+    result_line(r, f->line, begins ? seconds_of(f, true) : f->line_begun);
 }
 
 static void take_byte(struct follower *f, char c)
 {
     if (f->used == 0)
-        f->line_begun = seconds_of(f->pid);
+        f->line_begun = seconds_of(f, false);
     if (c == '\n') {
         f->line[f->used] = 0;
         take_line(f);
@@ -153,6 +163,7 @@ void follow_peer(const struct plan *plan, const char *name, struct result *resul
     char directory[] = "/tmp/ringside-bench-XXXXXX";
     struct follower f = {.result = result};
     snprintf(result->name, sizeof result->name, "%s", name);
+    signal(SIGPIPE, SIG_IGN); /* a peer that has gone is seen by its silence */
     if (!mkdtemp(directory) || !start(&f, plan, name, directory)) {
         snprintf(result->trouble, sizeof result->trouble, "cannot start " SCRIPT);
         return;
@@ -161,6 +172,7 @@ void follow_peer(const struct plan *plan, const char *name, struct result *resul
     kill(f.pid, SIGKILL);
     waitpid(f.pid, NULL, 0);
     close(f.console);
+    close(f.go);
     if (!f.done)
         complain(&f, directory);
     remove_directory(directory);

@@ -77,7 +77,8 @@ static void run(rs_world *w, const rs_machine *m, struct result *r, struct count
     while (rs_continue(w, SLICE) == RS_SLICE)
         ;
     if (rs_halt_status(m) != 1)
-        snprintf(r->trouble, sizeof r->trouble, "%.250s", rs_halt_text(m) ? rs_halt_text(m) : "still running");
+        snprintf(r->trouble, sizeof r->trouble, "%.250s",
+                 rs_halt_text(m) ? rs_halt_text(m) : "still running");
     read_console(m, r);
 }
 

@@ -56,9 +56,8 @@ void result_line(struct result *r, const char *line, double now_seconds)
     uint64_t insns, iterations, check, tsc;
     if (sscanf(line, "begin %31s", name) == 1)
         result_begin(r, find(name), now_seconds);
-    if (sscanf(line,
-               "end %31s insns %" SCNu64 " iterations %" SCNu64 " check 0x%" SCNx64 " tsc %" SCNu64, name,
-               &insns, &iterations, &check, &tsc) != 5 ||
+    if (sscanf(line, "end %31s insns %" SCNu64 " iterations %" SCNu64 " check 0x%" SCNx64 " tsc %" SCNu64,
+               name, &insns, &iterations, &check, &tsc) != 5 ||
         find(name) == PHASES)
         return;
     struct phase_result *p = &r->phase[find(name)];

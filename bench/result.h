@@ -20,7 +20,7 @@ enum peer {
 #define PEER(name) PEER_##name,
     PEER_LIST(PEER)
 #undef PEER
-    PEERS
+        PEERS
 };
 
 extern const char *const peer_name[PEERS];

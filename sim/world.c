@@ -108,8 +108,7 @@ static enum run_end advance(struct rs_world *w, u64 *budget, u64 until_atom, u64
             n = min(n, random_gap(w));
             rs_drop_derived(w);
         }
-        bool replay = position_before(history_position(w), w->history.furthest);
-        if (replay && w->history.furthest.atom > before)
+        if (w->history.furthest.atom > before)
             n = min(n, w->history.furthest.atom - before);
         world_update_watched(w);
         enum run_end end = machine_run(m, n, until_cycle);
@@ -496,7 +495,8 @@ static enum rs_why trail_cycles(struct rs_world *w, u64 *budget)
 {
     const struct machine *m = w->machine;
     struct micro_clock clock;
-    while (machine_atom(m) < w->move.hi.atom + (w->move.hi.micro > 0) && *budget) {
+    u64 end = w->move.hi.atom + (w->move.hi.micro > 0);
+    while (machine_atom(m) < end && *budget) {
         u64 atom = machine_atom(m), cycle;
         const struct core *c = timed_atom(w, &clock, &cycle);
         --*budget;
@@ -507,7 +507,7 @@ static enum rs_why trail_cycles(struct rs_world *w, u64 *budget)
                 trail_add(&w->move.trail, at);
         }
     }
-    return machine_atom(m) < w->move.hi.atom ? RS_SLICE : RS_DONE;
+    return machine_atom(m) < end ? RS_SLICE : RS_DONE;
 }
 
 /* Nearly every atom moves the clock; where n atoms did not hold n boundaries, twice as many are searched. */

@@ -23,8 +23,9 @@ START_TEST(each_phase_has_the_instructions_that_it_prints)
     for (unsigned i = 0; i < PHASES; i++) {
         const struct phase_result *phase = &r.phase[i];
         ck_assert_msg(phase->ended, "%s did not run", phase_name[i]);
-        ck_assert_msg(counted[i].insns == phase_retired(i, phase), "%s: %llu instructions counted, %llu printed",
-                      phase_name[i], (unsigned long long)counted[i].insns, (unsigned long long)phase->insns);
+        ck_assert_msg(counted[i].insns == phase_retired(i, phase),
+                      "%s: %llu instructions counted, %llu printed", phase_name[i],
+                      (unsigned long long)counted[i].insns, (unsigned long long)phase->insns);
         ck_assert_uint_ge(counted[i].cycles, counted[i].insns);
     }
 }

@@ -34,18 +34,22 @@ static const char *image_path(char path[512], const char *name)
 /* The guests take turns: those with the hypervisor too. */
 static const struct subject {
     const char *image, *cmdline, *module;
+    uint64_t cores;
 } subjects[] = {
     /* clang-format off */
-    {"guests/hello.elf", "hello", NULL},
-    {"guests/walk.elf", "walk", NULL},
-    {"guests/fault.elf", "fault", NULL},
-    {"guests/alu.elf", "alu 2000", NULL},
-    {"guests/breakpoint.elf", "breakpoint", NULL},
-    {"hv/hv.elf", "hv", "guests/hello.elf"},
-    {"hv/hv.elf", "hv", "guests/vmcall.elf"},
-    {"hv/hv.elf", "hv", "guests/fault.elf"},
-    {"hv/hv.elf", "hv", "guests/ticker.elf"},
-    {"hv/hv.elf", "hv", "guests/breakpoint.elf"},
+    {"guests/hello.elf", "hello", NULL, 1},
+    {"guests/walk.elf", "walk", NULL, 1},
+    {"guests/fault.elf", "fault", NULL, 1},
+    {"guests/alu.elf", "alu 2000", NULL, 1},
+    {"guests/breakpoint.elf", "breakpoint", NULL, 1},
+    {"guests/cores.elf", "cores 100", NULL, 2},
+    {"guests/cores.elf", "cores 100", NULL, 8},
+    {"hv/hv.elf", "hv", "guests/hello.elf", 1},
+    {"hv/hv.elf", "hv", "guests/vmcall.elf", 1},
+    {"hv/hv.elf", "hv", "guests/fault.elf", 1},
+    {"hv/hv.elf", "hv", "guests/fault.elf", 4},
+    {"hv/hv.elf", "hv", "guests/ticker.elf", 1},
+    {"hv/hv.elf", "hv", "guests/breakpoint.elf", 1},
     /* clang-format on */
 };
 
@@ -56,11 +60,12 @@ static uint64_t end_of(int i)
     return subjects[i].module ? NESTED_CYCLES : RUN_CYCLES;
 }
 
-static void make_machine(struct run *r)
+static void make_machine(struct run *r, int i)
 {
     struct rs_error err;
     struct rs_config config;
     rs_config_init(&config);
+    config.cores = subjects[i].cores;
     r->world = rs_world_new();
     r->machine = rs_machine_new(r->world, &config, &err);
     ck_assert_msg(r->machine != NULL, "%s", err.text);
@@ -82,7 +87,7 @@ static void boot_image(struct run *r, int i)
 
 static void boot(struct run *r, int i)
 {
-    make_machine(r);
+    make_machine(r, i);
     boot_image(r, i);
 }
 
@@ -303,7 +308,7 @@ START_TEST(record_and_replay)
     struct rs_error err;
     struct run r, again;
     ck_assert(temporary_file(path));
-    make_machine(&r);
+    make_machine(&r, _i);
     ck_assert_msg(rs_record(r.world, path, &err) == RS_OK, "%s", err.text);
     boot_image(&r, _i);
     for (unsigned k = 1; k <= 3; k++) {
@@ -314,7 +319,7 @@ START_TEST(record_and_replay)
     run_to(&r, end_of(_i), 10000);
     struct outcome want = outcome_of(&r);
     rs_world_free(r.world);
-    make_machine(&again);
+    make_machine(&again, _i);
     ck_assert_msg(rs_replay(again.world, path, &err) == RS_OK, "%s", err.text);
     boot_image(&again, _i);
     run_to(&again, end_of(_i), 333);

@@ -1,15 +1,19 @@
 /* main.c - the yardstick: one image, the same work on every machine, a line a phase.
  *
- *     bench [DIVISOR] [PHASE...]     the phases named, or all; each shortened to a DIVISOR-th
+ *     bench [DIVISOR] [PHASE...] [wait]     the phases named, or all; each shortened to a DIVISOR-th
  *
  * A phase says `begin NAME` before its begin mark and `end NAME ...` after its end mark, each when the line
- * has left the UART: a watcher of the line knows by that when the phase ran.
+ * has left the UART: a watcher of the line knows by that when the phase ran.  With `wait` a phase begins only
+ * when the watcher has sent a byte.
  */
 #include "lib/guest.h"
+
+#include <stdbool.h>
 
 #include "arch/insn.h"
 #include "lib/args.h"
 #include "lib/print.h"
+#include "lib/uart.h"
 #include "phase.h"
 
 struct phase {
@@ -34,7 +38,7 @@ static void drain(void)
         ;
 }
 
-static void measure(uint64_t number, uint64_t divisor)
+static void measure(uint64_t number, uint64_t divisor, bool wait)
 {
     const struct phase *p = &phases[number];
     uint64_t turns = p->turns / divisor ? p->turns / divisor : 1;
@@ -42,33 +46,44 @@ static void measure(uint64_t number, uint64_t divisor)
 
     print("begin %s\n", p->name);
     drain();
+    if (wait)
+        uart_get();
     phase_measure(p->run, turns, number, &result);
-    print("end %s insns %lu iterations %lu check 0x%lx tsc %lu\n", p->name,
-          turns * p->insns + p->overhead, turns * p->iterations, result.check, result.tsc);
+    print("end %s insns %lu iterations %lu check 0x%lx tsc %lu\n", p->name, turns * p->insns + p->overhead,
+          turns * p->iterations, result.check, result.tsc);
 }
 
-/* Bit i: phase i is wanted.  Words 2 and on name phases; none name all. */
+static bool among(const char *args, const char *word)
+{
+    unsigned i = 0;
+
+    while (!args_is(args, i, word) && !args_is(args, i, ""))
+        i++;
+    return !args_is(args, i, "");
+}
+
+/* Bit i: phase i is wanted.  No name stands for all. */
 static uint64_t chosen(const char *args)
 {
     uint64_t set = 0;
 
-    for (unsigned word = 2; !args_is(args, word, ""); word++)
-        for (unsigned i = 0; i < PHASES; i++)
-            if (args_is(args, word, phases[i].name))
-                set |= UINT64_C(1) << i;
-    return args_is(args, 2, "") ? UINT64_MAX : set;
+    for (unsigned i = 0; i < PHASES; i++)
+        if (among(args, phases[i].name))
+            set |= UINT64_C(1) << i;
+    return set ? set : UINT64_MAX;
 }
 
 uint32_t guest_main(const char *args)
 {
     uint64_t divisor = args_number(args, 1, 1), set = chosen(args);
+    bool wait = among(args, "wait");
 
     compute_prepare();
     memory_prepare();
     interrupt_prepare();
     for (unsigned i = 0; i < PHASES; i++)
         if (set >> i & 1)
-            measure(i, divisor ? divisor : 1);
+            measure(i, divisor ? divisor : 1, wait);
     print("done\n");
     drain();
     return 0;

@@ -22,9 +22,8 @@ unsigned core_number(void);
  * returns when all of them are about to enter core_main(number).  The caller's x2APIC is on then too. */
 void cores_start(void (*core_main)(unsigned number));
 
-/* Writes the ICR: a vector with APIC_ICR_TO_OTHERS, or with `core` as its destination. */
-void ipi_to_others(uint32_t vector);
-void ipi_to(unsigned core, uint32_t vector);
+/* Interrupts the cores of a set, bit i for number i, by one write to the ICR. */
+void ipi_to_set(uint32_t set, uint32_t vector);
 void ipi_end(void); /* EOI */
 
 /* Meets the other cores: returns when `count` of them have come here `turn` times (1, 2, ...). */

@@ -131,7 +131,7 @@ static bool knows_its_lines(const struct core *c)
 
 static bool nobody_looks(const struct core *c)
 {
-    return !c->rt.micro_stop && !c->rt.clock && !watched(c, RS_PROBE_insn);
+    return !c->rt.micro_stop && !c->rt.clock && !watched(c, RS_PROBE_insn) && !watched(c, RS_PROBE_atom);
 }
 
 /* What the general way does before and after an instruction is nothing. */

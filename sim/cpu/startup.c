@@ -6,7 +6,7 @@
 #include "cpu/system.h"
 #include "mmu/mmu.h"
 
-/* By host-physical address, through the L1D (rule C8). */
+/* By host-physical address, through the L1D (rule C10). */
 static void read_entry(struct core *c, u64 word[SIPI_ENTRY_WORDS])
 {
     u64 hpa = c->m->b.sipi_entry_struct;

@@ -12,8 +12,9 @@ void board_reset(struct machine *m)
 {
     uart_reset(&m->b.uart[0]);
     uart_reset(&m->b.uart[1]);
+    m->b.sipi_entry_struct = 0;
     m->b.halted = HALT_NONE;
-    m->b.exit_status = m->b.halt_detail = 0;
+    m->b.exit_status = m->b.halt_detail = m->b.halt_core = 0;
 }
 
 /* ---- ports ---- */

@@ -92,10 +92,8 @@ static u64 beyond_l1(struct core *c, u64 number, enum rs_hit *from)
         return c->m->p.l2_latency;
     }
     c->s.count.l2_misses++;
-    if (c->m->cores > 1 && coherence_asks(c, number)) {
-        *from = RS_CORE;
-        return c->m->p.l2_latency + c->m->p.snoop_latency;
-    }
+    if (c->m->cores > 1)
+        return coherence_miss(c, number, from);
     *from = RS_MEM;
     return bus_wait(c->m, c->s.cycle) + c->m->p.l2_latency + c->m->p.mem_latency;
 }

@@ -1,4 +1,4 @@
-/* coherence.h - lines and the other cores (docs/machine.md, C4 and C5).  A line is its hPA / 64. */
+/* coherence.h - lines and the other cores (docs/machine.md, C4, C5 and C8).  A line is its hPA / 64. */
 #ifndef RINGSIDE_MMU_COHERENCE_H
 #define RINGSIDE_MMU_COHERENCE_H
 
@@ -10,16 +10,18 @@ struct sole {
     u64 line[SOLE_LINES]; /* + 1; 0: none */
 };
 
-/* The core, which has not the line in L1 or L2, gets it: true if another core has it in L1D or L2. */
-bool coherence_asks(struct core *c, u64 line);
+#define TRAVELS 32 /* of state.def's travel_line */
 
-/* The core writes the line: the others lose it.  True if one had it in L1D or L2. */
-bool coherence_takes(struct core *c, u64 line);
+/* The core has not the line in L1 or L2 and asks for it: its cycles beyond L1, and where it was. */
+u64 coherence_miss(struct core *c, u64 line, enum rs_hit *from);
 
-/* True if another core has the line in L1D or L2; nothing changes. */
-bool coherence_elsewhere(const struct core *c, u64 line);
+/* The core writes a line that its look-up found at `from`: the others lose it.  Cycles beyond the look-up. */
+u64 coherence_take(struct core *c, u64 line, enum rs_hit from);
 
-/* Of a write whose look-up found the line at `from`: cycles beyond that look-up (C5). */
+/* What coherence_write would cost; nothing changes. */
+u64 coherence_write_cost(const struct core *c, u64 line, enum rs_hit from);
+
+/* coherence_take, at a glance where nobody else can have the line. */
 static inline u64 coherence_write(struct core *c, u64 line, enum rs_hit from)
 {
     if (likely(c->m->cores == 1))
@@ -27,7 +29,7 @@ static inline u64 coherence_write(struct core *c, u64 line, enum rs_hit from)
     const struct sole *s = c->rt.sole;
     if (s && s->line[line & (SOLE_LINES - 1)] == line + 1)
         return 0;
-    return coherence_takes(c, line) && from != RS_CORE ? c->m->p.snoop_latency : 0;
+    return coherence_take(c, line, from);
 }
 
 void coherence_drop_derived(struct core *c);

@@ -139,9 +139,7 @@ static void tell_reference(struct walk *w, const struct rs_walk_ref *ref)
 static u64 update_takes(struct walk *w, const struct rs_walk_ref *ref)
 {
     u64 line = ref->hpa >> LINE_SHIFT;
-    if (!w->dry)
-        return coherence_write(w->c, line, ref->from);
-    return ref->from != RS_CORE && coherence_elsewhere(w->c, line) ? w->c->m->p.snoop_latency : 0;
+    return w->dry ? coherence_write_cost(w->c, line, ref->from) : coherence_write(w->c, line, ref->from);
 }
 
 /* Sets A or D: a locked update, which is no reference of its own. */

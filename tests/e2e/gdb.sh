@@ -278,6 +278,74 @@ else
     fail "a scenario goes as without a debugger: status $status" console
 fi
 
+# ---- faults, positions, replays ----
+
+start exec fault
+debug guests/fault.elf <<'GDB'
+echo # fault\n
+tbreak *on_page_fault
+continue
+set $fault = ((struct trap_frame *)$rdi)->rip
+tbreak *$fault
+reverse-continue
+print $fault == (unsigned long)$rip
+set $before = $cycles
+stepi
+echo # end\n
+echo # handler\n
+x/i $pc
+echo # end\n
+echo # again\n
+reverse-stepi
+print $fault == (unsigned long)$rip && $cycles == $before
+stepi 2
+x/i $pc
+echo # end\n
+kill
+GDB
+finish
+after 'a step takes the fault to its handler' handler '<trap_stubs\+[0-9]+>:.*push'
+after 'back before the instruction that faults' again '^.2 = 1$'
+
+start exec hello --at A:0.3
+debug guests/hello.elf <<'GDB'
+monitor position
+stepi
+monitor position
+detach
+GDB
+finish
+said 'from a position' '^at A:0\.3, cycle'
+said 'a step to its end' '^at A:1, cycle'
+
+cat >input.lua <<'LUA'
+local host = machine()
+host:boot("hello")
+host:run(3000)
+host:send("abc")
+host:run()
+say(hex(host:hash()))
+LUA
+"$ringside" run input.lua --record log >want
+start run input.lua --replay log
+debug guests/hello.elf <<'GDB'
+set $rax = 1
+break print
+continue
+reverse-stepi
+continue
+delete
+continue
+continue
+GDB
+finish
+said 'a replay takes no inputs' 'this run is a replay: it takes its inputs from the log alone'
+if [ "$status" -eq 0 ] && cmp -s want console; then
+    pass 'and is the run that was recorded'
+else
+    fail "and is the run that was recorded: status $status" console
+fi
+
 # ---- several cores ----
 
 "$ringside" exec cores --cores 3 --stats >want 2>stats
@@ -328,6 +396,43 @@ if [ "$status" -eq 1 ] && cmp -s want console && sed '/^ringside/d' told | cmp -
 else
     fail "cores count the same cycles with a debugger: status $status" console
     diff stats told
+fi
+
+# ---- a scenario's steps ----
+
+cat >step.lua <<'LUA'
+local host = machine()
+host:boot("hello")
+host:step(4000)
+say("%s, cycle %d", host.position, host.cycles)
+LUA
+"$ringside" run step.lua >want
+start run step.lua
+debug guests/hello.elf <<'GDB'
+break uart_put
+continue
+set $first = $cycles
+continue
+print $cycles > $first
+reverse-continue
+print $cycles == $first
+set $again = $cycles
+stepi
+continue
+continue
+print $cycles > $again
+delete
+continue
+continue
+GDB
+finish
+said 'a step that is made again stops where it is new' '^.1 = 1$'
+said 'and back' '^.2 = 1$'
+said 'and on' '^.3 = 1$'
+if [ "$status" -eq 0 ] && cmp -s want console; then
+    pass 'it ends where it would have'
+else
+    fail "it ends where it would have: status $status" console
 fi
 
 # ---- sockets ----

@@ -40,7 +40,16 @@ says nested_walk 'saved by the nested TLB'
 says native_walk '4 references'
 says trap 'mean of 200'
 says page_fault 'exit 48'
+says shootdown 'have read the old frame'
+says shootdown 'the last 248'
 
+for cores in 2 8; do
+    timeout 120 "$ringside" run "$scenarios/shootdown.lua" cores=$cores >shootdown$cores.out 2>&1
+    report $? "shootdown cores=$cores" shootdown$cores.out
+done
+timeout 120 "$ringside" run "$scenarios/shootdown.lua" cores=9 >bad.out 2>&1
+[ $? -eq 2 ] && grep -q 'parameter cores must be' bad.out
+report $? 'shootdown cores=9 is refused' bad.out
 timeout 120 "$ringside" run "$scenarios/trap.lua" n=20 >trap20.out 2>&1 && grep -q 'mean of 20 ' trap20.out
 report $? 'trap n=20' trap20.out
 for n in 0 -5 2.5; do

@@ -391,6 +391,11 @@ key_ctrl_l() {
     check_hides "smudge" "Ctrl-L draws it anew"
 }
 
+key_C() {
+    tm send-keys C
+    check_shows "no other core" "C says that there is one core"
+}
+
 key_q() {
     tm send-keys q
     check_shows "exit status 0" "q quits"
@@ -399,7 +404,7 @@ key_q() {
 # One key as the help names it; one that is not here has no test.
 try_key() {
     case $1 in
-    [snwecbBWuq]) "key_$1" ;;
+    [snwecbBWuCq]) "key_$1" ;;
     Enter) key_Enter ;;
     "1 .. 9") key_digits ;;
     Tab) key_tab ;;
@@ -434,6 +439,27 @@ every_key() {
     done 3<"$work/keys"
 }
 
+several_cores() {
+    cat >"$work/cores.lua" <<'EOT'
+local host = machine { cores = 3 }
+host:boot("cores", { cmdline = "50" })
+host:run(30000)
+pause("Three cores.")
+host:run(1000)
+EOT
+    start 100 30 C.UTF-8 "$work/cores.lua"
+    check_shows "core 1" "the header names the core that is shown"
+    tm send-keys C
+    check_shows "core 2" "C shows the next core"
+    tm send-keys C C
+    check_shows "Core 1 of 3 is shown" "after the last comes the first"
+    before=$(head_line)
+    tm send-keys n
+    if poll moved_from "$before"; then ok "n steps the core that is next"; else not_ok "n steps the core that is next"; fi
+    tm send-keys q
+    check_shows "exit status" "q quits"
+}
+
 command -v tmux >/dev/null || { echo "not ok - tmux is needed for this test"; exit 1; }
 question_hides_the_walk
 walk_there_and_back
@@ -443,5 +469,6 @@ a_run_is_stopped_by_a_key
 wrong_usage
 an_entry_that_is_gone
 a_terminal_without_a_cursor
+several_cores
 every_key
 exit $failed

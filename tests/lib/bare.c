@@ -33,36 +33,46 @@ static void write_descriptors(struct bare *b)
         bare_gate(b, v, bare_handler(v), BARE_CS0, SEG_P | SYS_INTERRUPT_GATE, 0);
 }
 
-static void load_registers(struct bare *b)
+static void load_registers(struct core *c)
 {
-    struct core *c = b->core;
-
     c->s.cr3 = BARE_PML4;
     c->s.gdtr_base = BARE_GDT;
     c->s.gdtr_limit = BARE_GDT_BYTES - 1;
     c->s.idtr_base = BARE_IDT;
     c->s.idtr_limit = 0xfff;
     c->s.seg[SEG_TR] = (struct segment){BARE_TR, BARE_TSS, TSS_BYTES - 1, SEG_ATTR_TSS};
-    c->s.rip = BARE_CODE;
-    c->s.gpr[REG_RSP] = BARE_STACK;
+    c->s.rip = BARE_CODE + BARE_PART * c->id;
+    c->s.gpr[REG_RSP] = BARE_STACK - BARE_PART * c->id;
+}
+
+static void write_stacks(struct bare *b)
+{
     bare_set_u64(b, BARE_TSS + TSS_RSP0, BARE_RSP0);
     bare_set_u64(b, BARE_TSS + TSS_IST1, BARE_IST1);
 }
 
 void bare_open(struct bare *b, u64 firmware)
 {
+    bare_open_cores(b, firmware, 1);
+}
+
+void bare_open_cores(struct bare *b, u64 firmware, u64 cores)
+{
     struct rs_config config;
     struct rs_error err = {""};
 
     rs_config_init(&config);
     config.firmware = firmware;
+    config.cores = cores;
     b->world = rs_world_new();
     b->machine = rs_machine_new(b->world, &config, &err);
     ck_assert_msg(b->machine != NULL, "%s", err.text);
     b->core = b->machine->core[0];
     write_tables(b);
     write_descriptors(b);
-    load_registers(b);
+    write_stacks(b);
+    for (u32 i = 0; i < cores; i++)
+        load_registers(b->machine->core[i]);
 }
 
 void bare_close(struct bare *b)

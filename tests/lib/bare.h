@@ -11,7 +11,8 @@ enum {
     BARE_GDT = 0x18000,
     BARE_IDT = 0x19000,
     BARE_TSS = 0x1b000,
-    BARE_CODE = 0x20000,    /* ring 0 starts here */
+    BARE_CODE = 0x20000,    /* ring 0 starts here; core i BARE_PART i further on */
+    BARE_PART = 0x1000,     /* and its stack is BARE_PART i lower */
     BARE_HANDLER = 0x30000, /* of vector v: 16 v bytes on */
     BARE_STACK = 0x50000,   /* ring 0's */
     BARE_RSP0 = 0x60000,
@@ -43,6 +44,8 @@ struct bare {
 
 /* firmware: enum rs_firmware. */
 void bare_open(struct bare *b, u64 firmware);
+/* Several cores, all as core 0 but for their code and stacks; only core 0 is not waiting to be started. */
+void bare_open_cores(struct bare *b, u64 firmware, u64 cores);
 void bare_close(struct bare *b);
 
 /* Puts bytes at an address. */

@@ -169,5 +169,7 @@ bool ring3_equals(const struct ring3 *r, u64 at, const u8 *bytes, u64 n)
 u64 ring3_stamp(const struct ring3 *r, u64 at)
 {
     u64 hpa = physical(at);
-    return mem_stamp(r->machine->mem, hpa) + mem_stamp(r->machine->mem, hpa + PAGE_BYTES);
+    mem_mark_code(r->machine->mem, hpa, PAGE_BYTES);
+    mem_mark_code(r->machine->mem, hpa + PAGE_BYTES, PAGE_BYTES);
+    return *mem_code_changes(r->machine->mem);
 }

@@ -253,6 +253,8 @@ static enum rs_why run_all(const struct cli *cli, rs_world *w, rs_machine *m, st
     enum rs_why why = cli->at ? run_to(cli->at, w, m, err) : RS_DONE;
     if (why != RS_DONE || (cli->at && !g))
         return why;
+    if (cli->at)
+        cli_tell_micros(cli, m);
     make_raw();
     why = run(w, m, g, cli->replay != NULL);
     cook();

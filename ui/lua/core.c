@@ -12,8 +12,8 @@ struct core_handle {
     uint32_t id;
 };
 
-static const char *const attributes[] = {"regs", "mode",   "vmcs",  "eptp", "vm",
-                                         "cpl",  "cycles", "insns", NULL};
+static const char *const attributes[] = {"regs", "mode",   "vmcs",  "eptp",     "vm",
+                                         "cpl",  "cycles", "insns", "activity", NULL};
 static const char *const others[] = {"rip", "rflags", "cr0", "cr2", "cr3", "cr4", "efer", "cs",  "ss",  "ds",
                                      "es",  "fs",     "gs",  "dr0", "dr1", "dr2", "dr3",  "dr6", "dr7", NULL};
 
@@ -86,6 +86,15 @@ static void push_eptp(lua_State *L, const rs_machine *m, uint32_t core)
         lua_pushnil(L);
 }
 
+/* In the order of the VMCS's activity states (SDM vol. 3, 24.4.2). */
+static void push_activity(lua_State *L, const rs_machine *m, uint32_t core)
+{
+    static const char *const name[] = {"active", "halted", "shutdown", "waits for SIPI"};
+    uint64_t activity = 0;
+    rs_state_get(m, core, "activity", 0, &activity);
+    lua_pushstring(L, activity < sizeof name / sizeof *name ? name[activity] : "?");
+}
+
 static bool push_attribute(lua_State *L, const struct core_handle *c, const char *key)
 {
     const rs_machine *m = c->host->m;
@@ -99,6 +108,8 @@ static bool push_attribute(lua_State *L, const struct core_handle *c, const char
         push_eptp(L, m, c->id);
     else if (strcmp(key, "vm") == 0)
         push_vm(L, m, c->id);
+    else if (strcmp(key, "activity") == 0)
+        push_activity(L, m, c->id);
     else if (strcmp(key, "cpl") == 0)
         lua_pushinteger(L, rs_cpl(m, c->id));
     else if (strcmp(key, "cycles") == 0)

@@ -288,20 +288,33 @@ static int write_bytes(lua_State *L)
     return 0;
 }
 
+/* Of one core, by its number from 1, or of all together. */
 static int push_stats(lua_State *L)
 {
     struct host *h = sc_host(L, 1);
+    lua_Integer number = luaL_optinteger(L, 2, 0), cores = (lua_Integer)rs_cores(h->m);
+    if (!lua_isnoneornil(L, 2) && (number < 1 || number > cores))
+        return luaL_error(L, "machine %s has cores 1 to %d", rs_machine_name(h->m), (int)cores);
+    uint32_t first = number ? (uint32_t)number - 1 : 0, last = number ? first + 1 : (uint32_t)cores;
     lua_newtable(L);
     for (size_t i = 0; i < rs_counter_count(); i++) {
         uint64_t sum = 0;
-        for (uint32_t core = 0; core < rs_cores(h->m); core++)
+        for (uint32_t core = first; core < last; core++)
             sum += rs_counter(h->m, core, i);
         lua_pushinteger(L, (lua_Integer)sum);
         lua_setfield(L, -2, rs_counter_info(i)->name);
     }
-    lua_pushinteger(L, (lua_Integer)rs_now(h->m));
+    lua_pushinteger(L, (lua_Integer)(number ? rs_cycles(h->m, first) : rs_now(h->m)));
     lua_setfield(L, -2, "cycles");
     return 1;
+}
+
+static uint64_t insns_of_all(const rs_machine *m)
+{
+    uint64_t sum = 0;
+    for (uint32_t core = 0; core < rs_cores(m); core++)
+        sum += rs_insns(m, core);
+    return sum;
 }
 
 static int push_hash(lua_State *L)
@@ -411,15 +424,20 @@ static const luaL_Reg own_methods[] = {{"boot", sc_boot},
                                        {NULL, NULL}};
 
 static const char *const attributes[] = {"name", "cycles",   "insns",  "core",   "ram",
-                                         "hz",   "position", "halted", "status", NULL};
+                                         "hz",   "position", "halted", "status", "next", NULL};
 
 static int push_attribute(lua_State *L, struct host *h, const char *key)
 {
     char at[64];
     switch (key[0]) {
-    case 'n': lua_pushstring(L, rs_machine_name(h->m)); break;
+    case 'n':
+        if (key[1] == 'e')
+            lua_pushinteger(L, (lua_Integer)rs_next_core(h->m) + 1);
+        else
+            lua_pushstring(L, rs_machine_name(h->m));
+        break;
     case 'r': lua_pushinteger(L, (lua_Integer)rs_ram_bytes(h->m)); break;
-    case 'i': lua_pushinteger(L, (lua_Integer)rs_insns(h->m, 0)); break;
+    case 'i': lua_pushinteger(L, (lua_Integer)insns_of_all(h->m)); break;
     case 'p':
         rs_position_format(h->m, rs_position(h->m), at);
         lua_pushstring(L, at);

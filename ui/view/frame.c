@@ -14,9 +14,12 @@ static void mode_words(const struct view *v, const rs_machine *m, char *text, si
     char name[RS_NAME_MAX] = "";
     bool guest = rs_guest_mode(m, v->core);
     uint64_t vmx_on = 0;
+    int n = 0;
     scenario_running(v->scenario, m, v->core, name);
     rs_state_get(m, v->core, "vmx_on", 0, &vmx_on);
-    snprintf(text, size, "%s, %s, ring %u", name,
+    if (rs_cores(m) > 1)
+        n = snprintf(text, size, "core %u%s: ", v->core + 1, rs_next_core(m) == v->core ? "" : " (not next)");
+    snprintf(text + n, size - (size_t)n, "%s, %s, ring %u", name,
              guest    ? "non-root (guest)"
              : vmx_on ? "root"
                       : "bare",

@@ -283,6 +283,19 @@ void view_message(struct view *v, const char *format, ...)
     va_end(args);
 }
 
+void view_next_core(struct view *v)
+{
+    const rs_machine *m = view_machine(v);
+    if (!m || rs_cores(m) < 2) {
+        view_message(v, "There is no other core to show.");
+        return;
+    }
+    v->core = (v->core + 1) % (uint32_t)rs_cores(m);
+    walk_log_truncate(&v->walks, (struct rs_position){0, 0});
+    view_mark(v);
+    view_message(v, "Core %u of %u is shown.", v->core + 1, (unsigned)rs_cores(m));
+}
+
 void view_choose(struct view *v, enum pane pane, int width, int height)
 {
     if (pane == PANE_HELP && v->focus != PANE_HELP)

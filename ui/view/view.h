@@ -27,7 +27,7 @@ struct view_pane {
 
 struct view {
     struct scenario *scenario;
-    uint32_t core;
+    uint32_t core; /* the one that is shown */
     enum pane focus, slot, before_help;
     struct view_pane pane[PANES];
     unsigned selected;       /* reference of the walk that is explained, 0: the last one */
@@ -61,6 +61,8 @@ void view_message(struct view *v, const char *format, ...)
 #endif
     ;
 
+/* Shows the next core, after the last the first. */
+void view_next_core(struct view *v);
 /* width, height: of the canvas. */
 void view_choose(struct view *v, enum pane pane, int width, int height);
 /* The next pane (step 1) or the one before (-1). */
