@@ -130,9 +130,11 @@ END
 /* FMASK clears TF before there is anything to step. */
 CASE "tf.syscall-masked", STEPS(1)
     MSR_WRITE MSR_FMASK, FLAG_TF
+    SYSCALL_TO 1f
     TO_RING3 FLAG_FIXED|FLAG_TF
     syscall
 TRY
+1:  nop
 END
 CASE "tf.syscall-unmasked", STEPS(1)
     SYSCALL_TO 1f

@@ -39,7 +39,8 @@ static void handler(struct trap_frame *frame)
     depth--;
 }
 
-/* A case begins: the APIC is idle and IF is clear.  Interrupts come on the current stack, so that they nest. */
+/* A case begins: the APIC is idle and IF is clear.  Interrupts come on the current stack, so that they nest.
+ */
 static bool begin(const char *name, uint64_t needs)
 {
     if (!run_begin(name, needs))
@@ -64,7 +65,8 @@ static void end(void)
 
 static void print_state(unsigned vector)
 {
-    print(" irr=%u isr=%u ppr=%x", apic_bit(APIC_IRR, vector), apic_bit(APIC_ISR, vector), apic_read(APIC_PPR));
+    print(" irr=%u isr=%u ppr=%x", apic_bit(APIC_IRR, vector), apic_bit(APIC_ISR, vector),
+          apic_read(APIC_PPR));
 }
 
 /* ---- acceptance and priority (10.8 "Handling Interrupts") ---- */
@@ -250,11 +252,12 @@ static void cr8_blocks(void)
     end();
 }
 
-/* ---- shadows (SDM vol. 2B, "STI"; vol. 3, 6.8.3 "Masking Exceptions and Interrupts When Switching Stacks") --- */
+/* ---- shadows (SDM vol. 2B, "STI"; vol. 3, 6.8.3 "Masking Exceptions and Interrupts When Switching Stacks")
+ * --- */
 
-extern const char shadow_sti[], shadow_sti_try[], shadow_sti_set[], shadow_sti_set_try[],
-    shadow_popf[], shadow_popf_try[], shadow_iret[], shadow_iret_try[], shadow_sti_cli[],
-    shadow_sti_cli_try[], shadow_hlt[], shadow_hlt_try[], shadow_ring3[], shadow_ring3_try[];
+extern const char shadow_sti[], shadow_sti_try[], shadow_sti_set[], shadow_sti_set_try[], shadow_popf[],
+    shadow_popf_try[], shadow_iret[], shadow_iret_try[], shadow_sti_cli[], shadow_sti_cli_try[], shadow_hlt[],
+    shadow_hlt_try[], shadow_ring3[], shadow_ring3_try[];
 
 /* An interrupt is pending; where is it taken? */
 static void shadow(const char *name, const char *code, const char *try, uint64_t flags)
@@ -667,13 +670,40 @@ static void registers_read_back(void)
 void interrupt_cases(void)
 {
     void (*const cases[])(void) = {
-        self_ipi,      trigger_mode,      by_priority,         nested,          merged,
-        eoi_order,     eoi_idle,          task_priority,       processor_priority, cr8,
-        cr8_blocks,    all_shadows,       bad_gates,           hlt_wakes,       hlt_nmi,
-        nmi_blocks,    nmi_if_clear,      nmi_by_int2,         one_shot,        periodic,
-        masked,        stopped,           other_vector,        deadline,        deadline_past,
-        deadline_disarmed, deadline_other_mode, illegal_vector, error_interrupt, timer_illegal,
-        disabled,      nmi_when_disabled, destinations,        registers_read_back,
+        self_ipi,
+        trigger_mode,
+        by_priority,
+        nested,
+        merged,
+        eoi_order,
+        eoi_idle,
+        task_priority,
+        processor_priority,
+        cr8,
+        cr8_blocks,
+        all_shadows,
+        bad_gates,
+        hlt_wakes,
+        hlt_nmi,
+        nmi_blocks,
+        nmi_if_clear,
+        nmi_by_int2,
+        one_shot,
+        periodic,
+        masked,
+        stopped,
+        other_vector,
+        deadline,
+        deadline_past,
+        deadline_disarmed,
+        deadline_other_mode,
+        illegal_vector,
+        error_interrupt,
+        timer_illegal,
+        disabled,
+        nmi_when_disabled,
+        destinations,
+        registers_read_back,
     };
 
     for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++)

@@ -55,8 +55,8 @@ const char *machine_lacks(uint64_t flags)
 #define PORT_PIC_MASKS  0x21
 #define PORT_PIC2_MASKS 0xa1
 
-#define LOW      UINT64_C(0x100000000)
-#define ALIASED  UINT64_C(0x1000000)
+#define LOW     UINT64_C(0x100000000)
+#define ALIASED UINT64_C(0x1000000)
 
 /* PCs have interrupt controllers of old that would be heard as soon as IF is set. */
 static void silence_pics(void)
@@ -76,14 +76,14 @@ void machine_init(void)
 
 /* ---- descriptor tables ---- */
 
-#define TYPE(low, type)   (((low) & ~(UINT64_C(0x1f) << 40)) | (uint64_t)(type) << 40)
-#define CODE_EXEC_ONLY    0x19
-#define CODE_CONFORMING   0x1f
-#define DATA_READ_ONLY    0x11
-#define DATA_EXPAND_DOWN  0x17
-#define NOT_ACCESSED      (~DESC_ACCESSED)
-#define DESC_D            (UINT64_C(1) << 54)
-#define DPL3              (UINT64_C(3) << 45)
+#define TYPE(low, type)  (((low) & ~(UINT64_C(0x1f) << 40)) | (uint64_t)(type) << 40)
+#define CODE_EXEC_ONLY   0x19
+#define CODE_CONFORMING  0x1f
+#define DATA_READ_ONLY   0x11
+#define DATA_EXPAND_DOWN 0x17
+#define NOT_ACCESSED     (~DESC_ACCESSED)
+#define DESC_D           (UINT64_C(1) << 54)
+#define DPL3             (UINT64_C(3) << 45)
 
 static void set_system(unsigned selector, uint64_t base, uint32_t limit, unsigned type)
 {

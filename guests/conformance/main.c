@@ -1,5 +1,5 @@
-/* main.c - cases of exceptions, pages, interrupts and descriptor tables, each a line of a log that is the same
- * on every processor that follows the manual (tests/e2e/peers.sh). */
+/* main.c - cases of exceptions, pages, interrupts and descriptor tables, each a line of a log that is the
+ * same on every processor that follows the manual (tests/e2e/peers.sh). */
 #include "arch/insn.h"
 #include "conformance/interrupts.h"
 #include "conformance/machine.h"

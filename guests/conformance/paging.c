@@ -1,5 +1,6 @@
 /* paging.c - what page tables allow, which bits are reserved, what becomes of A and D, and that what was
- * changed and invalidated is seen (SDM vol. 3, 4 "Paging").  Translations that may be stale are not looked at. */
+ * changed and invalidated is seen (SDM vol. 3, 4 "Paging").  Translations that may be stale are not looked
+ * at. */
 #include "conformance/paging.h"
 
 #include <stdbool.h>
@@ -111,8 +112,8 @@ static void take_rights(unsigned level, unsigned rights)
 
 static void rights_of(const struct mode *m, unsigned rights)
 {
-    print("rights.wp%u-smep%u-smap%u-ac%u-nxe%u-u%u-w%u-xd%u:", m->wp, m->smep, m->smap, m->ac, m->nxe, rights & 1,
-          rights >> 1 & 1, rights >> 2);
+    print("rights.wp%u-smep%u-smap%u-ac%u-nxe%u-u%u-w%u-xd%u:", m->wp, m->smep, m->smap, m->ac, m->nxe,
+          rights & 1, rights >> 1 & 1, rights >> 2);
     build();
     take_rights(3, rights);
     set_mode(m);
@@ -391,7 +392,6 @@ static void by_pcide_off(void)
     write_cr3(read_cr3() & ~(uint64_t)CR3_PCID);
     write_cr4(read_cr4() & ~(uint64_t)CR4_PCIDE);
 }
-
 
 static const struct invalidation {
     const char *name;

@@ -24,7 +24,8 @@ static void (*on_interrupt)(struct trap_frame *frame);
 
 static bool is_fault(uint64_t vector)
 {
-    return vector < VEC_EXTERNAL_MIN && vector != VEC_DB && vector != VEC_NMI && vector != VEC_BP && vector != VEC_OF;
+    return vector < VEC_EXTERNAL_MIN && vector != VEC_DB && vector != VEC_NMI && vector != VEC_BP &&
+           vector != VEC_OF;
 }
 
 static bool ends_case(uint64_t vector)
@@ -132,6 +133,9 @@ struct registers run_registers(const char *code, uint64_t flags)
 
 /* ---- what it prints ---- */
 
+extern const char image_start[], image_end[];
+
+/* Addresses of the image depend on who compiled it. */
 static void print_offset(uint64_t value, uint64_t origin)
 {
     uint64_t up = value - origin, down = origin - value;
@@ -140,6 +144,8 @@ static void print_offset(uint64_t value, uint64_t origin)
         print("+%lu", up);
     else if (down < NEAR)
         print("-%lu", down);
+    else if (value - (uint64_t)image_start < (uint64_t)(image_end - image_start))
+        print("=image");
     else
         print("=0x%lx", value);
 }
@@ -147,7 +153,11 @@ static void print_offset(uint64_t value, uint64_t origin)
 static const struct {
     uint64_t top;
     const char *name;
-} stacks[] = {{TOP_CASE, "case"}, {TOP_RSP0, "rsp0"}, {TOP_IST1, "ist1"}, {TOP_IST2, "ist2"}, {TOP_USER + ALIAS, "user"}};
+} stacks[] = {{TOP_CASE, "case"},
+              {TOP_RSP0, "rsp0"},
+              {TOP_IST1, "ist1"},
+              {TOP_IST2, "ist2"},
+              {TOP_USER + ALIAS, "user"}};
 
 /* Where an address lies below the top of a stack; other addresses as they are. */
 static void print_stack(uint64_t address)
@@ -207,7 +217,8 @@ static void print_flags(uint64_t rflags, uint64_t shown)
     static const struct {
         uint64_t flag;
         const char *name;
-    } names[] = {{FLAG_TF, "TF"}, {FLAG_IF, "IF"}, {FLAG_DF, "DF"}, {FLAG_NT, "NT"}, {FLAG_AC, "AC"}, {FLAG_ID, "ID"}};
+    } names[] = {{FLAG_TF, "TF"}, {FLAG_IF, "IF"}, {FLAG_DF, "DF"},
+                 {FLAG_NT, "NT"}, {FLAG_AC, "AC"}, {FLAG_ID, "ID"}};
 
     if (shown & SHOW_FLAGS) {
         print(" rflags=0x%lx", rflags);
@@ -225,8 +236,9 @@ static void print_registers(const struct trap_frame *f, uint64_t shown)
     const struct {
         uint64_t flag, value;
         const char *name;
-    } registers[] = {{SHOW_RAX, f->rax, "rax"}, {SHOW_RBX, f->rbx, "rbx"}, {SHOW_RCX, f->rcx, "rcx"},
-                     {SHOW_RDX, f->rdx, "rdx"}, {SHOW_RSI, f->rsi, "rsi"}, {SHOW_RDI, f->rdi, "rdi"},
+    } registers[] = {{SHOW_RAX, f->rax, "rax"}, {SHOW_RBX, f->rbx, "rbx"},
+                     {SHOW_RCX, f->rcx, "rcx"}, {SHOW_RDX, f->rdx, "rdx"},
+                     {SHOW_RSI, f->rsi, "rsi"}, {SHOW_RDI, f->rdi, "rdi"},
                      {SHOW_R11, f->r11, "r11"}, {SHOW_MEM, *(volatile uint64_t *)DATA, "mem"}};
 
     for (unsigned i = 0; i < sizeof registers / sizeof *registers; i++)

@@ -56,7 +56,8 @@ static void transitions(void)
     if (!run_begin("x2apic.transitions", NEED_X2APIC))
         return;
     machine_reset();
-    print_result("extd-alone", msr(msr_write, MSR_APIC_BASE, (base & ~(uint64_t)APIC_BASE_ENABLE) | APIC_BASE_X2APIC));
+    print_result("extd-alone",
+                 msr(msr_write, MSR_APIC_BASE, (base & ~(uint64_t)APIC_BASE_ENABLE) | APIC_BASE_X2APIC));
     print_result("to-x2apic", msr(msr_write, MSR_APIC_BASE, base | APIC_BASE_X2APIC));
     print_result("back", msr(msr_write, MSR_APIC_BASE, base));
     print(" mode=%u\n", apic_x2apic_mode());
@@ -176,7 +177,8 @@ void x2apic_cases(void)
     send("x2apic.icr-other", icr, UINT64_C(7) << 32 | APIC_ICR_ASSERT | 0x31);
     send("x2apic.icr-all", icr, UINT64_C(0xffffffff) << 32 | APIC_ICR_ASSERT | 0x31);
     send("x2apic.icr-logical", icr, logical_self | APIC_ICR_ASSERT | APIC_ICR_LOGICAL | 0x31);
-    send("x2apic.icr-logical-cluster", icr, UINT64_C(0x10001) << 32 | APIC_ICR_ASSERT | APIC_ICR_LOGICAL | 0x31);
+    send("x2apic.icr-logical-cluster", icr,
+         UINT64_C(0x10001) << 32 | APIC_ICR_ASSERT | APIC_ICR_LOGICAL | 0x31);
     send("x2apic.icr-shorthand", icr, APIC_ICR_TO_SELF | APIC_ICR_ASSERT | 0x31);
     send("x2apic.icr-nmi", icr, APIC_ICR_NMI | APIC_ICR_ASSERT);
 }
