@@ -93,8 +93,8 @@
 #define HIDE_CR2   0x800 /* it depends on where the image lies */
 #define STEPS_SHIFT 12   /* TF is cleared in the frame of the n-th #DB */
 #define STEPS(n)   ((n) << STEPS_SHIFT)
-#define NEEDS_SHIFT 16   /* features, as in features.def's order */
 
+/* CPUID must offer these, or the case is "absent". */
 #define NEED_PCID     0x010000
 #define NEED_INVPCID  0x020000
 #define NEED_SMEP     0x040000

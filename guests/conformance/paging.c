@@ -47,7 +47,7 @@ static void build(void)
 
 /* ---- one access ---- */
 
-static const struct event *access(const char *code, uint64_t gva, uint64_t flags, uint64_t rflags)
+static const struct event *try_access(const char *code, uint64_t gva, uint64_t flags, uint64_t rflags)
 {
     struct registers regs = run_registers(code, flags);
     const struct outcome *o;
@@ -74,12 +74,12 @@ static void print_access(const char *name, const struct event *e, uint64_t gva)
 
 static void all_accesses(uint64_t rflags)
 {
-    print_access("kr", access(access_read, TEST, 0, rflags), TEST + 8);
-    print_access("kw", access(access_write, TEST, 0, rflags), TEST + 8);
-    print_access("kx", access(access_fetch, TEST, 0, rflags), TEST);
-    print_access("ur", access(access_read, TEST, RING3, rflags), TEST + 8);
-    print_access("uw", access(access_write, TEST, RING3, rflags), TEST + 8);
-    print_access("ux", access(access_fetch, TEST, RING3, rflags), TEST);
+    print_access("kr", try_access(access_read, TEST, 0, rflags), TEST + 8);
+    print_access("kw", try_access(access_write, TEST, 0, rflags), TEST + 8);
+    print_access("kx", try_access(access_fetch, TEST, 0, rflags), TEST);
+    print_access("ur", try_access(access_read, TEST, RING3, rflags), TEST + 8);
+    print_access("uw", try_access(access_write, TEST, RING3, rflags), TEST + 8);
+    print_access("ux", try_access(access_fetch, TEST, RING3, rflags), TEST);
     print("\n");
 }
 
@@ -236,9 +236,9 @@ static void entry_shapes(void)
         uint64_t gva = map(s->size);
         *entry[s->level] = (*entry[s->level] & ~s->clear) | s->set;
         flush();
-        print_access("r", access(access_read, gva, 0, 0), gva + 8);
-        print_access("w", access(access_write, gva, RING3, 0), gva + 8);
-        print_access("x", access(access_fetch, gva, RING3, 0), gva);
+        print_access("r", try_access(access_read, gva, 0, 0), gva + 8);
+        print_access("w", try_access(access_write, gva, RING3, 0), gva + 8);
+        print_access("x", try_access(access_fetch, gva, RING3, 0), gva);
         print("\n");
     }
 }
@@ -266,7 +266,7 @@ static void marks(const char *name, enum size size, const char *code, uint64_t f
     build();
     uint64_t gva = map(size);
     clear_marks(size);
-    access(code, gva, flags, 0);
+    try_access(code, gva, flags, 0);
     print_marks(size);
 }
 
@@ -277,8 +277,8 @@ static void marks_twice(void)
         return;
     build();
     clear_marks(SIZE_4K);
-    access(access_read, TEST, 0, 0);
-    access(access_write, TEST, 0, 0);
+    try_access(access_read, TEST, 0, 0);
+    try_access(access_write, TEST, 0, 0);
     print_marks(SIZE_4K);
 }
 
@@ -291,7 +291,7 @@ static void marks_refused(void)
     clear_marks(SIZE_4K);
     *entry[3] &= ~(uint64_t)PTE_W;
     flush();
-    access(access_write, TEST, RING3, 0);
+    try_access(access_write, TEST, RING3, 0);
     print(" %s\n", *entry[3] & PTE_D ? "D" : "-");
 }
 
@@ -336,8 +336,8 @@ static void all_crossings(void)
         table[3][1] = OTHER | crossings[i].second;
         *(volatile uint32_t *)(DATA + 0x1000 - 4) = 0x11111111;
         flush();
-        print_access("r", access(access_read8, gva, RING3, 0), gva);
-        print_access("w", access(access_write8, gva, RING3, 0), gva);
+        print_access("r", try_access(access_read8, gva, RING3, 0), gva);
+        print_access("w", try_access(access_write8, gva, RING3, 0), gva);
         print(" first=0x%x\n", *(volatile uint32_t *)(DATA + 0x1000 - 4));
     }
 }
@@ -447,9 +447,9 @@ static void from_absent(void)
     build();
     *entry[3] &= ~(uint64_t)PTE_P;
     flush();
-    print_access("r", access(access_read, TEST, 0, 0), TEST + 8);
+    print_access("r", try_access(access_read, TEST, 0, 0), TEST + 8);
     *entry[3] |= PTE_P;
-    print_access("r", access(access_read, TEST, 0, 0), TEST + 8);
+    print_access("r", try_access(access_read, TEST, 0, 0), TEST + 8);
     print("\n");
 }
 
@@ -461,10 +461,10 @@ static void more_rights(void)
     build();
     *entry[3] &= ~(uint64_t)PTE_W;
     flush();
-    access(access_read, TEST, RING3, 0);
+    try_access(access_read, TEST, RING3, 0);
     *entry[3] |= PTE_W;
-    access(access_write, TEST, RING3, 0);
-    print_access("w", access(access_write, TEST, RING3, 0), TEST + 8);
+    try_access(access_write, TEST, RING3, 0);
+    print_access("w", try_access(access_write, TEST, RING3, 0), TEST + 8);
     print("\n");
 }
 
