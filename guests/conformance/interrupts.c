@@ -43,7 +43,7 @@ static void handler(struct trap_frame *frame)
  */
 static bool begin(const char *name, uint64_t needs)
 {
-    if (!run_begin(name, needs))
+    if (!run_begin(name, needs | NEED_APIC))
         return false;
     machine_reset();
     for (unsigned v = VEC_EXTERNAL_MIN; v < INT_USER; v++)
@@ -264,7 +264,7 @@ static void shadow(const char *name, const char *code, const char *try, uint64_t
 {
     struct registers regs = run_registers(code, flags);
 
-    if (!run_begin(name, 0))
+    if (!run_begin(name, NEED_APIC))
         return;
     machine_reset();
     apic_idle(SPURIOUS);
@@ -297,7 +297,7 @@ static void through_gate(const char *name, struct gate64 gate)
 {
     struct registers regs = run_registers(shadow_popf, 0);
 
-    if (!run_begin(name, 0))
+    if (!run_begin(name, NEED_APIC))
         return;
     machine_reset();
     apic_idle(SPURIOUS);

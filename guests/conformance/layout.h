@@ -104,5 +104,6 @@
 #define NEED_X2APIC   0x400000
 #define NEED_DEADLINE 0x800000
 #define NEED_NX       0x1000000
+#define NEED_APIC     0x2000000
 
 #endif

@@ -34,6 +34,7 @@ static const struct feature {
     {NEED_X2APIC, "X2APIC", 1, ECX, CPUID_1_ECX_X2APIC},
     {NEED_DEADLINE, "DEADLINE", 1, ECX, CPUID_1_ECX_TSC_DEADLINE},
     {NEED_NX, "NX", 0x80000001, EDX, CPUID_EXT1_EDX_NX},
+    {NEED_APIC, "APIC", 1, EDX, CPUID_1_EDX_APIC},
 };
 
 const char *machine_lacks(uint64_t flags)

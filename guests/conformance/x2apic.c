@@ -51,11 +51,12 @@ static void in_xapic_mode(void)
 /* 10.12.5: from xAPIC to x2APIC and not straight back, nor to EXTD without EN. */
 static void transitions(void)
 {
-    uint64_t base = rdmsr(MSR_APIC_BASE);
+    uint64_t base;
 
     if (!run_begin("x2apic.transitions", NEED_X2APIC))
         return;
     machine_reset();
+    base = rdmsr(MSR_APIC_BASE);
     print_result("extd-alone",
                  msr(msr_write, MSR_APIC_BASE, (base & ~(uint64_t)APIC_BASE_ENABLE) | APIC_BASE_X2APIC));
     print_result("to-x2apic", msr(msr_write, MSR_APIC_BASE, base | APIC_BASE_X2APIC));

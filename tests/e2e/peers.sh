@@ -1,7 +1,7 @@
 #!/bin/sh
-# Ringside, Bochs and QEMU say the same of exceptions, pages, interrupts and descriptors: guests/conformance prints
-# a line a case, tests/peers/log has what Ringside prints, and tests/peers/differences what a peer prints instead, and
-# why it may.   peers.sh BUILD
+# Ringside, a VM on it, Bochs and QEMU say the same of exceptions, pages, interrupts and descriptors:
+# guests/conformance prints a line a case, tests/peers/log has what Ringside prints, and tests/peers/differences what
+# the others print instead, and why they may.   peers.sh BUILD
 set -u
 
 build=$(cd "$1" && pwd)
@@ -106,7 +106,14 @@ peer() {
     fi
 }
 
+# In a VM of the hypervisor.
+vm() {
+    "$build/ringside" run "$root/tests/peers/vm.lua" >"$work/vm" 2>"$work/vm.err" || cat "$work/vm.err"
+    compare VM "$work/vm"
+}
+
 ringside
+vm
 peer bochs "Bochs 2.7"
 peer qemu "QEMU 7.2"
 exit "$failed"
