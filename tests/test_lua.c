@@ -565,7 +565,8 @@ END_TEST
 START_TEST(several_cores)
 {
     const char *message =
-        run("local function eq(a, b) check_eq(a, b, 'equal') end local h = machine { cores = 3 } h:boot('cores', { cmdline = '20' }) h:run(11000) "
+        run("local function eq(a, b) check_eq(a, b, 'equal') end local h = machine { cores = 3 } "
+            "h:boot('cores', { cmdline = '20' }) h:run(11000) "
             "eq(h.core[2].activity, 'waits for SIPI') eq(h.next, 1) "
             "local sent = {} h:on('ipi', function(e) sent[#sent + 1] = e.delivery end) "
             "local started = h:await('core.start', { core = 3 }) eq(started.entry, h:sym('cores_entry')) "

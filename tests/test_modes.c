@@ -44,6 +44,7 @@ static const struct subject {
     {"guests/breakpoint.elf", "breakpoint", NULL, 1},
     {"guests/cores.elf", "cores 100", NULL, 2},
     {"guests/cores.elf", "cores 100", NULL, 8},
+    {"guests/shootdown.elf", "shootdown 3", NULL, 5},
     {"hv/hv.elf", "hv", "guests/hello.elf", 1},
     {"hv/hv.elf", "hv", "guests/vmcall.elf", 1},
     {"hv/hv.elf", "hv", "guests/fault.elf", 1},
