@@ -294,13 +294,6 @@ static u64 peek(u64 at, unsigned n)
     return value;
 }
 
-/* POPF and IRET that set AC would ask for alignment checks. */
-static bool sets_ac(const struct core *c, const struct insn *in)
-{
-    u64 at = c->s.gpr[REG_RSP] + (in->row == ROW_iret ? 2u * in->op_bytes : 0);
-    return (in->row == ROW_popf || in->row == ROW_iret) && peek(at, 4) & FLAG_AC;
-}
-
 /* Far returns and IRET to anything but where they are: what is checked first goes by vendor. */
 static bool returns_elsewhere(const struct core *c, const struct insn *in)
 {
@@ -350,8 +343,7 @@ static bool insn_may_run(struct trip *t, const struct core *c, const struct insn
     if (in->row == ROW_int_n && (in->imm & 0xff) == 0x80)
         return false;
     return !splits_lock(c, in) && !goes_by_vendor(in, bytes) && !is_newer_elsewhere(in, bytes) &&
-           !sets_ac(c, in) && !returns_elsewhere(c, in) && !leaves_64_bit_mode(c, in) &&
-           !selects_cpu_number(c, in);
+           !returns_elsewhere(c, in) && !leaves_64_bit_mode(c, in) && !selects_cpu_number(c, in);
 }
 
 /* The bytes at RIP, as far as there are any; 0: RIP is not in the code. */
@@ -545,15 +537,17 @@ static bool same_in_one_run(const struct trip *t, bool code_changed)
 
 /* ---- on the processor ---- */
 
-/* An access that the machine refuses must not reach something of the tests.  How much of an ENTER that faults
- * has been pushed, and whether a CALL's target or its push is refused first, goes by vendor. */
+/* An access that the machine refuses must not reach something of the tests.  By vendor goes how much of an
+ * ENTER that faults has been pushed, and which is refused first: a CALL's target or its push, an access for
+ * its alignment or its page. */
 static bool may_run_natively(const struct trip *t)
 {
     const struct outcome *o = &t->end;
     unsigned last = o->vector == NATIVE_LEFT ? ISA_ROWS : t->seen[t->atoms - 1].row;
     bool both = last == ROW_call_E && o->vector == VEC_GP &&
                 o->gpr[REG_RSP] - 8 - NATIVE_DATA > NATIVE_DATA_BYTES - 8;
-    return last != ROW_enter && !both && (o->vector != VEC_PF || native_is_nowhere(o->cr2));
+    bool ac_first = o->vector == VEC_PF && o->rflags & FLAG_AC && !(features & NATIVE_INTEL);
+    return last != ROW_enter && !both && !ac_first && (o->vector != VEC_PF || native_is_nowhere(o->cr2));
 }
 
 static struct outcome run_natively(const struct trip *t)
