@@ -96,7 +96,7 @@ static bool ends(unsigned row)
 {
     return rows[row].privilege == 0 || between(row, ROW_cli, ROW_outs_z) ||
            between(row, ROW_mov_S_E, ROW_lsl) || between(row, ROW_verr, ROW_verw) || row == ROW_clac ||
-           row == ROW_stac || row == ROW_iret;
+           row == ROW_stac || row == ROW_iret || row == ROW_sysret;
 }
 
 /* Filled at first use: those that go on, and those that end. */
