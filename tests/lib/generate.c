@@ -410,7 +410,7 @@ static void put_immediate(struct build *b, const struct row *r)
 static void finish_rip(struct build *b)
 {
     u64 at = NATIVE_CODE + seq->at;
-    if (!b->rip_disp)
+    if (!b->rip_disp || b->rip_disp + 4 > sizeof b->p.bytes)
         return;
     for (unsigned i = 0; i < seq->count; i++)
         at += seq->insn[i].n;
