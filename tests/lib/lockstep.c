@@ -578,14 +578,13 @@ static bool same_bytes(u64 at, u64 n)
     return true;
 }
 
-static bool same(const struct trip *t, const struct outcome *natively, bool code_changed)
+static bool same(const struct trip *t, const struct outcome *natively)
 {
     if (t->strayed < ISA_ROWS)
         return say("row %u changed a flag that its table does not have", t->strayed);
     other = "natively";
     return same_event(&t->end, natively) && same_registers(&t->end, natively, t->undefined) &&
-           same_bytes(NATIVE_DATA, NATIVE_DATA_BYTES) &&
-           (!code_changed || same_bytes(NATIVE_CODE, NATIVE_CODE_BYTES));
+           same_bytes(NATIVE_DATA, NATIVE_DATA_BYTES) && same_bytes(NATIVE_CODE, NATIVE_CODE_BYTES);
 }
 
 static void count(const struct trip *t)
@@ -604,10 +603,8 @@ static bool prepare(struct trip *t)
         put_sequence(t->s, t->bytes);
         if (run_machine(t))
             return may_run_natively(t);
-        erase_code(t->s->at + (t->skip ? 0 : t->cut), t->bytes + EXIT_BYTES);
+        erase_code(0, NATIVE_CODE_BYTES);
         t->bytes = t->cut;
-        if (ring3_stamp(&machine, NATIVE_CODE) != t->code_stamp)
-            erase_code(0, NATIVE_CODE_BYTES);
         if (t->bytes > bytes_of(t->s)) /* it is elsewhere, not in the sequence */
             return false;
     }
@@ -621,16 +618,17 @@ enum verdict lockstep_run(const struct sequence *s)
     t.bytes = bytes_of(s);
     t.skip = t.segments = false;
     enum verdict verdict = VERDICT_SKIPPED;
-    if (prepare(&t)) {
-        bool code_changed = ring3_stamp(&machine, NATIVE_CODE) != t.code_stamp;
+    bool ready = prepare(&t), code_changed = ring3_stamp(&machine, NATIVE_CODE) != t.code_stamp;
+    if (ready) {
         bool in_one = broken_row < ISA_ROWS || same_in_one_run(&t, code_changed);
         struct outcome natively = run_natively(&t);
-        verdict = in_one && same(&t, &natively, code_changed) ? VERDICT_SAME : VERDICT_DIFFERS;
-        if (verdict == VERDICT_SAME)
-            count(&t);
-        if (code_changed)
-            erase_code(0, NATIVE_CODE_BYTES);
+        verdict = in_one && same(&t, &natively) ? VERDICT_SAME : VERDICT_DIFFERS;
     }
-    erase_code(s->at, bytes_of(s) + EXIT_BYTES);
+    if (verdict == VERDICT_SAME)
+        count(&t);
+    if (code_changed || verdict == VERDICT_DIFFERS) /* the next one must not find what this one wrote */
+        erase_code(0, NATIVE_CODE_BYTES);
+    else
+        erase_code(s->at, bytes_of(s) + EXIT_BYTES);
     return verdict;
 }
