@@ -118,7 +118,7 @@ TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 HOST_OBJ := $(SIM_OBJ) $(UI_OBJ) $(TEST_OBJ) $(TEST_LIB_OBJ) $(BENCH_OBJ) $(TOOL_OBJ) $(SOAK_OBJ)
 BARE_OBJ := $(HV_OBJ) $(GUEST_OBJ) $(GUEST_LIB_OBJ) $(BENCH_IMAGE_OBJ)
 
-.PHONY: all lib hv guests images tests demo demo-run check check-run soak bench performance compute lint format install install-files uninstall clean setup docs pictures help FORCE
+.PHONY: all lib hv guests images tests demo demo-run check check-run soak hostile bench performance compute lint format install install-files uninstall clean setup docs pictures help FORCE
 
 all: $(BUILD)/ringside images
 lib: $(LIB)
@@ -131,6 +131,7 @@ help:
 	@echo 'make              the simulator, the hypervisor and the guests, into $(BUILD)/'
 	@echo 'make demo         set-up, build, and the nested page walk (in the terminal view, if there is a terminal)'
 	@echo 'make check        set-up, build, and all tests; SANITIZE=1 for ASan and UBSan'
+	@echo 'make hostile      all tests, on a build that keeps nothing it can do without'
 	@echo 'make soak         random instructions in lock-step with this processor, for SECONDS=60'
 	@echo 'make bench        speed beside Bochs and QEMU; BENCH=ARGUMENTS.  make performance: the same, into docs/'
 	@echo 'make lint         clang-tidy, cppcheck, shellcheck, luacheck'
@@ -300,6 +301,10 @@ performance: bench-build
 	@sed -e '/^<!-- run -->$$/r $(BUILD)/bench/table' -e '/^<!-- run -->$$/,/^<!-- end of run -->$$/{//!d;}' \
 	    docs/performance.md > $(BUILD)/bench/performance.md
 	@cp $(BUILD)/bench/performance.md docs/performance.md
+
+# All tests once more, on a build that keeps as little as it may.
+hostile:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/hostile CPPFLAGS='$(CPPFLAGS) -DHOSTILE' check
 
 SECONDS ?= 60
 

@@ -8,9 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hostile.h"
 #include "schedule.h"
 
-#define CHECKPOINT_ATOMS 100000
+#define CHECKPOINT_ATOMS HOSTILE_OR(10007, 100000)
+#define DROP_EVERY       HOSTILE_OR(50, 0) /* atoms */
 #define CHECKPOINT_BEFORE_MOVE \
     20000 /* a movement that stops inside an atom reruns from the last checkpoint */
 
@@ -24,6 +26,7 @@ rs_world *rs_world_new(void)
     if (!w)
         abort();
     w->hunted = -1;
+    rs_drop_derived_at_random(w, DROP_EVERY, 1);
     return w;
 }
 
