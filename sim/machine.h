@@ -22,9 +22,11 @@ typedef int64_t i64;
 #if defined(__GNUC__)
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+#define prefetch(p) __builtin_prefetch(p) /* the host will soon read there; any address will do */
 #else
 #define likely(x)   (x)
 #define unlikely(x) (x)
+#define prefetch(p) ((void)(p))
 #endif
 
 /* ---- structs that state.def names; u64 fields only ---- */
@@ -153,6 +155,7 @@ struct block_run {
     u64 result, carries; /* the status flags as yet */
     bool flags_kept;     /* they are in RFLAGS, and there only */
     u64 redirected;      /* the last branch emptied the front end */
+    bool repeats;        /* the last instruction is a string instruction that goes on */
     struct shortcuts *read, *write, *fetch;
     struct cache_line **line; /* of L1D */
     const struct sole *sole;  /* NULL: there is one core */

@@ -102,10 +102,11 @@ static u64 run_block(struct core *c, const struct block *b, const struct op **st
 {
     u64 late = (b->address_regs & c->s.prev_writes) != 0;
     c->rt.run.redirected = 0;
+    c->rt.run.repeats = false;
     c->s.cycle += late;
     const struct op *at = b->op->run(c, b->op);
     *stop = at;
-    if (at != b->end || unlikely(c->rt.run.flags_kept)) { /* run_end has not run */
+    if (at != b->end) {
         at -= at > b->op && at[-1].run == run_line_try;
         c->s.rip = b->gva + at->offset;
     }
@@ -138,7 +139,7 @@ static bool nothing_special(const struct core *c)
 {
     const struct core_state *s = &c->s;
     return !(s->event_valid | s->pending_debug | s->shadow_sti | s->shadow_ss |
-             (s->rflags & (FLAG_TF | FLAG_RF)) | (s->dr[7] & 0xff));
+             (s->rflags & FLAG_TF) | (s->dr[7] & DR7_ENABLED));
 }
 
 static u64 next_look(const struct core *c)
@@ -165,6 +166,7 @@ static void end(struct core *c, u64 done, u64 cycle)
         flags_give(c);
     if (!done)
         return;
+    flags_put(c, FLAG_RF, c->rt.run.repeats ? FLAG_RF : 0); /* as debug_retire has it */
     if (c->s.vmx_guest) {
         c->s.count.insns_guest += done;
         c->s.count.cycles_guest += c->s.cycle - cycle;
@@ -173,6 +175,7 @@ static void end(struct core *c, u64 done, u64 cycle)
     c->rt.atom_micros = 1;
 }
 
+/* Fetches, as only an atom may that is about to start. */
 static const struct block *next_block(struct core *c)
 {
     return fetch_hits(c) ? block_at_rip(c) : NULL;
@@ -188,7 +191,7 @@ u64 run_blocks(struct core *c, u64 atoms)
     begin(c);
     if (!(b = next_block(c)) || !flags_take(c))
         return 0;
-    for (; b; b = c->s.cycle < next_look(c) ? next_block(c) : NULL) {
+    for (; b; b = done < atoms && c->s.cycle < next_look(c) ? next_block(c) : NULL) {
         if (unlikely(b->bulk)) {
             u64 iterations = run_string(c, b, atoms - done, next_look(c));
             if (!iterations)
@@ -199,7 +202,7 @@ u64 run_blocks(struct core *c, u64 atoms)
         if (b->end->cycles >= next_look(c) - c->s.cycle || b->insns > atoms - done)
             break;
         done += run_block(c, b, &stop);
-        if (unlikely(stop != b->end) || unlikely(c->rt.run.flags_kept))
+        if (unlikely(stop != b->end || c->rt.run.flags_kept))
             break;
     }
     end(c, done, cycle);

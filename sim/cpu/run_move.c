@@ -192,7 +192,7 @@ RUN(general_flags)
     flags_give(c);
     op->in->execute(c, op->in);
     c->rt.run.flags_kept = !flags_take(c);
-    if (c->rt.run.flags_kept)
+    if (unlikely(c->rt.run.flags_kept && op[1].run != run_end))
         return op + 1;
     NEXT;
 }

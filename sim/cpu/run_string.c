@@ -173,6 +173,7 @@ u64 run_string(struct core *c, const struct block *b, u64 atoms, u64 limit)
         return 0;
     bool over = c->s.gpr[REG_RCX] == 0;
     c->s.redirected = 0;
+    c->rt.run.repeats = !over;
     c->s.prev_writes = over ? in->write_regs : 0; /* A2 */
     c->s.rip += over ? in->length : 0;
     return done;

@@ -5,6 +5,7 @@
 #include "mmu/bus.h"
 #include "mmu/coherence.h"
 #include "mmu/derived.h"
+#include "mmu/mem.h"
 
 struct cache cache_geometry(struct core *c, enum cache_unit unit)
 {
@@ -54,6 +55,15 @@ bool cache_drop(struct core *c, enum cache_unit unit, u64 line)
     if (l)
         *l = (struct cache_line){0, 0};
     return l != NULL;
+}
+
+void cache_expect(struct core *c, u64 hpa)
+{
+    const u8 *page = mem_read_page(c->m->mem, hpa);
+    prefetch(set_of(&derived_of(c)->cache[CACHE_L1D], hpa >> LINE_SHIFT));
+    prefetch(set_of(&derived_of(c)->cache[CACHE_L2], hpa >> LINE_SHIFT));
+    if (page)
+        prefetch(page + (hpa & (PAGE_BYTES - 1)));
 }
 
 /* Looks a line up and has it from then on.  True: it was there. */

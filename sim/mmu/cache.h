@@ -25,6 +25,9 @@ bool cache_drop(struct core *c, enum cache_unit unit, u64 line);
 u64 cache_read(struct core *c, u64 hpa, enum rs_hit *from);
 u64 cache_fetch(struct core *c, u64 hpa, enum rs_hit *from);
 
+/* The line of hpa will soon be looked up: the host fetches what that takes, and its bytes. */
+void cache_expect(struct core *c, u64 hpa);
+
 /* Rules S2 and S3: the line of hpa takes an entry of the store buffer. */
 void store_buffer_take(struct core *c, u64 hpa);
 

@@ -18,8 +18,10 @@ static u64 number_of(const struct tlb *t, const struct tlb_entry *e)
 static void note_valid(struct fast_tlb *f, enum tlb_unit unit, const struct tlb_entry *e)
 {
     u64 i = number_of(&f->tlb[unit], e);
-    f->index[unit].valid[i / 64] |= (u64)1 << i % 64;
-    f->index[unit].of_reach[entry_reach(e)]++;
+    struct tlb_index *index = &f->index[unit];
+    index->valid[i / 64] |= (u64)1 << i % 64;
+    index->filter[filter_slot(e->tag - 1, entry_reach(e))]++;
+    index->last[(e->tag - 1) % LAST_FILLED] = (u16)i;
 }
 
 static void index_unit(struct fast_tlb *f, enum tlb_unit unit)
@@ -112,21 +114,25 @@ void derived_filled(struct core *c, enum tlb_unit unit, struct tlb_entry *e)
     note_valid(derived_of(c), unit, e);
 }
 
+/* Number of an L1 TLB's entry in leads[]. */
+static size_t slot_of(const struct core *c, const struct tlb_entry *e)
+{
+    bool data = e >= c->s.dtlb && e < c->s.dtlb + L1_TLB_ENTRIES;
+    return data ? L1_TLB_ENTRIES + (size_t)(e - c->s.dtlb) : (size_t)(e - c->s.itlb);
+}
+
 void derived_leaves(struct core *c, enum tlb_unit unit, struct tlb_entry *e)
 {
     struct fast_tlb *f = derived_of(c);
     u64 i = number_of(&f->tlb[unit], e);
     f->index[unit].valid[i / 64] &= ~((u64)1 << i % 64);
-    f->index[unit].of_reach[entry_reach(e)]--;
+    f->index[unit].filter[filter_slot(e->tag - 1, entry_reach(e))]--;
     if (unit > UNIT_DTLB)
         return;
-    for (enum shortcut_mode mode = 0; mode < SHORTCUT_MODES; mode++) {
-        if (unit == UNIT_ITLB) {
-            forget_entry(&f->to[SHORTCUT_FETCH][mode], e);
-        } else {
-            forget_entry(&f->to[SHORTCUT_READ][mode], e);
-            forget_entry(&f->to[SHORTCUT_WRITE][mode], e);
-        }
+    u16 *leads = &f->leads[slot_of(c, e)];
+    for (; *leads; *leads &= *leads - 1) {
+        unsigned way = lowest_bit(*leads);
+        forget_entry(&f->to[way / SHORTCUT_MODES][way % SHORTCUT_MODES], e);
     }
 }
 
@@ -187,6 +193,7 @@ void shortcut_make(struct core *c, enum shortcut_kind kind, enum shortcut_mode m
     u8 *host = host_page(c, kind, frame);
     t->row[row] = (struct shortcut){.page = gva >> 12, .host = host, .frame = frame, .entry = e};
     t->live[row / 64] |= (u64)1 << row % 64;
+    c->rt.fast->leads[slot_of(c, e)] |= (u16)(1u << (kind * SHORTCUT_MODES + mode));
 }
 
 /* ---- life ---- */

@@ -35,14 +35,21 @@ struct translation_registers {
     u64 cr0, cr3, cr4, ac, guest, proc2, eptp, vpid;
 };
 
-/* Which entries of a unit are valid, and how many of each reach: so that nobody searches for what is not
- * there. */
+/* Which entries of a unit are valid, and a filter by page: so that nobody searches for what is not there. */
+#define FILTER_SLOTS 4096u
+#define LAST_FILLED  64u
 struct tlb_index {
     u64 valid[TLB_ENTRIES_MAX / 64]; /* a bit an entry */
-    u32 of_reach[REACH_512G + 1];
+    u16 filter[FILTER_SLOTS];        /* how many entries hash there */
+    u16 last[LAST_FILLED];           /* by the lowest bits of the page: number of the entry filled last */
 };
 
-/* Of one kind of access at one privilege; `live` has a bit for each that is there. */
+static inline unsigned filter_slot(u64 page, unsigned reach)
+{
+    return (unsigned)(page ^ page >> 12 ^ reach << 9) & (FILTER_SLOTS - 1);
+}
+
+/* Of one kind of access in one mode; `live` has a bit for each that is there. */
 struct shortcuts {
     struct shortcut row[SHORTCUTS];
     u64 live[SHORTCUTS / 64];
@@ -52,9 +59,11 @@ struct fast_tlb {
     struct tlb tlb[TLB_UNITS];
     struct cache cache[CACHES];
     struct tlb_index index[TLB_UNITS];
-    struct translation_registers registers;     /* under which the short cuts were made */
-    u64 layout; /* of the memory, while which their pointers were taken */
+    struct translation_registers registers; /* under which the short cuts were made */
+    u64 layout;                             /* of the memory, while which their pointers were taken */
     const u64 *layout_now;
+    u16 leads[2 * L1_TLB_ENTRIES]; /* of each entry of ITLB and DTLB: a bit for each of to[], which may lead
+                                      there */
     struct shortcuts to[SHORTCUT_KINDS][SHORTCUT_MODES];
     struct cache_line *line[2][LINE_SHORTCUTS]; /* L1I and L1D; right if its tag is; never NULL */
 };
@@ -103,8 +112,9 @@ static inline bool line_hits(struct core *c, bool data, u64 hpa)
     return true;
 }
 
-/* What they let pass unseen is watched from now on, or no more. */
+/* All short cuts die: what they may shorten has changed. */
 void derived_drop_shortcuts(struct core *c);
+
 /* Remembers that an access of this kind to gva hits `e`. */
 void shortcut_make(struct core *c, enum shortcut_kind kind, enum shortcut_mode mode, u64 gva,
                    struct tlb_entry *e);

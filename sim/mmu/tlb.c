@@ -54,32 +54,56 @@ struct tlb tlb_geometry(struct core *c, enum tlb_unit unit)
 
 static struct tlb_entry *set_of(const struct tlb *t, u64 page)
 {
-    return &t->entry[(t->sets == 1 ? 0 : page % t->sets) * t->ways];
+    u64 set = t->sets & (t->sets - 1) ? page % t->sets : page & (t->sets - 1);
+    return &t->entry[set * t->ways];
 }
 
 /* ---- look-up ---- */
 
+static bool matches(const struct tlb_entry *e, u64 page, u64 space, u64 eptp)
+{
+    return e->tag == page + 1 && e->eptp == eptp && same_space(e, space);
+}
+
+/* No more than one of their entries matches, since none is filled that would, and none is global. */
+static bool is_walk_cache(enum tlb_unit unit)
+{
+    return unit >= UNIT_PWC && unit < UNIT_NTLB;
+}
+
+static struct tlb_entry *search(const struct fast_tlb *f, enum tlb_unit unit, u64 page, u64 space, u64 eptp)
+{
+    const struct tlb *t = &f->tlb[unit];
+    struct tlb_entry *set = set_of(t, page), *last = &t->entry[f->index[unit].last[page % LAST_FILLED]];
+    if (is_walk_cache(unit) && matches(last, page, space, eptp))
+        return last;
+    for (u32 way = 0; way < t->ways; way++)
+        if (matches(&set[way], page, space, eptp))
+            return &set[way];
+    return NULL;
+}
+
+static inline struct tlb_entry *find(struct core *c, enum tlb_unit unit, u64 address, unsigned reach,
+                                     u64 space, u64 eptp)
+{
+    const struct fast_tlb *f = derived_of(c);
+    u64 page = address >> reach_shift(reach);
+    if (!f->index[unit].filter[filter_slot(page, reach)])
+        return NULL;
+    return search(f, unit, page, space | (u64)reach << SPACE_REACH_SHIFT, eptp);
+}
+
 struct tlb_entry *tlb_find(struct core *c, enum tlb_unit unit, u64 address, unsigned reach, u64 space,
                            u64 eptp)
 {
-    struct fast_tlb *f = derived_of(c);
-    const struct tlb *t = &f->tlb[unit];
-    if (!f->index[unit].of_reach[reach])
-        return NULL;
-    u64 page = address >> reach_shift(reach);
-    struct tlb_entry *set = set_of(t, page);
-    space |= (u64)reach << SPACE_REACH_SHIFT;
-    for (u32 way = 0; way < t->ways; way++)
-        if (set[way].tag == page + 1 && set[way].eptp == eptp && same_space(&set[way], space))
-            return &set[way];
-    return NULL;
+    return find(c, unit, address, reach, space, eptp);
 }
 
 struct tlb_entry *tlb_look_up(struct core *c, enum tlb_unit unit, u64 address, u64 space, u64 eptp)
 {
     c->s.stamp++;
     for (unsigned reach = REACH_4K; reach <= REACH_1G; reach++) {
-        struct tlb_entry *e = tlb_find(c, unit, address, reach, space, eptp);
+        struct tlb_entry *e = find(c, unit, address, reach, space, eptp);
         if (e) {
             e->stamp = c->s.stamp;
             return e;

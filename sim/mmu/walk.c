@@ -462,6 +462,7 @@ static void compose(struct walk *w, const struct mapping *guest, const struct ma
     };
     w->rec->hpa = hpa;
     w->rec->page_bytes = reach_bytes(reach);
+    cache_expect(w->c, hpa);
 }
 
 static bool walk_guest(struct walk *w, struct tlb_entry *out)
