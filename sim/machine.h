@@ -211,6 +211,7 @@ struct machine {
     struct core *core[RS_CORES_MAX];
     u32 cores;
     struct core *running; /* the core that is running an atom; NULL: none */
+    bool event_sent;      /* by that atom, to another core: whose turn it is must be asked anew */
     u64 ram_bytes;
     u64 firmware;          /* enum rs_firmware: what a power cycle sets */
     struct booted *booted; /* loader.c: the image, to enter it again after a reset; NULL before boot */

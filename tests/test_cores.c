@@ -220,7 +220,10 @@ START_TEST(an_interrupt_arrives_after_its_latency)
 {
     bare_put(&b, BARE_HANDLER + 16 * VECTOR, HLT, 1);
     START(0, SPIN);
-    START(1, _i ? STI_SPIN : STI_HLT);
+    if (_i)
+        START(1, STI_SPIN);
+    else
+        START(1, STI_HLT);
     run_until(4000);
     c[0]->s.cycle = 4100;
     watch(RS_PROBE_interrupt);
