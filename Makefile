@@ -19,7 +19,9 @@ OPT := -O0 -g3
 else
 BUILD ?= build
 OPT := -O2 -g
+SIM_OPT := -O3 -g
 endif
+SIM_OPT ?= $(OPT)
 
 PREFIX ?= /usr/local
 CLANG ?= clang
@@ -63,7 +65,7 @@ HOST_WARN := $(WARN) $(shell $(CC) -Werror -Wno-format-truncation -fsyntax-only 
 STD := -std=c17 -D_POSIX_C_SOURCE=200809L
 DEPS = -MMD -MP
 CFLAGS ?=
-SIM_CFLAGS = $(STD) $(HOST_WARN) $(OPT) -Isim $(SIM_PC_CFLAGS) $(CPPFLAGS) $(CFLAGS)
+SIM_CFLAGS = $(STD) $(HOST_WARN) $(SIM_OPT) -Isim $(SIM_PC_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 UI_CFLAGS = $(STD) -D_XOPEN_SOURCE=700 $(HOST_WARN) $(OPT) -Isim -Iui $(UI_PC_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 TEST_CFLAGS = $(STD) -D_XOPEN_SOURCE=700 $(HOST_WARN) $(OPT) -Isim -Iui -Itests $(SIM_PC_CFLAGS) $(UI_PC_CFLAGS) $(CFLAGS_check) \
     $(CPPFLAGS) $(CFLAGS)

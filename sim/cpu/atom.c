@@ -1,9 +1,9 @@
 /* atom.c - the run loop: one atom after another.
  *
- * Blocks run first (run.h); what they leave runs here, an atom at a time, as does everything while somebody
- * looks at every instruction or wants to stop inside one.  What is due is looked at only when rt.look_again
- * says so: every timer, and whatever could make a pending interrupt acceptable, sets it (look()).  It is
- * derived: 0 is always right. */
+ * Where instructions come next, blocks of them run first (run.h); what they leave runs here, an atom at a
+ * time, as does everything while somebody looks at every instruction or wants to stop inside one.  What is
+ * due is looked at only when rt.look_again says so: every timer, and whatever could make a pending interrupt
+ * acceptable, sets it (look()).  It is derived: 0 is always right. */
 #include "cpu/cpu.h"
 #include "cpu/debug.h"
 #include "cpu/decode.h"
@@ -65,20 +65,24 @@ static void tell_atom(struct core *c)
     PROBE(c, RS_PROBE_atom, c->s.cycle - c->rt.atom_cycle);
 }
 
-static void atom(struct core *c)
+static void begin_atom(struct core *c)
 {
     c->rt.atom_cycle = c->s.cycle;
     c->rt.atom_guest = c->s.vmx_guest;
     c->rt.fetch_waited = c->rt.delivering = false;
+}
+
+/* True if the atom is something else than an instruction: a delivery, an interrupt, HLT. */
+static bool something_else(struct core *c)
+{
     if (unlikely(c->s.event_valid)) {
         look(c);
         cpu_deliver_event(c);
-        tell_atom(c);
     } else if (likely(c->s.cycle < c->rt.look_again) || !cpu_between_instructions(c)) {
-        insn_atom(c);
-    } else {
-        tell_atom(c);
+        return false;
     }
+    tell_atom(c);
+    return true;
 }
 
 /* ---- the loop ---- */
@@ -99,6 +103,12 @@ static bool atom_ends(struct core *c)
     return stop;
 }
 
+/* Blocks have stopped short of an instruction that may start: nothing is due before it. */
+static bool instruction_next(const struct core *c, u64 left)
+{
+    return left && c->s.cycle < c->rt.until && c->s.cycle < c->rt.look_again;
+}
+
 enum run_end cpu_run(struct core *c, u64 atoms, u64 until_cycle)
 {
     volatile u64 left = atoms;
@@ -114,11 +124,16 @@ enum run_end cpu_run(struct core *c, u64 atoms, u64 until_cycle)
         left--;
     }
     while (left && c->s.cycle < c->rt.until && !c->m->b.halted) {
-        u64 run = run_blocks(c, left);
-        left -= run;
-        if (run && !(left && c->s.cycle < c->rt.until))
-            break;
-        atom(c);
+        begin_atom(c);
+        if (!something_else(c)) {
+            u64 run = run_blocks(c, left);
+            left -= run;
+            if (run && !instruction_next(c, left))
+                continue;
+            if (run)
+                begin_atom(c);
+            insn_atom(c);
+        }
         if (atom_ends(c))
             return RUN_STOPPED;
         left--;

@@ -209,7 +209,18 @@ u64 mmu_load_for_write(struct core *c, u64 gva, unsigned n, unsigned access, str
 
 void mmu_store_check(struct core *c, u64 gva, unsigned n, unsigned access, struct latch *l)
 {
-    translate_access(c, gva, n, access | MMU_WRITE, l);
+    struct shortcut *s = in_one_line(gva, n) ? shortcut_find(c, SHORTCUT_WRITE, mode_of(access), gva) : NULL;
+    if (unlikely(!s || !s->host)) {
+        translate_access(c, gva, n, access | MMU_WRITE, l);
+        return;
+    }
+    l->gva = gva;
+    l->hpa[0] = by_shortcut(c, s, gva);
+    l->host[0] = s->host + (gva & (PAGE_BYTES - 1));
+    l->layout = c->rt.fast->layout;
+    l->kind[0] = PAGE_RAM;
+    l->bytes[0] = l->size = (u8)n;
+    l->bytes[1] = 0;
 }
 
 static void store_piece(struct core *c, const struct latch *l, unsigned piece, u64 value)

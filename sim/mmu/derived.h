@@ -96,8 +96,9 @@ static inline struct shortcut *shortcut_find(struct core *c, enum shortcut_kind 
 {
     struct fast_tlb *f = derived_of(c);
     struct shortcut *s = &f->to[kind][mode].row[gva >> 12 & (SHORTCUTS - 1)];
-    bool good = s->page == gva >> 12 && f->layout == *f->layout_now && same_registers(c, &f->registers);
-    return likely(good) ? s : NULL;
+    if (unlikely(s->page != gva >> 12 || f->layout != *f->layout_now || !same_registers(c, &f->registers)))
+        return NULL;
+    return s;
 }
 
 /* One look-up of a line in L1I or L1D, if it can be seen at a glance that it hits; false: nothing has
