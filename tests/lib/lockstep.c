@@ -544,8 +544,9 @@ static bool may_run_natively(const struct trip *t)
 {
     const struct outcome *o = &t->end;
     unsigned last = o->vector == NATIVE_LEFT ? ISA_ROWS : t->seen[t->atoms - 1].row;
-    bool both = last == ROW_call_E && o->vector == VEC_GP &&
-                o->gpr[REG_RSP] - 8 - NATIVE_DATA > NATIVE_DATA_BYTES - 8;
+    u64 pushed = o->gpr[REG_RSP] - 8;
+    bool push_faults = pushed - NATIVE_DATA > NATIVE_DATA_BYTES - 8 || (o->rflags & FLAG_AC && pushed & 7);
+    bool both = last == ROW_call_E && o->vector == VEC_GP && push_faults;
     bool ac_first = o->vector == VEC_PF && o->rflags & FLAG_AC && !(features & NATIVE_INTEL);
     return last != ROW_enter && !both && !ac_first && (o->vector != VEC_PF || native_is_nowhere(o->cr2));
 }
