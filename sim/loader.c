@@ -92,6 +92,7 @@ static void enter(struct machine *m)
     for (int i = SEG_ES; i <= SEG_GS; i++)
         if (i != SEG_CS)
             c->s.seg[i] = (struct segment){BOOT_DS, 0, 0xffffffff, 0xc093};
+    c->s.cr0 |= CR0_WP;
     c->s.cr3 = BOOT_PML4;
     memset(c->s.gpr, 0, sizeof c->s.gpr);
     c->s.gpr[REG_RAX] = BOOT_MAGIC;

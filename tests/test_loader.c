@@ -76,6 +76,8 @@ START_TEST(entry_state_is_the_boot_protocols)
     ck_assert_uint_eq(reg("cs"), BOOT_CS);
     ck_assert_uint_eq(reg("ss"), BOOT_DS);
     ck_assert_uint_eq(reg("efer") & 0x501, 0x501); /* SCE, LME, LMA */
+    ck_assert_uint_eq(reg("cr0"), 0x80010031);     /* PG, WP, NE, ET, PE */
+    ck_assert_uint_eq(reg("cr4"), 0x20);           /* PAE */
     ck_assert_uint_eq(reg("rflags"), 2);
     ck_assert_uint_ne(reg("rsp"), 0);
 }
