@@ -84,6 +84,7 @@ HV_SRC := $(wildcard hv/*.c hv/*.S)
 HV_SHARED_SRC := guests/lib/string.c guests/lib/trap_entry.c guests/lib/trap_entry.S
 GUEST_SRC := $(wildcard guests/*.c guests/*.S)
 GUEST_LIB_SRC := $(wildcard guests/lib/*.c guests/lib/*.S)
+CONFORMANCE_SRC := $(wildcard guests/conformance/*.c guests/conformance/*.S)
 TEST_SRC := $(wildcard tests/test_*.c)
 SOAK_SRC := tests/soak.c
 TEST_LIB_SRC := $(wildcard tests/*/*.c)
@@ -102,6 +103,7 @@ HV_OBJ := $(call obj,$(HV_SRC))
 HV_SHARED_OBJ := $(call obj,$(HV_SHARED_SRC))
 GUEST_OBJ := $(call obj,$(GUEST_SRC))
 GUEST_LIB_OBJ := $(call obj,$(GUEST_LIB_SRC))
+CONFORMANCE_OBJ := $(call obj,$(CONFORMANCE_SRC))
 TEST_OBJ := $(call obj,$(TEST_SRC))
 TEST_LIB_OBJ := $(call obj,$(TEST_LIB_SRC))
 BENCH_OBJ := $(call obj,$(BENCH_SRC))
@@ -114,13 +116,13 @@ UI_LIB := $(BUILD)/libui.a
 TEST_LIB := $(BUILD)/libtests.a
 HV := $(if $(HV_SRC),$(BUILD)/hv/hv.elf)
 BENCH_IMAGE := $(BUILD)/bench/bench.elf
-GUESTS := $(patsubst guests/%,$(BUILD)/guests/%.elf,$(basename $(GUEST_SRC)))
+GUESTS := $(patsubst guests/%,$(BUILD)/guests/%.elf,$(basename $(GUEST_SRC))) $(BUILD)/guests/conformance.elf
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 
 HOST_OBJ := $(SIM_OBJ) $(UI_OBJ) $(TEST_OBJ) $(TEST_LIB_OBJ) $(BENCH_OBJ) $(TOOL_OBJ) $(SOAK_OBJ)
-BARE_OBJ := $(HV_OBJ) $(GUEST_OBJ) $(GUEST_LIB_OBJ) $(BENCH_IMAGE_OBJ)
+BARE_OBJ := $(HV_OBJ) $(GUEST_OBJ) $(GUEST_LIB_OBJ) $(CONFORMANCE_OBJ) $(BENCH_IMAGE_OBJ)
 
-.PHONY: all lib hv guests images tests demo demo-run check check-run soak bench performance compute lint format install install-files uninstall clean setup docs pictures help FORCE
+.PHONY: all lib hv guests images tests demo demo-run check check-run soak hostile bench performance compute lint format install install-files uninstall clean setup docs pictures help FORCE
 
 all: $(BUILD)/ringside images
 lib: $(LIB)
@@ -133,6 +135,7 @@ help:
 	@echo 'make              the simulator, the hypervisor and the guests, into $(BUILD)/'
 	@echo 'make demo         set-up, build, and the nested page walk (in the terminal view, if there is a terminal)'
 	@echo 'make check        set-up, build, and all tests; SANITIZE=1 for ASan and UBSan'
+	@echo 'make hostile      all tests, on a build that keeps nothing it can do without'
 	@echo 'make soak         random instructions in lock-step with this processor, for SECONDS=60'
 	@echo 'make bench        speed beside Bochs and QEMU; BENCH=ARGUMENTS.  make performance: the same, into docs/'
 	@echo 'make lint         clang-tidy, cppcheck, shellcheck, luacheck'
@@ -166,7 +169,7 @@ $(BUILD)/flags-tests: FORCE
 $(BUILD)/flags-bare: FORCE
 	$(call stamp,'$(CLANG) $(BARE_CFLAGS) $(LLD) $(BARE_LDFLAGS)')
 $(BUILD)/sources: FORCE
-	$(call stamp,$(SIM_SRC) $(UI_SRC) $(TEST_LIB_SRC) $(HV_SRC) $(GUEST_LIB_SRC))
+	$(call stamp,$(SIM_SRC) $(UI_SRC) $(TEST_LIB_SRC) $(HV_SRC) $(GUEST_LIB_SRC) $(CONFORMANCE_SRC))
 
 # ---- the host's programs ----
 
@@ -221,7 +224,7 @@ $(BUILD)/soak: $(SOAK_OBJ) $(TEST_LIB) $(LIB)
 
 # ---- the machine's programs ----
 
-$(HV_OBJ) $(GUEST_OBJ) $(GUEST_LIB_OBJ): $(BUILD)/obj/%.o: % $(BUILD)/flags-bare | $(BUILD)/tools-found
+$(HV_OBJ) $(GUEST_OBJ) $(GUEST_LIB_OBJ) $(CONFORMANCE_OBJ): $(BUILD)/obj/%.o: % $(BUILD)/flags-bare | $(BUILD)/tools-found
 	@mkdir -p $(@D)
 	$(call say,CLANG,$@)
 	$(Q)$(CLANG) $(BARE_CFLAGS) -I$(firstword $(subst /, ,$<)) $(DEPS) -c -o $@ $<
@@ -260,12 +263,13 @@ compute:
 	$(CLANG) $(filter-out -g,$(BARE_CFLAGS)) -fno-builtin -fno-verbose-asm -fno-ident -fno-addrsig -S -o bench/image/compute.S bench/image/compute.c
 
 define guest_rule
-$(BUILD)/guests/$(basename $(notdir $(1))).elf: $(call obj,$(1)) $(GUEST_LIB_OBJ) guests/guest.ld $(BUILD)/sources
+$(BUILD)/guests/$(1).elf: $(call obj,$(2)) $(GUEST_LIB_OBJ) guests/guest.ld $(BUILD)/sources
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
 	$$(Q)$$(LLD) $$(BARE_LDFLAGS) -T guests/guest.ld -o $$@ $$(filter %.o,$$^)
 endef
-$(foreach src,$(GUEST_SRC),$(eval $(call guest_rule,$(src))))
+$(foreach src,$(GUEST_SRC),$(eval $(call guest_rule,$(basename $(notdir $(src))),$(src))))
+$(eval $(call guest_rule,conformance,$(CONFORMANCE_SRC)))
 
 # ---- jobs ----
 
@@ -303,6 +307,10 @@ performance: bench-build
 	    docs/performance.md > $(BUILD)/bench/performance.md
 	@cp $(BUILD)/bench/performance.md docs/performance.md
 
+# All tests once more, on a build that keeps as little as it may.
+hostile:
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/hostile CPPFLAGS='$(CPPFLAGS) -DHOSTILE' check
+
 SECONDS ?= 60
 
 soak: $(BUILD)/soak
@@ -318,9 +326,9 @@ docs: $(BUILD)/tables
 	@tools/docs $(BUILD)/tables docs/machine.md docs/probes.md
 
 C_FILES := $(SIM_SRC) $(UI_SRC) $(TEST_SRC) $(SOAK_SRC) $(TEST_LIB_SRC) $(BENCH_SRC) $(TOOL_SRC)
-BARE_C_FILES := $(filter %.c,$(HV_SRC) $(GUEST_SRC) $(GUEST_LIB_SRC) $(BENCH_IMAGE_SRC)) bench/image/compute.c
+BARE_C_FILES := $(filter %.c,$(HV_SRC) $(GUEST_SRC) $(GUEST_LIB_SRC) $(CONFORMANCE_SRC) $(BENCH_IMAGE_SRC)) bench/image/compute.c
 FORMAT_FILES := $(sort $(C_FILES) $(BARE_C_FILES) \
-    $(wildcard bench/*.h bench/*/*.h sim/*.h sim/*/*.h ui/*.h ui/*/*.h hv/*.h guests/*.h guests/lib/*.h tests/*.h tests/*/*.h))
+    $(wildcard bench/*.h bench/*/*.h sim/*.h sim/*/*.h ui/*.h ui/*/*.h hv/*.h guests/*.h guests/*/*.h tests/*.h tests/*/*.h))
 SHELL_FILES := $(wildcard bench/peer tools/setup tools/docs tools/picture tests/run .ci/run tests/e2e/*.sh hv/*.sh)
 
 # cppcheck reads lists of macros as C, and takes a test of a bound for a sign that it may be passed.

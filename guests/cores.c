@@ -2,9 +2,10 @@
  *
  *     cores [N]
  *
- * Each core (docs/machine.md, "Start of the other cores") does N turns (default 1000) of three things: adds to a
- * counter with LOCK XADD, adds to a counter under a spinlock, and adds to a counter without either.  The first two
- * must come out right; the third loses what two cores did at once.  Core 0 prints the sums, and each core's own. */
+ * Each core (docs/machine.md, "Start of the other cores") does N turns (default 1000) of three things: adds
+ * to a counter with LOCK XADD, adds to a counter under a spinlock, and adds to a counter without either.  The
+ * first two must come out right; the third loses what two cores did at once.  Core 0 prints the sums, and
+ * each core's own. */
 #include "lib/guest.h"
 
 #include "lib/args.h"
@@ -59,7 +60,8 @@ uint32_t guest_main(const char *args)
     cores_start(work);
     work(0);
     print("%u cores, %lu turns each\n", count, turns);
-    print("locked %lu, under a lock %lu, lost without: %s\n", locked, guarded, bare < count * turns ? "yes" : "no");
+    print("locked %lu, under a lock %lu, lost without: %s\n", locked, guarded,
+          bare < count * turns ? "yes" : "no");
     for (unsigned i = 0; i < count; i++)
         print("core %u: %lu\n", i, own[i][0]);
     return locked == count * turns && guarded == count * turns ? 0 : 1;

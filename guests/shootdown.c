@@ -6,11 +6,12 @@
  *
  *     A   The others read again: their TLBs still have the old frame.
  *     B   Core 0 interrupts them; each drops the page (INVLPG) and says so.  They read again: the new frame.
- *     C   For 1, 2, ... others: ROUNDS times (default 8) a change of the entry with its shootdown, timed by core 0.
+ *     C   For 1, 2, ... others: ROUNDS times (default 8) a change of the entry with its shootdown, timed by
+ * core 0.
  *
- * Marks (RAX the id, RDI and RSI): 1 the entry has been changed (address of the page, of the entry); 2 a core has
- * read the page in A (its number, what it read); 3 the same in B; 4 and 5 a timed shootdown begins and ends (cores
- * interrupted, round).  The instructions `shootdown_invlpg` and `shootdown_said` have symbols. */
+ * Marks (RAX the id, RDI and RSI): 1 the entry has been changed (address of the page, of the entry); 2 a core
+ * has read the page in A (its number, what it read); 3 the same in B; 4 and 5 a timed shootdown begins and
+ * ends (cores interrupted, round).  The instructions `shootdown_invlpg` and `shootdown_said` have symbols. */
 #include "lib/guest.h"
 
 #include "arch/insn.h"
@@ -113,12 +114,13 @@ static void with_and_without(void)
     mark(1, PAGE_GVA, (uint64_t)entry);
     meet(0);
     meet(0);
-    print("A: core 0 reads 0x%lx; %u of %u others still read 0x%lx\n", read_page(), readers_of(stale, FRAME_OLD),
-          count - 1, FRAME_OLD);
+    print("A: core 0 reads 0x%lx; %u of %u others still read 0x%lx\n", read_page(),
+          readers_of(stale, FRAME_OLD), count - 1, FRAME_OLD);
     shoot_down(count - 1);
     meet(0);
     meet(0);
-    print("B: after the shootdown %u of %u others read 0x%lx\n", readers_of(fresh, FRAME_NEW), count - 1, FRAME_NEW);
+    print("B: after the shootdown %u of %u others read 0x%lx\n", readers_of(fresh, FRAME_NEW), count - 1,
+          FRAME_NEW);
 }
 
 static uint64_t timed(unsigned n, uint64_t round)

@@ -228,15 +228,16 @@ static void shutdown_text(const struct machine *m, char *text, size_t size)
              "shutdown by a triple fault%s at rip %#" PRIx64
              ": %s, then %s while it was being delivered, then %s while the "
              "double fault was; are IDT, TSS and stack right?",
-             on_core(m), m->core[m->b.halt_core]->s.rip, name[0] ? name[0] : "an interrupt", name[1] ? name[1] : "?",
-             name[2] ? name[2] : "?");
+             on_core(m), m->core[m->b.halt_core]->s.rip, name[0] ? name[0] : "an interrupt",
+             name[1] ? name[1] : "?", name[2] ? name[2] : "?");
 }
 
 static void startup_text(const struct machine *m, char *text, size_t size)
 {
     snprintf(text, size,
              "shutdown%s at its start-up IPI: the entry structure at %#" PRIx64
-             " (IA32_SIPI_ENTRY_STRUCT_PTR) has reserved features, a RIP that is not canonical, or a CR0, CR3 or CR4 "
+             " (IA32_SIPI_ENTRY_STRUCT_PTR) has reserved features, a RIP that is not canonical, or a CR0, "
+             "CR3 or CR4 "
              "that MOV would refuse",
              on_core(m), m->b.sipi_entry_struct);
 }
@@ -252,8 +253,8 @@ const char *rs_halt_text(const rs_machine *m)
     case HALT_SHUTDOWN: shutdown_text(m, text, sizeof text); return text;
     case HALT_FOREVER:
         snprintf(text, sizeof text,
-                 "halted for ever: HLT%s just before rip %#" PRIx64 ", with nothing to wake %s", on_core(m), rip,
-                 m->cores > 1 ? "any core" : "it");
+                 "halted for ever: HLT%s just before rip %#" PRIx64 ", with nothing to wake %s", on_core(m),
+                 rip, m->cores > 1 ? "any core" : "it");
         return text;
     case HALT_VMX_ABORT:
         snprintf(text, sizeof text,

@@ -90,7 +90,15 @@ enum activity {
     ACTIVITY_WAIT_SIPI
 }; /* SDM vol. 3, 24.4.2 */
 
-enum halt_cause { HALT_NONE, HALT_DEBUG_EXIT, HALT_SHUTDOWN, HALT_FOREVER, HALT_VMX_ABORT, HALT_STARTUP, HALT_CAUSES };
+enum halt_cause {
+    HALT_NONE,
+    HALT_DEBUG_EXIT,
+    HALT_SHUTDOWN,
+    HALT_FOREVER,
+    HALT_VMX_ABORT,
+    HALT_STARTUP,
+    HALT_CAUSES
+};
 #define HALT_STATUS 255 /* of a run that does not end by debug-exit */
 
 /* SDM vol. 3, table 24-16: interruption type */
@@ -203,7 +211,8 @@ struct machine {
     struct mem *mem;
     struct core *core[RS_CORES_MAX];
     u32 cores;
-    struct core *running;  /* the core that is running an atom; NULL: none */
+    struct core *running; /* the core that is running an atom; NULL: none */
+    bool event_sent;      /* by that atom, to another core: whose turn it is must be asked anew */
     u64 ram_bytes;
     u64 firmware;          /* enum rs_firmware: what a power cycle sets */
     struct booted *booted; /* loader.c: the image, to enter it again after a reset; NULL before boot */

@@ -45,15 +45,15 @@ const struct rs_probe_info rs_probe_info[RS_PROBES] = {
 
 static const char *const access_word[] = {"read", "write", "fetch"};
 static const char *const tlb_word[] = {"itlb", "dtlb", "stlb", "pwc", "npwc", "ntlb"};
-static const char *const flush_word[] = {"MOV CR3", "MOV CR0/CR4", "INVLPG",  "INVPCID",       "INVEPT",
-                                         "INVVPID", "VM entry",    "VM exit", "EPT violation", "fault",
-                                         "start-up IPI"};
+static const char *const flush_word[] = {"MOV CR3",       "MOV CR0/CR4", "INVLPG",      "INVPCID",
+                                         "INVEPT",        "INVVPID",     "VM entry",    "VM exit",
+                                         "EPT violation", "fault",       "start-up IPI"};
 static const char *const hit_word[RS_HITS] = {"l1", "l2", "mem", "core"};
-static const char *const ipi_word[] = {"fixed", "lowest priority", "SMI", "reserved",
-                                       "NMI",   "INIT",            "start-up"};
+static const char *const ipi_word[] = {"fixed", "lowest priority", "SMI", "reserved", "NMI",
+                                       "INIT",  "start-up"};
 static const char *const stage_word[] = {"guest", "nested"};
-static const char *const halt_word[] = {"running", "debug-exit", "shutdown", "halted for ever", "VMX abort",
-                                        "bad start-up"};
+static const char *const halt_word[] = {"running",         "debug-exit", "shutdown",
+                                        "halted for ever", "VMX abort",  "bad start-up"};
 _Static_assert(sizeof halt_word / sizeof *halt_word == HALT_CAUSES, "a word for each cause");
 static const char *const vector_word[] = {
 #define V(vector, mnemonic, ...) [vector] = mnemonic,

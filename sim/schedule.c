@@ -27,23 +27,40 @@ static u64 bound(const struct core *c, const struct core *other, u64 start)
     return start == UINT64_MAX ? start : start + (c->id < other->id);
 }
 
-/* The first of all, and what it may run up to. */
-static struct core *first(const struct machine *m, u64 *start, u64 *turn)
+/* Of each core.  They change by its own atoms, and by events that others send it. */
+struct starts {
+    u64 at[RS_CORES_MAX];
+};
+
+static struct starts starts_of(const struct machine *m)
+{
+    struct starts s;
+    for (u32 i = 0; i < m->cores; i++)
+        s.at[i] = start_of(m->core[i]);
+    return s;
+}
+
+/* The first of all; NULL: none has a start. */
+static struct core *first(const struct machine *m, const struct starts *s)
 {
     struct core *found = NULL;
-    *start = *turn = UINT64_MAX;
-    u64 at[RS_CORES_MAX];
-    for (u32 i = 0; i < m->cores; i++) {
-        at[i] = start_of(m->core[i]);
-        if (at[i] < *start) {
-            *start = at[i];
+    u64 start = UINT64_MAX;
+    for (u32 i = 0; i < m->cores; i++)
+        if (s->at[i] < start) {
+            start = s->at[i];
             found = m->core[i];
         }
-    }
-    for (u32 i = 0; found && i < m->cores; i++)
-        if (m->core[i] != found)
-            *turn = min(*turn, bound(found, m->core[i], at[i]));
     return found;
+}
+
+/* What `c`, the first, may run up to. */
+static u64 turn_of(const struct core *c, const struct starts *s)
+{
+    u64 turn = UINT64_MAX;
+    for (u32 i = 0; i < c->m->cores; i++)
+        if (i != c->id)
+            turn = min(turn, bound(c, c->m->core[i], s->at[i]));
+    return turn;
 }
 
 /* Where no core has anything to do, the first that waits in HLT says so. */
@@ -65,6 +82,7 @@ bool machine_is_parked(const struct machine *m)
 
 void schedule_event(struct core *c, struct core *to, u64 due)
 {
+    c->m->event_sent = true;
     to->rt.look_again = min(to->rt.look_again, due);
     if (to == c || start_of(to) == UINT64_MAX)
         return;
@@ -100,12 +118,13 @@ static struct core *half_done(const struct machine *m)
 
 struct core *machine_next(const struct machine *m)
 {
-    u64 start, turn;
     if (m->cores == 1)
         return m->core[0];
     struct core *c = half_done(m);
-    if (!c)
-        c = first(m, &start, &turn);
+    if (c)
+        return c;
+    struct starts s = starts_of(m);
+    c = first(m, &s);
     return c ? c : spokesman(m);
 }
 
@@ -117,16 +136,21 @@ static u64 latest_clock(const struct machine *m)
     return latest;
 }
 
+static u64 time_of(const struct machine *m, const struct starts *s)
+{
+    const struct core *c = first(m, s);
+    return c ? min(s->at[c->id], latest_clock(m)) : latest_clock(m);
+}
+
 u64 machine_cycle(const struct machine *m)
 {
-    u64 start, turn;
     if (m->cores == 1)
         return m->core[0]->s.cycle;
     const struct core *c = half_done(m);
     if (c)
         return c->s.cycle;
-    first(m, &start, &turn);
-    return min(start, latest_clock(m));
+    struct starts s = starts_of(m);
+    return time_of(m, &s);
 }
 
 void machine_align_clocks(struct machine *m)
@@ -149,21 +173,30 @@ static enum run_end run_core(struct core *c, u64 turn, u64 atoms, u64 until_cycl
     return end;
 }
 
+/* Runs the core that is first, as far as it may, and notes what that has changed. */
+static enum run_end run_first(struct machine *m, struct starts *s, u64 atoms, u64 until_cycle, u64 *done)
+{
+    struct core *c = first(m, s);
+    u64 turn = c ? turn_of(c, s) : UINT64_MAX;
+    if (!c)
+        c = spokesman(m);
+    u64 before = c->s.atom;
+    m->event_sent = false;
+    enum run_end end = run_core(c, turn, atoms - *done, until_cycle);
+    *done += c->s.atom - before;
+    s->at[c->id] = start_of(c);
+    if (m->event_sent)
+        *s = starts_of(m);
+    return end;
+}
+
 enum run_end machine_run(struct machine *m, u64 atoms, u64 until_cycle)
 {
     enum run_end end = RUN_GOES_ON;
-    u64 start, turn;
     if (m->cores == 1)
         return run_core(m->core[0], UINT64_MAX, atoms, until_cycle);
-    while (atoms && end == RUN_GOES_ON) {
-        struct core *c = first(m, &start, &turn);
-        if (min(start, latest_clock(m)) >= until_cycle)
-            break;
-        if (!c)
-            c = spokesman(m);
-        u64 before = c->s.atom;
-        end = run_core(c, turn, atoms, until_cycle);
-        atoms -= c->s.atom - before;
-    }
+    struct starts s = starts_of(m);
+    for (u64 done = 0; done < atoms && end == RUN_GOES_ON && time_of(m, &s) < until_cycle;)
+        end = run_first(m, &s, atoms, until_cycle, &done);
     return end;
 }

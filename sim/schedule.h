@@ -8,7 +8,8 @@
 #include "cpu/cpu.h"
 #include "machine.h"
 
-/* Runs up to `atoms` atoms in order, while machine_cycle() is before until_cycle and the machine not halted. */
+/* Runs up to `atoms` atoms in order, while machine_cycle() is before until_cycle and the machine not halted.
+ */
 enum run_end machine_run(struct machine *m, u64 atoms, u64 until_cycle);
 
 /* Whole atoms that the machine has done, and micros of the one that is half done. */
@@ -28,7 +29,8 @@ bool machine_is_parked(const struct machine *m);
 /* All clocks move on to the latest (power-on and reset); the cycles count as halted. */
 void machine_align_clocks(struct machine *m);
 
-/* A core's next atom, in which `c` has just caused an event at cycle `due`: what `c` may do before it. */
+/* The atom of `c` has made an event for `to`, due at that cycle: if `to` sleeps, its turn may come before the
+ * run of `c` is over. */
 void schedule_event(struct core *c, struct core *to, u64 due);
 
 /* The core that runs has stopped executing: who is next is to be asked anew. */

@@ -1,7 +1,8 @@
 /* snapshot.c - the whole world at a position, in memory and as a file.
  *
  * File: magic, format version, machine shape, a checksum of all the rest of the file; then, compressed by
- * zstd, the state of each core, board state, the consoles' text and the non-zero pages.  All numbers little-endian. */
+ * zstd, the state of each core, board state, the consoles' text and the non-zero pages.  All numbers
+ * little-endian. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -207,8 +208,7 @@ enum rs_status rs_snapshot_save(const rs_snapshot *s, const char *path, struct r
     if (!packed)
         abort();
     size_t n = ZSTD_compress(packed, bound, body.bytes, body.n, 3);
-    const u64 field[HEADER_U64S] = {state_version(), s->ram_bytes, s->micro, body.n, s->params,
-                                     s->cores,        0};
+    const u64 field[HEADER_U64S] = {state_version(), s->ram_bytes, s->micro, body.n, s->params, s->cores, 0};
     for (unsigned i = 0; i < HEADER_U64S; i++)
         put_u64(header + 8 + 8 * i, field[i]);
     if (!ZSTD_isError(n))
@@ -227,8 +227,9 @@ static bool state_sane(const struct machine *m, const struct core_state *c, cons
     for (unsigned i = 0; i < 2; i++)
         if (b->uart[i].wire_head - b->uart[i].wire_tail > UART_WIRE_BYTES)
             return false;
-    return b->halt_core < m->cores && c->ras_top < m->p.ras_entries && c->store_next < m->p.store_buffer && c->event_vector < 256 &&
-           c->activity <= ACTIVITY_WAIT_SIPI && b->halted < HALT_CAUSES && c->vmx.cr3_target_count <= 4;
+    return b->halt_core < m->cores && c->ras_top < m->p.ras_entries && c->store_next < m->p.store_buffer &&
+           c->event_vector < 256 && c->activity <= ACTIVITY_WAIT_SIPI && b->halted < HALT_CAUSES &&
+           c->vmx.cr3_target_count <= 4;
 }
 
 /* The consoles' text at *at; false if there is less than the state says. */
@@ -289,8 +290,7 @@ static rs_snapshot *read_body(const rs_world *w, const u8 *body, size_t n, u64 m
     s->saved->mem = mem_image_new(s->ram_bytes);
     body += states;
     n -= states;
-    if (sane && read_text(s, &body, &n) &&
-        read_pages(s->saved->mem, body, n, s->ram_bytes))
+    if (sane && read_text(s, &body, &n) && read_pages(s->saved->mem, body, n, s->ram_bytes))
         return s;
     rs_snapshot_free(s);
     return NULL;

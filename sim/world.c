@@ -8,11 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hostile.h"
 #include "schedule.h"
 
 /* Between checkpoints, so that a step back takes less than 50 ms: atoms, and those of them that are dear. */
-#define CHECKPOINT_ATOMS   1000000
-#define CHECKPOINT_GENERAL 100000
+#define CHECKPOINT_ATOMS   HOSTILE_OR(10007, 1000000)
+#define CHECKPOINT_GENERAL HOSTILE_OR(10007, 100000)
+#define DROP_EVERY         HOSTILE_OR(50, 0) /* atoms */
 #define CHECKPOINT_BEFORE_MOVE \
     20000 /* a movement that stops inside an atom reruns from the last checkpoint */
 
@@ -26,6 +28,7 @@ rs_world *rs_world_new(void)
     if (!w)
         abort();
     w->hunted = -1;
+    rs_drop_derived_at_random(w, DROP_EVERY, 1);
     return w;
 }
 

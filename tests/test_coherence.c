@@ -1,4 +1,5 @@
-/* test_coherence.c - lines that travel between cores, and the one memory of all (docs/machine.md, C2 to C5, C8). */
+/* test_coherence.c - lines that travel between cores, and the one memory of all (docs/machine.md, C2 to C5,
+ * C8). */
 #include "cpu/cpu.h"
 #include "lib/bare.h"
 #include "lib/suite.h"
@@ -184,7 +185,8 @@ START_TEST(walks_read_the_lines_of_others)
         ck_assert_int_eq(c[1]->rt.walk.ref[i].from, RS_CORE);
     later();
     walk = c[1]->s.count.stall_walk;
-    mmu_load(c[1], 0x400000, 8, MMU_READ); /* the walk cache 1, a line in L1D 4; A 8, which takes the line away */
+    mmu_load(c[1], 0x400000, 8,
+             MMU_READ); /* the walk cache 1, a line in L1D 4; A 8, which takes the line away */
     ck_assert_uint_eq(c[1]->s.count.stall_walk - walk, 1 + 4 + 8 + SNOOP);
     later();
     walk = c[0]->s.count.stall_walk;

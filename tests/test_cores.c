@@ -1,5 +1,5 @@
-/* test_cores.c - several cores: whose atom is next, interrupts between them, INIT and start-up, lines that travel
- * (docs/machine.md, "Several cores"). */
+/* test_cores.c - several cores: whose atom is next, interrupts between them, INIT and start-up, lines that
+ * travel (docs/machine.md, "Several cores"). */
 #include "arch/apic.h"
 #include "arch/vmx.h"
 #include "cpu/cpu.h"
@@ -93,9 +93,9 @@ static u64 start_of(const struct rs_event *insn)
 START_TEST(atoms_run_by_start_and_number)
 {
     /* of different lengths: DIV, MUL, NOPs, a chase of loads */
-    START(0, "\x48\xf7\xf1\xeb\xfb");                 /* div %rcx */
-    START(1, "\x48\xf7\xe1\x90\xeb\xfa");             /* mul %rcx; nop */
-    START(2, "\x90\x90\x90\xeb\xfb");                 /* nops */
+    START(0, "\x48\xf7\xf1\xeb\xfb");                     /* div %rcx */
+    START(1, "\x48\xf7\xe1\x90\xeb\xfa");                 /* mul %rcx; nop */
+    START(2, "\x90\x90\x90\xeb\xfb");                     /* nops */
     START(3, "\x48\x8b\x04\x0f\x48\x83\xc1\x40\xeb\xf6"); /* mov (%rdi,%rcx), %rax; add $64, %rcx */
     for (u32 i = 0; i < CORES; i++) {
         c[i]->s.gpr[REG_RCX] = 3;
@@ -220,7 +220,10 @@ START_TEST(an_interrupt_arrives_after_its_latency)
 {
     bare_put(&b, BARE_HANDLER + 16 * VECTOR, HLT, 1);
     START(0, SPIN);
-    START(1, _i ? STI_SPIN : STI_HLT);
+    if (_i)
+        START(1, STI_SPIN);
+    else
+        START(1, STI_HLT);
     run_until(4000);
     c[0]->s.cycle = 4100;
     watch(RS_PROBE_interrupt);
@@ -326,8 +329,8 @@ START_TEST(destinations_of_x2apic)
         {(u64)2 << 32, 4},
         {(u64)0xffffffff << 32, 15},
         {(u64)0xff << 32, 0},
-        {(u64)5 << 32 | APIC_ICR_LOGICAL, 5},            /* cluster 0, members 0 and 2 */
-        {(u64)0x10005 << 32 | APIC_ICR_LOGICAL, 0},      /* cluster 1 */
+        {(u64)5 << 32 | APIC_ICR_LOGICAL, 5},       /* cluster 0, members 0 and 2 */
+        {(u64)0x10005 << 32 | APIC_ICR_LOGICAL, 0}, /* cluster 1 */
         {(u64)0xffffffff << 32 | APIC_ICR_LOGICAL, 15},
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
@@ -412,7 +415,7 @@ START_TEST(init_resets_what_the_manual_says)
     ck_assert_uint_eq(c[1]->s.apic_reg[APIC_ID >> 4], 1u << 24);
     ck_assert_uint_eq(c[1]->s.apic_reg[(APIC_IRR + 0x20) >> 4], 0);
     ck_assert(cache_has(c[1], CACHE_L1I, (BARE_CODE + BARE_PART) >> LINE_SHIFT)); /* caches stay */
-    ck_assert_uint_lt(c[1]->s.cycle, 4000 + LATENCY + 300);                        /* and it takes no part */
+    ck_assert_uint_lt(c[1]->s.cycle, 4000 + LATENCY + 300);                       /* and it takes no part */
 }
 END_TEST
 

@@ -1,4 +1,5 @@
-/* test_cores_history.c - moving through the time of several cores: each way to a position gives the same state. */
+/* test_cores_history.c - moving through the time of several cores: each way to a position gives the same
+ * state. */
 #include "ringside.h"
 #include "lib/suite.h"
 #include "lib/temporary.h"
@@ -19,7 +20,7 @@ static const struct subject {
 } subjects[] = {
     {"guests/cores.elf", "cores 40", 2, 13000},
     {"guests/cores.elf", "cores 40", 8, 13000},
-    {"guests/shootdown.elf", "shootdown 3", 2, 14000},   /* INIT and start-up */
+    {"guests/shootdown.elf", "shootdown 3", 2, 14000}, /* INIT and start-up */
     {"guests/shootdown.elf", "shootdown 3", 5, 14000},
 };
 

@@ -253,6 +253,8 @@ static const struct misuse {
     {"assert(coroutine.resume(coroutine.create(function() error('bare', 0) end)))", "bare"},
     {BARE "h:on('insn', function() error('bare', 0) end) h:run(1000)", "bare"},
     {"('x'):find('x', {})", "number expected"},
+    {"machine { cores = 9 }", "a machine has 1 to 8"},
+    {BARE "h:stats(2)", "has cores 1 to 1"},
     {"string = nil say('%d', 'x')", "number expected"},
     {"string = nil string.rep('x', 3)", "'string' is no longer there"},
     {"_G.machine = nil machine {}", "'machine' is no longer there"},
@@ -560,6 +562,25 @@ START_TEST(status_of_a_machine)
 }
 END_TEST
 
+START_TEST(several_cores)
+{
+    const char *message =
+        run("local function eq(a, b) check_eq(a, b, 'equal') end local h = machine { cores = 3 } "
+            "h:boot('cores', { cmdline = '20' }) h:run(11000) "
+            "eq(h.core[2].activity, 'waits for SIPI') eq(h.next, 1) "
+            "local sent = {} h:on('ipi', function(e) sent[#sent + 1] = e.delivery end) "
+            "local started = h:await('core.start', { core = 3 }) eq(started.entry, h:sym('cores_entry')) "
+            "eq(table.concat(sent, ' '), 'INIT INIT start-up start-up') "
+            "h:run() eq(h.status, 1) eq(h.core[3].activity, 'halted') "
+            "local one, two, three = h:stats(1), h:stats(2), h:stats(3) "
+            "eq(h:stats().insns, one.insns + two.insns + three.insns) eq(h.insns, h:stats().insns) "
+            "eq(two.cycles, h.core[2].cycles) eq(#h.core, 3) "
+            "eq(pcall(function() return h:stats(4) end), false)");
+    ck_assert_msg(!*message, "%s", message);
+    ck_assert_uint_eq(scenario_checks(scenario, true), 11);
+}
+END_TEST
+
 /* Longer than a management line and than the VM's receiver. */
 START_TEST(long_input)
 {
@@ -716,6 +737,7 @@ int main(void)
     tcase_add_test(tests, snapshots_replace_snapshots);
     tcase_add_test(tests, nothing_to_go_back_to);
     tcase_add_test(tests, status_of_a_machine);
+    tcase_add_test(tests, several_cores);
     tcase_add_test(tests, long_input);
     tcase_add_test(tests, handlers_fire_once);
     tcase_add_test(tests, parameters);

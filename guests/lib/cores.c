@@ -96,8 +96,8 @@ void cores_start(void (*core_main)(unsigned number))
         __asm__ volatile("pause");
 }
 
-/* Logical x2APIC IDs: bit i of cluster 0 is number i (SDM vol. 3, 10.12.10.2 "Deriving Logical x2APIC ID from the
- * Local x2APIC ID"). */
+/* Logical x2APIC IDs: bit i of cluster 0 is number i (SDM vol. 3, 10.12.10.2 "Deriving Logical x2APIC ID from
+ * the Local x2APIC ID"). */
 void ipi_to_set(uint32_t set, uint32_t vector)
 {
     wrmsr(X2APIC_MSR(APIC_ICR_LOW), (uint64_t)set << 32 | APIC_ICR_LOGICAL | APIC_ICR_ASSERT | vector);

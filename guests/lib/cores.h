@@ -18,8 +18,8 @@ unsigned cores_count(void);
 /* This core's x2APIC ID: 0 is the one that booted. */
 unsigned core_number(void);
 
-/* Starts all others, with the tables and the IDT of the caller, a stack each, interrupts off and their x2APIC on;
- * returns when all of them are about to enter core_main(number).  The caller's x2APIC is on then too. */
+/* Starts all others, with the tables and the IDT of the caller, a stack each, interrupts off and their x2APIC
+ * on; returns when all of them are about to enter core_main(number).  The caller's x2APIC is on then too. */
 void cores_start(void (*core_main)(unsigned number));
 
 /* Interrupts the cores of a set, bit i for number i, by one write to the ICR. */

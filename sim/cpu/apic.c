@@ -288,8 +288,8 @@ static bool is_valid_ipi(u64 icr)
     return mode == APIC_ICR_FIXED || shorthand == APIC_ICR_TO_DEST || shorthand == APIC_ICR_TO_OTHERS;
 }
 
-/* Of the cores that it is for, the one of the lowest processor priority takes it; of those the first (10.6.2.4
- * "Lowest Priority Delivery Mode"). */
+/* Of the cores that it is for, the one of the lowest processor priority takes it; of those the first
+ * (10.6.2.4 "Lowest Priority Delivery Mode"). */
 static void send_to_lowest(struct core *c, u64 icr)
 {
     struct core *lowest = NULL;
@@ -523,8 +523,8 @@ void apic_reset(struct core *c)
     reset_registers(c);
 }
 
-/* As reset, but for the ID, and in x2APIC mode what follows from it (SDM vol. 3, 10.4.7.3 "Local APIC State After
- * an INIT Reset", 10.12.5.1 "x2APIC States"). */
+/* As reset, but for the ID, and in x2APIC mode what follows from it (SDM vol. 3, 10.4.7.3 "Local APIC State
+ * After an INIT Reset", 10.12.5.1 "x2APIC States"). */
 void apic_init(struct core *c)
 {
     u64 id = reg_value(c, APIC_ID), ldr = in_x2apic_mode(c) ? reg_value(c, APIC_LDR) : 0;

@@ -5,10 +5,11 @@
 #include <string.h>
 
 #include "cpu/cpu.h"
+#include "hostile.h"
 #include "mmu/derived.h"
 #include "mmu/mem.h"
 
-#define SLOTS       16384u
+#define SLOTS       HOSTILE_OR(1u, 16384u)
 #define ARENA_BYTES (4u << 20)
 #define INSNS       32768u
 #define BLOCK_MAX   (sizeof(struct block) + BLOCK_OPS * sizeof(struct op))

@@ -27,8 +27,8 @@ enum atom_end cpu_atom(struct core *c);
  * by the loader. */
 void cpu_power_on(struct core *c);
 void cpu_reset(struct core *c);
-/* INIT (SDM vol. 3, 9.1.1 "Processor State After Reset", table 9-1), outside VMX operation; then the core waits for
- * a start-up IPI. */
+/* INIT (SDM vol. 3, 9.1.1 "Processor State After Reset", table 9-1), outside VMX operation; then the core
+ * waits for a start-up IPI. */
 void cpu_init(struct core *c);
 
 struct insn; /* cpu/decode.h */

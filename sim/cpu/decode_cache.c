@@ -9,10 +9,11 @@
 
 #include "cpu/block.h"
 #include "cpu/cpu.h"
+#include "hostile.h"
 #include "mmu/mem.h"
 #include "mmu/mmu.h"
 
-#define CACHE_ENTRIES 8192u
+#define CACHE_ENTRIES HOSTILE_OR(1u, 8192u)
 #define LINE_BYTES    64u
 
 struct decoded {

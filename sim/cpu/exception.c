@@ -215,26 +215,15 @@ static void read_code_segment(struct core *c, struct handler *h)
     segment_mark_check(c, &h->code, DESC_ACCESSED, &h->mark);
 }
 
-static u64 stack_from_tss(struct core *c, unsigned offset)
-{
-    const struct segment *tr = &c->s.seg[SEG_TR];
-
-    if (offset + 7u > tr->limit)
-        cpu_fault(c, VEC_TS, tr->selector & 0xfffcu);
-    u64 rsp = segment_load_system(c, tr->base + offset, 8);
-    cpu_check_canonical(c, rsp, true);
-    return rsp;
-}
-
 /* 64-bit mode aligns the stack to 16 bytes (SDM vol. 3, 6.14.2 "64-Bit Mode Stack Frame"). */
 static u64 handler_stack(struct core *c, const struct handler *h)
 {
     u64 rsp = c->s.gpr[REG_RSP];
 
     if (h->ist)
-        rsp = stack_from_tss(c, TSS_IST1 + 8 * (h->ist - 1));
+        rsp = segment_tss_stack(c, TSS_IST1 + 8 * (h->ist - 1));
     else if (h->cpl < cpl(c))
-        rsp = stack_from_tss(c, TSS_RSP0 + 8 * h->cpl);
+        rsp = segment_tss_stack(c, TSS_RSP0 + 8 * h->cpl);
     return rsp & ~UINT64_C(15);
 }
 

@@ -20,15 +20,22 @@ static void require(struct core *c, bool legal, unsigned vector, u16 selector)
 
 struct target {
     u16 selector;
+    bool by_gate; /* the selector and the code are those that a call gate names */
     struct descriptor code;
     struct descriptor_mark mark;
 };
 
-static void read_code(struct core *c, u16 selector, struct target *t)
+static void read_descriptor(struct core *c, u16 selector, struct target *t)
 {
     require(c, !selector_is_null(selector), VEC_GP, 0);
     segment_read_or_gp(c, selector, 8, &t->code);
     t->selector = selector;
+    t->by_gate = false;
+}
+
+static void read_code(struct core *c, u16 selector, struct target *t)
+{
+    read_descriptor(c, selector, t);
     require(c, desc_is_code(t->code.low), VEC_GP, selector);
 }
 
@@ -40,13 +47,44 @@ static void finish_code_checks(struct core *c, struct target *t)
 }
 
 /* Far CALL and JMP stay at their CPL (SDM vol. 3, 5.8.1 "Direct Calls or Jumps to Code Segments"). */
-static void check_jump_target(struct core *c, u16 selector, struct target *t)
+static void check_jump_target(struct core *c, const struct target *t)
 {
-    read_code(c, selector, t);
     unsigned dpl = desc_dpl(t->code.low);
     bool conforming = desc_is_conforming(t->code.low);
-    require(c, conforming ? dpl <= cpl(c) : dpl == cpl(c) && rpl(selector) <= cpl(c), VEC_GP, selector);
-    finish_code_checks(c, t);
+
+    require(c, desc_is_code(t->code.low), VEC_GP, t->selector);
+    require(c, conforming ? dpl <= cpl(c) : dpl == cpl(c) && rpl(t->selector) <= cpl(c), VEC_GP,
+            t->selector);
+}
+
+/* ---- call gates (SDM vol. 3, 5.8.3.1 "IA-32e Mode Call Gates", 5.8.4 "Accessing a Code Segment Through a
+ * Call Gate") ---- */
+
+static bool is_call_gate(u64 low)
+{
+    return (low >> 40 & (SEG_S | SEG_TYPE)) == SYS_CALL_GATE;
+}
+
+/* From the gate to the code that it names; returns where that begins.  The upper half has a type of 0, lest
+ * it be used as a descriptor. */
+static u64 follow_gate(struct core *c, struct target *t)
+{
+    u16 selector = t->selector;
+    struct descriptor gate;
+
+    segment_read_or_gp(c, selector, 16, &gate);
+    require(c, !(gate.high >> 40 & (SEG_S | SEG_TYPE)), VEC_GP, selector);
+    require(c, desc_dpl(gate.low) >= cpl(c) && desc_dpl(gate.low) >= rpl(selector), VEC_GP, selector);
+    require(c, gate.low & DESC_P, VEC_NP, selector);
+    read_code(c, (u16)(gate.low >> 16), t);
+    t->by_gate = true;
+    require(c, desc_dpl(t->code.low) <= cpl(c), VEC_GP, t->selector);
+    return (gate.low & 0xffff) | gate.low >> 48 << 16 | gate.high << 32;
+}
+
+static bool leads_inward(const struct core *c, const struct target *t)
+{
+    return t->by_gate && !desc_is_conforming(t->code.low) && desc_dpl(t->code.low) < cpl(c);
 }
 
 /* Returns go to the RPL of the selector, never inward. */
@@ -72,8 +110,10 @@ struct stack {
     struct descriptor_mark mark;
 };
 
-/* The SS that a return pops.  64-bit mode takes a null one below ring 3. */
-static void check_return_stack(struct core *c, u16 selector, unsigned new_cpl, struct stack *s)
+/* The SS that a return pops.  64-bit mode takes a null one below ring 3.  absent: what a segment that is not
+ * present raises, which SDM vol. 2 tells apart: #SS by "RET", #NP by "IRET". */
+static void check_return_stack(struct core *c, u16 selector, unsigned new_cpl, unsigned absent,
+                               struct stack *s)
 {
     struct descriptor d;
 
@@ -86,7 +126,7 @@ static void check_return_stack(struct core *c, u16 selector, unsigned new_cpl, s
     segment_read_or_gp(c, selector, 8, &d);
     bool fits = rpl(selector) == new_cpl && desc_is_stack(d.low) && desc_dpl(d.low) == new_cpl;
     require(c, fits, VEC_GP, selector);
-    require(c, d.low & DESC_P, VEC_SS, selector);
+    require(c, d.low & DESC_P, absent, selector);
     segment_mark_check(c, &d, DESC_ACCESSED, &s->mark);
     segment_set(&s->seg, selector, d.low);
 }
@@ -135,7 +175,7 @@ void exec_retf(struct core *c, const struct insn *in)
     }
     u64 rsp = stack_load(c, 2 * n + release, n);
     u16 ss = (u16)stack_load(c, 3 * n + release, n);
-    check_return_stack(c, ss, rpl(selector), &s);
+    check_return_stack(c, ss, rpl(selector), VEC_SS, &s);
     enter_code(c, &t, rpl(selector), rip);
     enter_stack(c, &s, rsp + release);
 }
@@ -145,33 +185,69 @@ static u64 read_far_pointer(struct core *c, const struct insn *in, struct target
     u64 gva = ea(c, in);
     u64 rip = mem_load(c, in, gva, in->op_bytes);
 
-    check_jump_target(c, (u16)mem_load(c, in, gva + in->op_bytes, 2), t);
+    read_descriptor(c, (u16)mem_load(c, in, gva + in->op_bytes, 2), t);
+    if (is_call_gate(t->code.low))
+        rip = follow_gate(c, t);
+    else
+        check_jump_target(c, t);
+    finish_code_checks(c, t);
     cpu_check_canonical(c, rip, false);
     return rip;
 }
 
-/* Call gates and task gates are absent: a selector of one is not of code. */
+/* A jump never changes the CPL. */
 void exec_jmp_far(struct core *c, const struct insn *in)
 {
     struct target t;
     u64 rip = read_far_pointer(c, in, &t);
 
+    require(c, !leads_inward(c, &t), VEC_GP, t.selector);
     enter_code(c, &t, cpl(c), rip);
 }
 
-void exec_call_far(struct core *c, const struct insn *in)
+static void call_same(struct core *c, const struct target *t, u64 rip, unsigned n)
 {
-    unsigned n = in->op_bytes;
-    struct target t;
     struct latch l[2];
 
-    u64 rip = read_far_pointer(c, in, &t);
     stack_store_check(c, n, n, &l[0]);
     stack_store_check(c, 2 * n, n, &l[1]);
     mmu_store_commit(c, &l[0], c->s.seg[SEG_CS].selector);
     mmu_store_commit(c, &l[1], truncated(c->rt.next_rip, n));
     c->s.gpr[REG_RSP] -= 2 * n;
-    enter_code(c, &t, cpl(c), rip);
+    enter_code(c, t, cpl(c), rip);
+}
+
+/* The inner ring's stack comes from the TSS; its SS is null (SDM vol. 3, 5.8.5.1 "Stack Switching in 64-bit
+ * Mode"). */
+static void call_inward(struct core *c, const struct target *t, u64 rip)
+{
+    unsigned new_cpl = desc_dpl(t->code.low);
+    u64 rsp = segment_tss_stack(c, TSS_RSP0 + 8 * new_cpl);
+    const u64 words[] = {c->s.seg[SEG_SS].selector, c->s.gpr[REG_RSP], c->s.seg[SEG_CS].selector,
+                         c->rt.next_rip};
+    struct latch l[4];
+
+    for (unsigned i = 0; i < 4; i++) {
+        rsp -= 8;
+        cpu_check_canonical(c, rsp, true);
+        mmu_store_check(c, rsp, 8, MMU_WRITE, &l[i]);
+    }
+    for (unsigned i = 0; i < 4; i++)
+        mmu_store_commit(c, &l[i], words[i]);
+    c->s.gpr[REG_RSP] = rsp;
+    segment_set_null(&c->s.seg[SEG_SS], (u16)new_cpl, new_cpl);
+    enter_code(c, t, new_cpl, rip);
+}
+
+void exec_call_far(struct core *c, const struct insn *in)
+{
+    struct target t;
+    u64 rip = read_far_pointer(c, in, &t);
+
+    if (leads_inward(c, &t))
+        call_inward(c, &t, rip);
+    else
+        call_same(c, &t, rip, t.by_gate ? 8 : in->op_bytes);
 }
 
 /* ---- IRET (SDM vol. 2A, "IRET/IRETD/IRETQ - Interrupt Return") ---- */
@@ -212,7 +288,7 @@ void exec_iret(struct core *c, const struct insn *in)
     u64 rsp = stack_load(c, 3 * n, n);
     u16 ss = (u16)stack_load(c, 4 * n, n);
     check_return_target(c, cs, &t);
-    check_return_stack(c, ss, rpl(cs), &s);
+    check_return_stack(c, ss, rpl(cs), VEC_NP, &s);
     cpu_check_canonical(c, rip, false);
     u64 mask = FLAGS_STATUS | FLAG_TF | FLAG_DF | FLAG_NT | FLAG_RF | FLAG_AC | FLAG_ID | privileged_flags(c);
     if (cpl(c) == 0)

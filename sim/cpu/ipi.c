@@ -1,5 +1,5 @@
-/* ipi.c - see ipi.h.  Each vector has one place on the way to a core, as it has one bit in the IRR: of two that
- * are under way at once the earlier counts. */
+/* ipi.c - see ipi.h.  Each vector has one place on the way to a core, as it has one bit in the IRR: of two
+ * that are under way at once the earlier counts. */
 #include "cpu/ipi.h"
 
 #include "arch/apic.h"
@@ -87,7 +87,8 @@ static u64 min(u64 a, u64 b)
     return a < b ? a : b;
 }
 
-/* A halted core drops a start-up IPI when it next runs; one that waits for it looks at nothing else but INIT. */
+/* A halted core drops a start-up IPI when it next runs; one that waits for it looks at nothing else but INIT.
+ */
 u64 ipi_next_due(const struct core *c)
 {
     u64 first = c->s.activity == ACTIVITY_WAIT_SIPI ? UINT64_MAX : due_or_never(c->s.ipi_first_due);

@@ -1,13 +1,13 @@
-/* ipi.h - interrupts on their way from one core to another, and what INIT and start-up IPIs do (SDM vol. 3, 8.4
- * "Multiple-Processor (MP) Initialization", 10.6 "Issuing Interprocessor Interrupts"; docs/machine.md, "Several
- * cores"). */
+/* ipi.h - interrupts on their way from one core to another, and what INIT and start-up IPIs do (SDM vol.
+ * 3, 8.4 "Multiple-Processor (MP) Initialization", 10.6 "Issuing Interprocessor Interrupts"; docs/machine.md,
+ * "Several cores"). */
 #ifndef RINGSIDE_CPU_IPI_H
 #define RINGSIDE_CPU_IPI_H
 
 #include "machine.h"
 
-/* Sends what the ICR says to one core: to the sender at once, to another with its latency.  Delivery modes that
- * the manual reserves, and SMI, go nowhere. */
+/* Sends what the ICR says to one core: to the sender at once, to another with its latency.  Delivery modes
+ * that the manual reserves, and SMI, go nowhere. */
 void ipi_send(struct core *from, struct core *to, u64 icr);
 
 /* Cycle of the next arrival that the core, as it is, would look at; UINT64_MAX: none. */

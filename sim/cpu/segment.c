@@ -71,3 +71,14 @@ void segment_set_null(struct segment *seg, u16 selector, unsigned dpl)
     seg->limit = 0;
     seg->attr = SEG_UNUSABLE | (u64)dpl << SEG_DPL_SHIFT;
 }
+
+u64 segment_tss_stack(struct core *c, unsigned offset)
+{
+    const struct segment *tr = &c->s.seg[SEG_TR];
+
+    if (offset + 7u > tr->limit)
+        cpu_fault(c, VEC_TS, tr->selector & 0xfffcu);
+    u64 rsp = segment_load_system(c, tr->base + offset, 8);
+    cpu_check_canonical(c, rsp, true);
+    return rsp;
+}

@@ -1,5 +1,6 @@
-/* startup.c - the 64-bit start-up IPI of Intel's X86-S external architecture specification: IA32_SIPI_ENTRY_STRUCT_PTR
- * holds the address of what a core starts with (sim/arch/x86.h; docs/machine.md, "Start of the other cores"). */
+/* startup.c - the 64-bit start-up IPI of Intel's X86-S external architecture specification:
+ * IA32_SIPI_ENTRY_STRUCT_PTR holds the address of what a core starts with (sim/arch/x86.h; docs/machine.md,
+ * "Start of the other cores"). */
 #include "arch/boot.h"
 #include "cpu/cpu.h"
 #include "cpu/ipi.h"

@@ -95,8 +95,8 @@ void cpu_reset(struct core *c)
     mmu_reset(c);
 }
 
-/* Caches, TLBs, MSRs and the TSC stay, and CR0.CD and CR0.NW.  That the bootstrap processor waits as well, and
- * does not begin at a reset vector, is because there is no firmware at one. */
+/* Caches, TLBs, MSRs and the TSC stay, and CR0.CD and CR0.NW.  That the bootstrap processor waits as well,
+ * and does not begin at a reset vector, is because there is no firmware at one. */
 void cpu_init(struct core *c)
 {
     u64 cr0_kept = c->s.cr0 & (CR0_CD | CR0_NW), efer = c->s.efer;
@@ -254,4 +254,3 @@ void sys_write_cr(struct core *c, unsigned n, u64 value)
     default: require(c, !(value & ~UINT64_C(15))); apic_write(c, APIC_TPR, value << 4);
     }
 }
-

@@ -12,8 +12,8 @@ u64 sys_cr4_supported(const struct core *c);
  * (SDM vol. 3, 25.3 "Changes to Instruction Behavior in VMX Non-Root Operation"). */
 u64 sys_tsc(const struct core *c);
 
-/* CR0, CR3 and CR4 at once, as a start-up IPI loads them; false, and nothing done, if MOV would refuse one.  All
- * translations of linear addresses are dropped. */
+/* CR0, CR3 and CR4 at once, as a start-up IPI loads them; false, and nothing done, if MOV would refuse one.
+ * All translations of linear addresses are dropped. */
 bool sys_load_crs(struct core *c, u64 cr0, u64 cr3, u64 cr4);
 
 /* XD is there unless the firmware, or software after it, has set its disable bit in IA32_MISC_ENABLE. */

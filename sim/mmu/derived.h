@@ -7,11 +7,12 @@
 #ifndef RINGSIDE_MMU_DERIVED_H
 #define RINGSIDE_MMU_DERIVED_H
 
+#include "hostile.h"
 #include "mmu/cache.h"
 #include "mmu/tlb.h"
 
-#define SHORTCUTS       256u
-#define LINE_SHORTCUTS  512u
+#define SHORTCUTS       HOSTILE_OR(64u, 256u) /* at least a word of live bits */
+#define LINE_SHORTCUTS  HOSTILE_OR(1u, 512u)
 #define L1_TLB_ENTRIES  256  /* of state.def */
 #define TLB_ENTRIES_MAX 2048 /* of any unit */
 #define NO_PAGE         UINT64_MAX

@@ -89,6 +89,9 @@ else
 fi
 try 'entry at a symbol' 1 'Hello from ring 0' exec hello --entry _start
 try 'unknown entry symbol' 2 "no symbol 'nowhere'" exec hello --entry nowhere
+try 'several cores' 1 '4 cores, 50 turns each' exec cores --cores 4 -a 50
+try 'too many cores' 2 'cores = 9: a machine has 1 to 8' exec hello --cores 9
+try 'cores that are no number' 2 '--cores wants a number' exec hello --cores two
 try 'RAM that is too small' 2 'ram' exec hello --ram 1K
 
 # The same inputs make the same run.

@@ -96,7 +96,7 @@ static bool ends(unsigned row)
 {
     return rows[row].privilege == 0 || between(row, ROW_cli, ROW_outs_z) ||
            between(row, ROW_mov_S_E, ROW_lsl) || between(row, ROW_verr, ROW_verw) || row == ROW_clac ||
-           row == ROW_stac || row == ROW_iret;
+           row == ROW_stac || row == ROW_iret || row == ROW_sysret;
 }
 
 /* Filled at first use: those that go on, and those that end. */
@@ -410,7 +410,7 @@ static void put_immediate(struct build *b, const struct row *r)
 static void finish_rip(struct build *b)
 {
     u64 at = NATIVE_CODE + seq->at;
-    if (!b->rip_disp)
+    if (!b->rip_disp || b->rip_disp + 4 > sizeof b->p.bytes)
         return;
     for (unsigned i = 0; i < seq->count; i++)
         at += seq->insn[i].n;
@@ -461,7 +461,7 @@ static void append(const struct piece *p)
 /* POPF of a value that is pushed for it. */
 static void append_popf(void)
 {
-    u64 value = random_value() & ~(u64)(one_in(8) ? FLAG_AC : FLAG_AC | FLAG_TF);
+    u64 value = random_value() & ~(u64)(one_in(8) ? 0 : FLAG_TF);
     struct piece push = {5, {0x68, (u8)value, (u8)(value >> 8), (u8)(value >> 16), (u8)(value >> 24)}};
     append(&push);
 }

@@ -294,13 +294,6 @@ static u64 peek(u64 at, unsigned n)
     return value;
 }
 
-/* POPF and IRET that set AC would ask for alignment checks. */
-static bool sets_ac(const struct core *c, const struct insn *in)
-{
-    u64 at = c->s.gpr[REG_RSP] + (in->row == ROW_iret ? 2u * in->op_bytes : 0);
-    return (in->row == ROW_popf || in->row == ROW_iret) && peek(at, 4) & FLAG_AC;
-}
-
 /* Far returns and IRET to anything but where they are: what is checked first goes by vendor. */
 static bool returns_elsewhere(const struct core *c, const struct insn *in)
 {
@@ -350,8 +343,7 @@ static bool insn_may_run(struct trip *t, const struct core *c, const struct insn
     if (in->row == ROW_int_n && (in->imm & 0xff) == 0x80)
         return false;
     return !splits_lock(c, in) && !goes_by_vendor(in, bytes) && !is_newer_elsewhere(in, bytes) &&
-           !sets_ac(c, in) && !returns_elsewhere(c, in) && !leaves_64_bit_mode(c, in) &&
-           !selects_cpu_number(c, in);
+           !returns_elsewhere(c, in) && !leaves_64_bit_mode(c, in) && !selects_cpu_number(c, in);
 }
 
 /* The bytes at RIP, as far as there are any; 0: RIP is not in the code. */
@@ -545,15 +537,18 @@ static bool same_in_one_run(const struct trip *t, bool code_changed)
 
 /* ---- on the processor ---- */
 
-/* An access that the machine refuses must not reach something of the tests.  How much of an ENTER that faults
- * has been pushed, and whether a CALL's target or its push is refused first, goes by vendor. */
+/* An access that the machine refuses must not reach something of the tests.  By vendor goes how much of an
+ * ENTER that faults has been pushed, and which is refused first: a CALL's target or its push, an access for
+ * its alignment or its page. */
 static bool may_run_natively(const struct trip *t)
 {
     const struct outcome *o = &t->end;
     unsigned last = o->vector == NATIVE_LEFT ? ISA_ROWS : t->seen[t->atoms - 1].row;
-    bool both = last == ROW_call_E && o->vector == VEC_GP &&
-                o->gpr[REG_RSP] - 8 - NATIVE_DATA > NATIVE_DATA_BYTES - 8;
-    return last != ROW_enter && !both && (o->vector != VEC_PF || native_is_nowhere(o->cr2));
+    u64 pushed = o->gpr[REG_RSP] - 8;
+    bool push_faults = pushed - NATIVE_DATA > NATIVE_DATA_BYTES - 8 || (o->rflags & FLAG_AC && pushed & 7);
+    bool both = last == ROW_call_E && o->vector == VEC_GP && push_faults;
+    bool ac_first = o->vector == VEC_PF && o->rflags & FLAG_AC && !(features & NATIVE_INTEL);
+    return last != ROW_enter && !both && !ac_first && (o->vector != VEC_PF || native_is_nowhere(o->cr2));
 }
 
 static struct outcome run_natively(const struct trip *t)
@@ -584,14 +579,13 @@ static bool same_bytes(u64 at, u64 n)
     return true;
 }
 
-static bool same(const struct trip *t, const struct outcome *natively, bool code_changed)
+static bool same(const struct trip *t, const struct outcome *natively)
 {
     if (t->strayed < ISA_ROWS)
         return say("row %u changed a flag that its table does not have", t->strayed);
     other = "natively";
     return same_event(&t->end, natively) && same_registers(&t->end, natively, t->undefined) &&
-           same_bytes(NATIVE_DATA, NATIVE_DATA_BYTES) &&
-           (!code_changed || same_bytes(NATIVE_CODE, NATIVE_CODE_BYTES));
+           same_bytes(NATIVE_DATA, NATIVE_DATA_BYTES) && same_bytes(NATIVE_CODE, NATIVE_CODE_BYTES);
 }
 
 static void count(const struct trip *t)
@@ -610,10 +604,8 @@ static bool prepare(struct trip *t)
         put_sequence(t->s, t->bytes);
         if (run_machine(t))
             return may_run_natively(t);
-        erase_code(t->s->at + (t->skip ? 0 : t->cut), t->bytes + EXIT_BYTES);
+        erase_code(0, NATIVE_CODE_BYTES);
         t->bytes = t->cut;
-        if (ring3_stamp(&machine, NATIVE_CODE) != t->code_stamp)
-            erase_code(0, NATIVE_CODE_BYTES);
         if (t->bytes > bytes_of(t->s)) /* it is elsewhere, not in the sequence */
             return false;
     }
@@ -627,16 +619,17 @@ enum verdict lockstep_run(const struct sequence *s)
     t.bytes = bytes_of(s);
     t.skip = t.segments = false;
     enum verdict verdict = VERDICT_SKIPPED;
-    if (prepare(&t)) {
-        bool code_changed = ring3_stamp(&machine, NATIVE_CODE) != t.code_stamp;
+    bool ready = prepare(&t), code_changed = ring3_stamp(&machine, NATIVE_CODE) != t.code_stamp;
+    if (ready) {
         bool in_one = broken_row < ISA_ROWS || same_in_one_run(&t, code_changed);
         struct outcome natively = run_natively(&t);
-        verdict = in_one && same(&t, &natively, code_changed) ? VERDICT_SAME : VERDICT_DIFFERS;
-        if (verdict == VERDICT_SAME)
-            count(&t);
-        if (code_changed)
-            erase_code(0, NATIVE_CODE_BYTES);
+        verdict = in_one && same(&t, &natively) ? VERDICT_SAME : VERDICT_DIFFERS;
     }
-    erase_code(s->at, bytes_of(s) + EXIT_BYTES);
+    if (verdict == VERDICT_SAME)
+        count(&t);
+    if (code_changed || verdict == VERDICT_DIFFERS) /* the next one must not find what this one wrote */
+        erase_code(0, NATIVE_CODE_BYTES);
+    else
+        erase_code(s->at, bytes_of(s) + EXIT_BYTES);
     return verdict;
 }

@@ -167,10 +167,10 @@ static bool area(uintptr_t address, size_t bytes, int protection)
     return at == (void *)address;
 }
 
-/* jmp *leave_at: the address stands behind it. */
+/* jmp *leave_at: the address stands behind it, aligned, for those who come with AC. */
 static void write_gate(void)
 {
-    static const unsigned char jump[] = {0xff, 0x25, 0, 0, 0, 0};
+    static const unsigned char jump[] = {0xff, 0x25, 2, 0, 0, 0, 0x90, 0x90};
     uint64_t target = (uintptr_t)native_leave;
     unsigned char *gate = (unsigned char *)(uintptr_t)NATIVE_GATE;
     memcpy(gate, jump, sizeof jump);

@@ -85,6 +85,7 @@ static void write_descriptors(struct ring3 *r)
 
 static void load_system_registers(struct core_state *s)
 {
+    s->cr0 |= CR0_AM;
     s->cr3 = TABLES;
     s->efer |= EFER_NXE;
     s->gdtr_base = KERNEL + GDT;

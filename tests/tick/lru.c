@@ -1,12 +1,12 @@
-/* lru.c - a set-associative table of tags. */
+/* lru.c - a set-associative table. */
 #include "tick/lru.h"
 
 #include <stdlib.h>
 
 void lru_init(struct lru *l, u64 entries, u64 ways, u64 *clock)
 {
-    l->ways = ways;
-    l->sets = entries / ways;
+    l->ways = ways < entries ? ways : entries;
+    l->sets = entries / l->ways;
     l->entry = calloc(entries, sizeof *l->entry);
     l->clock = clock;
 }
@@ -21,23 +21,24 @@ static struct lru_entry *set_of(const struct lru *l, u64 number)
     return l->entry + number % l->sets * l->ways;
 }
 
-static struct lru_entry *find(const struct lru *l, u64 number, u64 tag)
+static bool fits(const struct lru_entry *e, const struct lru_key *key)
+{
+    return e->valid && e->key.tag == key->tag && e->key.root == key->root && e->key.vpid == key->vpid &&
+           (e->global || e->key.pcid == key->pcid);
+}
+
+struct lru_entry *lru_peek(const struct lru *l, u64 number, struct lru_key key)
 {
     struct lru_entry *set = set_of(l, number);
     for (u64 i = 0; i < l->ways; i++)
-        if (set[i].valid && set[i].tag == tag)
+        if (fits(&set[i], &key))
             return &set[i];
     return NULL;
 }
 
-const struct lru_entry *lru_peek(const struct lru *l, u64 number, u64 tag)
+struct lru_entry *lru_find(struct lru *l, u64 number, struct lru_key key)
 {
-    return find(l, number, tag);
-}
-
-struct lru_entry *lru_find(struct lru *l, u64 number, u64 tag)
-{
-    struct lru_entry *e = find(l, number, tag);
+    struct lru_entry *e = lru_peek(l, number, key);
     if (e)
         e->used = ++*l->clock;
     return e;
@@ -55,17 +56,9 @@ static struct lru_entry *victim(const struct lru *l, u64 number)
     return oldest;
 }
 
-struct lru_entry *lru_put(struct lru *l, u64 number, u64 tag)
+struct lru_entry *lru_put(struct lru *l, u64 number, struct lru_key key)
 {
-    struct lru_entry *e = find(l, number, tag);
-    if (!e)
-        e = victim(l, number);
-    *e = (struct lru_entry){.valid = true, .tag = tag, .used = ++*l->clock};
+    struct lru_entry *e = victim(l, number);
+    *e = (struct lru_entry){.valid = true, .key = key, .used = ++*l->clock};
     return e;
-}
-
-void lru_clear(struct lru *l)
-{
-    for (u64 i = 0; i < l->sets * l->ways; i++)
-        l->entry[i].valid = false;
 }

@@ -1,54 +1,16 @@
 /* tick.c - the ticking model: five stages, one cycle at a time.
  *
- * The pipeline advances as a whole, so a stall is a loop that lets cycles pass (hold), and stages are served
- * oldest first.  What is not an instruction in a stage is a bubble, which carries the counter that it is
- * charged to when it reaches the end, and the instruction whose cycles it belongs to.
+ * The pipeline advances as a whole, so a stall is a loop that lets cycles pass (tick_hold), and stages are
+ * served oldest first.  What is not an instruction in a stage is a bubble, which carries the counter that it
+ * is charged to when it reaches the end, and the atom whose cycles it belongs to.  An atom that retires
+ * nothing is a bubble itself: the first of the three behind which the next instruction is fetched.
  */
-#include "tick/tick.h"
+#include "tick/inside.h"
 
-#include "tick/lru.h"
+#include "arch/apic.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum stage { F, D, M, X, W, STAGES };
-
-struct slot {
-    bool full;
-    struct tick_insn in;
-    size_t number;  /* of the instruction that pays: its own, or that of a bubble */
-    u64 *counter;   /* a bubble's; NULL: filling the pipeline at the start */
-    bool redirects; /* mispredicted or serialising: F idles until it has been in X */
-};
-
-struct tick {
-    const struct params *p;
-    struct counters count;
-    struct slot stage[STAGES];
-    u64 clock;
-    size_t fed, retired;
-    u64 *insn_cycles;
-    size_t insn_room;
-
-    u64 cr3;
-    bool nested; /* CR3 and guest tables hold guest-physical addresses */
-    u64 eptp;
-    u8 *tables;
-    u64 tables_hpa, tables_bytes;
-
-    u64 age;
-    struct lru itlb, dtlb, stlb;
-    struct lru pwc[3], npwc[3]; /* PDE, PDPTE, PML4E; the guest's and EPT's */
-    struct lru ntlb;
-    struct lru l1i, l1d, l2;
-    u64 line;        /* linear line number + 1 in the fetch buffer; 0: none */
-    u64 busy_until;  /* bus */
-    u64 drained[16]; /* store buffer */
-    u64 next_store, last_drained;
-    u8 *direction;
-    struct lru btb;
-    u64 ras[32], ras_top;
-};
 
 /* ---- making one ---- */
 
@@ -71,22 +33,15 @@ static void init_tables(struct tick *t)
     memset(t->direction, 1, p->predictor_entries);
 }
 
-struct tick *tick_new(const struct params *p, u64 cr3, u8 *tables, u64 tables_hpa, u64 tables_bytes)
+struct tick *tick_new(const struct params *p, u8 *tables, u64 bytes, u64 ram_bytes)
 {
     struct tick *t = calloc(1, sizeof *t);
     t->p = p;
-    t->cr3 = cr3;
     t->tables = tables;
-    t->tables_hpa = tables_hpa;
-    t->tables_bytes = tables_bytes;
+    t->tables_bytes = bytes;
+    t->ram_bytes = ram_bytes;
     init_tables(t);
     return t;
-}
-
-void tick_under_ept(struct tick *t, u64 eptp)
-{
-    t->nested = true;
-    t->eptp = eptp;
 }
 
 void tick_free(struct tick *t)
@@ -96,26 +51,31 @@ void tick_free(struct tick *t)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         lru_free(all[i]);
     free(t->direction);
-    free(t->insn_cycles);
+    free(t->atom_cycles);
     free(t);
 }
 
 /* ---- time ---- */
 
+static const struct tick_atom *atom_of(const struct tick *t, size_t number)
+{
+    return &t->atom[number % TICK_ATOMS];
+}
+
 static void charge(struct tick *t, size_t number, u64 *counter)
 {
-    if (number >= t->insn_room) {
+    if (number >= t->atom_room) {
         size_t room = (number + 1) * 2;
-        t->insn_cycles = realloc(t->insn_cycles, room * sizeof(u64));
-        memset(t->insn_cycles + t->insn_room, 0, (room - t->insn_room) * sizeof(u64));
-        t->insn_room = room;
+        t->atom_cycles = realloc(t->atom_cycles, room * sizeof(u64));
+        memset(t->atom_cycles + t->atom_room, 0, (room - t->atom_room) * sizeof(u64));
+        t->atom_room = room;
     }
-    t->insn_cycles[number]++;
+    t->atom_cycles[number]++;
+    t->count.cycles_guest += atom_of(t, number)->space.guest;
     ++*counter;
 }
 
-/* The whole pipeline stands still for n cycles that the instruction in stage s needs. */
-static void hold(struct tick *t, enum stage s, u64 *counter, u64 n)
+void tick_hold(struct tick *t, enum stage s, u64 *counter, u64 n)
 {
     while (n--) {
         charge(t, t->stage[s].number, counter);
@@ -123,304 +83,24 @@ static void hold(struct tick *t, enum stage s, u64 *counter, u64 n)
     }
 }
 
-/* An instruction's own clock: it was let in as many cycles earlier as it has stages behind it. */
-static u64 now(const struct tick *t, enum stage s)
+u64 tick_now(const struct tick *t, enum stage s)
 {
     return t->clock - s;
 }
 
-/* ---- caches and memory ---- */
-
-/* The bus takes one transfer, asked for at `when`: cycles until it starts. */
-static u64 bus_wait(struct tick *t, u64 when)
+static void trouble(struct tick *t, const char *what)
 {
-    u64 start = when > t->busy_until ? when : t->busy_until;
-    t->busy_until = start + t->p->mem_busy;
-    return start - when;
-}
-
-/* Cycles beyond L1 for a line that L1 does not have, asked for at `when`. */
-static u64 beyond_l1(struct tick *t, u64 line, u64 when)
-{
-    t->count.l2_lookups++;
-    if (t->p->caches && lru_find(&t->l2, line, line))
-        return t->p->l2_latency;
-    t->count.l2_misses++;
-    if (t->p->caches)
-        lru_put(&t->l2, line, line);
-    u64 wait = bus_wait(t, when);
-    return wait + t->p->l2_latency + t->p->mem_latency;
-}
-
-/* Looks a line up in the L1D, which has it afterwards: cycles beyond a hit. */
-static u64 l1d_access(struct tick *t, u64 hpa, u64 when)
-{
-    u64 line = hpa / 64;
-    t->count.l1d_lookups++;
-    if (t->p->caches && lru_find(&t->l1d, line, line))
-        return 0;
-    t->count.l1d_misses++;
-    u64 cycles = beyond_l1(t, line, when);
-    if (t->p->caches)
-        lru_put(&t->l1d, line, line);
-    return cycles;
-}
-
-/* ---- pages and what keeps them: TLBs and walk caches ---- */
-
-struct page {
-    u64 address, hpa, bytes; /* address: linear, or guest-physical in EPT's dimension */
-    bool clean;
-    u64 whole; /* bytes of the guest's page */
-};
-
-static const u64 page_sizes[] = {4096, 2 << 20};
-
-static u64 page_tag(u64 address, u64 bytes)
-{
-    return (address / bytes) * 2 + (bytes != 4096);
-}
-
-static void page_put(struct lru *tlb, const struct page *page)
-{
-    struct lru_entry *e = lru_put(tlb, page->address / page->bytes, page_tag(page->address, page->bytes));
-    e->value = page->hpa;
-    e->clean = page->clean;
-    e->whole = page->whole;
-}
-
-/* Rule T5: what a store finds clean is dropped, and a miss. */
-static bool page_find(struct lru *tlb, u64 address, bool write, struct page *page)
-{
-    for (int i = 0; i < 2; i++) {
-        u64 bytes = page_sizes[i];
-        struct lru_entry *e = lru_find(tlb, address / bytes, page_tag(address, bytes));
-        if (!e)
-            continue;
-        if (write && e->clean) {
-            e->valid = false;
-            return false;
-        }
-        *page = (struct page){address & ~(bytes - 1), e->value, bytes, e->clean, e->whole};
-        return true;
-    }
-    return false;
-}
-
-/* Looks without leaving a mark: true, and the hPA, if the TLB has it. */
-static bool page_peek(const struct lru *tlb, u64 address, u64 *hpa)
-{
-    for (int i = 0; i < 2; i++) {
-        u64 bytes = page_sizes[i];
-        const struct lru_entry *e = lru_peek(tlb, address / bytes, page_tag(address, bytes));
-        if (e) {
-            *hpa = e->value + address % bytes;
-            return true;
-        }
-    }
-    return false;
-}
-
-static unsigned shift_of(unsigned level)
-{
-    return 12 + 9 * (level - 1);
-}
-
-/* Where a walk starts (T9): the level of the first entry to read, and its table. */
-static unsigned walk_start(struct tick *t, enum stage s, struct lru *cache, bool on, u64 address, u64 *table,
-                           u64 *hits)
-{
-    for (unsigned level = 1; t->p->walk_caches && on && level <= 3; level++) {
-        u64 number = address >> shift_of(level + 1);
-        struct lru_entry *e = lru_find(&cache[level - 1], number, number);
-        if (e) {
-            ++*hits;
-            hold(t, s, &t->count.stall_walk, t->p->walk_cache_latency);
-            *table = e->value;
-            return level;
-        }
-    }
-    return 4;
-}
-
-static void remember_table(const struct tick *t, struct lru *cache, bool on, u64 address, unsigned level,
-                           u64 table)
-{
-    u64 number = address >> shift_of(level);
-    if (t->p->walk_caches && on)
-        lru_put(&cache[level - 2], number, number)->value = table;
-}
-
-/* ---- page walks (SDM vol. 3, 4.5 "4-Level Paging", 28.3.2 "EPT Translation Mechanism") ---- */
-
-enum {
-    ENTRY_PS = 1 << 7,
-    GUEST_A = 1 << 5,
-    GUEST_D = 1 << 6,
-    EPT_A = 1 << 8,
-    EPT_D = 1 << 9,
-    EPTP_AD_FLAG = 1 << 6
-};
-#define ENTRY_FRAME 0x000ffffffffff000u
-
-static u64 *table_entry(struct tick *t, u64 hpa)
-{
-    if (hpa < t->tables_hpa || hpa - t->tables_hpa >= t->tables_bytes)
-        abort(); /* the test gave no copy of a table that it uses */
-    return (u64 *)(void *)(t->tables + (hpa - t->tables_hpa));
-}
-
-static bool is_leaf(unsigned level, u64 entry)
-{
-    return level == 1 || (level < 4 && entry & ENTRY_PS);
-}
-
-/* One reference of a walk: the entry, after its A and D bits; a, d: the bits to set, if this is a leaf d too.
- */
-static u64 walk_reference(struct tick *t, enum stage s, u64 hpa, unsigned level, u64 a, u64 d)
-{
-    u64 *entry = table_entry(t, hpa);
-    t->count.walk_refs++;
-    hold(t, s, &t->count.stall_walk, t->p->l1_latency + l1d_access(t, hpa, now(t, s)));
-    u64 set = a | (is_leaf(level, *entry) ? d : 0);
-    if ((*entry & set) != set) {
-        *entry |= set;
-        t->count.ad_updates++;
-        hold(t, s, &t->count.stall_walk, t->p->ad_update_cycles);
-    }
-    return *entry;
-}
-
-static struct page leaf_page(u64 address, unsigned level, u64 entry, bool clean)
-{
-    u64 bytes = 1ull << shift_of(level);
-    return (struct page){address & ~(bytes - 1), entry & ENTRY_FRAME & ~(bytes - 1), bytes, clean, bytes};
-}
-
-static struct page ept_walk(struct tick *t, enum stage s, u64 gpa, bool write)
-{
-    bool flags = t->eptp & EPTP_AD_FLAG;
-    u64 table = t->eptp & ENTRY_FRAME;
-    for (unsigned level = walk_start(t, s, t->npwc, t->p->npwc, gpa, &table, &t->count.npwc_hits);; level--) {
-        u64 hpa = table + (gpa >> shift_of(level) & 511) * 8;
-        t->count.walk_refs_nested++;
-        u64 entry = walk_reference(t, s, hpa, level, flags ? EPT_A : 0, flags && write ? EPT_D : 0);
-        if (is_leaf(level, entry))
-            return leaf_page(gpa, level, entry, flags && !(entry & EPT_D));
-        table = entry & ENTRY_FRAME;
-        remember_table(t, t->npwc, t->p->npwc, gpa, level, table);
-    }
-}
-
-/* The page of EPT that holds gpa. */
-static struct page nested_page(struct tick *t, enum stage s, u64 gpa, bool write)
-{
-    struct page page;
-    bool on = t->p->walk_caches && t->p->ntlb;
-    if (on && page_find(&t->ntlb, gpa, write, &page)) {
-        t->count.ntlb_hits++;
-        hold(t, s, &t->count.stall_walk, t->p->walk_cache_latency);
-        return page;
-    }
-    page = ept_walk(t, s, gpa, write);
-    if (on)
-        page_put(&t->ntlb, &page);
-    return page;
-}
-
-/* Where an entry of a guest table lies.  With A/D flags in EPT, the reference counts as a write there. */
-static u64 guest_entry_hpa(struct tick *t, enum stage s, u64 address)
-{
-    if (!t->nested)
-        return address;
-    struct page page = nested_page(t, s, address, t->eptp & EPTP_AD_FLAG);
-    return page.hpa + (address - page.address);
-}
-
-/* T10: the smaller of the guest's page and EPT's. */
-static struct page composed(struct tick *t, enum stage s, u64 gva, bool write, struct page guest)
-{
-    u64 gpa = guest.hpa + (gva - guest.address);
-    struct page nested = nested_page(t, s, gpa, write);
-    u64 bytes = guest.bytes < nested.bytes ? guest.bytes : nested.bytes;
-    u64 hpa = nested.hpa + (gpa - nested.address);
-    return (struct page){gva & ~(bytes - 1), hpa & ~(bytes - 1), bytes, guest.clean || nested.clean,
-                         guest.bytes};
-}
-
-static struct page walk(struct tick *t, enum stage s, u64 gva, bool write)
-{
-    u64 table = t->cr3 & ENTRY_FRAME, low = gva & 0xffffffffffff;
-    t->count.walks++;
-    for (unsigned level = walk_start(t, s, t->pwc, t->p->pwc, low, &table, &t->count.pwc_hits);; level--) {
-        u64 hpa = guest_entry_hpa(t, s, table + (gva >> shift_of(level) & 511) * 8);
-        u64 entry = walk_reference(t, s, hpa, level, GUEST_A, write ? GUEST_D : 0);
-        if (is_leaf(level, entry)) {
-            struct page page = leaf_page(gva, level, entry, !(entry & GUEST_D));
-            return t->nested ? composed(t, s, gva, write, page) : page;
-        }
-        table = entry & ENTRY_FRAME;
-        remember_table(t, t->pwc, t->p->pwc, low, level, table);
-    }
-}
-
-/* ---- TLBs ---- */
-
-/* hPA of gva, by an L1 TLB, the second level or a walk. */
-static u64 translate(struct tick *t, enum stage s, struct lru *tlb, u64 gva, bool write, u64 *lookups,
-                     u64 *misses)
-{
-    struct page page;
-    ++*lookups;
-    if (!page_find(tlb, gva, write, &page)) {
-        ++*misses;
-        if (t->p->stlb && page_find(&t->stlb, gva, write, &page)) {
-            t->count.stlb_hits++;
-            hold(t, s, &t->count.stall_tlb, t->p->stlb_latency);
-        } else {
-            page = walk(t, s, gva, write);
-            if (t->p->stlb)
-                page_put(&t->stlb, &page);
-        }
-        page_put(tlb, &page);
-    }
-    return page.hpa + (gva - page.address);
-}
-
-/* INVLPG drops all pieces of the guest's page. */
-static void flush_page(struct tick *t, struct lru *tlb, u64 gva)
-{
-    for (u64 i = 0; i < tlb->sets * tlb->ways; i++) {
-        struct lru_entry *e = &tlb->entry[i];
-        u64 address = e->tag / 2 * page_sizes[e->tag & 1];
-        if (e->valid && address / e->whole == gva / e->whole)
-            e->valid = false;
-    }
-    for (int i = 0; i < 3; i++)
-        lru_clear(&t->pwc[i]);
-}
-
-/* No page of the tests is global, and CR4.PCIDE is clear. */
-static void flush(struct tick *t, const struct tick_insn *in)
-{
-    struct lru *tlbs[] = {&t->itlb, &t->dtlb, &t->stlb};
-    for (int i = 0; i < 3; i++) {
-        if (in->flush == TICK_FLUSH_PAGE) {
-            flush_page(t, tlbs[i], in->flush_value);
-        } else if (in->flush == TICK_FLUSH_CR3) {
-            lru_clear(tlbs[i]);
-            lru_clear(&t->pwc[i]);
-            t->cr3 = in->flush_value;
-        }
-    }
+    if (!t->trouble)
+        t->trouble = what;
 }
 
 /* ---- F ---- */
 
-static u64 predict(struct tick *t, const struct tick_insn *in)
+/* B1, B2. */
+static u64 predict(struct tick *t, const struct tick_atom *in)
 {
     u64 on = in->rip + in->length;
-    struct lru_entry *e = lru_find(&t->btb, in->rip, in->rip);
+    const struct lru_entry *e = lru_peek(&t->btb, in->rip, (struct lru_key){.tag = in->rip});
     if (!e)
         return on;
     if (in->branch == TICK_RETURN)
@@ -430,7 +110,8 @@ static u64 predict(struct tick *t, const struct tick_insn *in)
     return e->value;
 }
 
-static void train(struct tick *t, const struct tick_insn *in)
+/* B4. */
+static void train(struct tick *t, const struct tick_atom *in)
 {
     u64 on = in->rip + in->length, n = t->p->ras_entries;
     bool taken = in->branch != TICK_CONDITIONAL || in->next_rip != on;
@@ -438,7 +119,7 @@ static void train(struct tick *t, const struct tick_insn *in)
     if (in->branch == TICK_CONDITIONAL)
         *d = taken ? (*d < 3 ? *d + 1 : 3) : (*d > 0 ? *d - 1 : 0);
     if (taken)
-        lru_put(&t->btb, in->rip, in->rip)->value = in->next_rip;
+        lru_put(&t->btb, in->rip, (struct lru_key){.tag = in->rip})->value = in->next_rip;
     if (in->branch == TICK_CALL) {
         t->ras[t->ras_top] = on;
         t->ras_top = (t->ras_top + 1) % n;
@@ -447,10 +128,10 @@ static void train(struct tick *t, const struct tick_insn *in)
     }
 }
 
-/* Rule B1..B4, at F: older branches count as compared. */
-static bool mispredicted(struct tick *t, const struct tick_insn *in)
+/* B1 to B4, at F: older branches count as compared. */
+static bool mispredicted(struct tick *t, const struct tick_atom *in)
 {
-    if (in->branch == TICK_NO_BRANCH)
+    if (in->branch == TICK_NO_BRANCH || in->end != TICK_RETIRES)
         return false;
     bool wrong = predict(t, in) != in->next_rip;
     train(t, in);
@@ -459,142 +140,258 @@ static bool mispredicted(struct tick *t, const struct tick_insn *in)
     return wrong;
 }
 
-/* True if this line can be had at once: ITLB and L1I have it. */
-static bool fetch_hits(const struct tick *t, u64 line)
+/* F2: true if this line can be had at once. */
+static bool fetch_hits(const struct tick *t, const struct tick_atom *in, u64 line)
 {
     u64 hpa;
-    return t->p->caches && page_peek(&t->itlb, line * 64, &hpa) && lru_peek(&t->l1i, hpa / 64, hpa / 64);
+    if (!tick_peek(t, in, line * 64, &hpa))
+        return false;
+    return hpa >= t->ram_bytes ||
+           (t->p->caches && lru_peek(&t->l1i, hpa / 64, (struct lru_key){.tag = hpa / 64}));
 }
 
-static void fetch_line(struct tick *t, u64 line)
+/* F1, F4. */
+static enum found fetch_line(struct tick *t, const struct tick_atom *in, u64 line)
 {
-    u64 hpa = translate(t, F, &t->itlb, line * 64, false, &t->count.itlb_lookups, &t->count.itlb_misses);
-    t->count.l1i_lookups++;
-    if (!t->p->caches || !lru_find(&t->l1i, hpa / 64, hpa / 64)) {
-        t->count.l1i_misses++;
-        hold(t, F, &t->count.stall_fetch, beyond_l1(t, hpa / 64, now(t, F)));
-        if (t->p->caches)
-            lru_put(&t->l1i, hpa / 64, hpa / 64);
-    }
+    u64 hpa;
+    struct want want = {.gva = line * 64, .fetch = true, .user = in->user};
+    enum found found = tick_translate(t, F, &want, &hpa);
+    if (found != FOUND)
+        return found;
+    if (hpa < t->ram_bytes)
+        tick_hold(t, F, &t->count.stall_fetch, tick_l1i(t, hpa, tick_now(t, F)));
     t->line = line + 1;
+    return FOUND;
 }
 
-/* The fetch of the instruction in F.  False: it must wait for older instructions to leave M. */
-static bool fetch(struct tick *t)
+static void let_bubble_in(struct tick *t, u64 *counter, size_t number);
+
+/* F1, F3: the bytes of the instruction in F. */
+static enum found fetch(struct tick *t)
 {
-    const struct tick_insn *in = &t->stage[F].in;
+    const struct tick_atom *in = t->stage[F].in;
     u64 first = in->rip / 64, last = (in->rip + in->length - 1) / 64;
     for (u64 line = first; line <= last; line++) {
         if (t->line == line + 1)
             continue;
-        if (!fetch_hits(t, line) && (t->stage[D].full || t->stage[M].full))
-            return false;
-        fetch_line(t, line);
+        while (!fetch_hits(t, in, line) && (t->stage[D].full || t->stage[M].full))
+            let_bubble_in(t, &t->count.stall_fetch, t->stage[F].number);
+        enum found found = fetch_line(t, in, line);
+        if (found != FOUND)
+            return found;
     }
-    return true;
+    return FOUND;
 }
 
 /* ---- M ---- */
 
-static void drain(struct tick *t, enum stage s)
-{
-    if (t->last_drained > now(t, s))
-        hold(t, s, &t->count.stall_store, t->last_drained - now(t, s));
-}
-
 /* An iteration of REP that another follows. */
-static bool repeats(const struct tick_insn *in)
+static bool repeats(const struct tick_atom *in)
 {
     return in->next_rip == in->rip && in->branch == TICK_NO_BRANCH;
 }
 
-/* Rule A1; the rest of A2 follows from who is in X. */
+/* A1; the rest of A2 follows from who is in X. */
 static void address(struct tick *t)
 {
     const struct slot *before = &t->stage[X], *self = &t->stage[M];
-    u64 late = before->full && !repeats(&before->in) ? before->in.write_regs : 0;
-    if (before->in.stack)
-        late &= ~(1ull << 4); /* RSP */
-    if (late & self->in.address_regs)
-        hold(t, M, &t->count.stall_agi, 1);
+    if (!before->full || !before->retires || repeats(before->in))
+        return;
+    u64 late = before->in->write_regs;
+    if (before->in->stack)
+        late &= ~(1ull << REG_RSP);
+    if (late & self->in->address_regs)
+        tick_hold(t, M, &t->count.stall_agi, 1);
 }
 
-static void store_line(struct tick *t, u64 hpa)
-{
-    u64 *entry = &t->drained[t->next_store];
-    t->next_store = (t->next_store + 1) % t->p->store_buffer;
-    if (*entry > now(t, M))
-        hold(t, M, &t->count.stall_store, *entry - now(t, M));
-    u64 start = now(t, M) > t->last_drained ? now(t, M) : t->last_drained;
-    *entry = start + 1 + l1d_access(t, hpa, now(t, M));
-    t->last_drained = *entry;
-}
-
+/* Where the lines of an access are. */
 struct piece {
     u64 hpa[2];
     unsigned lines;
 };
 
-/* The lines of an access: its pages first, then where its lines are. */
-static struct piece look_up_pages(struct tick *t, const struct tick_access *a)
+/* M1, S1: all its pages. */
+static enum found look_up_pages(struct tick *t, const struct tick_access *a, struct piece *piece)
 {
-    struct piece piece = {.lines = 1};
     u64 last = a->gva + a->bytes - 1, crossing = last & ~63ull;
-    bool write = a->kind != TICK_LOAD;
-    piece.hpa[0] = translate(t, M, &t->dtlb, a->gva, write, &t->count.dtlb_lookups, &t->count.dtlb_misses);
-    if (crossing > a->gva) {
-        piece.lines = 2;
-        piece.hpa[1] = piece.hpa[0] + (crossing - a->gva);
+    struct want want = {.gva = a->gva, .write = a->kind != TICK_LOAD};
+    want.user = t->stage[M].in->user && !a->system;
+    piece->lines = 1;
+    enum found found = tick_translate(t, M, &want, &piece->hpa[0]);
+    if (found == FOUND && crossing > a->gva) {
+        piece->lines = 2;
+        piece->hpa[1] = piece->hpa[0] + (crossing - a->gva);
     }
-    if (last >> 12 != a->gva >> 12)
-        piece.hpa[1] =
-            translate(t, M, &t->dtlb, last & ~4095ull, write, &t->count.dtlb_lookups, &t->count.dtlb_misses);
-    return piece;
+    if (found != FOUND || last >> 12 == a->gva >> 12)
+        return found;
+    want.gva = last & ~4095ull;
+    return tick_translate(t, M, &want, &piece->hpa[1]);
 }
 
-static struct piece read_access(struct tick *t, const struct tick_access *a)
+static bool is_ram(const struct tick *t, u64 hpa)
 {
-    struct piece piece = look_up_pages(t, a);
-    if (a->kind == TICK_STORE)
-        return piece;
-    t->count.loads++;
-    for (unsigned i = 0; i < piece.lines; i++) {
-        hold(t, M, &t->count.stall_load, i); /* M3 */
-        hold(t, M, &t->count.stall_load, l1d_access(t, piece.hpa[i], now(t, M)));
-    }
-    return piece;
+    return hpa < t->ram_bytes;
 }
 
+/* E5. */
+static bool is_apic(const struct tick *t, u64 hpa)
+{
+    return t->stage[M].in->space.apic && hpa >> 12 == APIC_PHYS_BASE >> 12;
+}
+
+/* M1, M2, M3, M5. */
+static enum found read_access(struct tick *t, const struct tick_access *a, struct piece *piece)
+{
+    enum found found = look_up_pages(t, a, piece);
+    if (found != FOUND || a->kind == TICK_STORE || a->kind == TICK_PROBE)
+        return found;
+    t->count.loads++;
+    for (unsigned i = 0; i < piece->lines; i++) {
+        if (!is_ram(t, piece->hpa[i])) {
+            tick_device(t, is_apic(t, piece->hpa[i]));
+            break;
+        }
+        tick_hold(t, M, &t->count.stall_load, i); /* M3 */
+        tick_hold(t, M, &t->count.stall_load, tick_l1d(t, piece->hpa[i], tick_now(t, M)));
+    }
+    return FOUND;
+}
+
+/* S1, M5. */
+static void commit(struct tick *t, const struct piece *piece)
+{
+    t->count.stores++;
+    for (unsigned i = 0; i < piece->lines; i++) {
+        if (!is_ram(t, piece->hpa[i])) {
+            tick_device(t, is_apic(t, piece->hpa[i]));
+            break;
+        }
+        tick_store_line(t, piece->hpa[i]);
+    }
+}
+
+/* E6. */
+static void physical(struct tick *t, const struct tick_physical *p, unsigned n)
+{
+    for (; n--; p++)
+        tick_hold(t, M, &t->count.stall_vmx, tick_l1d(t, p->hpa, tick_now(t, M)));
+}
+
+/* All reads, then the port or what a VMX instruction costs, then all stores. */
+static enum found accesses(struct tick *t, const struct tick_atom *in)
+{
+    struct piece piece[TICK_ACCESSES];
+    for (unsigned i = 0; i < in->accesses; i++) {
+        enum found found = read_access(t, &in->access[i], &piece[i]);
+        if (found != FOUND)
+            return found;
+    }
+    if (in->port && in->end == TICK_RETIRES)
+        tick_device(t, false);
+    tick_hold(t, M, &t->count.stall_vmx, in->vmx_cycles);
+    if (in->end == TICK_RETIRES || in->end == TICK_DELIVERS)
+        for (unsigned i = 0; i < in->accesses; i++)
+            if (in->access[i].kind == TICK_STORE || in->access[i].kind == TICK_UPDATE)
+                commit(t, &piece[i]);
+    return FOUND;
+}
+
+static bool is_delivery(const struct tick_atom *in)
+{
+    return in->end == TICK_DELIVERS || in->end == TICK_DELIVERY_FAULTS;
+}
+
+/* E1. */
+static void deliver(struct tick *t, const struct tick_atom *in)
+{
+    t->count.interrupts += in->interrupt;
+    tick_hold(t, M, &t->count.stall_event, t->p->event_cycles);
+    if (accesses(t, in) != FOUND)
+        trouble(t, "a page fault in the delivery of an event");
+    t->count.faults += in->end == TICK_DELIVERY_FAULTS;
+    if (in->end == TICK_DELIVERS)
+        tick_drain(t, M);
+}
+
+/* E2: a VM exit's parts, and the lists of MSRs (E6). */
+static void leave_guest(struct tick *t, const struct tick_atom *in)
+{
+    const struct tick_physical *p = in->physical + in->bitmaps;
+    u64 n = t->p->vm_exit_cycles;
+    tick_hold(t, M, &t->count.stall_vmx, n * 2 / 3);
+    physical(t, p, in->stored);
+    tick_hold(t, M, &t->count.stall_vmx, n - n * 2 / 3);
+    physical(t, p + in->stored, in->loaded);
+    tick_drain(t, M);
+    t->count.vm_exits++;
+}
+
+/* E2: a VM entry's parts. */
+static void enter_guest(struct tick *t, const struct tick_atom *in)
+{
+    u64 n = t->p->vm_entry_cycles;
+    tick_hold(t, M, &t->count.stall_vmx, in->enters ? n : n * in->entry_parts / 4);
+    physical(t, in->physical, in->loaded);
+    t->count.vm_entries += in->enters;
+}
+
+static bool is_exit(const struct tick_atom *in)
+{
+    return in->end == TICK_EXITS || in->end == TICK_EPT_VIOLATION;
+}
+
+/* E3: what is delivered by the next atom. */
+static bool is_fault(const struct tick_atom *in)
+{
+    return in->end == TICK_FAULTS || in->end == TICK_INT || in->end == TICK_PAGE_FAULTS ||
+           in->end == TICK_DELIVERY_FAULTS;
+}
+
+static void check_end(struct tick *t, const struct tick_atom *in, enum found found)
+{
+    if ((found == PAGE_FAULT) != (in->end == TICK_PAGE_FAULTS))
+        trouble(t, "whether there is a page fault");
+    if ((found == EPT_VIOLATION) != (in->end == TICK_EPT_VIOLATION))
+        trouble(t, "whether there is an EPT violation");
+}
+
+/* The atom in M. */
 static void memory(struct tick *t)
 {
-    const struct tick_insn *in = &t->stage[M].in;
-    struct piece piece[4];
-    address(t);
-    if (in->fence)
-        drain(t, M);
-    for (unsigned i = 0; i < in->accesses; i++)
-        piece[i] = read_access(t, &in->access[i]);
-    for (unsigned i = 0; i < in->accesses; i++) {
-        t->count.stores += in->access[i].kind != TICK_LOAD;
-        for (unsigned line = 0; in->access[i].kind != TICK_LOAD && line < piece[i].lines; line++)
-            store_line(t, piece[i].hpa[line]);
+    struct slot *self = &t->stage[M];
+    const struct tick_atom *in = self->in;
+    enum found found = self->fetched;
+    if (is_delivery(in)) {
+        deliver(t, in);
+        return;
     }
-    if (in->device) {
-        drain(t, M);
-        hold(t, M, &t->count.stall_device, bus_wait(t, now(t, M)));
-        hold(t, M, &t->count.stall_device, t->p->device_latency);
+    if (found == FOUND) {
+        address(t);
+        if (in->fence)
+            tick_drain(t, M);
+        physical(t, in->physical, in->bitmaps);
+        found = accesses(t, in);
     }
-    flush(t, in);
+    check_end(t, in, found);
+    t->count.faults += in->end == TICK_FAULTS || in->end == TICK_PAGE_FAULTS;
+    if (in->enters || in->entry_parts)
+        enter_guest(t, in);
+    if (is_exit(in))
+        leave_guest(t, in);
+    tick_flush(t, in);
 }
 
 /* ---- X ---- */
 
+/* X1, Z1. */
 static void execute(struct tick *t)
 {
-    const struct tick_insn *in = &t->stage[X].in;
-    hold(t, X, &t->count.stall_exec, in->latency - 1);
+    const struct tick_atom *in = t->stage[X].in;
+    if (in->end != TICK_RETIRES)
+        return;
+    tick_hold(t, X, &t->count.stall_exec, in->latency - 1);
     if (in->serialising)
-        drain(t, X);
+        tick_drain(t, X);
 }
 
 /* ---- all of it ---- */
@@ -602,17 +399,21 @@ static void execute(struct tick *t)
 static void retire(struct tick *t)
 {
     struct slot *s = &t->stage[W];
-    if (s->full)
+    if (s->full && s->retires) {
         charge(t, s->number, &t->count.insns);
-    else if (s->counter)
+        t->count.insns_guest += s->in->space.guest;
+    } else if (s->full) {
+        charge(t, s->number, &t->count.stall_serial);
+    } else if (s->counter) {
         charge(t, s->number, s->counter);
+    }
 }
 
-/* Bubbles that follow an instruction that redirects F; NULL if none is on its way to X. */
+/* What F idles behind; NULL if nothing is on its way. */
 static const struct slot *redirecting(const struct tick *t)
 {
     for (int s = X; s > F; s--)
-        if (t->stage[s].full && t->stage[s].redirects)
+        if (t->stage[s].full && t->stage[s].redirects >= (enum stage)s)
             return &t->stage[s];
     return NULL;
 }
@@ -637,23 +438,63 @@ static void let_bubble_in(struct tick *t, u64 *counter, size_t number)
     advance(t, (struct slot){.counter = counter, .number = number});
 }
 
-/* While a redirecting instruction is between F and X, F idles. */
+/* F5, B3, Z1: F idles behind what redirects it. */
 static void idle(struct tick *t)
 {
     const struct slot *s;
     while ((s = redirecting(t)) != NULL)
-        let_bubble_in(t, s->in.serialising ? &t->count.stall_serial : &t->count.stall_branch, s->number);
+        let_bubble_in(t, s->mispredicted ? &t->count.stall_branch : &t->count.stall_serial, s->number);
 }
 
-void tick_feed(struct tick *t, const struct tick_insn *in)
+/* E3: what faulted stands in M and retires nothing; the delivery takes its place, and the bubble behind. */
+static bool take_over(struct tick *t, size_t number)
 {
-    t->stage[F] = (struct slot){.full = true, .in = *in, .number = t->fed++};
-    while (!fetch(t))
-        let_bubble_in(t, &t->count.stall_fetch, t->stage[F].number);
-    t->stage[F].redirects = mispredicted(t, in) || in->serialising;
-    if (in->serialising)
+    struct slot *s = &t->stage[M];
+    if (!s->full || s->redirects != D)
+        return false;
+    if (!is_delivery(atom_of(t, number)))
+        trouble(t, "a fault that nothing delivers");
+    s->in = atom_of(t, number);
+    s->redirects = is_fault(atom_of(t, number)) ? D : M;
+    s->number = t->stage[D].number = number;
+    deliver(t, s->in);
+    t->line = 0;
+    idle(t);
+    return true;
+}
+
+/* E4. */
+static void sleep_until(struct tick *t, u64 wake, size_t number)
+{
+    t->stage[F].number = number;
+    if (wake > tick_now(t, F))
+        tick_hold(t, F, &t->count.cycles_halted, wake - tick_now(t, F));
+}
+
+void tick_feed(struct tick *t, const struct tick_atom *atom)
+{
+    size_t number = t->fed++;
+    struct tick_atom *in = &t->atom[number % TICK_ATOMS];
+    *in = *atom;
+    if (take_over(t, number))
+        return;
+    if (in->end == TICK_WAITS) {
+        sleep_until(t, in->wake, number);
+        return;
+    }
+    t->stage[F] = (struct slot){.full = true, .in = in, .number = number};
+    struct slot *s = &t->stage[F];
+    s->retires = in->end == TICK_RETIRES;
+    if (!is_delivery(in))
+        s->fetched = fetch(t);
+    s->mispredicted = mispredicted(t, in);
+    if (!s->retires)
+        s->redirects = is_fault(in) ? D : M;
+    else if (s->mispredicted || in->serialising)
+        s->redirects = X;
+    if (in->serialising || !s->retires)
         t->line = 0;
-    advance(t, t->stage[F]);
+    advance(t, *s);
     idle(t);
 }
 
@@ -673,7 +514,12 @@ const struct counters *tick_counters(const struct tick *t)
     return &t->count;
 }
 
-u64 tick_insn_cycles(const struct tick *t, size_t i)
+u64 tick_atom_cycles(const struct tick *t, size_t i)
 {
-    return i < t->insn_room ? t->insn_cycles[i] : 0;
+    return i < t->atom_room ? t->atom_cycles[i] : 0;
+}
+
+const char *tick_trouble(const struct tick *t)
+{
+    return t->trouble;
 }

@@ -423,8 +423,8 @@ static const luaL_Reg own_methods[] = {{"boot", sc_boot},
                                        {"disasm", sc_disasm},
                                        {NULL, NULL}};
 
-static const char *const attributes[] = {"name", "cycles",   "insns",  "core",   "ram",
-                                         "hz",   "position", "halted", "status", "next", NULL};
+static const char *const attributes[] = {"name",     "cycles", "insns",  "core", "ram", "hz",
+                                         "position", "halted", "status", "next", NULL};
 
 static int push_attribute(lua_State *L, struct host *h, const char *key)
 {

@@ -241,7 +241,8 @@ const struct binding tui_bindings[] = {
     {"End", TERM_END, NULL, NULL, end},
     {"/", '/', NULL, "search in this pane; in the walk, an address or entry in hexadecimal", search},
     {"N", 'N', NULL, "search again", search_again},
-    {"C", 'C', NULL, "show the next core; s, n and the like move the machine, by the core that is next", next_core},
+    {"C", 'C', NULL, "show the next core; s, n and the like move the machine, by the core that is next",
+     next_core},
     {"?", '?', "help", "this help; again to leave it", help},
     {"Ctrl-C", TERM_INTERRUPT, NULL, "stops a run, as any key does; never the program", NULL},
     {"Ctrl-L", 'L' - '@', NULL, "draw the screen anew", redraw},
@@ -268,7 +269,8 @@ static const char *const READING[] = {
     "g: is a guest-physical, h: a host-physical address; addresses and entries are hexadecimal.",
     "A row translates one guest-physical address: of each guest table's entry, then of the data. "
     "Its columns nL4 to nL1 are the references to the EPT, the last is the guest's own entry.",
-    "A cell: number of the reference, where it was found (L1, L2, mem; core: another one's caches), its cycles, A or D if the "
+    "A cell: number of the reference, where it was found (L1, L2, mem; core: another one's caches), its "
+    "cycles, A or D if the "
     "walk has set that bit (after the address where there is no room); below, the address of the entry. '>' "
     "marks the reference that is "
     "explained under the grid, '!' the one that faulted.",

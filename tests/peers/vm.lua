@@ -1,0 +1,6 @@
+-- The conformance cases in a VM; what it prints is the output.
+local host = machine { name = "A", ram = "64M" }
+host:boot("hv", { vms = { { name = "vm", image = "conformance", ram = "16M", mmu = "nested" } } })
+local vm = host:vm("vm")
+host:run("600ms") -- twice what it takes; vm:expect would look at each character
+say((vm:console():gsub("\n$", "")))
