@@ -168,6 +168,7 @@ struct core_rt {
     u64 micro_stop;            /* leave the atom after this many; 0: never */
     struct micro_clock *clock; /* notes the clock at each micro; NULL: nobody asks */
     u64 atom_micros;           /* micros of the last whole atom */
+    u64 general_atoms;         /* that did not run in blocks: what a rerun of them costs is not little */
     u32 last_micro;            /* enum micro_kind */
     u64 atom_cycle;            /* cycle at which this atom began */
     u64 atom_guest;            /* 1 if it began in VMX non-root operation */

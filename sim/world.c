@@ -11,8 +11,10 @@
 #include "hostile.h"
 #include "schedule.h"
 
-#define CHECKPOINT_ATOMS HOSTILE_OR(10007, 100000)
-#define DROP_EVERY       HOSTILE_OR(50, 0) /* atoms */
+/* Between checkpoints, so that a step back takes less than 50 ms: atoms, and those of them that are dear. */
+#define CHECKPOINT_ATOMS   HOSTILE_OR(10007, 1000000)
+#define CHECKPOINT_GENERAL HOSTILE_OR(10007, 100000)
+#define DROP_EVERY         HOSTILE_OR(50, 0) /* atoms */
 #define CHECKPOINT_BEFORE_MOVE \
     20000 /* a movement that stops inside an atom reruns from the last checkpoint */
 
@@ -98,15 +100,34 @@ static void restore(struct rs_world *w, const struct saved *s)
     saved_restore(w, s);
 }
 
+static u64 general_atoms(const struct machine *m)
+{
+    u64 sum = 0;
+    for (u32 i = 0; i < m->cores; i++)
+        sum += m->core[i]->rt.general_atoms;
+    return sum;
+}
+
+/* Which atoms are dear is no part of state: where checkpoints are changes no result. */
+static void checkpoint_if_due(struct rs_world *w)
+{
+    u64 general = general_atoms(w->machine);
+    bool dear = general - w->general_atoms >= CHECKPOINT_GENERAL;
+    history_checkpoint(w, dear ? CHECKPOINT_GENERAL : CHECKPOINT_ATOMS);
+    if (dear)
+        w->general_atoms = general;
+}
+
 /* Runs whole atoms until `until_atom`, `until_cycle` or the budget is used up. */
 static enum run_end advance(struct rs_world *w, u64 *budget, u64 until_atom, u64 until_cycle)
 {
     struct machine *m = w->machine;
     while (*budget && machine_atom(m) < until_atom && machine_cycle(m) < until_cycle) {
         history_apply_inputs(w);
-        history_checkpoint(w, CHECKPOINT_ATOMS);
+        checkpoint_if_due(w);
         u64 before = machine_atom(m);
-        u64 n = min(min(*budget, until_atom - before), min(history_next_input(w) - before, CHECKPOINT_ATOMS));
+        u64 n =
+            min(min(*budget, until_atom - before), min(history_next_input(w) - before, CHECKPOINT_GENERAL));
         if (w->drop_every) {
             n = min(n, random_gap(w));
             rs_drop_derived(w);

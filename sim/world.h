@@ -55,6 +55,7 @@ struct rs_world {
     struct trail *trail; /* record instead, if not NULL */
 
     u64 drop_every, drop_random; /* rs_drop_derived_at_random */
+    u64 general_atoms;           /* of all cores, at the last checkpoint that these called for */
 };
 
 static inline bool position_before(struct rs_position a, struct rs_position b)

@@ -97,6 +97,7 @@ static bool atom_ends(struct core *c)
         note_clock(c);
     bool stop = ++c->rt.micro == c->rt.micro_stop;
     c->s.atom++;
+    c->rt.general_atoms++;
     c->rt.atom_micros = c->rt.micro;
     c->rt.micro = 0;
     c->rt.micro_stop = 0;

@@ -138,8 +138,8 @@ static bool nobody_looks(const struct core *c)
 static bool nothing_special(const struct core *c)
 {
     const struct core_state *s = &c->s;
-    return !(s->event_valid | s->pending_debug | s->shadow_sti | s->shadow_ss |
-             (s->rflags & FLAG_TF) | (s->dr[7] & DR7_ENABLED));
+    return !(s->event_valid | s->pending_debug | s->shadow_sti | s->shadow_ss | (s->rflags & FLAG_TF) |
+             (s->dr[7] & DR7_ENABLED));
 }
 
 static u64 next_look(const struct core *c)
