@@ -26,6 +26,7 @@ static void set_preset(struct setting *s, u64 seed)
     size_t presets = 0;
     while (rs_preset_name(presets))
         presets++;
+    ck_assert_uint_gt(presets, 0);
     const char *name = rs_preset_name(seed % presets);
     ck_assert_msg(rs_params_preset(s->params, name, &err) == RS_OK, "%s", err.text);
     snprintf(s->text, sizeof s->text, " %s", name);

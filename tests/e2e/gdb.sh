@@ -112,7 +112,7 @@ detach
 GDB
 finish
 after 'registers by the target description' registers '^rip +0x10[0-9a-f]+ .*_start'
-after 'system registers by their bits' registers '^cr0 .*PE ET NE PG'
+after 'system registers by their bits' registers '^cr0 .*PE ET NE WP PG'
 after 'no x87' registers '<unavailable>'
 after 'break at a function' break 'Breakpoint 1, guest_main \(args=.*"hello"\)'
 after 'backtrace' break '#2 .* in _start \(\) at guests/lib/start.S'

@@ -152,7 +152,8 @@ static void random_registers(struct sequence *s)
     for (unsigned i = 0; i < sizeof usual; i++)
         uses.pointer |= one_in(4) ? 0 : 1u << usual[i];
     uses.pointer |= 1u << below(16);
-    uses.small = (u16)((1u << below(16) | 1u << below(16) | 1u << below(16)) & ~uses.pointer);
+    for (unsigned i = 0; i < 3; i++)
+        uses.small |= (u16)((1u << below(16)) & ~uses.pointer);
     uses.count = one_in(2) ? 1 << REG_RCX : 0;
     uses.pointer &= (u16)~uses.count;
     uses.small &= (u16)~uses.count;
