@@ -297,6 +297,26 @@ START_TEST(x2apic_needs_its_mode)
 }
 END_TEST
 
+/* The page moves at once, also over RAM whose translation is in the TLB. */
+START_TEST(the_page_moves)
+{
+    u64 at = 0x280000, flags = APIC_BASE_ENABLE | APIC_BASE_BSP;
+    bare_set_u64(&b, at + APIC_VERSION, 0x1234);
+    BARE_INSN(&b, "\x8b\x03"); /* MOV EAX, [RBX] */
+    c->s.gpr[REG_RBX] = at + APIC_VERSION;
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.gpr[REG_RAX], 0x1234);
+    ck_assert(sys_write_msr(c, MSR_APIC_BASE, at | flags));
+    c->s.rip -= 2;
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.gpr[REG_RAX], 0x50014);
+    ck_assert(sys_write_msr(c, MSR_APIC_BASE, APIC_PHYS_BASE | flags));
+    c->s.rip -= 2;
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.gpr[REG_RAX], 0x1234);
+}
+END_TEST
+
 START_TEST(x2apic_transitions)
 {
     u64 base = c->s.apic_base;
@@ -360,6 +380,7 @@ int main(void)
     tcase_add_test(t, self_ipi);
     tcase_add_test(t, logical_destination);
     tcase_add_test(t, x2apic_needs_its_mode);
+    tcase_add_test(t, the_page_moves);
     tcase_add_test(t, x2apic_transitions);
     tcase_add_test(t, x2apic_registers);
     suite_add_tcase(suite, t);

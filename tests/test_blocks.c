@@ -243,6 +243,23 @@ static void branch(struct text *t)
     put(t, to - (t->used + 4), 4);
 }
 
+/* JMP by a register, sometimes over the end of a line, sometimes to an address that is none. */
+static void jump(struct text *t)
+{
+    u64 nowhere = below(t, 2) ? 1ull << 60 : 0;
+    unsigned reg = a_register(t) & 3;
+    for (bool over = below(t, 2); over && (t->used + 10) % 64 != 63;) {
+        begin(t);
+        put(t, 0x90, 1);
+    }
+    begin(t);
+    put(t, 0x48, 1);
+    put(t, 0xb8 | reg, 1);
+    put(t, nowhere | (CODE + t->used + 10 + below(t, 30)), 8);
+    begin(t);
+    put(t, 0xe0ff | reg << 8, 2);
+}
+
 static void rare(struct text *t)
 {
     static const struct {
@@ -263,11 +280,11 @@ static void make_text(struct text *t, u64 seed)
         two_operands,   two_operands,   two_operands, arithmetic, arithmetic, arithmetic,
         with_immediate, with_immediate, one_operand,  shift,      condition,  bits,
         stack,          small,          pointers,     branch,     branch};
-    static void (*const seldom[])(struct text *) = {flags, string, rewrite, rare, string, rewrite};
+    static void (*const seldom[])(struct text *) = {flags, string, rewrite, rare, string, rewrite, jump};
     memset(t, 0, sizeof *t);
     t->random = seed * 0x9e3779b97f4a7c15u | 1;
     pointers(t);
-    while (t->used < CODE_BYTES - 64 && t->starts < 2000 && t->immediates < 2000)
+    while (t->used < CODE_BYTES - 128 && t->starts < 1900 && t->immediates < 2000)
         (below(t, 12) ? kind[below(t, sizeof kind / sizeof *kind)]
                       : seldom[below(t, sizeof seldom / sizeof *seldom)])(t);
 }

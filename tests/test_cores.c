@@ -401,9 +401,10 @@ START_TEST(init_resets_what_the_manual_says)
     c[1]->s.gpr[REG_RBX] = 7;
     c[1]->s.nmi_pending = c[1]->s.nmi_blocked = 1;
     apic_raise(c[1], VECTOR);
-    u64 reset_cycle = c[1]->s.tsc_reset_cycle;
+    u64 reset_cycle = c[1]->s.tsc_reset_cycle, before = c[1]->s.count.stall_event;
     icr(c[0], TO(1) | APIC_ICR_INIT);
     run_until(6000);
+    ck_assert_uint_eq(c[1]->s.count.stall_event - before, 40); /* C10 */
     ck_assert_uint_eq(c[1]->s.activity, ACTIVITY_WAIT_SIPI);
     ck_assert_uint_eq(c[1]->s.gpr[REG_RBX], 0);
     ck_assert_uint_eq(c[1]->s.cr3, 0);
@@ -546,6 +547,7 @@ START_TEST(a_bad_structure_shuts_down)
         {1, rip, BARE_PML4, cr0 | CR0_NW, CR4_PAE},
         {1, rip, BARE_PML4, cr0, 0},
         {1, rip, BARE_PML4, cr0, CR4_PAE | CR4_LA57},
+        {1, rip, BARE_PML4 | 8, cr0, CR4_PAE | CR4_PCIDE},
     };
     fill_entry(bad[_i][0], bad[_i][1], bad[_i][2], bad[_i][3], bad[_i][4]);
     init_and_sipi();
@@ -638,6 +640,18 @@ START_TEST(a_guest_that_waits_exits_by_a_start_up_ipi)
 }
 END_TEST
 
+START_TEST(init_is_blocked_in_a_guest_that_waits)
+{
+    guest_set(c[0], VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_WAIT_SIPI);
+    guest_launch(&b);
+    c[0]->s.ipi_init_due = c[0]->s.cycle + 100;
+    c[0]->s.ipi_sipi_due = c[0]->s.cycle + 500;
+    bare_atoms(&b, 2);
+    ck_assert_uint_eq(guest_get(c[0], VMCS_EXIT_REASON), EXIT_SIPI);
+    ck_assert_uint_ne(c[0]->s.ipi_init_due, 0); /* still pending: root operation blocks it too */
+}
+END_TEST
+
 START_TEST(no_event_is_injected_into_a_guest_that_waits)
 {
     guest_set(c[0], VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_WAIT_SIPI);
@@ -724,13 +738,14 @@ int main(void)
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         tcase_add_test(t, tests[i]);
     tcase_add_loop_test(t, an_interrupt_arrives_after_its_latency, 0, 2);
-    tcase_add_loop_test(t, a_bad_structure_shuts_down, 0, 8);
+    tcase_add_loop_test(t, a_bad_structure_shuts_down, 0, 9);
     suite_add_tcase(s, t);
     TCase *g = tcase_create("in VMX operation");
     tcase_add_checked_fixture(g, set_up_guest, tear_down);
     tcase_add_test(g, init_is_blocked_in_root_operation);
     tcase_add_test(g, init_exits);
     tcase_add_test(g, a_guest_that_waits_exits_by_a_start_up_ipi);
+    tcase_add_test(g, init_is_blocked_in_a_guest_that_waits);
     tcase_add_test(g, no_event_is_injected_into_a_guest_that_waits);
     suite_add_tcase(s, g);
     return suite_run(s);

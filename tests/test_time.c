@@ -160,6 +160,31 @@ START_TEST(branches)
 }
 END_TEST
 
+/* The stack of return addresses is empty: it predicts 0 (B4), whatever the BTB has. */
+static void make_returns(struct program *p)
+{
+    emit_set(p, RAX, 0);
+    u64 place = p->at;
+    emit_set(p, RCX, 2);
+    u64 top = p->at;
+    emit_push(p, RAX);
+    emit_branch_note(emit_plain(p, ROW_ret));
+    u64 back = p->at;
+    emit_reg(p, ROW_dec_Ev, 0, RCX);
+    emit_to(p, emit_branch(p, ROW_jne_Jz), top);
+    u64 end = p->at, target = p->code_gva + back;
+    for (unsigned i = 0; i < 8; i++)
+        p->code[place - 8 + i] = (u8)(target >> 8 * i);
+    p->at = end;
+}
+
+START_TEST(returns_to_nobody)
+{
+    static const u64 cycles[] = {757, 1, 14, 1, 1, 4, 1, 4, 1, 4};
+    by_hand(make_returns, cycles, COUNT(cycles));
+}
+END_TEST
+
 /* ---- an exception and its handler ---- */
 
 static void make_exception(struct program *p)
@@ -283,6 +308,7 @@ int main(void)
     tcase_add_test(hand, invlpg);
     tcase_add_test(hand, rep_movs);
     tcase_add_test(hand, branches);
+    tcase_add_test(hand, returns_to_nobody);
     tcase_add_test(hand, exception);
     tcase_add_test(hand, device_behind_memory);
     tcase_add_loop_test(hand, round_trips, 0, COUNT(trips));

@@ -272,7 +272,10 @@ START_TEST(bad_guest_state_is_exit_33)
 {
     guest_set(c, VMCS_VMCS_LINK_POINTER, 0x123);
     guest_set(c, VMCS_EXIT_INSN_LENGTH, 77);
+    u64 before = c->s.count.stall_vmx;
     GUEST_RUN(&b, VMLAUNCH);
+    /* E2: three of the entry's four parts, and the last of the exit's three */
+    ck_assert_uint_eq(c->s.count.stall_vmx - before, 3 * 360 / 4 + 380 - 2 * 380 / 3);
     ck_assert_uint_eq(c->s.vmx_guest, 0);
     ck_assert_uint_eq(c->s.rip, GUEST_HOST);
     ck_assert_uint_eq(c->s.rflags, FLAG_FIXED);

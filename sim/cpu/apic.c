@@ -6,6 +6,7 @@
 #include "cpu/cpu.h"
 #include "cpu/ipi.h"
 #include "cpu/system.h"
+#include "mmu/mmu.h"
 
 static u64 *reg(struct core *c, u32 offset)
 {
@@ -554,6 +555,8 @@ bool apic_write_base(struct core *c, u64 value)
     if (value & ~legal || !may_change_mode(old, value))
         return false;
     c->s.apic_base = value;
+    if (value ^ old)
+        mmu_flush_everything(c, FLUSH_APIC_BASE); /* a TLB entry knows what kind of page it leads to */
     if (!(value & APIC_BASE_ENABLE))
         reset_registers(c);
     if (value & ~old & APIC_BASE_X2APIC) {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cpu/cpu.h"
+#include "cpu/exec.h"
 #include "hostile.h"
 #include "mmu/derived.h"
 #include "mmu/mem.h"
@@ -151,6 +151,12 @@ static const struct insn *keep(struct core *c, const struct insn *in)
     return &bs->insn[bs->insns++];
 }
 
+/* A handler gives up where an access does not hit, or a jump's target is not canonical. */
+static bool may_give_up(const struct insn *in)
+{
+    return op_accesses(in) != ACCESS_NONE || in->execute == exec_jmp_E;
+}
+
 /* Adds the next instruction, if it is one for blocks. */
 static bool add_insn(struct builder *b, const struct insn *in)
 {
@@ -167,7 +173,7 @@ static bool add_insn(struct builder *b, const struct insn *in)
     }
     if (!run || at + in->length > BLOCK_BYTES || b->op->cycles + in->latency + 1 > CYCLES_MAX)
         return false;
-    bool enters = last >> LINE_SHIFT != b->line, tries = enters && crosses(b, last) && op_accesses(in);
+    bool enters = last >> LINE_SHIFT != b->line, tries = enters && crosses(b, last) && may_give_up(in);
     u8 age = b->op->ages;
     if (tries && in->flags & INSN_BRANCH)
         return false;

@@ -115,6 +115,7 @@ static void basic_leaf(const struct core *c, u32 leaf, u32 subleaf, u32 out[4])
     switch (leaf) {
     case 0: leaf_vendor(out); break;
     case 1: leaf_features(c, out); break;
+    case 2: out[EAX] = 0xff01; break; /* caches: see leaf 4 */
     case 4: leaf_cache(c, subleaf, out); break;
     case 6: out[EAX] = 1 << 2; break; /* the APIC timer never stops */
     case 7: leaf_extended_features(subleaf, out); break;
@@ -122,6 +123,21 @@ static void basic_leaf(const struct core *c, u32 leaf, u32 subleaf, u32 out[4])
     case 0x15: leaf_tsc(c, out); break;
     default: break;
     }
+}
+
+/* The L2 in Intel's form: line size, associativity by a code, KiB. */
+static void leaf_l2(const struct core *c, u32 out[4])
+{
+    static const u8 code[][2] = {{1, 1}, {2, 2}, {4, 4}, {8, 6}, {16, 8}, {32, 0xa}, {48, 0xb}, {64, 0xc}};
+    const struct params *p = &c->m->p;
+    u32 ways = 0;
+
+    if (!p->caches)
+        return;
+    for (unsigned i = 0; i < sizeof code / sizeof *code; i++)
+        if (p->l2_ways >= code[i][0])
+            ways = code[i][1];
+    out[ECX] = (u32)(p->l2_bytes >> 10 << 16) | ways << 12 | 64;
 }
 
 static void leaf_brand(u32 leaf, u32 out[4])
@@ -142,6 +158,7 @@ static void extended_leaf(const struct core *c, u32 leaf, u32 out[4])
     case 0x80000002:
     case 0x80000003:
     case 0x80000004: leaf_brand(leaf, out); break;
+    case 0x80000006: leaf_l2(c, out); break;
     case 0x80000007: out[EDX] = CPUID_EXT7_EDX_INVARIANT_TSC; break;
     case 0x80000008: out[EAX] = PHYS_BITS | LINEAR_BITS << 8; break;
     default: break;

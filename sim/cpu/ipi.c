@@ -76,10 +76,12 @@ void ipi_send(struct core *from, struct core *to, u64 icr)
 
 /* ---- arriving ---- */
 
-/* INIT is blocked in VMX root operation (SDM vol. 3, 23.8 "Restrictions on VMX Operation"). */
+/* INIT is blocked in VMX root operation (SDM vol. 3, 23.8 "Restrictions on VMX Operation"), and in a guest
+ * that waits for a start-up IPI (25.2 "Other Causes of VM Exits"). */
 static u64 init_due(const struct core *c)
 {
-    return c->s.vmx_on && !c->s.vmx_guest ? UINT64_MAX : due_or_never(c->s.ipi_init_due);
+    bool blocked = c->s.vmx_guest ? c->s.activity == ACTIVITY_WAIT_SIPI : c->s.vmx_on;
+    return blocked ? UINT64_MAX : due_or_never(c->s.ipi_init_due);
 }
 
 static u64 min(u64 a, u64 b)

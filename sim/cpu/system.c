@@ -235,7 +235,8 @@ static void write_cr4(struct core *c, u64 value)
 
 bool sys_load_crs(struct core *c, u64 cr0, u64 cr3, u64 cr4)
 {
-    if (cr0 >> 32 || !cr0_legal(cr0) || cr3 & ~PHYS_MASK || !cr4_legal(c, cr4))
+    if (cr0 >> 32 || !cr0_legal(cr0) || cr3 & ~PHYS_MASK || !cr4_legal(c, cr4) ||
+        (cr4 & CR4_PCIDE && cr3 & CR3_PCID))
         return false;
     c->s.cr0 = (cr0 & CR0_ALL) | CR0_ET;
     c->s.cr3 = cr3;

@@ -21,6 +21,7 @@ struct scope {
 
 #define LINEAR_KINDS (1u << KIND_LINEAR | 1u << KIND_COMBINED)
 #define EPT_KINDS    (1u << KIND_GUEST_PHYSICAL | 1u << KIND_COMBINED)
+#define ALL_KINDS    (LINEAR_KINDS | 1u << KIND_GUEST_PHYSICAL)
 
 /* Of a page of the guest an entry may hold a piece; invalidating the page takes all of them (SDM vol.
  * 3, 4.10.4.1 "Operations that Invalidate TLBs and Paging-Structure Caches"). */
@@ -178,6 +179,12 @@ void mmu_flush_all_linear(struct core *c, enum flush_cause cause)
 void mmu_flush_ept(struct core *c, bool one, u64 ep4ta, enum flush_cause cause)
 {
     struct scope s = {.kinds = EPT_KINDS, .one_eptp = one, .eptp = EP4TA(ep4ta)};
+    tell(c, cause, 0, drop_linear_side(c, &s) + drop_nested(c, &s));
+}
+
+void mmu_flush_everything(struct core *c, enum flush_cause cause)
+{
+    struct scope s = {.kinds = ALL_KINDS};
     tell(c, cause, 0, drop_linear_side(c, &s) + drop_nested(c, &s));
 }
 

@@ -64,6 +64,7 @@ enum flush_cause {
     FLUSH_EPT_VIOLATION,
     FLUSH_FAULT,
     FLUSH_STARTUP,
+    FLUSH_APIC_BASE,
     FLUSH_CAUSES
 };
 
@@ -79,7 +80,9 @@ void mmu_flush_vpid(struct core *c, u64 vpid, enum flush_cause cause);
 void mmu_flush_all_linear(struct core *c, enum flush_cause cause);
 /* guest-physical and combined (28.4.3.1) */
 void mmu_flush_ept(struct core *c, bool one, u64 ep4ta, enum flush_cause cause);
-void mmu_reset(struct core *c); /* everything */
+/* every mapping of every kind */
+void mmu_flush_everything(struct core *c, enum flush_cause cause);
+void mmu_reset(struct core *c); /* that and the caches, untold */
 
 /* ---- the walk without side effects, and tables in EPT format ---- */
 

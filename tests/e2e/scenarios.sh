@@ -41,7 +41,7 @@ says native_walk '4 references'
 says trap 'mean of 200'
 says page_fault 'exit 48'
 says shootdown 'have read the old frame'
-says shootdown 'the last 248'
+says shootdown '248: that is what a further core costs'
 
 for cores in 2 8; do
     timeout 120 "$ringside" run "$scenarios/shootdown.lua" cores=$cores >shootdown$cores.out 2>&1

@@ -145,8 +145,10 @@ static void emit_ltr(struct program *p)
 
 static void emit_apic(struct program *p)
 {
-    if (p->x2apic)
+    if (p->x2apic) {
         emit_wrmsr(p, MSR_APIC_BASE, APIC_PHYS_BASE | APIC_BASE_BSP | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
+        p->note[p->notes - 1].flush.kind = TICK_FLUSH_ALL;
+    }
     emit_apic_write(p, APIC_SVR, APIC_SVR_ENABLE | 0xff);
     emit_apic_write(p, APIC_LVT_TIMER, PROGRAM_TIMER_VECTOR);
     emit_apic_write(p, APIC_TIMER_DIVIDE, APIC_DIVIDE_BY_1);

@@ -400,8 +400,9 @@ void tick_flush(struct tick *t, const struct tick_atom *in)
         c.globals = true;
         c.of_pcid = false;
         break;
+    case TICK_FLUSH_ALL:
     case TICK_FLUSH_EPT:
-        c = (struct choice){.of_root = true, .root = EP4TA(f->eptp), .globals = true};
+        c = (struct choice){.of_root = f->kind == TICK_FLUSH_EPT, .root = EP4TA(f->eptp), .globals = true};
         drop(&t->ntlb, &c);
         drop_all(t->npwc, 3, &c);
         break;

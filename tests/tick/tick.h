@@ -43,8 +43,7 @@ enum tick_end {
     TICK_EPT_VIOLATION,   /* one whose EPT violation the model must find itself */
     TICK_DELIVERS,        /* the delivery of an event */
     TICK_DELIVERY_FAULTS, /* one that raises an exception itself */
-    TICK_WAITS,           /* in HLT, until `wake` */
-    TICK_FAILED_ENTRY     /* VM entry that fails as an exit */
+    TICK_WAITS            /* in HLT, until `wake` */
 };
 
 /* The address space in which an atom's linear addresses are; eptp: 0 without EPT. */
@@ -66,6 +65,7 @@ enum tick_flush_kind {
     TICK_FLUSH_VPID,      /* VM entry and exit without VPID, INVVPID type 1: all of a VPID */
     TICK_FLUSH_VPIDS,     /* INVVPID: all of `vpid`; 0: of every one but 0 */
     TICK_FLUSH_EPT,       /* INVEPT: all of an EPTP; 0: of every one */
+    TICK_FLUSH_ALL,       /* a new IA32_APIC_BASE: everything */
     TICK_FLUSH_CACHES     /* WBINVD, INVD: no translation, but L1I, L1D and L2 */
 };
 struct tick_flush {
