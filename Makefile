@@ -350,7 +350,7 @@ lint: compile_commands.json
 format:
 	clang-format -i $(FORMAT_FILES)
 
-clang_knows = $(filter-out -Wno-format-truncation,$(1))
+clang_knows = $(filter-out -Wno-format-truncation $(FAT_LTO),$(1))
 
 compile_commands.json: FORCE
 	@{ printf '['; sep=''; \
@@ -358,7 +358,7 @@ compile_commands.json: FORCE
 	for f in $(SIM_SRC); do entry $$f '$(CC) $(call clang_knows,$(SIM_CFLAGS))'; done; \
 	for f in $(UI_SRC); do entry $$f '$(CC) $(call clang_knows,$(UI_CFLAGS))'; done; \
 	for f in $(TEST_SRC) $(SOAK_SRC) $(TEST_LIB_SRC) $(BENCH_SRC) $(TOOL_SRC); do entry $$f '$(CC) $(call clang_knows,$(TEST_CFLAGS))'; done; \
-	for f in $(BARE_C_FILES); do entry $$f "$(CLANG) $(BARE_CFLAGS) -I$${f%%/*}"; done; \
+	for f in $(BARE_C_FILES); do entry $$f "$(CLANG) $(BARE_CFLAGS) -I$${f%%/*} -Iguests"; done; \
 	printf '\n]\n'; } > $@.new && { cmp -s $@.new $@ && rm $@.new || mv $@.new $@; }
 
 # The installed tree has the layout of $(BUILD), so images are found by the same names.

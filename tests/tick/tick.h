@@ -105,7 +105,7 @@ struct tick *tick_new(const struct params *p, u8 *tables, u64 bytes, u64 ram_byt
 void tick_free(struct tick *t);
 
 /* Lets the next atom of the run into the pipeline. */
-void tick_feed(struct tick *t, const struct tick_atom *in);
+void tick_feed(struct tick *t, const struct tick_atom *atom);
 /* Ticks until the pipeline is empty. */
 void tick_finish(struct tick *t);
 
