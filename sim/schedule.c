@@ -34,7 +34,7 @@ struct starts {
 
 static struct starts starts_of(const struct machine *m)
 {
-    struct starts s;
+    struct starts s = {{0}};
     for (u32 i = 0; i < m->cores; i++)
         s.at[i] = start_of(m->core[i]);
     return s;
