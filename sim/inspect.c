@@ -208,14 +208,19 @@ const uint8_t *rs_console(const rs_machine *m, unsigned uart, size_t *n)
 
 /* ---- how it ended ---- */
 
-/* " of core 2", where there are several. */
+/* " of core 2", where there are several: counted from 1, as all faces do. */
 static const char *on_core(const struct machine *m)
 {
     static char text[16];
     text[0] = 0;
     if (m->cores > 1)
-        snprintf(text, sizeof text, " of core %" PRIu64, m->b.halt_core);
+        snprintf(text, sizeof text, " of core %" PRIu64, m->b.halt_core + 1);
     return text;
+}
+
+uint32_t rs_halt_core(const rs_machine *m)
+{
+    return (uint32_t)m->b.halt_core;
 }
 
 /* The three exceptions of a triple fault, by name. */

@@ -144,10 +144,12 @@ bool rs_stop_here(rs_world *w)
     return true;
 }
 
-void rs_land_at(rs_world *w, struct rs_position at)
+bool rs_land_at(rs_world *w, struct rs_position at)
 {
-    if (w->move.search && w->trail && position_before(at, w->move.origin))
-        trail_add(w->trail, at);
+    if (!w->move.search || !w->trail || !position_before(at, w->move.origin))
+        return false;
+    trail_add(w->trail, at);
+    return true;
 }
 
 /* The search of a step or back: leaves the event's position in the trail, or counts it down if it is later

@@ -143,14 +143,17 @@ void rs_cancel(rs_world *w); /* abandons a movement where it is; a seek or back 
  * is run again to show or to find a position. */
 bool rs_stop_here(rs_world *w);
 
-/* From a handler, in the order of positions: one to go back to.  No effect but in rs_begin_search_back. */
-void rs_land_at(rs_world *w, struct rs_position at);
+/* From a handler, in the order of positions: one to go back to.  The last for which this returns true is gone
+ * to.  False, and no effect, but while rs_begin_search_back searches, before where it began. */
+bool rs_land_at(rs_world *w, struct rs_position at);
 
 void rs_set_max_cycles(rs_world *w, uint64_t cycles); /* 0: none */
 
 /* In words, with the cause: "debug-exit with status 33"; NULL while running.  Status: 2v+1, or 255. */
 const char *rs_halt_text(const rs_machine *m);
 int rs_halt_status(const rs_machine *m);
+/* The core that stopped it; 0 while running. */
+uint32_t rs_halt_core(const rs_machine *m);
 
 /* True if the position lies before the furthest one that was reached. */
 bool rs_in_past(const rs_world *w);

@@ -17,6 +17,7 @@
 #define DROP_EVERY         HOSTILE_OR(50, 0) /* atoms */
 #define CHECKPOINT_BEFORE_MOVE \
     20000 /* a movement that stops inside an atom reruns from the last checkpoint */
+#define DEAR_ATOM 200 /* what one that takes a snapshot, or is run twice, costs of a budget of atoms */
 
 const char *const rs_unit_name[RS_UNITS] = {"cycle", "micro", "insn", "walk", "exit"};
 
@@ -214,6 +215,16 @@ static void begin(struct rs_world *w, enum movement_kind kind)
     history_checkpoint(w, CHECKPOINT_BEFORE_MOVE);
 }
 
+static u64 add(u64 a, u64 b) /* without wrapping */
+{
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+static void spend(u64 *budget, u64 atoms)
+{
+    *budget -= min(*budget, atoms);
+}
+
 /* What undo will return to. */
 static void remember(struct rs_world *w)
 {
@@ -300,7 +311,7 @@ static enum rs_why forward(struct rs_world *w, u64 *budget, u64 until_atom, u64 
 static enum rs_why step_insns(struct rs_world *w, u64 *budget)
 {
     if (!w->move.started)
-        w->move.target.atom = w->move.origin.atom + w->move.n;
+        w->move.target.atom = add(w->move.origin.atom, w->move.n);
     return forward(w, budget, w->move.target.atom, UINT64_MAX);
 }
 
@@ -340,8 +351,8 @@ static enum rs_why step_micros(struct rs_world *w, u64 *budget)
         world_update_watched(w);
         history_apply_inputs(w);
         const struct core *c = machine_next(w->machine);
-        world_show_inside(w, at.micro + w->move.n);
-        --*budget;
+        world_show_inside(w, add(at.micro, w->move.n));
+        spend(budget, DEAR_ATOM);
         w->move.n -= w->history.inside ? w->move.n : min(w->move.n, c->rt.atom_micros - at.micro);
         if (w->stop_requested)
             return finish(w, RS_STOPPED);
@@ -382,7 +393,7 @@ static enum rs_why step_cycles(struct rs_world *w, u64 *budget)
         struct saved *start = saved_take(w);
         u64 cycle, k = done;
         const struct core *c = timed_atom(w, &clock, &cycle);
-        --*budget;
+        spend(budget, DEAR_ATOM);
         while (w->move.n && k < clock.n)
             w->move.n -= moved(&clock, cycle, ++k);
         if (!w->stop_requested && w->move.n == 0 && k < c->rt.atom_micros) {

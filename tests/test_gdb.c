@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "gdb/gdb.h"
@@ -379,6 +380,42 @@ START_TEST(watchpoints)
 }
 END_TEST
 
+/* Forward to each of these points in turn, then back by the same. */
+static void there_and_back(const char *const *stop, const uint64_t *rip, int n)
+{
+    uint64_t before[8];
+    for (int i = 0; i < n; i++) {
+        ASK("c", stop[i]);
+        before[i] = rs_position(machine).atom;
+    }
+    for (int i = n - 1; i >= 0; i--) {
+        ASK("bc", stop[i]);
+        ck_assert_uint_eq(reg("rip"), rip[i]);
+        ck_assert_uint_eq(rs_position(machine).atom, before[i] - (strstr(stop[i], "watch") != NULL));
+    }
+    ASK("bc", "T05thread:1;replaylog:begin;");
+}
+
+START_TEST(on_the_way_back_each_point_has_its_name)
+{
+    static const char store[] = "T05thread:1;watch:200000;", push[] = "T05thread:1;watch:1fff0;",
+                      stands[] = "T05thread:1;hwbreak:;";
+    boot();
+    attach();
+    ASK("qSupported:hwbreak+", "PacketSize=4000;QStartNoAckMode+;qXfer:features:read+;qXfer:threads:read+;"
+                               "ReverseStep+;ReverseContinue+;swbreak+;hwbreak+;vContSupported+");
+    ASK("Z2,200000,8", "OK");
+    ASK("Z2,1fff0,10", "OK");
+    there_and_back((const char *const[]){store, push, store, push},
+                   (const uint64_t[]){STORE, STORE + 3, STORE, STORE + 3}, 4);
+    ASK("z2,1fff0,10", "OK");
+    ASK("Z1,100011,1", "OK"); /* pop */
+    there_and_back((const char *const[]){store, stands, store}, (const uint64_t[]){STORE, STORE + 4, STORE}, 3);
+    hang_up();
+    end();
+}
+END_TEST
+
 START_TEST(ranges_and_replies)
 {
     boot();
@@ -454,6 +491,134 @@ START_TEST(damage_is_asked_for_again)
     ASK("qC", "QC1");
     ck_assert_int_eq(send(client, "-", 1, MSG_NOSIGNAL), 1);
     ck_assert_str_eq(hear(), "QC1");
+    hang_up();
+    end();
+}
+END_TEST
+
+START_TEST(without_acknowledgements_nothing_is_sent_again)
+{
+    boot();
+    attach();
+    ASK("QStartNoAckMode", "OK");
+    ASK("qC", "QC1");
+    ck_assert_int_eq(send(client, "-", 1, MSG_NOSIGNAL), 1);
+    ASK("qsThreadInfo", "l");
+    hang_up();
+    end();
+}
+END_TEST
+
+/* A monitor command, in hexadecimal. */
+static const char *monitor(const char *text)
+{
+    struct bytes hex = {NULL, 0, 0};
+    static char packet[512];
+    bytes_add_hex(&hex, text, strlen(text));
+    snprintf(packet, sizeof packet, "qRcmd,%s", hex.at);
+    bytes_free(&hex);
+    return packet;
+}
+
+/* What it says, as text. */
+static const char *monitored(const char *text)
+{
+    static char said[8192];
+    size_t n = 0, some;
+    for (const char *reply = ask(monitor(text)); strcmp(reply, "OK") != 0; reply = hear()) {
+        ck_assert_int_eq(reply[0], 'O');
+        ck_assert(hex_bytes(reply + 1, (uint8_t *)said + n, sizeof said - 1 - n, &some));
+        n += some;
+    }
+    said[n] = 0;
+    return said;
+}
+
+/* The program's first instruction becomes a loop without end. */
+static void stay_for_ever(void)
+{
+    ASK("M100000,2:ebfe", "OK");
+}
+
+START_TEST(a_long_command_shows_that_it_works)
+{
+    boot();
+    attach();
+    stay_for_ever();
+    for (int unit = 0; unit < 2; unit++) {
+        const char *long_way = monitor(unit ? "step 18446744073709551615 micro" : "step 18446744073709551615");
+        say(long_way, strlen(long_way));
+        turn();
+        nanosleep(&(struct timespec){1, 100000000}, NULL);
+        turn();
+        ck_assert_str_eq(hear(), "O");
+        ck_assert_int_eq(send(client, "\3", 1, MSG_NOSIGNAL), 1);
+        while (strcmp(hear(), "OK") != 0)
+            ck_assert_int_eq(in.text[0], 'O');
+        ck_assert_uint_gt(rs_position(machine).atom, 0);
+    }
+    hang_up();
+    end();
+}
+END_TEST
+
+START_TEST(moving_inside_atoms_costs_more_of_a_slice)
+{
+    static const enum rs_unit units[] = {RS_CYCLE, RS_MICRO};
+    boot();
+    attach();
+    stay_for_ever();
+    for (int i = 0; i < 2; i++) {
+        uint64_t from = rs_position(machine).atom;
+        rs_begin_step(world, 1000000, units[i]);
+        ck_assert_int_eq(rs_continue(world, 10000), RS_SLICE);
+        ck_assert_uint_le(rs_position(machine).atom - from, 100);
+        rs_cancel(world);
+    }
+    hang_up();
+    end();
+}
+END_TEST
+
+START_TEST(a_client_that_is_lost_on_the_way_does_not_hold)
+{
+    boot();
+    attach();
+    stay_for_ever();
+    say("c", 1);
+    while (rs_position(machine).atom < 600000)
+        turn();
+    ck_assert_int_eq(send(client, "\3", 1, MSG_NOSIGNAL), 1);
+    ck_assert_str_eq(hear(), "T02thread:1;");
+    monitored("goto A:0");
+    ASK("Z0,100022,1", "OK"); /* each instruction is looked at */
+    say("c", 1);
+    while (rs_position(machine).atom == 0)
+        turn();
+    ck_assert(rs_in_past(world));
+    close(client);
+    for (int i = 0; i < 100 && rs_in_past(world); i++)
+        turn();
+    ck_assert(!rs_in_past(world));
+    gdb_close(server, 0);
+    end();
+}
+END_TEST
+
+START_TEST(a_new_client_hears_no_old_news)
+{
+    boot();
+    attach();
+    ASK("Z2,200000,8", "OK");
+    ASK("c", "T05thread:1;watch:200000;");
+    ASK("?", "T05thread:1;watch:200000;");
+    monitored("step 3");
+    ASK("?", "T05thread:1;");
+    ASK("c", "T05thread:1;watch:200000;");
+    close(client);
+    turn();
+    client = dial();
+    ASK("?", "T05thread:1;");
     hang_up();
     end();
 }
@@ -626,6 +791,12 @@ int main(void)
     tcase_add_test(session, ranges_and_replies);
     tcase_add_test(session, all_registers_come_and_go);
     tcase_add_test(session, damage_is_asked_for_again);
+    tcase_add_test(session, on_the_way_back_each_point_has_its_name);
+    tcase_add_test(session, without_acknowledgements_nothing_is_sent_again);
+    tcase_add_test(session, a_long_command_shows_that_it_works);
+    tcase_add_test(session, moving_inside_atoms_costs_more_of_a_slice);
+    tcase_add_test(session, a_client_that_is_lost_on_the_way_does_not_hold);
+    tcase_add_test(session, a_new_client_hears_no_old_news);
     tcase_add_test(session, one_debugger_at_a_time);
     tcase_add_loop_test(session, nonsense_neither_crashes_nor_hangs, 0, 4);
     return suite_run(s);

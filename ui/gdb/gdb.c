@@ -59,7 +59,9 @@ static void meet_client(struct gdb *g)
 {
     g->no_acks = g->knows_swbreak = g->knows_hwbreak = g->physical = g->awaiting = false;
     g->in.state = BETWEEN;
-    if (g->control == FREE)
+    if (g->control == MOVING)
+        rs_cancel(g->w);
+    if (g->control != HELD)
         motion_hold(g, (struct stop){.signal = SIGNAL_TRAP, .core = g->core});
 }
 
@@ -67,6 +69,14 @@ static void acknowledge(struct gdb *g, char with)
 {
     if (!g->no_acks)
         bytes_add(&g->out, &with, 1);
+}
+
+/* Without acknowledgements gdb still sends a - when it is tired of waiting: another answer would be taken for
+ * that to its next packet. */
+static void send_again(struct gdb *g)
+{
+    if (!g->no_acks)
+        bytes_add(&g->out, g->last.at, g->last.n);
 }
 
 static void take(struct gdb *g, enum packet_event event)
@@ -77,7 +87,7 @@ static void take(struct gdb *g, enum packet_event event)
         session_packet(g, g->in.text, g->in.n);
         break;
     case PACKET_DAMAGED: acknowledge(g, '-'); break;
-    case PACKET_NAK: bytes_add(&g->out, g->last.at, g->last.n); break;
+    case PACKET_NAK: send_again(g); break;
     case PACKET_INTERRUPT: motion_interrupt(g); break;
     default: break;
     }
@@ -145,6 +155,9 @@ bool gdb_ended(struct gdb *g, rs_world *w, const char *text, bool final, int sta
     g->told_end = true;
     g->end = now;
     session_note(g, text);
-    motion_hold(g, (struct stop){.signal = rs_halt_text(g->m) ? SIGNAL_PWR : SIGNAL_TRAP, .core = g->core});
+    struct stop stop = {.signal = SIGNAL_TRAP, .core = g->core};
+    if (rs_halt_text(g->m))
+        stop = (struct stop){.signal = SIGNAL_PWR, .core = rs_halt_core(g->m)};
+    motion_hold(g, stop);
     return true;
 }

@@ -3,6 +3,7 @@
  * Forward it is the face that moves the world; the lookout stops it.  Back, and forward again to where the
  * face's movement stands, it is this side. */
 #include <string.h>
+#include <time.h>
 
 #include "session.h"
 
@@ -84,10 +85,8 @@ static bool stops(struct gdb *g, const struct rs_event *e, struct stop *stop)
 
 static void land(struct gdb *g, struct rs_position at, const struct stop *stop)
 {
-    if (!before(at, g->look.origin))
-        return;
-    g->look.stop = *stop;
-    rs_land_at(g->w, at);
+    if (rs_land_at(g->w, at))
+        g->look.stop = *stop;
 }
 
 /* This has been passed before the machine stood: the face makes a movement again, up to there.  Once that is
@@ -106,14 +105,13 @@ static void see_end_of_atom(const struct rs_event *e, void *arg)
     struct lookout *l = &g->look;
     struct rs_position behind = {e->atom + 1, 0};
     struct stop stop;
-    bool there = l->bounded && !before(behind, l->bound);
     bool found = (l->back || !is_quiet(g, behind)) && stops(g, e, &stop);
     l->touched = false;
     if (found && l->back)
         land(g, behind, &stop);
-    else if ((found || there) && !l->stopped && rs_stop_here(g->w)) {
-        l->stopped = found;
-        l->stop = found ? stop : l->stop;
+    else if (found && !l->stopped && rs_stop_here(g->w)) {
+        l->stopped = true;
+        l->stop = stop;
     }
 }
 
@@ -135,7 +133,7 @@ static void look_away(struct gdb *g)
     for (size_t i = 0; i < g->look.ids; i++)
         rs_unwatch(g->w, g->look.id[i]);
     g->look.ids = 0;
-    g->look.bounded = g->look.back = g->look.touched = g->look.stopped = false;
+    g->look.back = g->look.touched = g->look.stopped = false;
 }
 
 static void watch(struct gdb *g, enum rs_probe probe, rs_watcher *fn)
@@ -150,7 +148,7 @@ static void watch(struct gdb *g, enum rs_probe probe, rs_watcher *fn)
 static void look_out(struct gdb *g)
 {
     struct lookout *l = &g->look;
-    if (l->stepping || l->bounded || g->points.n) {
+    if (l->stepping || g->points.n) {
         watch(g, RS_PROBE_insn, see_end_of_atom);
         watch(g, RS_PROBE_atom, see_end_of_atom);
     }
@@ -159,6 +157,12 @@ static void look_out(struct gdb *g)
 }
 
 /* ------------------------------------------------------------------ standing */
+
+/* Why the machine stands is over: it was moved by a command, or its debugger has gone. */
+static void forget_stop(struct gdb *g)
+{
+    g->stop = (struct stop){.signal = SIGNAL_TRAP, .core = g->core};
+}
 
 void motion_hold(struct gdb *g, struct stop stop)
 {
@@ -182,6 +186,13 @@ void motion_look(struct gdb *g)
         motion_hold(g, g->look.stop);
 }
 
+static void moved_by_monitor(struct gdb *g, enum rs_why why)
+{
+    g->control = HELD;
+    forget_stop(g);
+    monitor_moved(g, why);
+}
+
 void motion_interrupt(struct gdb *g)
 {
     if (g->control == HELD)
@@ -189,8 +200,7 @@ void motion_interrupt(struct gdb *g)
     if (g->control == MOVING) {
         rs_cancel(g->w);
         if (g->journey == BY_MONITOR) {
-            g->control = HELD;
-            monitor_moved(g, RS_STOPPED);
+            moved_by_monitor(g, RS_STOPPED);
             return;
         }
     }
@@ -220,7 +230,6 @@ static void back_to_the_face(struct gdb *g)
         let_go(g);
         return;
     }
-    g->look.bounded = false;
     rs_begin_seek(g->w, g->face);
     move(g, TO_THE_FACE);
 }
@@ -231,16 +240,14 @@ void motion_resume(struct gdb *g)
     struct rs_position now = rs_position(g->m);
     l->quiet = now;
     l->asleep = l->stepping && asleep(g, l->core);
-    l->bounded = now.atom < g->face.atom;
-    l->bound = (struct rs_position){g->face.atom, 0};
     if (now.atom != g->end.atom || now.micro != g->end.micro)
         g->told_end = false;
-    if (!l->bounded) {
+    if (now.atom >= g->face.atom) {
         back_to_the_face(g);
         return;
     }
     look_out(g);
-    rs_begin_run(g->w, UINT64_MAX);
+    rs_begin_step(g->w, g->face.atom - now.atom, RS_INSN);
     move(g, CATCH_UP);
 }
 
@@ -261,9 +268,33 @@ void motion_reverse(struct gdb *g, bool step)
     move(g, REVERSE_RUN);
 }
 
+static long seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (long)now.tv_sec;
+}
+
+/* gdb waits two seconds for the next packet of an answer: an empty line of console text is one. */
+static void monitor_works(struct gdb *g)
+{
+    long now = seconds();
+    if (now == g->heard)
+        return;
+    g->heard = now;
+    session_reply(g, "O");
+}
+
 void motion_by_monitor(struct gdb *g)
 {
+    g->heard = seconds();
     move(g, BY_MONITOR);
+}
+
+/* To where the face stands: it runs, as far as the debugger knows. */
+static bool goes_forward(const struct gdb *g)
+{
+    return g->journey == CATCH_UP || g->journey == TO_THE_FACE;
 }
 
 void motion_forget(struct gdb *g, bool resume)
@@ -276,9 +307,12 @@ void motion_forget(struct gdb *g, bool resume)
     look_away(g);
     g->look.stepping = false;
     if (g->control == MOVING) {
+        resume |= goes_forward(g);
         rs_cancel(g->w);
         g->control = HELD;
     }
+    if (g->stop.signal != SIGNAL_PWR)
+        forget_stop(g);
     if (resume)
         back_to_the_face(g);
 }
@@ -314,16 +348,16 @@ static void caught_up(struct gdb *g)
 void motion_go_on(struct gdb *g)
 {
     enum rs_why why = rs_continue(g->w, SLICE);
-    if (why == RS_SLICE)
+    if (why == RS_SLICE) {
+        if (g->journey == BY_MONITOR)
+            monitor_works(g);
         return;
+    }
     switch (g->journey) {
     case CATCH_UP: caught_up(g); break;
     case TO_THE_FACE: let_go(g); break;
     case REVERSE_STEP: stepped_back(g); break;
     case REVERSE_RUN: ran_back(g, why); break;
-    case BY_MONITOR:
-        g->control = HELD;
-        monitor_moved(g, why);
-        break;
+    case BY_MONITOR: moved_by_monitor(g, why); break;
     }
 }

@@ -49,8 +49,6 @@ struct lookout {
     uint64_t low, high;
     bool asleep;              /* it began in HLT: go on until it wakes */
     struct rs_position quiet; /* nothing stops at or before this */
-    struct rs_position bound; /* catching up: stop there */
-    bool bounded;
     bool back;                 /* searching the past: name places, do not stop */
     struct rs_position origin; /* going back: where it began, or the last step did */
     bool touched;              /* a watchpoint, in the atom under way: */
@@ -84,6 +82,7 @@ struct gdb {
     struct stop stop;
     struct lookout look;
     struct points points;
+    long heard;        /* BY_MONITOR: in which second the debugger was last sent something */
     struct bytes note; /* lines for the debugger's console, with the next stop or command */
 };
 
