@@ -100,6 +100,12 @@ monitor vmcs
 monitor stats walks
 monitor wlak
 monitor phys 0x19038 6
+monitor phys 0x3fffff0 64
+monitor phys 0 100000000000000000000
+monitor step 99999999999999999999
+monitor step 1 insn now
+monitor who is that
+monitor walk $pc r cached now
 monitor who
 monitor help
 echo # end\n
@@ -118,18 +124,25 @@ after 'break at a function' break 'Breakpoint 1, guest_main \(args=.*"hello"\)'
 after 'backtrace' break '#2 .* in _start \(\) at guests/lib/start.S'
 after 'a variable' break '^\$[0-9]+ = 0x[0-9a-f]+ "hello"'
 after 'disassembly' break '=> 0x[0-9a-f]+ <guest_main\+[0-9]+>:'
-after 'a core is a thread' step 'Thread 1 "core 0" \(core 0: root, ring 0\)'
+after 'a core is a thread' step 'Thread 1 "core 1" \(core 1: root, ring 0\)'
 after 'stepping back is in the past' step 'in the past: it has been at A:'
 after 'finish' finish 'Run till exit'
 after 'a walk, reference by reference' monitor ' 2. PDPTE, index 0, at h:11000: .* = table h:14000 \+ P R/W A'
 after 'its outcome' monitor 'linear 0x10[0-9a-f]+ -> h:10[0-9a-f]+, page of 2 MiB, 3 references'
 after 'a walk that faults' monitor "FAULT: entry not present: the kernel's \(#PF\)"
 after 'the TLB' monitor ' -> h:[0-9a-f]+ +2 MiB +linear'
-after 'no VMCS' monitor 'core 0 has no current VMCS'
+after 'no VMCS' monitor 'core 1 has no current VMCS'
 after 'a counter' monitor 'walks +[1-9]'
 after 'an unknown command' monitor "did you mean 'walk'"
 after 'physical memory' monitor 'h:000000019038  68 65 6c 6c 6f 00'
-after 'who runs' monitor 'core 0: root mode, ring 0, rip 0x10[0-9a-f]+ <'
+after 'and its end' monitor '^h:000003fffff0 ( +[0-9a-f]{2}){16}$'
+after 'where that is' monitor '^RAM ends at 0x4000000$'
+after 'too many bytes' monitor 'a number of bytes, at most 65536'
+after 'a number that is none' monitor "'99999999999999999999' is no number up to 18446744073709551615"
+after 'a word too many' monitor "'now' is one word too many: step"
+after 'one that the command does not take' monitor "'is' is one word too many: who"
+after 'and behind a walk' monitor "'now' is one word too many: "
+after 'who runs' monitor '^\* core 1: root mode, ring 0, rip 0x10[0-9a-f]+ <'
 after 'back to a breakpoint' back 'Breakpoint 1, guest_main'
 after 'the start of history' back 'No more reverse-execution history'
 if [ "$status" -eq 1 ] && grep -q 'Hello from ring 0' console && [ "$(grep -c Hello console)" -eq 1 ]; then
@@ -266,7 +279,7 @@ after 'CR3 of the hypervisor' exit '^cr3 +0x10000 '
 after 'the VMs' exit 'vm1 +hello +running'
 after 'back to the handler' exit 'handle'
 after 'break in the guest' guest "Breakpoint 2, 0x0*$print in"
-after 'the VM by name' guest 'core 0: vm1, non-root, ring 0'
+after 'the VM by name' guest 'core 1: vm1, non-root, ring 0'
 after 'a nested walk' guest 'EPT PTE for g:10[0-9a-f]+, index'
 after 'its two dimensions' guest "gVA 0x$print -> g:$print -> h:"
 after 'the nested TLB' guest 'g:0*[0-9a-f]+ -> h:'
@@ -351,6 +364,10 @@ fi
 "$ringside" exec cores --cores 3 --stats >want 2>stats
 start exec cores --cores 3 --stats
 debug guests/cores.elf <<'GDB'
+echo # sipi\n
+info threads
+monitor who
+echo # end\n
 echo # cores\n
 break acquire thread 2
 continue
@@ -362,6 +379,10 @@ reverse-stepi
 print $_thread
 monitor who
 monitor cycles
+monitor position core 3
+monitor stats walks core 1
+monitor walk $rsp core 3
+monitor tlb dtlb core 4
 thread 3
 print $rsp
 x/i $pc
@@ -377,18 +398,38 @@ reverse-continue
 reverse-continue
 print bare
 echo # end\n
+condition 2 bare >= 200
+continue
+condition 2
+python
+def thread(command):
+    gdb.execute(command)
+    return gdb.selected_thread().num
+there = [thread('continue') for i in range(4)]
+back = [thread('reverse-continue') for i in range(4)]
+gdb.write('# threads\n')
+print('same =', sum(a == b for a, b in zip(there, reversed(back))) if len(set(there)) > 1 else there)
+gdb.write('# end\n')
+end
 delete
 detach
 GDB
 finish
-after 'a breakpoint of one core' cores 'Thread 2 "core 1" hit Breakpoint 1, '
-after 'its stack' cores 'Thread 3 "core 2" \(core 2: root, ring 0'
+after 'a breakpoint of one core' cores 'Thread 2 "core 2" hit Breakpoint 1, '
+after 'its stack' cores 'Thread 3 "core 3" \(core 3: root, ring 0'
 after 'it is the thread' cores '^.1 = 2$'
 after 'stepped' cores '^.2 = 2$'
 after 'and back' cores '^.3 = 2$'
-after 'cores as they stand' cores '^\* core 1: root mode, ring 0, rip 0x10'
-after 'their clocks' cores 'core 2: [0-9]+ cycles, [1-9][0-9]* instructions'
+after 'cores as they stand' cores '^\* core 2: root mode, ring 0, rip 0x10'
+after 'their clocks' cores 'core 3: [0-9]+ cycles, [1-9][0-9]* instructions'
 after 'another core steps' cores '^.5 = 3$'
+after 'a core waits to be started' sipi '^[* ] core 3: root mode, ring 0, waits for SIPI, rip 0x'
+after 'its thread says so' sipi 'Thread 2 "core 2" \(core 2: root, ring 0, waits for SIPI\)'
+after 'the position of another core' cores '^at A:[0-9]+, cycle [0-9]+ of core 3'
+after 'counters of another core' cores '^core 1:$'
+after 'a walk of another core' cores '^core 3:$'
+after 'a core that there is not' cores "'4' is no core: the machine has 1 to 3"
+after 'on the way back each store is of its core' threads '^same = 4$'
 after 'a counter of all' counter 'New value = 100$'
 after 'and back from there' counter '= 98$'
 if [ "$status" -eq 1 ] && cmp -s want console && sed '/^ringside/d' told | cmp -s - stats; then
@@ -435,6 +476,18 @@ else
     fail "it ends where it would have: status $status" console
 fi
 
+start run step.lua
+debug guests/hello.elf <<'GDB'
+stepi
+kill
+GDB
+finish
+if [ "$status" -eq 2 ] && grep -q 'the debugger has ended the run before the scenario' told; then
+    pass 'a scenario that was killed has not ended'
+else
+    fail "a scenario that was killed has not ended: status $status" told
+fi
+
 # ---- sockets ----
 
 start exec ticker -a '0 100000'
@@ -455,6 +508,10 @@ said 'attach again' '= 1$'
 finish
 if [ "$status" -eq 0 ]; then pass 'kill ends the run'; else fail "kill ends the run: status $status" told; fi
 
+for number in 0x50 01234 +5 5k ''; do
+    "$ringside" exec hello --gdb "$number" >said 2>&1 && fail "the port $number"
+    said "no port: '$number'" '--gdb wants a port'
+done
 "$ringside" exec hello --gdb 65536 >said 2>&1 && fail 'no such port'
 said 'a port that there is not' '--gdb wants a port up to 65535'
 "$ringside" tui "$scenarios/trap.lua" --gdb 0 >said 2>&1 && fail 'the view'

@@ -168,7 +168,7 @@ static void print_stats(const rs_machine *m)
 {
     fprintf(stderr, "%s:", rs_machine_name(m));
     for (uint32_t core = 0; rs_cores(m) > 1 && core < rs_cores(m); core++)
-        fprintf(stderr, "%s core %-*u", core ? "" : "                    ", core ? 9 : 8, core);
+        fprintf(stderr, "%s core %-*u", core ? "" : "                    ", core ? 9 : 8, core + 1);
     fprintf(stderr, "\n  %-20s", "cycles");
     for (uint32_t core = 0; core < rs_cores(m); core++)
         fprintf(stderr, " %14" PRIu64, rs_cycles(m, core));

@@ -1,5 +1,6 @@
 #include "options.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,11 +148,10 @@ static enum rs_status set_timing(struct cli *cli, const char *value, struct rs_e
 
 static enum rs_status set_gdb(struct cli *cli, const char *value, struct rs_error *err)
 {
-    uint64_t port;
-    if (number("--gdb", value, &port, err) != RS_OK)
-        return RS_FAILED;
-    if (port > UINT16_MAX)
-        return rs_fail(err, "--gdb wants a port up to 65535, or 0 for any that is free, not %s", value);
+    size_t digits = strspn(value, "0123456789");
+    unsigned long port = digits && digits <= 5 ? strtoul(value, NULL, 10) : ULONG_MAX;
+    if (value[digits] || port > UINT16_MAX || (value[0] == '0' && digits > 1))
+        return rs_fail(err, "--gdb wants a port up to 65535, or 0 for any that is free, not '%s'", value);
     cli->gdb = true;
     cli->gdb_port = (uint16_t)port;
     return RS_OK;

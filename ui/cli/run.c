@@ -43,13 +43,18 @@ static const char *news(const struct scenario *s, const rs_machine *m)
     return rs_halt_text(m);
 }
 
+static bool is_over(const struct scenario *s)
+{
+    return scenario_state(s) == SCENARIO_FINISHED || scenario_state(s) == SCENARIO_FAILED;
+}
+
 static bool debug(struct gdb *g, struct scenario *s)
 {
     rs_world *w = scenario_world(s);
     const rs_machine *m = rs_world_machine(w, 0);
     if (!m || !rs_machine_symbols(m)) /* nothing is booted */
         return true;
-    bool final = scenario_state(s) == SCENARIO_FINISHED || scenario_state(s) == SCENARIO_FAILED;
+    bool final = is_over(s);
     if (!attend(g, s))
         return false;
     while (news(s, m) && gdb_ended(g, w, news(s, m), final, scenario_status(s)))
@@ -78,9 +83,11 @@ static bool drive(struct gdb *g, struct scenario *s, size_t *shown)
 static int run(const struct cli *cli, struct scenario *s, struct gdb *g)
 {
     size_t shown = 0;
-    if (!drive(g, s, &shown))
-        return 0;
-    int status = scenario_status(s);
+    bool killed = !drive(g, s, &shown) && !is_over(s);
+    int status = killed ? cli_complain("the debugger has ended the run before the scenario's end")
+                        : scenario_status(s);
+    if (killed)
+        return cli_finish(cli, scenario_world(s), status, NULL);
     if (scenario_state(s) == SCENARIO_PAUSED) { /* --at */
         cli_tell_micros(cli, rs_world_machine(scenario_world(s), 0));
         cli_show_position(s, rs_world_machine(scenario_world(s), 0));

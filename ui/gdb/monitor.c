@@ -1,6 +1,7 @@
 /* monitor.c - gdb's `monitor` commands: what its protocol has no packet for.  Answers are text; `monitor
  * help` lists them. */
 #include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,8 @@
 #include "view/tlbs.h"
 #include "view/words.h"
 
-#define WORDS_MAX 64
+#define WORDS_MAX    64
+#define PHYSICAL_MAX 65536
 
 struct words {
     char line[PACKET_MAX / 2 + 1];
@@ -25,25 +27,29 @@ typedef void command_fn(struct gdb *g, const struct words *w, struct bytes *out)
 struct command {
     const char *name, *arguments, *help;
     command_fn *run;
+    size_t words;  /* at most, behind the name */
+    bool per_core; /* also of another core than gdb's: core N */
 };
 
 static command_fn help, who, position, go_to, back, step, cycles, stats, physical, walk, tlb, vmcs, vm;
 
 static const struct command commands[] = {
-    {"help", "", "this list", help},
-    {"who", "", "what runs on each core", who},
-    {"position", "", "where the machine stands, and how far it has been", position},
-    {"goto", "POSITION", "go to a position such as A:120.13, back or forward", go_to},
-    {"back", "[N] [UNIT]", "N units back: cycle, micro, insn, walk, exit (1 insn)", back},
-    {"step", "[N] [UNIT]", "N units forward, no breakpoint stops it (1 insn)", step},
-    {"cycles", "", "cycles and instructions of each core", cycles},
-    {"stats", "[TEXT]", "counters of the current core; those whose name holds TEXT", stats},
-    {"phys", "ADDRESS [N]", "N (64) bytes of RAM by host-physical address", physical},
+    {"help", "", "this list", help, 0, false},
+    {"who", "", "what runs on each core", who, 0, false},
+    {"position", "", "where the machine stands, and how far it has been", position, 0, true},
+    {"goto", "POSITION", "go to a position such as A:120.13, back or forward", go_to, 1, false},
+    {"back", "[N] [UNIT]", "N units back: cycle, micro, insn, walk, exit (1 insn)", back, 2, false},
+    {"step", "[N] [UNIT]", "N units forward, no breakpoint stops it (1 insn)", step, 2, false},
+    {"cycles", "", "cycles and instructions of each core", cycles, 0, false},
+    {"stats", "[TEXT]", "counters of a core; those whose name holds TEXT", stats, 1, true},
+    {"phys", "ADDRESS [N]", "N (64) bytes of RAM by host-physical address", physical, 2, false},
     {"walk", "ADDRESS [r|w|x] [cached]",
-     "translate, reference by reference; cached: as TLBs and walk caches stand now", walk},
-    {"tlb", "[itlb|dtlb|stlb|pwc|npwc|ntlb]", "what the TLBs and walk caches hold", tlb},
-    {"vmcs", "[FIELD...]", "the current VMCS: all of it, or fields such as guest_rip", vmcs},
-    {"vm", "[list]", "the hypervisor's VMs", vm},
+     "translate, reference by reference; cached: as TLBs and walk caches stand now", walk,
+     3, true},
+    {"tlb", "[itlb|dtlb|stlb|pwc|npwc|ntlb]", "what the TLBs and walk caches hold", tlb, 1, true},
+    {"vmcs", "[FIELD...]", "the current VMCS: all of it, or fields such as guest_rip", vmcs, WORDS_MAX,
+     true},
+    {"vm", "[list]", "the hypervisor's VMs", vm, 1, false},
 };
 
 #define COMMANDS (sizeof commands / sizeof *commands)
@@ -59,13 +65,15 @@ static void split(const char *line, struct words *w)
         w->word[w->n++] = at;
 }
 
+/* Decimal, or hexadecimal behind 0x, up to 64 bits. */
 static bool number(const char *text, uint64_t *value)
 {
     char *end;
     if (!text || !isdigit((unsigned char)*text))
         return false;
-    *value = strtoull(text, &end, 0);
-    return *end == 0;
+    errno = 0;
+    *value = strtoull(text, &end, text[0] == '0' && (text[1] == 'x' || text[1] == 'X') ? 16 : 10);
+    return *end == 0 && errno == 0;
 }
 
 /* A number, a register as $rip (or $pc, $sp), or a symbol of the booted image. */
@@ -105,7 +113,16 @@ static void help(struct gdb *g, const struct words *w, struct bytes *out)
         bytes_addf(out, "%-9s %-24s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
     bytes_addf(
         out,
+        "Those of one core take 'core N' at their end; without it they are of the core that gdb last asked for.\n"
         "After goto, back and step: 'maintenance flush register-cache', since gdb does not ask again.\n");
+}
+
+const char *core_rests(const struct gdb *g, uint32_t core)
+{
+    static const char *const words[] = {"", "halted", "shut down", "waits for SIPI"};
+    uint64_t activity = 0;
+    rs_state_get(g->m, core, "activity", 0, &activity);
+    return activity < sizeof words / sizeof *words ? words[activity] : "";
 }
 
 static void add_place(const struct gdb *g, uint32_t core, struct bytes *out)
@@ -114,7 +131,8 @@ static void add_place(const struct gdb *g, uint32_t core, struct bytes *out)
     char name[128];
     rs_reg(g->m, core, "rip", &rip);
     rs_symbol_format(rs_guest_mode(g->m, core) ? NULL : rs_machine_symbols(g->m), rip, name, sizeof name);
-    bytes_addf(out, "rip 0x%" PRIx64 "%s%s%s", rip, *name ? " <" : "", name, *name ? ">" : "");
+    const char *rests = core_rests(g, core);
+    bytes_addf(out, "%s%srip 0x%" PRIx64 "%s%s%s", rests, *rests ? ", " : "", rip, *name ? " <" : "", name, *name ? ">" : "");
 }
 
 static void who(struct gdb *g, const struct words *w, struct bytes *out)
@@ -124,7 +142,7 @@ static void who(struct gdb *g, const struct words *w, struct bytes *out)
     for (uint32_t core = 0; core < rs_cores(g->m); core++) {
         bool guest = rs_guest_mode(g->m, core);
         bool named = guest && scenario_vm_at(NULL, g->m, rs_current_vmcs(g->m, core), &vm_now);
-        bytes_addf(out, "%c core %u: %s mode%s%s, ring %u, ", core == g->core ? '*' : ' ', core,
+        bytes_addf(out, "%c core %u: %s mode%s%s, ring %u, ", core == g->core ? '*' : ' ', core + 1,
                    guest ? "non-root" : "root", named ? ", VM " : "", named ? vm_now.name : "",
                    rs_cpl(g->m, core));
         add_place(g, core, out);
@@ -139,10 +157,16 @@ static void add_position(const struct gdb *g, struct bytes *out)
     char now[64], far[64];
     rs_position_format(g->m, rs_position(g->m), now);
     rs_position_format(g->m, rs_furthest(g->w), far);
-    bytes_addf(out, "at %s, cycle %" PRIu64, now, rs_cycles(g->m, g->core));
+    bytes_addf(out, "at %s, cycle %" PRIu64 " of core %u", now, rs_cycles(g->m, g->core), g->core + 1);
     if (rs_in_past(g->w))
         bytes_addf(out, ", in the past: it has been at %s", far);
     bytes_addf(out, "\n");
+}
+
+/* Which core the lines that follow are of. */
+static void name_core(const struct gdb *g, struct bytes *out)
+{
+    bytes_addf(out, "core %u:\n", g->core + 1);
 }
 
 static void position(struct gdb *g, const struct words *w, struct bytes *out)
@@ -155,7 +179,7 @@ static void cycles(struct gdb *g, const struct words *w, struct bytes *out)
 {
     (void)w;
     for (uint32_t core = 0; core < rs_cores(g->m); core++)
-        bytes_addf(out, "core %u: %" PRIu64 " cycles, %" PRIu64 " instructions\n", core,
+        bytes_addf(out, "core %u: %" PRIu64 " cycles, %" PRIu64 " instructions\n", core + 1,
                    rs_cycles(g->m, core), rs_insns(g->m, core));
 }
 
@@ -166,8 +190,9 @@ static void stats(struct gdb *g, const struct words *w, struct bytes *out)
         const struct rs_counter_info *info = rs_counter_info(i);
         if (w->word[1] && !strstr(info->name, w->word[1]))
             continue;
+        if (!shown++)
+            name_core(g, out);
         bytes_addf(out, "%-20s %14" PRIu64 "  %s\n", info->name, rs_counter(g->m, g->core, i), info->help);
-        shown++;
     }
     if (!shown)
         bytes_addf(out, "no counter's name holds '%s'; 'monitor stats' shows all\n", w->word[1]);
@@ -201,6 +226,14 @@ static bool amount(const struct words *w, uint64_t *n, enum rs_unit *unit, struc
     *unit = RS_INSN;
     if (number(w->word[i], n))
         i++;
+    else if (w->word[i] && isdigit((unsigned char)*w->word[i])) {
+        bytes_addf(out, "'%s' is no number up to %" PRIu64 "\n", w->word[i], UINT64_MAX);
+        return false;
+    }
+    if (w->n > i + 1) {
+        bytes_addf(out, "'%s' is one word too many\n", w->word[i + 1]);
+        return false;
+    }
     if (!w->word[i])
         return true;
     for (int u = 0; u < RS_UNITS; u++)
@@ -267,19 +300,19 @@ static void physical(struct gdb *g, const struct words *w, struct bytes *out)
 {
     uint64_t hpa, n = 64;
     uint8_t row[16];
-    if (!number(w->word[1], &hpa) || (w->word[2] && !number(w->word[2], &n))) {
-        bytes_addf(out, "phys wants an address and a number of bytes: phys 0x1000 64\n");
+    if (!number(w->word[1], &hpa) || (w->word[2] && (!number(w->word[2], &n) || n > PHYSICAL_MAX))) {
+        bytes_addf(out, "phys wants an address and a number of bytes, at most %d: phys 0x1000 64\n",
+                   PHYSICAL_MAX);
         return;
     }
-    for (uint64_t done = 0; done < n && done < 65536; done += sizeof row) {
-        size_t some = n - done < sizeof row ? (size_t)(n - done) : sizeof row;
-        if (rs_read(g->m, hpa + done, row, some) != RS_OK) {
-            bytes_addf(out, "h:%012" PRIx64 "  not all RAM, which ends at 0x%" PRIx64 "\n", hpa + done,
-                       rs_ram_bytes(g->m));
-            return;
-        }
-        add_row(out, hpa + done, row, some);
+    uint64_t ram = rs_ram_bytes(g->m), there = hpa < ram ? ram - hpa : 0, all = n < there ? n : there;
+    for (uint64_t done = 0; done < all && done < PHYSICAL_MAX; done += sizeof row) {
+        size_t some = all - done < sizeof row ? (size_t)(all - done) : sizeof row;
+        if (rs_read(g->m, hpa + done, row, some) == RS_OK)
+            add_row(out, hpa + done, row, some);
     }
+    if (n > there)
+        bytes_addf(out, "RAM ends at 0x%" PRIx64 "\n", ram);
 }
 
 /* ------------------------------------------------------------------ walks and TLBs */
@@ -325,16 +358,21 @@ static void walk(struct gdb *g, const struct words *w, struct bytes *out)
     static const char letters[] = "rwx";
     struct rs_walk now;
     uint64_t gva;
-    const char *access = w->word[2] && strcmp(w->word[2], "cached") != 0 ? w->word[2] : "r";
-    const char *last = w->n > 2 ? w->word[w->n - 1] : "";
+    bool cached = w->n > 2 && strcmp(w->word[w->n - 1], "cached") == 0;
+    const char *access = w->n - cached > 2 ? w->word[2] : "r", *more = w->n - cached > 3 ? w->word[3] : NULL;
     if (!address(g, w->word[1], &gva, out))
         return;
     if (strlen(access) != 1 || !strchr(letters, *access)) {
         bytes_addf(out, "'%s' is no access: r, w or x\n", access);
         return;
     }
+    if (more) {
+        bytes_addf(out, "'%s' is one word too many: only 'cached' comes here\n", more);
+        return;
+    }
     rs_translate(g->m, g->core, gva, (enum rs_access)(strchr(letters, *access) - letters),
-                 strcmp(last, "cached") == 0, &now);
+                 cached, &now);
+    name_core(g, out);
     for (unsigned i = 0; i < now.ref_count; i++)
         add_reference(&now, &now.ref[i], out);
     add_outcome(&now, out);
@@ -365,6 +403,8 @@ static void tlb(struct gdb *g, const struct words *w, struct bytes *out)
     bool found = false;
     for (int t = 0; t < RS_TLBS; t++)
         if (!w->word[1] || strcmp(w->word[1], rs_word(RS_TLB, (uint64_t)t)) == 0) {
+            if (!found)
+                name_core(g, out);
             add_tlb(g, (enum rs_tlb)t, out);
             found = true;
         }
@@ -416,10 +456,10 @@ static void vmcs(struct gdb *g, const struct words *w, struct bytes *out)
     struct scenario_vm vm_now;
     uint64_t hpa = rs_current_vmcs(g->m, g->core);
     if (hpa == UINT64_MAX) {
-        bytes_addf(out, "core %u has no current VMCS: no VMPTRLD since VMXON, or VMCLEAR\n", g->core);
+        bytes_addf(out, "core %u has no current VMCS: no VMPTRLD since VMXON, or VMCLEAR\n", g->core + 1);
         return;
     }
-    bytes_addf(out, "core %u: VMCS at h:%" PRIx64, g->core, hpa);
+    bytes_addf(out, "core %u: VMCS at h:%" PRIx64, g->core + 1, hpa);
     if (scenario_vm_at(NULL, g->m, hpa, &vm_now))
         bytes_addf(out, ", of VM %s", vm_now.name);
     bytes_addf(out, "%s\n",
@@ -438,7 +478,10 @@ static void vm(struct gdb *g, const struct words *w, struct bytes *out)
 {
     struct scenario_vm v;
     size_t i = 0;
-    (void)w;
+    if (w->word[1] && strcmp(w->word[1], "list") != 0) {
+        bytes_addf(out, "'%s': vm knows 'list'\n", w->word[1]);
+        return;
+    }
     for (; scenario_vm(NULL, g->m, i, &v); i++) {
         if (i == 0)
             bytes_addf(out, "%-16s %-16s %-8s %10s  %-12s %s\n", "name", "image", "state", "RAM", "VMCS",
@@ -458,6 +501,38 @@ static const char *command_at(size_t i, const void *arg)
     return i < COMMANDS ? commands[i].name : NULL;
 }
 
+/* "core N" at the end, which is taken off. */
+static bool take_core(const struct gdb *g, struct words *w, uint32_t *core, struct bytes *out)
+{
+    uint64_t n;
+    if (w->n < 2 || strcmp(w->word[w->n - 2], "core") != 0)
+        return true;
+    if (!number(w->word[w->n - 1], &n) || n < 1 || n > rs_cores(g->m)) {
+        bytes_addf(out, "'%s' is no core: the machine has 1 to %" PRIu64 "\n", w->word[w->n - 1],
+                   rs_cores(g->m));
+        return false;
+    }
+    *core = (uint32_t)n - 1;
+    w->n -= 2;
+    w->word[w->n] = w->word[w->n + 1] = NULL;
+    return true;
+}
+
+static void run(struct gdb *g, const struct command *c, struct words *w, struct bytes *out)
+{
+    uint32_t gdbs = g->core, core = gdbs;
+    if (c->per_core && !take_core(g, w, &core, out))
+        return;
+    if (w->n > c->words + 1) {
+        bytes_addf(out, "'%s' is one word too many: %s %s%s\n", w->word[c->words + 1], c->name, c->arguments,
+                   c->per_core ? " [core N]" : "");
+        return;
+    }
+    g->core = core;
+    c->run(g, w, out);
+    g->core = gdbs;
+}
+
 void monitor_command(struct gdb *g, const char *line)
 {
     static struct words w;
@@ -470,7 +545,7 @@ void monitor_command(struct gdb *g, const char *line)
     if (i == COMMANDS)
         complain(&out, "monitor command", name, command_at);
     else
-        commands[i].run(g, &w, &out);
+        run(g, &commands[i], &w, &out);
     if (g->control == MOVING)
         bytes_free(&out); /* the answer comes when it stands again */
     else

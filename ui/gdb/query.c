@@ -58,16 +58,15 @@ static void more_threads(struct gdb *g, const char *text)
     session_reply(g, "l");
 }
 
-/* "core 0: vm1, non-root, ring 0" */
+/* "core 1: vm1, non-root, ring 0" */
 static void describe_core(const struct gdb *g, uint32_t core, char *text, size_t size)
 {
     struct scenario_vm vm;
     bool guest = rs_guest_mode(g->m, core);
     bool named = guest && scenario_vm_at(NULL, g->m, rs_current_vmcs(g->m, core), &vm);
-    uint64_t activity = 0;
-    rs_state_get(g->m, core, "activity", 0, &activity);
-    snprintf(text, size, "core %u: %s%s%s, ring %u%s", core, named ? vm.name : "", named ? ", " : "",
-             guest ? "non-root" : "root", rs_cpl(g->m, core), activity ? ", halted" : "");
+    const char *rests = core_rests(g, core);
+    snprintf(text, size, "core %u: %s%s%s, ring %u%s%s", core + 1, named ? vm.name : "", named ? ", " : "",
+             guest ? "non-root" : "root", rs_cpl(g->m, core), *rests ? ", " : "", rests);
 }
 
 static void thread_extra(struct gdb *g, const char *text)
@@ -94,8 +93,8 @@ static void describe_threads(struct gdb *g, struct bytes *xml)
     bytes_addf(xml, "<?xml version=\"1.0\"?>\n<threads>\n");
     for (uint32_t core = 0; core < rs_cores(g->m); core++) {
         describe_core(g, core, words, sizeof words);
-        bytes_addf(xml, "<thread id=\"%x\" core=\"%u\" name=\"core %u\">%s</thread>\n", core + 1, core, core,
-                   words);
+        bytes_addf(xml, "<thread id=\"%x\" core=\"%u\" name=\"core %u\">%s</thread>\n", core + 1, core,
+                   core + 1, words);
     }
     bytes_addf(xml, "</threads>\n");
 }

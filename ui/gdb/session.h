@@ -150,6 +150,8 @@ void motion_forget(struct gdb *g, bool resume);
 void monitor_command(struct gdb *g, const char *line);
 /* The movement that a command asked for is over. */
 void monitor_moved(struct gdb *g, enum rs_why why);
+/* What a core does that does not run: "halted", "waits for SIPI", "shut down"; "" of one that does. */
+const char *core_rests(const struct gdb *g, uint32_t core);
 
 /* ---- server.c: the sockets ---- */
 

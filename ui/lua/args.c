@@ -39,6 +39,15 @@ uint64_t sc_size(lua_State *L, int index, const char *what)
     return bytes;
 }
 
+uint64_t sc_number(lua_State *L, int index, const char *what, uint64_t least, uint64_t most)
+{
+    uint64_t n;
+    if (!whole(L, index, &n) || n < least || n > most)
+        luaL_error(L, "%s must be a number from %I to %I, not %s", what, (LUAI_UACINT)least,
+                   (LUAI_UACINT)most, luaL_tolstring(L, index, NULL));
+    return n;
+}
+
 uint64_t sc_limit(lua_State *L, int index, const struct host *h)
 {
     uint64_t cycles;
@@ -82,10 +91,8 @@ uint32_t sc_core_field(lua_State *L, int index, const struct host *h)
 {
     uint64_t core = 1;
     if (sc_raw_field(L, index, "core") != LUA_TNIL)
-        core = sc_size(L, -1, "core");
+        core = sc_number(L, -1, "core", 1, rs_cores(h->m));
     lua_pop(L, 1);
-    if (core < 1 || core > rs_cores(h->m))
-        luaL_error(L, "machine %s has cores 1 to %d", rs_machine_name(h->m), (int)rs_cores(h->m));
     return (uint32_t)(core - 1);
 }
 

@@ -202,6 +202,8 @@ enum rs_status sc_start(struct scenario *s, const char *code, const char *chunk,
 /* Raises "unknown WHAT 'NAME' ...". */
 int sc_unknown(lua_State *L, const char *what, const char *name, names_at *at, const void *arg);
 uint64_t sc_size(lua_State *L, int index, const char *what);
+/* A whole number from least to most. */
+uint64_t sc_number(lua_State *L, int index, const char *what, uint64_t least, uint64_t most);
 uint64_t sc_limit(lua_State *L, int index, const struct host *h); /* cycles; ANY_LIMIT if absent */
 uint64_t sc_address(lua_State *L, int index, const char *what);
 /* Raises an error if the table at index has a key that is not in `known` (NULL after the last). */

@@ -49,11 +49,9 @@ int sc_disasm(lua_State *L)
         luaL_argcheck(L, lua_istable(L, 3), 3, "options are a table: { count = 5 }");
         sc_keys(L, 3, "option of disasm", keys);
         if (sc_raw_field(L, 3, "count") != LUA_TNIL)
-            count = sc_size(L, -1, "count");
+            count = sc_number(L, -1, "count", 1, COUNT_MAX);
         core = sc_core_field(L, 3, h);
     }
-    if (count < 1 || count > COUNT_MAX)
-        return luaL_error(L, "count must be from 1 to %d", COUNT_MAX);
     const struct rs_symbols *symbols = scenario_symbols(sc_of(L), h->m, core);
     uint64_t address = first_address(L, h->m, core, symbols);
     lua_newtable(L);

@@ -169,7 +169,7 @@ static void plan_key(lua_State *L, int value, const char *key, struct plan *plan
     if (strcmp(key, "name") == 0)
         plan_name(L, value, plan);
     else if (strcmp(key, "cores") == 0)
-        plan->config.cores = sc_size(L, value, key);
+        plan->config.cores = sc_number(L, value, key, 1, RS_CORES_MAX);
     else if (strcmp(key, "ram") == 0)
         plan->config.ram_bytes = sc_size(L, value, key);
     else if (strcmp(key, "timing") == 0)

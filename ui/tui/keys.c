@@ -241,7 +241,7 @@ const struct binding tui_bindings[] = {
     {"End", TERM_END, NULL, NULL, end},
     {"/", '/', NULL, "search in this pane; in the walk, an address or entry in hexadecimal", search},
     {"N", 'N', NULL, "search again", search_again},
-    {"C", 'C', NULL, "show the next core; s, n and the like move the machine, by the core that is next",
+    {"C", 'C', NULL, "show the next core; steps are of the core that is next",
      next_core},
     {"?", '?', "help", "this help; again to leave it", help},
     {"Ctrl-C", TERM_INTERRUPT, NULL, "stops a run, as any key does; never the program", NULL},
