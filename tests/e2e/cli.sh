@@ -136,9 +136,12 @@ say("traced")
 LUA
 try 'trace of a VM' 0 'traced' run vm.lua --trace trace.txt
 traces 'a VM entry' ' A.1 one +-- vm.entry launch=yes'
-traces 'the instruction that made it' ' vmlaunch$'
+traces 'the instruction that made it' ' A.1 root +[0-9a-f]{16}  .* vmlaunch$'
 traces 'an instruction of the VM' ' A.1 one +[0-9a-f]{16}  _start '
 traces 'a VM exit' ' A.1 root +-- vm.exit reason=I/O instruction'
+try 'trace of a VM without a scenario' 1 'Hello from ring 0' exec hv -m 'hello vm1 image=hello ram=8M' --trace trace.txt
+traces 'its VM entry' ' A.1 vm1 +-- vm.entry launch=yes'
+traces 'its VM and its symbols' ' A.1 vm1 +[0-9a-f]{16}  _start\+[0-9]+ +call 0x[0-9a-f]+ <guest_start>$'
 
 # What cannot be said is an error.
 unwritten() {

@@ -488,6 +488,35 @@ else
     fail "a scenario that was killed has not ended: status $status" told
 fi
 
+# ---- a trace beside it, and VMs without a scenario ----
+
+start exec hello --trace trace.txt
+debug guests/hello.elf <<'GDB'
+stepi
+set var *(unsigned short *)$pc = 0x9090
+stepi
+stepi
+kill
+GDB
+finish
+if [ "$(grep -c ' nop$' trace.txt)" -eq 2 ] && ! grep -q call trace.txt; then
+    pass 'a trace tells what was run'
+else
+    fail 'a trace tells what was run' trace.txt
+fi
+
+start exec hv -m 'hello vm1 image=hello ram=8M'
+debug hv/hv.elf <<GDB
+hbreak *0x$print
+continue
+monitor who
+monitor walk print x
+kill
+GDB
+finish
+said 'a VM by name and symbol' "core 1: non-root mode, VM vm1, ring 0, rip 0x$print <print>"
+said 'a symbol of its image' "gVA 0x$print -> g:$print -> h:"
+
 # ---- sockets ----
 
 start exec ticker -a '0 100000'

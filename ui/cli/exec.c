@@ -48,6 +48,7 @@ static enum rs_status boot(const struct cli *cli, rs_machine *m, struct rs_error
         if (find_module(cli->module[i], &modules[i], err) != RS_OK)
             return RS_FAILED;
         list[i] = (struct rs_boot_module){modules[i].path, modules[i].string};
+        scenario_know_module(modules[i].string, modules[i].path);
     }
     return rs_boot(m, &what, err);
 }
@@ -276,5 +277,6 @@ int cli_exec(const struct cli *cli)
     status = cli_finish(cli, w, status, why == RS_STOPPED ? err.text : NULL);
     gdb_close(g, status);
     rs_world_free(w);
+    scenario_forget_modules();
     return status;
 }

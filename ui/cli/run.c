@@ -105,6 +105,8 @@ int cli_run(const struct cli *cli)
     if (cli_listen(cli, &g) != RS_OK)
         return 2;
     struct scenario *s = cli_load(cli, false);
+    if (s && g)
+        gdb_scenario(g, s);
     int status = s ? run(cli, s, g) : 2;
     gdb_close(g, status);
     scenario_free(s);

@@ -23,6 +23,11 @@ struct gdb *gdb_open(uint16_t port, bool replay, struct rs_error *err)
     return NULL;
 }
 
+void gdb_scenario(struct gdb *g, struct scenario *s)
+{
+    g->scenario = s;
+}
+
 uint16_t gdb_port(const struct gdb *g)
 {
     return g->port;

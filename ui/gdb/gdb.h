@@ -16,10 +16,13 @@
 #include "ringside.h"
 
 struct gdb;
+struct scenario;
 
 /* Listens on 127.0.0.1 at `port`, 0: any that is free.  The machine is held from the start.  replay: the
  * world takes no inputs.  NULL and a message if the port cannot be had. */
 struct gdb *gdb_open(uint16_t port, bool replay, struct rs_error *err);
+/* The scenario that names VMs and their symbols; without one they are those of scenario_know_module. */
+void gdb_scenario(struct gdb *g, struct scenario *s);
 uint16_t gdb_port(const struct gdb *g);
 /* Tells a debugger that the run is over, and with which status. */
 void gdb_close(struct gdb *g, int status);

@@ -44,11 +44,9 @@ static const struct command commands[] = {
     {"stats", "[TEXT]", "counters of a core; those whose name holds TEXT", stats, 1, true},
     {"phys", "ADDRESS [N]", "N (64) bytes of RAM by host-physical address", physical, 2, false},
     {"walk", "ADDRESS [r|w|x] [cached]",
-     "translate, reference by reference; cached: as TLBs and walk caches stand now", walk,
-     3, true},
+     "translate, reference by reference; cached: as TLBs and walk caches stand now", walk, 3, true},
     {"tlb", "[itlb|dtlb|stlb|pwc|npwc|ntlb]", "what the TLBs and walk caches hold", tlb, 1, true},
-    {"vmcs", "[FIELD...]", "the current VMCS: all of it, or fields such as guest_rip", vmcs, WORDS_MAX,
-     true},
+    {"vmcs", "[FIELD...]", "the current VMCS: all of it, or fields such as guest_rip", vmcs, WORDS_MAX, true},
     {"vm", "[list]", "the hypervisor's VMs", vm, 1, false},
 };
 
@@ -76,10 +74,12 @@ static bool number(const char *text, uint64_t *value)
     return *end == 0 && errno == 0;
 }
 
-/* A number, a register as $rip (or $pc, $sp), or a symbol of the booted image. */
+/* A number, a register as $rip (or $pc, $sp), or a symbol: of what the core runs, else of the booted image.
+ */
 static bool address(const struct gdb *g, const char *text, uint64_t *value, struct bytes *out)
 {
-    const struct rs_symbols *symbols = rs_machine_symbols(g->m);
+    const struct rs_symbols *own = scenario_symbols(g->scenario, g->m, g->core),
+                            *booted = rs_machine_symbols(g->m);
     uint64_t size;
     if (number(text, value))
         return true;
@@ -88,9 +88,11 @@ static bool address(const struct gdb *g, const char *text, uint64_t *value, stru
         if (rs_reg(g->m, g->core, name, value) == RS_OK)
             return true;
     }
-    if (text && symbols && rs_symbol_address(symbols, text, value, &size) == RS_OK)
+    if (text && ((own && rs_symbol_address(own, text, value, &size) == RS_OK) ||
+                 (booted && rs_symbol_address(booted, text, value, &size) == RS_OK)))
         return true;
-    bytes_addf(out, "%s: an address is wanted: 0x1000, $rip, or a symbol of the booted image\n",
+    bytes_addf(out,
+               "%s: an address is wanted: 0x1000, $rip, or a symbol of what runs or of the booted image\n",
                text ? text : "nothing");
     return false;
 }
@@ -113,7 +115,8 @@ static void help(struct gdb *g, const struct words *w, struct bytes *out)
         bytes_addf(out, "%-9s %-24s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
     bytes_addf(
         out,
-        "Those of one core take 'core N' at their end; without it they are of the core that gdb last asked for.\n"
+        "Those of one core take 'core N' at their end; without it they are of the core that gdb last asked "
+        "for.\n"
         "After goto, back and step: 'maintenance flush register-cache', since gdb does not ask again.\n");
 }
 
@@ -130,9 +133,10 @@ static void add_place(const struct gdb *g, uint32_t core, struct bytes *out)
     uint64_t rip = 0;
     char name[128];
     rs_reg(g->m, core, "rip", &rip);
-    rs_symbol_format(rs_guest_mode(g->m, core) ? NULL : rs_machine_symbols(g->m), rip, name, sizeof name);
+    rs_symbol_format(scenario_symbols(g->scenario, g->m, core), rip, name, sizeof name);
     const char *rests = core_rests(g, core);
-    bytes_addf(out, "%s%srip 0x%" PRIx64 "%s%s%s", rests, *rests ? ", " : "", rip, *name ? " <" : "", name, *name ? ">" : "");
+    bytes_addf(out, "%s%srip 0x%" PRIx64 "%s%s%s", rests, *rests ? ", " : "", rip, *name ? " <" : "", name,
+               *name ? ">" : "");
 }
 
 static void who(struct gdb *g, const struct words *w, struct bytes *out)
@@ -370,8 +374,7 @@ static void walk(struct gdb *g, const struct words *w, struct bytes *out)
         bytes_addf(out, "'%s' is one word too many: only 'cached' comes here\n", more);
         return;
     }
-    rs_translate(g->m, g->core, gva, (enum rs_access)(strchr(letters, *access) - letters),
-                 cached, &now);
+    rs_translate(g->m, g->core, gva, (enum rs_access)(strchr(letters, *access) - letters), cached, &now);
     name_core(g, out);
     for (unsigned i = 0; i < now.ref_count; i++)
         add_reference(&now, &now.ref[i], out);

@@ -69,6 +69,7 @@ struct gdb {
     bool killed;
     bool fresh; /* held since a moment ago: the face must hear of it first */
 
+    struct scenario *scenario; /* that has made the world, or NULL */
     rs_world *w;
     rs_machine *m;
     uint32_t core;      /* whose registers and memory are meant (Hg) */

@@ -104,6 +104,11 @@ struct scenario_vm {
     uint64_t console, console_bytes, console_written;
 };
 
+/* Without a scenario, where the functions below take NULL: the image of the VM that a module's string makes,
+ * whose first word is its name.  Forgetting frees the symbols. */
+void scenario_know_module(const char *string, const char *path);
+void scenario_forget_modules(void);
+
 /* The i-th VM of the machine; false after the last, or if no hypervisor with a directory runs. */
 bool scenario_vm(const struct scenario *s, const rs_machine *m, size_t i, struct scenario_vm *vm);
 /* The VM whose virtual CPU has this VMCS. */

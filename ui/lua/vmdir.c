@@ -97,9 +97,43 @@ struct guest *sc_guest(struct host *h, const char *name)
     return NULL;
 }
 
+/* ---- without a scenario ---- */
+
+static struct {
+    struct guest guest[VMDIR_VMS];
+    size_t n;
+} known;
+
+static struct guest *known_guest(const char *vm)
+{
+    for (size_t i = 0; i < known.n; i++)
+        if (strcmp(known.guest[i].name, vm) == 0)
+            return &known.guest[i];
+    return NULL;
+}
+
+void scenario_know_module(const char *string, const char *path)
+{
+    struct guest *g = &known.guest[known.n];
+    size_t n = strcspn(string, " ");
+    if (known.n == VMDIR_VMS || n == 0 || n >= sizeof g->name)
+        return;
+    known.n++;
+    *g = (struct guest){.tried = false};
+    memcpy(g->name, string, n);
+    snprintf(g->path, sizeof g->path, "%s", path);
+}
+
+void scenario_forget_modules(void)
+{
+    for (size_t i = 0; i < known.n; i++)
+        rs_symbols_free(known.guest[i].symbols);
+    known.n = 0;
+}
+
 const struct rs_symbols *scenario_vm_symbols(struct scenario *s, const rs_machine *m, const char *vm)
 {
-    struct guest *g = sc_guest(sc_host_of(s, m), vm);
+    struct guest *g = s ? sc_guest(sc_host_of(s, m), vm) : known_guest(vm);
     struct rs_error err;
     if (!g)
         return NULL;
@@ -141,7 +175,7 @@ size_t scenario_vm_console(const struct scenario *s, const rs_machine *m, const 
 void scenario_running(struct scenario *s, const rs_machine *m, uint32_t core, char name[RS_NAME_MAX])
 {
     struct scenario_vm vm;
-    struct host *h = sc_host_of(s, m);
+    const struct host *h = s ? sc_host_of(s, m) : NULL;
     if (rs_guest_mode(m, core) && scenario_vm_at(s, m, rs_current_vmcs(m, core), &vm))
         snprintf(name, RS_NAME_MAX, "%s", vm.name);
     else

@@ -1,7 +1,9 @@
 /* trace.c - a trace as text: a line for each instruction, and one for each event between them.
  *
  * An event tells that an instruction has retired.  What it was has to be read before it runs, since it may
- * change the address space or itself: so the instruction to come is read after each, and after a VM exit. */
+ * change the mode, the address space or itself: so the instruction to come is read at the end of each atom
+ * of its core, and its bytes are looked at again when another core, or somebody outside, may have changed
+ * them. */
 #include "trace.h"
 
 #include <errno.h>
@@ -12,9 +14,22 @@
 
 #define TEXT_MAX 160
 
-/* The instruction that a core runs next. */
+#define INSN_MAX   15
+#define PAGE_BYTES 4096u
+
+/* Code within a page, and where that lay when it was read. */
+struct part {
+    uint64_t hpa;
+    size_t n;
+};
+
+/* The instruction that a core runs next, and who it is of. */
 struct ahead {
     uint64_t rip;
+    struct part part[2];
+    uint8_t bytes[INSN_MAX];
+    size_t n; /* of them that can be read */
+    char who[RS_NAME_MAX];
     char place[96], text[TEXT_MAX];
 };
 
@@ -29,14 +44,44 @@ static const enum rs_probe told[] = {RS_PROBE_fault,   RS_PROBE_interrupt, RS_PR
                                      RS_PROBE_vm_exit, RS_PROBE_vm_fail,   RS_PROBE_mark,
                                      RS_PROBE_halt};
 
+/* "root", or the VM's name. */
+static void read_who(const struct trace *t, const rs_machine *m, uint32_t core, char who[RS_NAME_MAX])
+{
+    struct scenario_vm vm;
+    bool guest = rs_guest_mode(m, core);
+    bool named = guest && scenario_vm_at(t->scenario, m, rs_current_vmcs(m, core), &vm);
+    snprintf(who, RS_NAME_MAX, "%s", named ? vm.name : guest ? "non-root" : "root");
+}
+
+/* The bytes of the page that gva is in; none if it is not mapped. */
+static void find_part(rs_machine *m, uint32_t core, uint64_t gva, size_t most, struct part *part)
+{
+    uint64_t room = PAGE_BYTES - (gva & (PAGE_BYTES - 1));
+    part->n = most < room ? most : (size_t)room;
+    if (most == 0 || rs_linear_to_hpa(m, core, gva, &part->hpa) != RS_OK)
+        part->n = 0;
+}
+
+static size_t read_code(const rs_machine *m, const struct ahead *a, uint8_t bytes[INSN_MAX])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < 2; i++)
+        if (a->part[i].n && rs_read(m, a->part[i].hpa, bytes + n, a->part[i].n) == RS_OK)
+            n += a->part[i].n;
+    return n;
+}
+
 static void look_ahead(struct trace *t, rs_machine *m, uint32_t core, uint64_t rip)
 {
     struct ahead *a = &t->ahead[core];
-    const struct rs_symbols *symbols = t->scenario              ? scenario_symbols(t->scenario, m, core)
-                                       : rs_guest_mode(m, core) ? NULL
-                                                                : rs_machine_symbols(m);
+    const struct rs_symbols *symbols = scenario_symbols(t->scenario, m, core);
     a->rip = rip;
-    rs_disassemble_at(m, core, rip, symbols, a->text, sizeof a->text);
+    find_part(m, core, rip, INSN_MAX, &a->part[0]);
+    find_part(m, core, rip + a->part[0].n, a->part[0].n ? INSN_MAX - a->part[0].n : 0, &a->part[1]);
+    a->n = read_code(m, a, a->bytes);
+    read_who(t, m, core, a->who);
+    if (!rs_disassemble(a->bytes, a->n, rip, symbols, a->text, sizeof a->text))
+        rs_disassemble_at(m, core, rip, symbols, a->text, sizeof a->text); /* says why */
     rs_symbol_format(symbols, rip, a->place, sizeof a->place);
 }
 
@@ -47,14 +92,35 @@ static void look_ahead_now(struct trace *t, const rs_machine *m, uint32_t core)
     look_ahead(t, (rs_machine *)m, core, rip);
 }
 
-/* "      1204 A.1 root     " */
-static void write_lead(struct trace *t, const struct rs_event *e)
+/* Code that is no longer what was read ahead: of the other cores, or of all. */
+static void look_again(struct trace *t, rs_machine *m, uint32_t but)
 {
-    char who[RS_NAME_MAX] = "";
-    if (t->scenario)
-        scenario_running(t->scenario, e->machine, e->core, who);
+    uint8_t now[INSN_MAX];
+    for (uint32_t core = 0; core < rs_cores(m); core++) {
+        const struct ahead *a = &t->ahead[core];
+        if (core != but && a->who[0] && (read_code(m, a, now) != a->n || memcmp(now, a->bytes, a->n) != 0))
+            look_ahead(t, m, core, a->rip);
+    }
+}
+
+/* "      1204 A.1 root     " */
+static void write_lead(struct trace *t, const struct rs_event *e, const char *who)
+{
     fprintf(t->file, "%12" PRIu64 " %s.%" PRIu32 " %-8s ", e->cycle, rs_machine_name(e->machine), e->core + 1,
-            e->guest ? who[0] ? who : "non-root" : "root");
+            who);
+}
+
+static void on_atom(const struct rs_event *e, void *arg)
+{
+    look_ahead_now(arg, e->machine, e->core);
+    look_again(arg, (rs_machine *)e->machine, e->core);
+}
+
+/* Memory or a register was changed from outside, between two atoms. */
+static void on_input(const struct rs_event *e, void *arg)
+{
+    for (uint32_t core = 0; core < rs_cores(e->machine); core++)
+        look_ahead_now(arg, e->machine, core);
 }
 
 static void on_insn(const struct rs_event *e, void *arg)
@@ -63,9 +129,9 @@ static void on_insn(const struct rs_event *e, void *arg)
     struct ahead *a = &t->ahead[e->core];
     if (a->rip != e->field[0])
         look_ahead(t, (rs_machine *)e->machine, e->core, e->field[0]);
-    write_lead(t, e);
+    write_lead(t, e, a->who);
     fprintf(t->file, "%016" PRIx64 "  %-24s %s\n", e->field[0], a->place, a->text);
-    look_ahead_now(t, e->machine, e->core);
+    on_atom(e, arg);
 }
 
 static void write_field(FILE *file, const struct rs_field_info *info, uint64_t value)
@@ -81,13 +147,13 @@ static void on_event(const struct rs_event *e, void *arg)
 {
     struct trace *t = arg;
     const struct rs_probe_info *info = &rs_probe_info[e->probe];
-    write_lead(t, e);
+    char who[RS_NAME_MAX];
+    read_who(t, e->machine, e->core, who);
+    write_lead(t, e, who);
     fprintf(t->file, "-- %s", info->name);
     for (size_t i = 0; i < info->fields; i++)
         write_field(t->file, &info->field[i], e->field[i]);
     fputc('\n', t->file);
-    if (e->probe == RS_PROBE_vm_exit)
-        look_ahead_now(t, e->machine, e->core);
 }
 
 static bool is_text(const char *path)
@@ -113,6 +179,8 @@ struct trace *trace_begin(rs_world *w, struct scenario *s, const char *path, str
     t->scenario = s;
     snprintf(t->path, sizeof t->path, "%s", path);
     rs_watch(w, RS_PROBE_insn, false, on_insn, t);
+    rs_watch(w, RS_PROBE_atom, false, on_atom, t);
+    rs_watch(w, RS_PROBE_input, false, on_input, t);
     for (size_t i = 0; i < sizeof told / sizeof *told; i++)
         rs_watch(w, told[i], false, on_event, t);
     return t;
