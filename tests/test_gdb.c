@@ -410,7 +410,8 @@ START_TEST(on_the_way_back_each_point_has_its_name)
                    (const uint64_t[]){STORE, STORE + 3, STORE, STORE + 3}, 4);
     ASK("z2,1fff0,10", "OK");
     ASK("Z1,100011,1", "OK"); /* pop */
-    there_and_back((const char *const[]){store, stands, store}, (const uint64_t[]){STORE, STORE + 4, STORE}, 3);
+    there_and_back((const char *const[]){store, stands, store}, (const uint64_t[]){STORE, STORE + 4, STORE},
+                   3);
     hang_up();
     end();
 }
@@ -546,7 +547,8 @@ START_TEST(a_long_command_shows_that_it_works)
     attach();
     stay_for_ever();
     for (int unit = 0; unit < 2; unit++) {
-        const char *long_way = monitor(unit ? "step 18446744073709551615 micro" : "step 18446744073709551615");
+        const char *long_way =
+            monitor(unit ? "step 18446744073709551615 micro" : "step 18446744073709551615");
         say(long_way, strlen(long_way));
         turn();
         nanosleep(&(struct timespec){1, 100000000}, NULL);

@@ -439,6 +439,20 @@ else
     diff stats told
 fi
 
+start exec cores --cores 3
+debug guests/cores.elf <<'GDB'
+break acquire thread 2
+continue
+delete
+print $_thread
+continue
+print $_thread
+kill
+GDB
+finish
+said 'a core was chosen' '^.1 = 2$'
+said 'the last stop is of the core that halts the machine' '^.2 = 1$'
+
 # ---- a scenario's steps ----
 
 cat >step.lua <<'LUA'
