@@ -12,7 +12,7 @@ bad=0
 try() {
     name=$1 want=$2 text=$3
     shift 3
-    timeout 60 "$ringside" "$@" </dev/null >out 2>&1
+    timeout 300 "$ringside" "$@" </dev/null >out 2>&1
     got=$?
     if [ "$got" -eq "$want" ] && grep -qF -e "$text" out; then
         echo "ok - $name"
