@@ -2,6 +2,7 @@
  * docs/machine.md. */
 #include "lib/mmu_bench.h"
 #include "lib/suite.h"
+#include "mmu/bus.h"
 #include "mmu/cache.h"
 
 #include <check.h>
@@ -227,6 +228,21 @@ START_TEST(fetch_line_and_its_wait)
 }
 END_TEST
 
+/* ---- the bus (T7) ---- */
+
+START_TEST(the_bus_knows_16_transfers)
+{
+    struct mmu_bench b = cache_bench(NULL);
+    u64 now = b.c->s.cycle;
+    for (unsigned i = 0; i < 16; i++)
+        ck_assert_uint_eq(bus_wait(b.m, now + 100 * i), 0);
+    ck_assert_uint_eq(bus_wait(b.m, now), 10);       /* behind the first, which this one makes it forget */
+    ck_assert_uint_eq(bus_wait(b.m, now), 0);        /* and fits exactly before the one behind */
+    ck_assert_uint_eq(bus_wait(b.m, now + 291), 19); /* no room before the transfer at 300 */
+    bench_free(&b);
+}
+END_TEST
+
 /* ---- pages that are not RAM ---- */
 
 START_TEST(nobody_answers)
@@ -303,6 +319,7 @@ int main(void)
 {
     Suite *s = suite_create("cache");
     TCase *t = tcase_create("cycles");
+    tcase_add_test(t, the_bus_knows_16_transfers);
     tcase_add_test(t, levels);
     tcase_add_test(t, two_lines_and_two_pages);
     tcase_add_test(t, bytes_across_pages);

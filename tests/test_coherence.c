@@ -80,6 +80,28 @@ START_TEST(a_miss_is_answered_by_another_core)
 }
 END_TEST
 
+/* C8: the first of `lines` is still on its way to core 0 when core 1 asks for it, if the machine knows. */
+static u64 asked_after(unsigned lines)
+{
+    enum rs_hit from;
+    later();
+    for (unsigned i = 0; i < lines; i++)
+        cache_read(c[0], LINE + 64 * i, &from);
+    return cache_read(c[1], LINE, &from);
+}
+
+START_TEST(the_last_32_travels_are_known)
+{
+    ck_assert_uint_eq(asked_after(32), L2 + MEM + L2 + SNOOP);
+}
+END_TEST
+
+START_TEST(the_one_before_is_forgotten)
+{
+    ck_assert_uint_eq(asked_after(33), L2 + SNOOP);
+}
+END_TEST
+
 START_TEST(a_store_takes_the_line_away)
 {
     enum rs_hit from;
@@ -263,6 +285,8 @@ int main(void)
     tcase_add_checked_fixture(t, set_up, tear_down);
     const TTest *const tests[] = {
         a_miss_is_answered_by_another_core,
+        the_last_32_travels_are_known,
+        the_one_before_is_forgotten,
         a_store_takes_the_line_away,
         a_line_travels_to_one_core_at_a_time,
         what_only_an_instruction_cache_has_costs_nothing,
