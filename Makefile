@@ -292,7 +292,7 @@ demo-run: all
 check:
 	@tools/setup --peers
 	@$(MAKE) --no-print-directory $(PARALLEL) check-build
-	@tests/run $(BUILD) $(JOBS) $(TESTS) $(E2E)
+	@$(if $(SANITIZE),TEST_LIMIT_SECONDS=3600) tests/run $(BUILD) $(JOBS) $(TESTS) $(E2E)
 
 .PHONY: check-build bench-build
 check-build: all tests $(BUILD)/tables
