@@ -86,7 +86,7 @@ void machine_free(struct machine *m)
         return;
     for (u32 i = 0; i < m->cores; i++) {
         decode_cache_free(m->core[i]);
-        mmu_free_derived(m->core[i]);
+        mmu_drop_derived(m->core[i]);
         coherence_free_derived(m->core[i]);
         free(m->core[i]);
     }

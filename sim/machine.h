@@ -29,6 +29,16 @@ typedef int64_t i64;
 #define prefetch(p) ((void)(p))
 #endif
 
+static inline u64 min(u64 a, u64 b)
+{
+    return a < b ? a : b;
+}
+
+static inline u64 max(u64 a, u64 b)
+{
+    return a > b ? a : b;
+}
+
 /* ---- structs that state.def names; u64 fields only ---- */
 
 /* A segment register with its hidden part.  attr: VMX access rights format (SDM vol. 3, 24.4.1). */

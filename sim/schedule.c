@@ -1,16 +1,6 @@
 /* schedule.c - see schedule.h. */
 #include "schedule.h"
 
-static u64 min(u64 a, u64 b)
-{
-    return a < b ? a : b;
-}
-
-static u64 max(u64 a, u64 b)
-{
-    return a > b ? a : b;
-}
-
 /* ---- when (rule C1) ---- */
 
 /* Cycle at which the core's next atom starts; UINT64_MAX: it takes no part. */

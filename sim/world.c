@@ -79,11 +79,6 @@ static u64 random_gap(struct rs_world *w)
 
 /* ------------------------------------------------------------------ the three moves */
 
-static u64 min(u64 a, u64 b)
-{
-    return a < b ? a : b;
-}
-
 /* To the start of the atom that is half done. */
 static void leave_inside(struct rs_world *w)
 {

@@ -46,14 +46,6 @@ unsigned cores_count(void)
     return r[EBX] < 1 ? 1 : r[EBX] > CORES_MAX ? CORES_MAX : r[EBX];
 }
 
-unsigned core_number(void)
-{
-    uint32_t r[4];
-
-    cpuid(LEAF_TOPOLOGY, 0, r);
-    return r[EDX];
-}
-
 static void apic_on(void)
 {
     wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE | APIC_BASE_X2APIC);

@@ -15,8 +15,6 @@
 
 /* What CPUID leaf 0BH counts, CORES_MAX at most; 1 without 64-bit start-up IPIs. */
 unsigned cores_count(void);
-/* This core's x2APIC ID: 0 is the one that booted. */
-unsigned core_number(void);
 
 /* Starts all others, with the tables and the IDT of the caller, a stack each, interrupts off and their x2APIC
  * on; returns when all of them are about to enter core_main(number).  The caller's x2APIC is on then too. */

@@ -4,11 +4,6 @@
 #include "cpu/ipi.h"
 #include "schedule.h"
 
-static u64 min(u64 a, u64 b)
-{
-    return a < b ? a : b;
-}
-
 u64 cpu_next_due(const struct core *c)
 {
     u64 ipi = ipi_next_due(c);

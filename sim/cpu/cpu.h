@@ -126,8 +126,6 @@ const char *vmx_reason_name(u32 reason);
 /* The rule of VM entry by its number (core_rt.vmx_rule): field, what must hold, section.  NULL: no such rule.
  */
 const char *vmx_rule_text(u32 number);
-/* Offset of a field in the VMCS region, -1 if there is no such field. */
-int vmcs_offset(u32 encoding);
 
 /* ---- ports and device addresses: dev/board.c ---- */
 

@@ -84,11 +84,6 @@ static u64 init_due(const struct core *c)
     return blocked ? UINT64_MAX : due_or_never(c->s.ipi_init_due);
 }
 
-static u64 min(u64 a, u64 b)
-{
-    return a < b ? a : b;
-}
-
 /* A halted core drops a start-up IPI when it next runs; one that waits for it looks at nothing else but INIT.
  */
 u64 ipi_next_due(const struct core *c)

@@ -22,11 +22,6 @@ bool is_bulk(const struct insn *in)
            (in->execute == exec_movs || in->execute == exec_stos);
 }
 
-static u64 min(u64 a, u64 b)
-{
-    return a < b ? a : b;
-}
-
 /* Elements from gva on that lie in its line. */
 static u64 room(u64 gva, const struct iterations *it)
 {

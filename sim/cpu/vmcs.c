@@ -33,12 +33,6 @@ u32 vmcs_slot_encoding(enum vmcs_slot slot)
     return encoding_by_slot[slot];
 }
 
-int vmcs_offset(u32 encoding)
-{
-    int slot = vmcs_slot_of(encoding);
-    return slot < 0 ? -1 : (int)VMCS_SLOT_OFFSET(slot);
-}
-
 static u64 width_mask(u64 encoding)
 {
     static const u64 mask[4] = {

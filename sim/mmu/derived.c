@@ -224,11 +224,6 @@ struct fast_tlb *derived_make(struct core *c)
 
 void mmu_drop_derived(struct core *c)
 {
-    mmu_free_derived(c);
-}
-
-void mmu_free_derived(struct core *c)
-{
     free(c->rt.fast);
     c->rt.fast = NULL;
 }

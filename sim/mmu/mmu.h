@@ -90,6 +90,5 @@ void mmu_translate(struct core *c, u64 gva, enum rs_access access, bool caches, 
 
 /* Drops host pointers.  No result changes. */
 void mmu_drop_derived(struct core *c);
-void mmu_free_derived(struct core *c);
 
 #endif

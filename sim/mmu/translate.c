@@ -126,6 +126,6 @@ void mmu_translate(struct core *c, u64 gva, enum rs_access access, bool caches, 
     else
         walk_record_non_canonical(&s->c, gva, how);
     *walk = s->c.rt.walk;
-    mmu_free_derived(&s->c);
+    mmu_drop_derived(&s->c);
     free(s);
 }

@@ -148,12 +148,6 @@ void ring3_put(struct ring3 *r, u64 at, const u8 *bytes, u64 n)
     mem_copy_in(r->machine->mem, physical(at), bytes, n);
 }
 
-void ring3_fill(struct ring3 *r, u64 at, u8 byte, u64 n)
-{
-    for (u64 i = 0; i < n; i++)
-        mem_write(r->machine->mem, physical(at + i), 1, byte);
-}
-
 void ring3_get(const struct ring3 *r, u64 at, u8 *bytes, u64 n)
 {
     mem_copy_out(r->machine->mem, physical(at), bytes, n);

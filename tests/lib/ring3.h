@@ -21,7 +21,6 @@ void ring3_reset(struct ring3 *r, u64 fs_base, u64 gs_base);
 
 /* Bytes of a mapped area, up to its end. */
 void ring3_put(struct ring3 *r, u64 at, const u8 *bytes, u64 n);
-void ring3_fill(struct ring3 *r, u64 at, u8 byte, u64 n);
 void ring3_get(const struct ring3 *r, u64 at, u8 *bytes, u64 n);
 bool ring3_equals(const struct ring3 *r, u64 at, const u8 *bytes, u64 n);
 
