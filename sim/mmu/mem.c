@@ -10,18 +10,10 @@
 #include <xxhash.h>
 
 #include "mmu/bytes.h"
+#include "mmu/pages.h"
 
 #define CHUNK_PAGES 512u
 #define CHUNK_SHIFT 21
-
-struct page {
-    uint32_t refs;
-    uint64_t stamp;      /* of the last write */
-    uint64_t hash;       /* of the bytes as they were at hash_stamp */
-    uint64_t hash_stamp; /* 0: never hashed */
-    uint64_t code;       /* a bit for each 64 bytes of which somebody keeps decoded instructions */
-    uint8_t bytes[PAGE_BYTES];
-};
 
 struct chunk {
     uint32_t refs;
@@ -30,6 +22,7 @@ struct chunk {
 
 struct mem {
     uint64_t bytes;
+    struct page_pool *pool;
     uint64_t stamp;
     uint64_t layout; /* changes whenever a page comes, goes, moves, or may no longer be written directly */
     uint64_t code_changes;
@@ -39,6 +32,7 @@ struct mem {
 
 struct mem_image {
     uint64_t bytes;
+    struct page_pool *pool; /* of an image that was not frozen, for its pages; else NULL */
     uint64_t chunks;
     struct chunk **chunk;
 };
@@ -59,7 +53,7 @@ static void *allocate(size_t n, size_t size)
 static void page_drop(struct page *page)
 {
     if (page && --page->refs == 0)
-        free(page);
+        page_give(page);
 }
 
 static void chunk_drop(struct chunk *chunk)
@@ -89,13 +83,13 @@ static struct chunk *chunk_own(struct chunk **slot)
 }
 
 /* *slot, unshared; *moved: whether it is another page than before. */
-static struct page *page_own(struct page **slot, bool *moved)
+static struct page *page_own(struct page_pool *pool, struct page **slot, bool *moved)
 {
     struct page *old = *slot;
     *moved = !old || old->refs > 1;
     if (!*moved)
         return old;
-    struct page *new = allocate(1, sizeof *new);
+    struct page *new = page_take(pool);
     if (old) {
         memcpy(new, old, sizeof *new);
         page_drop(old);
@@ -134,6 +128,7 @@ struct mem *mem_new(uint64_t bytes)
     mem->bytes = bytes;
     mem->chunks = chunks_of(bytes);
     mem->chunk = allocate(mem->chunks ? mem->chunks : 1, sizeof(struct chunk *));
+    mem->pool = pool_new();
     return mem;
 }
 
@@ -143,6 +138,7 @@ void mem_free(struct mem *mem)
         return;
     chunks_drop(mem->chunk, mem->chunks);
     free(mem->chunk);
+    pool_let_go(mem->pool);
     free(mem);
 }
 
@@ -193,7 +189,7 @@ static struct page *page_write(struct mem *mem, uint64_t hpa)
     struct chunk *chunk = chunk_own(&mem->chunk[hpa >> CHUNK_SHIFT]);
     struct page **slot = &chunk->page[hpa >> PAGE_SHIFT & (CHUNK_PAGES - 1)];
     mem->code_changes += !*slot;
-    struct page *page = page_own(slot, &moved);
+    struct page *page = page_own(mem->pool, slot, &moved);
     mem->layout += moved;
     page->stamp = ++mem->stamp;
     return page;
@@ -329,6 +325,7 @@ struct mem_image *mem_image_new(uint64_t ram_bytes)
     image->bytes = ram_bytes;
     image->chunks = chunks_of(ram_bytes);
     image->chunk = allocate(image->chunks ? image->chunks : 1, sizeof(struct chunk *));
+    image->pool = pool_new();
     return image;
 }
 
@@ -346,6 +343,7 @@ struct mem_image *mem_image_copy(const struct mem_image *image)
 {
     struct mem_image *copy = allocate(1, sizeof *copy);
     *copy = *image;
+    copy->pool = NULL;
     copy->chunk = chunks_share(image->chunk, image->chunks);
     return copy;
 }
@@ -384,6 +382,8 @@ void mem_image_free(struct mem_image *image)
         return;
     chunks_drop(image->chunk, image->chunks);
     free(image->chunk);
+    if (image->pool)
+        pool_let_go(image->pool);
     free(image);
 }
 
@@ -415,7 +415,7 @@ void mem_image_put(struct mem_image *image, uint64_t hpa, const uint8_t *bytes)
     if (hpa >= image->bytes)
         return;
     struct chunk *chunk = chunk_own(&image->chunk[hpa >> CHUNK_SHIFT]);
-    struct page *page = page_own(&chunk->page[hpa >> PAGE_SHIFT & (CHUNK_PAGES - 1)], &moved);
+    struct page *page = page_own(image->pool, &chunk->page[hpa >> PAGE_SHIFT & (CHUNK_PAGES - 1)], &moved);
     page->stamp = ++stamp;
     memcpy(page->bytes, bytes, PAGE_BYTES);
 }
