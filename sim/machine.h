@@ -23,10 +23,12 @@ typedef int64_t i64;
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define prefetch(p) __builtin_prefetch(p) /* the host will soon read there; any address will do */
+#define INLINED     static inline __attribute__((always_inline)) /* one copy for each caller's constants */
 #else
 #define likely(x)   (x)
 #define unlikely(x) (x)
 #define prefetch(p) ((void)(p))
+#define INLINED     static inline
 #endif
 
 static inline u64 min(u64 a, u64 b)
@@ -37,6 +39,12 @@ static inline u64 min(u64 a, u64 b)
 static inline u64 max(u64 a, u64 b)
 {
     return a > b ? a : b;
+}
+
+/* What n % sets is an AND with, if it is one; else 0. */
+static inline u32 sets_mask(u32 sets)
+{
+    return sets & (sets - 1) ? 0 : sets - 1;
 }
 
 /* ---- structs that state.def names; u64 fields only ---- */

@@ -255,6 +255,7 @@ static void plant_all(struct core *c, const void *arg)
                               .eptp = planted[i].eptp,
                               .space = planted[i].space | (u64)reach << SPACE_REACH_SHIFT,
                               .perms = planted[i].perms | PERM_GUEST | PERM_EPT};
+        c->s.stamp++; /* the look-up that missed */
         tlb_fill(c, planted[i].unit, &e);
     }
 }

@@ -57,6 +57,16 @@ static enum shortcut_mode mode_of(unsigned access)
     return access & MMU_USER ? MODE_USER : MODE_SUPERVISOR;
 }
 
+/* A page that is touched once is not worth a short cut: it gets one when its entry is hit. */
+static struct tlb_entry *translate_data(struct core *c, u64 gva, unsigned access)
+{
+    bool hit;
+    struct tlb_entry *e = translate(c, gva, access, &hit);
+    if (hit && kind_of(e) == PAGE_RAM && may_shorten(c, gva, access))
+        shortcut_make(c, access & MMU_WRITE ? SHORTCUT_WRITE : SHORTCUT_READ, mode_of(access), gva, e);
+    return e;
+}
+
 static void translate_piece(struct core *c, u64 gva, unsigned access, struct latch *l, unsigned piece)
 {
     enum shortcut_mode mode = mode_of(access);
@@ -71,12 +81,10 @@ static void translate_piece(struct core *c, u64 gva, unsigned access, struct lat
         l->layout = c->rt.fast->layout;
         return;
     }
-    struct tlb_entry *e = translate(c, gva, access);
+    struct tlb_entry *e = translate_data(c, gva, access);
     l->hpa[piece] = entry_hpa(e, gva);
     l->kind[piece] = (u8)kind_of(e);
     l->host[piece] = NULL;
-    if (l->kind[piece] == PAGE_RAM && may_shorten(c, gva, access))
-        shortcut_make(c, how, mode, gva, e);
 }
 
 static void check_translated(struct core *c, u64 gva, unsigned n, unsigned access)
@@ -172,11 +180,29 @@ static u64 read_access(struct core *c, const struct latch *l)
     return value;
 }
 
-static u64 load_slowly(struct core *c, u64 gva, unsigned n, unsigned access)
+static u64 load_lines(struct core *c, u64 gva, unsigned n, unsigned access)
 {
     struct latch l;
     translate_access(c, gva, n, access, &l);
     return read_access(c, &l);
+}
+
+/* As load_lines has it. */
+static u64 load_line(struct core *c, u64 gva, unsigned n, unsigned access)
+{
+    u64 value;
+    struct tlb_entry *e = translate_data(c, gva, access);
+    u64 hpa = entry_hpa(e, gva);
+    check_translated(c, gva, n, access);
+    c->s.count.loads++;
+    if (likely(kind_of(e) == PAGE_RAM)) {
+        read_line(c, hpa, &c->s.count.stall_load);
+        value = mem_read(c->m->mem, hpa, n);
+    } else {
+        value = device_read(c, kind_of(e), hpa, n);
+    }
+    PROBE(c, RS_PROBE_access, gva, hpa, false, n, value);
+    return value;
 }
 
 /* The TLB is known to hit, the L1D is not. */
@@ -189,9 +215,11 @@ static u64 load_past_tlb(struct core *c, u64 hpa, unsigned n)
 
 u64 mmu_load(struct core *c, u64 gva, unsigned n, unsigned access)
 {
-    struct shortcut *s = in_one_line(gva, n) ? shortcut_find(c, SHORTCUT_READ, mode_of(access), gva) : NULL;
+    if (unlikely(!in_one_line(gva, n)))
+        return load_lines(c, gva, n, access);
+    struct shortcut *s = shortcut_find(c, SHORTCUT_READ, mode_of(access), gva);
     if (unlikely(!s))
-        return load_slowly(c, gva, n, access);
+        return load_line(c, gva, n, access);
     u64 hpa = by_shortcut(c, s, gva);
     if (unlikely(!line_hits(c, true, hpa)))
         return load_past_tlb(c, hpa, n);
@@ -266,7 +294,8 @@ static u64 fetch_hpa(struct core *c, u64 gva)
         s->entry->stamp = ++c->s.stamp;
         return s->frame | (gva & (PAGE_BYTES - 1));
     }
-    struct tlb_entry *e = translate(c, gva, MMU_FETCH | (user ? MMU_USER : 0));
+    bool hit;
+    struct tlb_entry *e = translate(c, gva, MMU_FETCH | (user ? MMU_USER : 0), &hit);
     if (kind_of(e) != PAGE_RAM)
         return NOWHERE | (gva & (PAGE_BYTES - 1));
     shortcut_make(c, SHORTCUT_FETCH, mode, gva, e);

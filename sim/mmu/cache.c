@@ -13,35 +13,35 @@ struct cache cache_geometry(struct core *c, enum cache_unit unit)
     struct cache_line *line[CACHES] = {c->s.l1i, c->s.l1d, c->s.l2};
     u64 lines[CACHES] = {p->l1i_bytes / LINE_BYTES, p->l1d_bytes / LINE_BYTES, p->l2_bytes / LINE_BYTES};
     u64 ways[CACHES] = {p->l1i_ways, p->l1d_ways, p->l2_ways};
-    return (struct cache){line[unit], (u32)(lines[unit] / ways[unit]), (u32)ways[unit]};
+    u32 sets = (u32)(lines[unit] / ways[unit]);
+    return (struct cache){line[unit], sets, (u32)ways[unit], sets_mask(sets)};
 }
 
 static struct cache_line *set_of(const struct cache *k, u64 number)
 {
-    u64 set = k->sets & (k->sets - 1) ? number % k->sets : number & (k->sets - 1);
+    u64 set = likely(k->mask) ? number & k->mask : number % k->sets;
     return &k->line[set * k->ways];
+}
+
+/* The line, or the place that it would take: an empty one, whose age is 0, or the oldest.  The oldest is
+ * found without a jump, for no host predicts which it is. */
+static struct cache_line *seek(const struct cache *k, u64 number)
+{
+    struct cache_line *set = set_of(k, number), *oldest = set;
+    u64 least = UINT64_MAX;
+    for (struct cache_line *l = set; l < set + k->ways; l++) {
+        if (l->tag == number + 1)
+            return l;
+        oldest = l->stamp < least ? l : oldest;
+        least = min(least, l->stamp);
+    }
+    return oldest;
 }
 
 static struct cache_line *find(const struct cache *k, u64 number)
 {
-    struct cache_line *set = set_of(k, number);
-    for (u32 way = 0; way < k->ways; way++)
-        if (set[way].tag == number + 1)
-            return &set[way];
-    return NULL;
-}
-
-static struct cache_line *victim(const struct cache *k, u64 number)
-{
-    struct cache_line *set = set_of(k, number);
-    struct cache_line *oldest = set;
-    for (u32 way = 0; way < k->ways; way++) {
-        if (!set[way].tag)
-            return &set[way];
-        if (set[way].stamp < oldest->stamp)
-            oldest = &set[way];
-    }
-    return oldest;
+    struct cache_line *l = seek(k, number);
+    return l->tag == number + 1 ? l : NULL;
 }
 
 bool cache_has(struct core *c, enum cache_unit unit, u64 line)
@@ -73,10 +73,8 @@ static bool touch(struct core *c, enum cache_unit unit, u64 number, struct cache
     if (!c->m->p.caches)
         return false;
     const struct cache *k = &derived_of(c)->cache[unit];
-    struct cache_line *l = find(k, number);
-    bool hit = l != NULL;
-    if (!hit)
-        l = victim(k, number);
+    struct cache_line *l = seek(k, number);
+    bool hit = l->tag == number + 1;
     *l = (struct cache_line){number + 1, c->s.stamp};
     if (shortcut)
         *shortcut = l;

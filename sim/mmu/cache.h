@@ -12,6 +12,7 @@ enum cache_unit { CACHE_L1I, CACHE_L1D, CACHE_L2, CACHES };
 struct cache {
     struct cache_line *line; /* set s holds line[s * ways] and on */
     u32 sets, ways;
+    u32 mask; /* sets_mask(sets) */
 };
 
 struct cache cache_geometry(struct core *c, enum cache_unit unit);

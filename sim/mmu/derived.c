@@ -15,13 +15,21 @@ static u64 number_of(const struct tlb *t, const struct tlb_entry *e)
     return (u64)(e - t->entry);
 }
 
-static void note_valid(struct fast_tlb *f, enum tlb_unit unit, const struct tlb_entry *e)
+/* Entry number i is to be `e`. */
+static void note_entry(struct tlb_index *index, u64 i, const struct tlb_entry *e)
 {
-    u64 i = number_of(&f->tlb[unit], e);
-    struct tlb_index *index = &f->index[unit];
+    unsigned reach = entry_reach(e);
     index->valid[i / 64] |= (u64)1 << i % 64;
-    index->filter[filter_slot(e->tag - 1, entry_reach(e))]++;
+    index->filter[filter_slot(e->tag - 1, reach)]++;
+    index->reaches[reach]++;
     index->last[(e->tag - 1) % LAST_FILLED] = (u16)i;
+}
+
+static void forget_mapping(struct tlb_index *index, const struct tlb_entry *e)
+{
+    unsigned reach = entry_reach(e);
+    index->filter[filter_slot(e->tag - 1, reach)]--;
+    index->reaches[reach]--;
 }
 
 static void index_unit(struct fast_tlb *f, enum tlb_unit unit)
@@ -29,7 +37,7 @@ static void index_unit(struct fast_tlb *f, enum tlb_unit unit)
     const struct tlb *t = &f->tlb[unit];
     for (u64 i = 0; i < (u64)t->sets * t->ways; i++)
         if (t->entry[i].tag)
-            note_valid(f, unit, &t->entry[i]);
+            note_entry(&f->index[unit], i, &t->entry[i]);
 }
 
 static unsigned lowest_bit(u64 bits)
@@ -109,11 +117,6 @@ static void forget_entry(struct shortcuts *t, const struct tlb_entry *e)
         forget_row(t, row);
 }
 
-void derived_filled(struct core *c, enum tlb_unit unit, struct tlb_entry *e)
-{
-    note_valid(derived_of(c), unit, e);
-}
-
 /* Number of an L1 TLB's entry in leads[]. */
 static size_t slot_of(const struct core *c, const struct tlb_entry *e)
 {
@@ -121,19 +124,34 @@ static size_t slot_of(const struct core *c, const struct tlb_entry *e)
     return data ? L1_TLB_ENTRIES + (size_t)(e - c->s.dtlb) : (size_t)(e - c->s.itlb);
 }
 
-void derived_leaves(struct core *c, enum tlb_unit unit, struct tlb_entry *e)
+static void forget_leads(struct core *c, struct fast_tlb *f, struct tlb_entry *e)
 {
-    struct fast_tlb *f = derived_of(c);
-    u64 i = number_of(&f->tlb[unit], e);
-    f->index[unit].valid[i / 64] &= ~((u64)1 << i % 64);
-    f->index[unit].filter[filter_slot(e->tag - 1, entry_reach(e))]--;
-    if (unit > UNIT_DTLB)
-        return;
     u16 *leads = &f->leads[slot_of(c, e)];
     for (; *leads; *leads &= *leads - 1) {
         unsigned way = lowest_bit(*leads);
         forget_entry(&f->to[way / SHORTCUT_MODES][way % SHORTCUT_MODES], e);
     }
+}
+
+void derived_fills(struct core *c, struct fast_tlb *f, enum tlb_unit unit, struct tlb_entry *e,
+                   const struct tlb_entry *mapping)
+{
+    struct tlb_index *index = &f->index[unit];
+    if (likely(e->tag))
+        forget_mapping(index, e);
+    if (unit <= UNIT_DTLB)
+        forget_leads(c, f, e);
+    note_entry(index, number_of(&f->tlb[unit], e), mapping);
+}
+
+void derived_leaves(struct core *c, enum tlb_unit unit, struct tlb_entry *e)
+{
+    struct fast_tlb *f = derived_of(c);
+    u64 i = number_of(&f->tlb[unit], e);
+    f->index[unit].valid[i / 64] &= ~((u64)1 << i % 64);
+    forget_mapping(&f->index[unit], e);
+    if (unit <= UNIT_DTLB)
+        forget_leads(c, f, e);
 }
 
 static struct translation_registers registers_now(const struct core *c)

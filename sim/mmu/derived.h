@@ -41,6 +41,7 @@ struct translation_registers {
 struct tlb_index {
     u64 valid[TLB_ENTRIES_MAX / 64]; /* a bit an entry */
     u16 filter[FILTER_SLOTS];        /* how many entries hash there */
+    u16 reaches[4];                  /* how many entries have that reach */
     u16 last[LAST_FILLED];           /* by the lowest bits of the page: number of the entry filled last */
 };
 
@@ -75,8 +76,9 @@ static inline struct fast_tlb *derived_of(struct core *c)
     return likely(c->rt.fast != NULL) ? c->rt.fast : derived_make(c);
 }
 
-/* An entry has been filled, or is about to be overwritten or dropped. */
-void derived_filled(struct core *c, enum tlb_unit unit, struct tlb_entry *e);
+/* An entry is about to be filled, in the place of a valid one or of none, or to be dropped. */
+void derived_fills(struct core *c, struct fast_tlb *f, enum tlb_unit unit, struct tlb_entry *e,
+                   const struct tlb_entry *mapping);
 void derived_leaves(struct core *c, enum tlb_unit unit, struct tlb_entry *e);
 
 /* The next valid entry of a unit after `e`, the first if it is NULL; NULL: no more.  It may be dropped. */

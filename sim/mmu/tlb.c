@@ -31,7 +31,8 @@ static struct tlb geometry(struct tlb_entry *entry, u64 entries, u64 ways, enum 
 {
     if (ways > entries)
         ways = entries;
-    return (struct tlb){entry, (u32)(entries / ways), (u32)ways, (u8)which};
+    u32 sets = (u32)(entries / ways);
+    return (struct tlb){entry, sets, (u32)ways, sets_mask(sets), (u8)which};
 }
 
 #define LEVEL_ENTRIES 64 /* of state.def's walk caches, a level */
@@ -54,7 +55,7 @@ struct tlb tlb_geometry(struct core *c, enum tlb_unit unit)
 
 static struct tlb_entry *set_of(const struct tlb *t, u64 page)
 {
-    u64 set = t->sets & (t->sets - 1) ? page % t->sets : page & (t->sets - 1);
+    u64 set = likely(t->mask) ? page & t->mask : page % t->sets;
     return &t->entry[set * t->ways];
 }
 
@@ -102,8 +103,9 @@ struct tlb_entry *tlb_find(struct core *c, enum tlb_unit unit, u64 address, unsi
 struct tlb_entry *tlb_look_up(struct core *c, enum tlb_unit unit, u64 address, u64 space, u64 eptp)
 {
     c->s.stamp++;
+    const u16 *reaches = derived_of(c)->index[unit].reaches;
     for (unsigned reach = REACH_4K; reach <= REACH_1G; reach++) {
-        struct tlb_entry *e = find(c, unit, address, reach, space, eptp);
+        struct tlb_entry *e = reaches[reach] ? find(c, unit, address, reach, space, eptp) : NULL;
         if (e) {
             e->stamp = c->s.stamp;
             return e;
@@ -114,15 +116,14 @@ struct tlb_entry *tlb_look_up(struct core *c, enum tlb_unit unit, u64 address, u
 
 /* ---- fill ---- */
 
+/* An empty entry, whose age is 0, or the oldest: found without a jump, for no host predicts which it is. */
 static struct tlb_entry *victim(const struct tlb *t, u64 page)
 {
-    struct tlb_entry *set = set_of(t, page);
-    struct tlb_entry *oldest = set;
-    for (u32 way = 0; way < t->ways; way++) {
-        if (!set[way].tag)
-            return &set[way];
-        if (set[way].stamp < oldest->stamp)
-            oldest = &set[way];
+    struct tlb_entry *set = set_of(t, page), *oldest = set;
+    u64 least = UINT64_MAX;
+    for (struct tlb_entry *e = set; e < set + t->ways; e++) {
+        oldest = e->stamp < least ? e : oldest;
+        least = min(least, e->stamp);
     }
     return oldest;
 }
@@ -135,14 +136,13 @@ static void tell(struct core *c, enum rs_probe probe, const struct tlb *t, const
 
 struct tlb_entry *tlb_fill(struct core *c, enum tlb_unit unit, const struct tlb_entry *mapping)
 {
-    const struct tlb *t = &derived_of(c)->tlb[unit];
+    struct fast_tlb *f = derived_of(c);
+    const struct tlb *t = &f->tlb[unit];
     struct tlb_entry *e = victim(t, mapping->tag - 1);
     struct tlb_entry old = *e;
-    if (old.tag)
-        derived_leaves(c, unit, e);
+    derived_fills(c, f, unit, e, mapping);
     *e = *mapping;
     e->stamp = c->s.stamp;
-    derived_filled(c, unit, e);
     if (old.tag)
         tell(c, RS_PROBE_tlb_evict, t, &old);
     tell(c, RS_PROBE_tlb_fill, t, e);

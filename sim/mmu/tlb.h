@@ -109,6 +109,7 @@ struct mmu_context mmu_context(const struct core *c);
 struct tlb {
     struct tlb_entry *entry; /* set s holds entry[s * ways] and on */
     u32 sets, ways;
+    u32 mask; /* sets_mask(sets) */
     u8 which; /* enum rs_tlb */
 };
 
@@ -121,8 +122,8 @@ struct tlb_entry *tlb_find(struct core *c, enum tlb_unit unit, u64 address, unsi
 /* One look-up: 4 KiB first, then the larger pages.  A hit becomes the youngest.  NULL: a miss. */
 struct tlb_entry *tlb_look_up(struct core *c, enum tlb_unit unit, u64 address, u64 space, u64 eptp);
 
-/* Puts a mapping in (rule T4), with the events and micros of the fill and of an eviction; where it stands
- * now. */
+/* Puts a mapping in (rule T4) after the look-up that missed, with the events and micros of the fill and of an
+ * eviction; where it stands now. */
 struct tlb_entry *tlb_fill(struct core *c, enum tlb_unit unit, const struct tlb_entry *mapping);
 
 /* `e` is one of `unit`. */

@@ -9,10 +9,10 @@
 #include "mmu/mmu.h"
 #include "mmu/walk.h"
 
-struct tlb_entry *translate_by(struct core *c, enum tlb_unit unit, u64 gva, unsigned access)
+struct tlb_entry *translate_by(struct core *c, enum tlb_unit unit, const struct mmu_context *x, u64 gva,
+                               unsigned access)
 {
-    struct mmu_context x = mmu_context(c);
-    struct tlb_entry *e = tlb_look_up(c, unit, gva, x.space, x.eptp);
+    struct tlb_entry *e = tlb_look_up(c, unit, gva, x->space, x->eptp);
     if (!e || rights_allow(c, e->perms, access))
         return e;
     tlb_drop(c, unit, e);
@@ -24,6 +24,7 @@ struct tlb_entry *translate_by(struct core *c, enum tlb_unit unit, u64 gva, unsi
 static _Noreturn void raise_failure(struct core *c, u64 gva, u64 gpa)
 {
     const struct rs_walk *w = &c->rt.walk;
+    run_leaves(c);
     if (w->owner == RS_GUEST_FAULT) {
         flush_for_fault(c, gva);
         cpu_page_fault(c, gva, w->error);
@@ -34,11 +35,12 @@ static _Noreturn void raise_failure(struct core *c, u64 gva, u64 gpa)
     vmx_exit_ept(c, EXIT_EPT_VIOLATION, w->qualification, gpa, gva);
 }
 
-static struct tlb_entry *walk_and_fill(struct core *c, enum tlb_unit l1, u64 gva, unsigned access)
+static struct tlb_entry *walk_and_fill(struct core *c, enum tlb_unit l1, const struct mmu_context *x, u64 gva,
+                                       unsigned access)
 {
     struct tlb_entry found;
     u64 gpa;
-    if (!walk_page(c, gva, access, false, &found, &gpa)) {
+    if (!walk_page(c, x, gva, access, false, &found, &gpa)) {
         walk_end(c);
         raise_failure(c, gva, gpa);
     }
@@ -49,9 +51,10 @@ static struct tlb_entry *walk_and_fill(struct core *c, enum tlb_unit l1, u64 gva
     return e;
 }
 
-static struct tlb_entry *second_level(struct core *c, enum tlb_unit l1, u64 gva, unsigned access)
+static struct tlb_entry *second_level(struct core *c, enum tlb_unit l1, const struct mmu_context *x, u64 gva,
+                                      unsigned access)
 {
-    struct tlb_entry *e = c->m->p.stlb ? translate_by(c, UNIT_STLB, gva, access) : NULL;
+    struct tlb_entry *e = c->m->p.stlb ? translate_by(c, UNIT_STLB, x, gva, access) : NULL;
     if (!e)
         return NULL;
     c->s.count.stlb_hits++;
@@ -59,21 +62,23 @@ static struct tlb_entry *second_level(struct core *c, enum tlb_unit l1, u64 gva,
     return tlb_fill(c, l1, e);
 }
 
-struct tlb_entry *translate(struct core *c, u64 gva, unsigned access)
+struct tlb_entry *translate(struct core *c, u64 gva, unsigned access, bool *hit)
 {
     bool fetch = access & MMU_FETCH;
     enum tlb_unit l1 = fetch ? UNIT_ITLB : UNIT_DTLB;
     if (unlikely(!sys_canonical(gva)))
         cpu_fault(c, VEC_GP, 0);
+    struct mmu_context x = mmu_context(c);
     *(fetch ? &c->s.count.itlb_lookups : &c->s.count.dtlb_lookups) += 1;
-    struct tlb_entry *e = translate_by(c, l1, gva, access);
+    struct tlb_entry *e = translate_by(c, l1, &x, gva, access);
+    *hit = e != NULL;
     if (likely(e != NULL))
         return e;
     *(fetch ? &c->s.count.itlb_misses : &c->s.count.dtlb_misses) += 1;
     if (fetch)
         pipeline_fetch_miss(c);
-    e = second_level(c, l1, gva, access);
-    return e ? e : walk_and_fill(c, l1, gva, access);
+    e = second_level(c, l1, &x, gva, access);
+    return e ? e : walk_and_fill(c, l1, &x, gva, access);
 }
 
 /* ---- looking on ---- */
@@ -100,17 +105,18 @@ static struct scratch *scratch_of(const struct core *c)
 
 static void translate_dry(struct core *c, u64 gva, unsigned access, bool caches)
 {
+    struct mmu_context x = mmu_context(c);
     struct tlb_entry *hit =
-        caches ? translate_by(c, access & MMU_FETCH ? UNIT_ITLB : UNIT_DTLB, gva, access) : NULL;
+        caches ? translate_by(c, access & MMU_FETCH ? UNIT_ITLB : UNIT_DTLB, &x, gva, access) : NULL;
     if (!hit && caches && c->m->p.stlb)
-        hit = translate_by(c, UNIT_STLB, gva, access);
+        hit = translate_by(c, UNIT_STLB, &x, gva, access);
     if (hit) {
         walk_record_hit(c, gva, access, hit);
         return;
     }
     struct tlb_entry found;
     u64 gpa;
-    walk_page(c, gva, access, true, &found, &gpa);
+    walk_page(c, &x, gva, access, true, &found, &gpa);
     walk_end(c);
 }
 

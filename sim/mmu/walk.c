@@ -65,28 +65,31 @@ static bool nested_translate(struct walk *w, u8 row, u64 gpa, bool table, struct
 
 /* ---- the record ---- */
 
-static u8 row_of(const struct pass *s, unsigned level)
+INLINED u8 row_of(const struct pass *s, unsigned level)
 {
     return s->stage == RS_GUEST ? (u8)(DATA_ROW - level) : s->row;
 }
 
-static u8 col_of(const struct walk *w, const struct pass *s, unsigned level)
+INLINED u8 col_of(const struct walk *w, const struct pass *s, unsigned level)
 {
     if (s->stage == RS_NESTED)
         return (u8)(GUEST_COL - level);
     return w->rec->cols;
 }
 
-static void skip_cells(struct rs_walk *rec, u8 row, u8 first_col, u8 last_col, enum rs_skip by)
+/* No cell is skipped twice, so there is room. */
+INLINED void skip_cells(struct rs_walk *rec, u8 row, u8 first_col, u8 last_col, enum rs_skip by)
 {
-    for (u8 col = first_col; col <= last_col && rec->skip_count < RS_WALK_REFS; col++)
-        rec->skip[rec->skip_count++] = (struct rs_walk_skip){row, col, by};
+    struct rs_walk_skip *to = rec->skip + rec->skip_count;
+    rec->skip_count += (u8)(last_col + 1 - first_col);
+    for (u8 col = first_col; col <= last_col; col++)
+        *to++ = (struct rs_walk_skip){row, col, by};
 }
 
 /* ---- entries ---- */
 
 /* A dry walk sees the bits that it would have set. */
-static u64 entry_now(const struct walk *w, u64 hpa)
+INLINED u64 entry_now(const struct walk *w, u64 hpa)
 {
     if (w->dry)
         for (u8 i = w->rec->ref_count; i--;)
@@ -97,8 +100,8 @@ static u64 entry_now(const struct walk *w, u64 hpa)
 
 /* Reads an entry through the L1D (rule T2) and writes the reference down.  NULL where nobody keeps a record.
  */
-static struct rs_walk_ref *reference(struct walk *w, const struct pass *s, const struct cursor *at,
-                                     const struct place *p, u64 *entry)
+INLINED struct rs_walk_ref *reference(struct walk *w, const struct pass *s, const struct cursor *at,
+                                      const struct place *p, u64 *entry)
 {
     *entry = entry_now(w, p->hpa);
     if (!w->c)
@@ -127,7 +130,7 @@ static struct rs_walk_ref *reference(struct walk *w, const struct pass *s, const
     return ref;
 }
 
-static void tell_reference(struct walk *w, const struct rs_walk_ref *ref)
+INLINED void tell_reference(struct walk *w, const struct rs_walk_ref *ref)
 {
     w->rec->cycles = w->c->s.cycle - w->rec->start_cycle;
     PROBE(w->c, RS_PROBE_walk_ref, w->gva, w->rec->access, ref->n, ref->stage, ref->level, ref->row, ref->col,
@@ -197,7 +200,7 @@ static enum ept_fault refused_as(u64 missing)
 enum verdict { ENTRY_OK, ENTRY_NOT_PRESENT, ENTRY_MALFORMED, ENTRY_REFUSED };
 
 /* 1 GiB pages of linear addresses are there if CPUID says so (SDM vol. 3, 4.1.4). */
-static bool large_page_absent(const struct walk *w, const struct pass *s, unsigned level, u64 entry)
+INLINED bool large_page_absent(const struct walk *w, const struct pass *s, unsigned level, u64 entry)
 {
     if (s->stage != RS_GUEST || level != 3 || !(entry & PTE_PS))
         return false;
@@ -206,12 +209,12 @@ static bool large_page_absent(const struct walk *w, const struct pass *s, unsign
     return !(cpuid[3] & CPUID_EXT1_EDX_PAGE1GB);
 }
 
-static enum guest_fault guest_refusal(const struct walk *w, u64 perms)
+INLINED enum guest_fault guest_refusal(const struct walk *w, u64 perms)
 {
     return rights_guest(w->c, perms, w->access);
 }
 
-static enum verdict judge(const struct walk *w, const struct pass *s, unsigned level, u64 entry, u64 perms)
+INLINED enum verdict judge(const struct walk *w, const struct pass *s, unsigned level, u64 entry, u64 perms)
 {
     const struct level_format *f = s->format;
     if (!(entry & f->present))
@@ -224,23 +227,24 @@ static enum verdict judge(const struct walk *w, const struct pass *s, unsigned l
     return refused ? ENTRY_REFUSED : ENTRY_OK;
 }
 
-static bool failed(struct walk *w, const struct pass *s, enum verdict v, const struct place *p, u64 perms)
+/* Takes the pass by value: where nothing fails, its fields stay in registers. */
+static bool failed(struct walk *w, struct pass s, enum verdict v, u64 gpa, u64 perms)
 {
     static const enum guest_fault simple[] = {FAULT_NONE, FAULT_NOT_PRESENT, FAULT_RESERVED};
     if (!w->c)
         return false;
-    if (s->stage == RS_GUEST)
+    if (s.stage == RS_GUEST)
         fail_guest(w, v == ENTRY_REFUSED ? guest_refusal(w, perms) : simple[v]);
     else if (v == ENTRY_MALFORMED)
-        fail_ept(w, EPT_MALFORMED, p->gpa, 0);
+        fail_ept(w, EPT_MALFORMED, gpa, 0);
     else
-        fail_ept(w, v == ENTRY_NOT_PRESENT ? EPT_NOT_PRESENT : refused_as(s->need & ~perms), p->gpa,
-                 qualification(access_bits(s), perms, s->table));
+        fail_ept(w, v == ENTRY_NOT_PRESENT ? EPT_NOT_PRESENT : refused_as(s.need & ~perms), gpa,
+                 qualification(access_bits(&s), perms, s.table));
     return false;
 }
 
 /* Accessed and dirty flags that using this entry sets (SDM vol. 3, 4.8 and 28.3.5). */
-static u64 with_flags(const struct pass *s, unsigned level, u64 entry)
+INLINED u64 with_flags(const struct pass *s, unsigned level, u64 entry)
 {
     if (!s->flags)
         return entry;
@@ -249,8 +253,8 @@ static u64 with_flags(const struct pass *s, unsigned level, u64 entry)
 }
 
 /* Finds the entry for the cursor's level: its address, through EPT if that is in use. */
-static bool locate(struct walk *w, const struct pass *s, const struct cursor *at, u64 address,
-                   struct place *p)
+INLINED bool locate(struct walk *w, const struct pass *s, const struct cursor *at, u64 address,
+                    struct place *p)
 {
     u64 entry = at->table + 8 * level_index(s->format, at->level, address);
     *p = (struct place){.gpa = s->stage == RS_NESTED ? address : 0, .hpa = entry, .perms = PERM_EPT};
@@ -265,7 +269,7 @@ static bool locate(struct walk *w, const struct pass *s, const struct cursor *at
 }
 
 /* Reads the cursor's entry, judges it and sets its flags.  *entry: as it stands then. */
-static bool visit(struct walk *w, const struct pass *s, struct cursor *at, u64 address, u64 *entry)
+INLINED bool visit(struct walk *w, const struct pass *s, struct cursor *at, u64 address, u64 *entry)
 {
     struct place p;
     if (!locate(w, s, at, address, &p))
@@ -284,7 +288,7 @@ static bool visit(struct walk *w, const struct pass *s, struct cursor *at, u64 a
     *entry = ref->entry;
     tell_reference(w, ref);
     if (v != ENTRY_OK)
-        return failed(w, s, v, &p, at->perms);
+        return failed(w, *s, v, p.gpa, at->perms);
     if (forbidden)
         fail_ept(w, EPT_REFUSES_TABLE_WRITE, p.gpa, qualification(QUAL_EPT_WRITE, p.perms, true));
     else if (update)
@@ -294,16 +298,17 @@ static bool visit(struct walk *w, const struct pass *s, struct cursor *at, u64 a
 
 /* ---- the loop ---- */
 
-static void note_skipped(struct walk *w, const struct pass *s, unsigned level)
+INLINED void note_skipped(struct walk *w, const struct pass *s, unsigned level)
 {
-    enum rs_skip by = s->stage == RS_GUEST ? RS_BY_PWC : RS_BY_NPWC;
-    for (unsigned skipped = LEVELS; skipped >= level; skipped--)
-        skip_cells(w->rec, row_of(s, skipped), s->stage == RS_GUEST ? 1 : col_of(w, s, skipped),
-                   col_of(w, s, skipped), by);
+    if (s->stage == RS_NESTED)
+        skip_cells(w->rec, s->row, col_of(w, s, LEVELS), col_of(w, s, level), RS_BY_NPWC);
+    else
+        for (unsigned skipped = LEVELS; skipped >= level; skipped--)
+            skip_cells(w->rec, row_of(s, skipped), 1, w->rec->cols, RS_BY_PWC);
 }
 
 /* The root, or what a walk cache remembers further down. */
-static struct cursor start(struct walk *w, const struct pass *s, u64 address)
+INLINED struct cursor start(struct walk *w, const struct pass *s, u64 address)
 {
     struct cursor at = {
         .level = LEVELS, .table = s->root, .perms = s->stage == RS_GUEST ? PERM_GUEST : PERM_EPT};
@@ -316,14 +321,14 @@ static struct cursor start(struct walk *w, const struct pass *s, u64 address)
     return (struct cursor){.level = level - 1, .table = e.frame, .perms = e.perms};
 }
 
-static void remember(struct walk *w, const struct pass *s, const struct cursor *at, u64 address, u64 table)
+INLINED void remember(struct walk *w, const struct pass *s, const struct cursor *at, u64 address, u64 table)
 {
     enum walk_cache which = s->stage == RS_GUEST ? CACHE_OF_GUEST : CACHE_OF_EPT;
     if (w->c)
         walk_cache_fill(w->c, which, at->level, address, s->tag, table, at->perms);
 }
 
-static struct mapping mapping_of(const struct pass *s, const struct cursor *at, u64 entry)
+INLINED struct mapping mapping_of(const struct pass *s, const struct cursor *at, u64 entry)
 {
     bool dirty = !s->flags || entry & s->format->dirty;
     return (struct mapping){
@@ -335,7 +340,7 @@ static struct mapping mapping_of(const struct pass *s, const struct cursor *at, 
 }
 
 /* From the root to the entry that maps the address: every format, both dimensions. */
-static bool read_tables(struct walk *w, const struct pass *s, u64 address, struct mapping *out)
+INLINED bool read_tables(struct walk *w, const struct pass *s, u64 address, struct mapping *out)
 {
     struct cursor at = start(w, s, address);
     u64 entry;
@@ -400,7 +405,7 @@ static enum rs_access access_of(unsigned access)
     return access & MMU_WRITE ? RS_WRITE : RS_READ;
 }
 
-static void begin_record(struct walk *w)
+INLINED void begin_record(struct walk *w)
 {
     const struct core_state *s = &w->c->s;
     struct rs_walk *rec = w->rec;
@@ -447,7 +452,8 @@ static void compose(struct walk *w, const struct mapping *guest, const struct ma
     u64 hpa = nested->frame | (gpa & (reach_bytes(nested->reach) - 1));
     unsigned reach = nested->reach < guest->reach ? nested->reach : guest->reach;
     enum page_kind kind = board_page_kind(w->c, hpa);
-    if (kind != PAGE_RAM || !all_ram(w->c, hpa & ~(reach_bytes(reach) - 1), reach_bytes(reach)))
+    if (kind != PAGE_RAM ||
+        (reach != REACH_4K && !all_ram(w->c, hpa & ~(reach_bytes(reach) - 1), reach_bytes(reach))))
         reach = REACH_4K;
     u64 perms = (guest->perms & PERM_GUEST) | (nested->perms & PERM_EPT) |
                 (guest->perms & nested->perms & PERM_DIRTY) |
@@ -491,15 +497,11 @@ static bool walk_guest(struct walk *w, struct tlb_entry *out)
     return true;
 }
 
-bool walk_page(struct core *c, u64 gva, unsigned access, bool dry, struct tlb_entry *out, u64 *fault_gpa)
+bool walk_page(struct core *c, const struct mmu_context *x, u64 gva, unsigned access, bool dry,
+               struct tlb_entry *out, u64 *fault_gpa)
 {
-    struct walk w = {.c = c,
-                     .mem = c->m->mem,
-                     .rec = &c->rt.walk,
-                     .x = mmu_context(c),
-                     .gva = gva,
-                     .access = access,
-                     .dry = dry};
+    struct walk w = {
+        .c = c, .mem = c->m->mem, .rec = &c->rt.walk, .x = *x, .gva = gva, .access = access, .dry = dry};
     begin_record(&w);
     c->s.count.walks++;
     PROBE(c, RS_PROBE_walk_begin, gva, w.rec->access);

@@ -9,7 +9,8 @@
  * in c->rt.walk.owner, and *fault_gpa the address that EPT refused.  dry: A and D bits are not written to
  * memory, though the record shows them; the core is then a scratch one, since its clock and caches move.
  * Leaves the atom only by a micro-stop. */
-bool walk_page(struct core *c, u64 gva, unsigned access, bool dry, struct tlb_entry *out, u64 *fault_gpa);
+bool walk_page(struct core *c, const struct mmu_context *x, u64 gva, unsigned access, bool dry,
+               struct tlb_entry *out, u64 *fault_gpa);
 
 /* The walk has ended: its cycles, its event. */
 void walk_end(struct core *c);
