@@ -174,6 +174,17 @@ struct block_run {
     bool flags_kept;     /* they are in RFLAGS, and there only */
     u64 redirected;      /* the last branch emptied the front end */
     bool repeats;        /* the last instruction is a string instruction that goes on */
+    bool stopped;        /* a stop was asked for at the end of the last instruction */
+    bool cautious;       /* somebody watches what a load that misses does */
+    bool leave;          /* what comes next is for the run loop */
+    const struct block *block;
+    const struct op *from;         /* first op of those that are running */
+    const struct op *missing;      /* the move whose load is missing; NULL: none */
+    const struct op *after_missed; /* the op behind the last of those */
+    u64 late;                      /* cycles that the first op waited (A1) */
+    u64 micros;                    /* of the last instruction */
+    u64 done, told; /* instructions since the run loop was left; of those, what it would know by now */
+    u64 cycle;      /* at which the first one began that is not told */
     struct shortcuts *read, *write, *fetch;
     struct cache_line **line; /* of L1D */
     const struct sole *sole;  /* NULL: there is one core */

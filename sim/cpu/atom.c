@@ -42,9 +42,8 @@ static void insn_retired(struct core *c, const struct insn *in, u64 flags_before
     PROBE(c, RS_PROBE_insn, rip, in->length, c->s.cycle - c->rt.atom_cycle);
 }
 
-static void insn_atom(struct core *c)
+static void run_insn(struct core *c, const struct insn *in)
 {
-    const struct insn *in = fetch_insn(c);
     bool shadowed = c->s.shadow_sti || c->s.shadow_ss;
     u64 flags_before = c->s.rflags;
     if (unlikely(in->privilege < cpl(c)))
@@ -104,6 +103,26 @@ static bool atom_ends(struct core *c)
     return stop;
 }
 
+bool cpu_insn_of_block(struct core *c, const struct insn *in)
+{
+    u64 flags_before = c->s.rflags;
+    begin_atom(c);
+    pipeline_issue(c, in);
+    c->rt.next_rip = c->s.rip + in->length;
+    in->execute(c, in);
+    pipeline_retire(c, in);
+    insn_retired(c, in, flags_before);
+    return atom_ends(c);
+}
+
+/* An atom that one of a block's instructions has left early was the last of those. */
+static u64 forget_blocks(struct core *c)
+{
+    u64 done = c->rt.run.done;
+    c->rt.run.done = c->rt.run.told = 0;
+    return done;
+}
+
 /* Blocks have stopped short of an instruction that may start: nothing is due before it. */
 static bool instruction_next(const struct core *c, u64 left)
 {
@@ -115,6 +134,8 @@ enum run_end cpu_run(struct core *c, u64 atoms, u64 until_cycle)
     volatile u64 left = atoms;
     c->rt.until = until_cycle;
     int how = setjmp(c->rt.jmp);
+    if (how)
+        left -= forget_blocks(c);
     if (how == ATOM_STOPPED)
         return RUN_STOPPED_INSIDE;
     if (how == ATOM_DONE) {
@@ -129,11 +150,13 @@ enum run_end cpu_run(struct core *c, u64 atoms, u64 until_cycle)
         if (!something_else(c)) {
             u64 run = run_blocks(c, left);
             left -= run;
+            if (unlikely(c->rt.run.stopped))
+                return RUN_STOPPED;
             if (run && !instruction_next(c, left))
                 continue;
             if (run)
                 begin_atom(c);
-            insn_atom(c);
+            run_insn(c, fetch_insn(c));
         }
         if (atom_ends(c))
             return RUN_STOPPED;

@@ -4,9 +4,10 @@
  * Because the core is in order, the cycle at which each instruction of a block starts is known when the block
  * is built, as long as nothing misses: so a block holds sums, and its handlers only touch what they work on.
  * A handler either does all that its instruction does, by the way that hits everywhere, and goes on to the
- * next one; or it has changed nothing and returns itself.  Then the run loop (atom.c) does that instruction
- * the general way, with misses, faults, probes and stops.  So there is no second set of rules: a block is
- * what the rules of docs/machine.md give for hits, added up.
+ * next one; or it has changed nothing and returns itself.  Then that instruction is done the general way, with
+ * misses, faults, probes and stops, and the block goes on behind it if all is as before (run.c); else the run
+ * loop does (atom.c).  A move whose load misses calls the general handler from within the block.  So there is
+ * no second set of rules: a block is what the rules of docs/machine.md give for hits, added up.
  *
  * Blocks are derived: they may be dropped at any moment without changing a result. */
 #ifndef RINGSIDE_BLOCK_H

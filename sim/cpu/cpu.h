@@ -33,6 +33,13 @@ void cpu_init(struct core *c);
 
 struct insn; /* cpu/decode.h */
 
+/* The atom of an instruction of a block, whose lines are fetched.  True if a stop was asked for at its end.
+ * cpu/atom.c */
+bool cpu_insn_of_block(struct core *c, const struct insn *in);
+/* A fault or a VM exit is about to leave the atom: a block that is running adds up what it has done.
+ * cpu/run.c */
+void run_leaves(struct core *c);
+
 /* ---- exceptions and interrupts: cpu/exception.c ---- */
 
 /* Raises an exception: records it as the pending event, tells the `fault` probe, leaves the atom.

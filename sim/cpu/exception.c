@@ -111,6 +111,7 @@ static _Noreturn void raise_exception(struct core *c, unsigned vector, u32 error
     enum combination how = nested ? combine(c, vector) : SERIAL;
     u64 first = c->s.event_vector;
 
+    run_leaves(c);
     if (vector != VEC_DB)
         debug_forget(c);
     error = with_ext(c, vector, error);

@@ -77,48 +77,55 @@ static bool fetch_hits(struct core *c)
 
 /* ---- one block ---- */
 
-/* Adds the sums of all ops before `stop`.  late: the first instruction's address was (A1). */
-static void settle(struct core *c, const struct op *stop, u64 late)
+/* Adds the sums of the ops from `from` up to `stop`, whose cycles and ages begin at the block's.  late: the
+ * first instruction's address was (A1). */
+static void settle(struct core *c, const struct op *from, const struct op *stop, u64 late)
 {
     struct counters *n = &c->s.count;
-    u64 insns = stop->insns;
-    u64 accesses = stop->loads + stop->stores;
+    u64 insns = stop->insns - from->insns, lines = stop->lines - from->lines;
+    u64 loads = stop->loads - from->loads, stores = stop->stores - from->stores;
+    u64 ages = stop->ages - from->ages, exec = stop->exec - from->exec;
     c->s.stamp += stop->ages;
     c->s.atom += insns;
     n->insns += insns;
-    n->stall_agi += late + stop->cycles - stop->exec - insns;
-    n->stall_exec += stop->exec;
-    n->loads += stop->loads;
-    n->stores += stop->stores;
-    n->l1d_lookups += accesses;
-    n->dtlb_lookups += stop->ages - 2u * stop->lines - accesses;
-    n->itlb_lookups += stop->lines;
-    n->l1i_lookups += stop->lines;
+    n->stall_agi += late + stop->cycles - from->cycles - exec - insns;
+    n->stall_exec += exec;
+    n->loads += loads;
+    n->stores += stores;
+    n->l1d_lookups += loads + stores;
+    n->dtlb_lookups += ages - 2 * lines - loads - stores;
+    n->itlb_lookups += lines;
+    n->l1i_lookups += lines;
     c->s.cycle += stop->cycles;
+    c->rt.run.done += insns;
 }
 
-/* Runs a block as far as it goes; returns its instructions that ran. */
-static u64 run_block(struct core *c, const struct block *b, const struct op **stop)
+/* Runs a block from an op on as far as it goes; returns the first op that did not run. */
+static const struct op *run_ops(struct core *c, const struct block *b, const struct op *from, u64 late)
 {
-    u64 late = (b->address_regs & c->s.prev_writes) != 0;
-    c->rt.run.redirected = 0;
-    c->rt.run.repeats = false;
-    c->s.cycle += late;
-    const struct op *at = b->op->run(c, b->op);
-    *stop = at;
+    struct block_run *r = &c->rt.run;
+    r->redirected = 0;
+    r->repeats = false;
+    r->from = from;
+    r->late = late;
+    c->s.cycle += late - from->cycles;
+    c->s.stamp -= from->ages;
+    const struct op *at = from->run(c, from);
     if (at != b->end) {
-        at -= at > b->op && at[-1].run == run_line_try;
+        at -= at > from && at[-1].run == run_line_try;
         c->s.rip = b->gva + at->offset;
     }
-    if (unlikely(!at->insns)) {
+    if (unlikely(at->insns == from->insns)) {
         c->s.cycle -= late;
         late = 0;
     } else {
-        c->s.redirected = c->rt.run.redirected;
-        c->s.prev_writes = c->rt.run.redirected ? 0 : at[-1].writes;
+        c->s.redirected = r->redirected;
+        c->s.prev_writes = r->redirected ? 0 : at[-1].writes;
+        r->micros = r->after_missed && r->after_missed->insns == at->insns ? r->micros : 1;
     }
-    settle(c, at, late);
-    return at->insns;
+    r->after_missed = NULL;
+    settle(c, from, at, late);
+    return at;
 }
 
 /* ---- one after another ---- */
@@ -147,6 +154,20 @@ static u64 next_look(const struct core *c)
     return c->rt.look_again < c->rt.until ? c->rt.look_again : c->rt.until;
 }
 
+/* There is time for the instructions of a block from an op on. */
+static bool fits(const struct core *c, const struct block *b, const struct op *from, u64 atoms)
+{
+    u64 now = c->s.cycle, limit = next_look(c);
+    return now < limit && (u64)b->end->cycles - from->cycles < limit - now &&
+           (u64)b->insns - from->insns <= atoms - c->rt.run.done;
+}
+
+/* Events of a load that does not fault. */
+#define BIT_OF(probe) ((u64)1 << RS_PROBE_##probe)
+#define TOLD_BY_LOADS \
+    (BIT_OF(access) | BIT_OF(walk_begin) | BIT_OF(walk_ref) | BIT_OF(walk_end) | BIT_OF(tlb_fill) | \
+     BIT_OF(tlb_evict) | BIT_OF(mmio))
+
 static void begin(struct core *c)
 {
     enum shortcut_mode mode = cpl(c) == 3 ? MODE_USER : MODE_SUPERVISOR;
@@ -157,22 +178,119 @@ static void begin(struct core *c)
     c->rt.run.fetch = &f->to[SHORTCUT_FETCH][mode];
     c->rt.run.line = f->line[true];
     c->rt.run.sole = c->m->cores > 1 ? c->rt.sole : NULL;
-    c->rt.run.flags_kept = false;
+    c->rt.run.flags_kept = c->rt.run.leave = false;
+    c->rt.run.cautious = c->m->watched & TOLD_BY_LOADS;
 }
 
-static void end(struct core *c, u64 done, u64 cycle)
+/* What the general way would have left behind at the end of the last instruction, at `cycle`. */
+static void end(struct core *c, u64 cycle)
 {
-    if (!c->rt.run.flags_kept)
+    struct block_run *r = &c->rt.run;
+    if (!r->flags_kept)
         flags_give(c);
-    if (!done)
+    if (r->done == r->told)
         return;
-    flags_put(c, FLAG_RF, c->rt.run.repeats ? FLAG_RF : 0); /* as debug_retire has it */
+    flags_put(c, FLAG_RF, r->repeats ? FLAG_RF : 0); /* as debug_retire has it */
     if (c->s.vmx_guest) {
-        c->s.count.insns_guest += done;
-        c->s.count.cycles_guest += c->s.cycle - cycle;
+        c->s.count.insns_guest += r->done - r->told;
+        c->s.count.cycles_guest += cycle - r->cycle;
     }
     c->rt.last_micro = MICRO_RETIRE;
-    c->rt.atom_micros = 1;
+    c->rt.atom_micros = r->micros;
+    r->told = r->done;
+}
+
+/* ---- loads that miss ---- */
+
+/* Only now is the state what it is before this instruction's access: it leaves by a fault or an exit. */
+void run_leaves(struct core *c)
+{
+    struct block_run *r = &c->rt.run;
+    const struct op *op = r->missing;
+    if (!op)
+        return;
+    r->missing = NULL;
+    if (op->insns != r->from->insns)
+        c->s.prev_writes = op[-1].writes;
+    c->s.redirected = 0;
+    c->s.cycle -= op->cycles;
+    c->s.stamp -= op->ages;
+    settle(c, r->from, op, r->late);
+    c->s.count.stall_agi += op->late;
+    c->rt.next_rip = c->s.rip + op->length;
+    end(c, c->rt.atom_cycle);
+}
+
+static bool goes_on(const struct core *c)
+{
+    const struct block *b = c->rt.run.block;
+    return next_look(c) > c->s.cycle + b->end->cycles && !c->m->b.halted && nothing_special(c) &&
+           c->rt.fast->layout == *c->rt.fast->layout_now && b->code_changes == *mem_code_changes(c->m->mem);
+}
+
+/* The general handler works on the clock and the ages as they are at this op.  What it counts of a load, the
+ * block's sums hold as well. */
+const struct op *run_missing_load(struct core *c, const struct op *op)
+{
+    struct block_run *r = &c->rt.run;
+    if (r->cautious || (op > r->from && op[-1].run == run_line_try))
+        GIVE_UP;
+    c->rt.atom_cycle = c->s.cycle + op->cycles - (op == r->from ? r->late : 0);
+    c->s.cycle += op->cycles + op->late;
+    c->s.stamp += op->ages;
+    c->s.rip = r->block->gva + op->offset;
+    r->missing = op;
+    op->in->execute(c, op->in);
+    r->missing = NULL;
+    c->s.cycle -= op->cycles + op->late;
+    c->s.stamp -= op[1].ages;
+    c->s.count.loads--;
+    c->s.count.dtlb_lookups--;
+    c->s.count.l1d_lookups--;
+    c->rt.general_atoms++;
+    r->micros = c->rt.micro + 1;
+    r->after_missed = op + 1;
+    c->rt.micro = 0;
+    if (likely(goes_on(c)))
+        NEXT;
+    r->leave = true;
+    return op[1].run == run_end ? op[1].run(c, op + 1) : op + 1;
+}
+
+/* ---- instructions that a block leaves ---- */
+
+/* The op that did not run is an instruction, its lines are fetched: it runs the general way, as an atom of
+ * its own, but without being looked for.  It may leave by a fault.  True if the block can go on behind it. */
+static bool run_generally(struct core *c, const struct block *b, const struct op *op)
+{
+    struct block_run *r = &c->rt.run;
+    end(c, c->s.cycle);
+    r->flags_kept = true;
+    u64 flags = c->s.rflags;
+    r->stopped = cpu_insn_of_block(c, op->in);
+    r->told = ++r->done;
+    r->cycle = c->s.cycle;
+    if (r->stopped || c->m->b.halted || !nobody_looks(c) || !nothing_special(c) ||
+        c->rt.fast->layout != *c->rt.fast->layout_now || b->code_changes != *mem_code_changes(c->m->mem) ||
+        c->s.rip != b->gva + op[1].offset)
+        return false;
+    r->flags_kept = c->s.rflags != flags && !flags_take(c);
+    return !r->flags_kept;
+}
+
+/* Runs a block; false if what comes next is for the run loop. */
+static bool run_block(struct core *c, const struct block *b, u64 atoms)
+{
+    u64 late = (b->address_regs & c->s.prev_writes) != 0;
+    c->rt.run.block = b;
+    const struct op *op = run_ops(c, b, b->op, late);
+    while (op != b->end) {
+        if (!op->in || c->rt.run.leave || c->rt.run.flags_kept || !run_generally(c, b, op) ||
+            !fits(c, b, op + 1, atoms))
+            return false;
+        op = run_ops(c, b, op + 1, 0);
+    }
+    return !(c->rt.run.flags_kept | c->rt.run.leave);
 }
 
 /* Fetches, as only an atom may that is about to start. */
@@ -181,30 +299,31 @@ static const struct block *next_block(struct core *c)
     return fetch_hits(c) ? block_at_rip(c) : NULL;
 }
 
+static bool run_next(struct core *c, const struct block *b, u64 atoms)
+{
+    if (likely(!b->bulk))
+        return fits(c, b, b->op, atoms) && run_block(c, b, atoms);
+    u64 iterations = run_string(c, b, atoms - c->rt.run.done, next_look(c));
+    c->rt.run.done += iterations;
+    c->rt.run.micros = 1;
+    return iterations != 0;
+}
+
 u64 run_blocks(struct core *c, u64 atoms)
 {
-    u64 done = 0, cycle = c->s.cycle;
+    struct block_run *r = &c->rt.run;
+    r->stopped = false;
     const struct block *b;
-    const struct op *stop;
     if (c->s.cycle >= next_look(c) || !nobody_looks(c) || !nothing_special(c) || !knows_its_lines(c))
         return 0;
     begin(c);
     if (!(b = next_block(c)) || !flags_take(c))
         return 0;
-    for (; b; b = done < atoms && c->s.cycle < next_look(c) ? next_block(c) : NULL) {
-        if (unlikely(b->bulk)) {
-            u64 iterations = run_string(c, b, atoms - done, next_look(c));
-            if (!iterations)
-                break;
-            done += iterations;
-            continue;
-        }
-        if (b->end->cycles >= next_look(c) - c->s.cycle || b->insns > atoms - done)
-            break;
-        done += run_block(c, b, &stop);
-        if (unlikely(stop != b->end || c->rt.run.flags_kept))
-            break;
-    }
-    end(c, done, cycle);
+    r->cycle = c->s.cycle;
+    while (b && run_next(c, b, atoms))
+        b = r->done < atoms && c->s.cycle < next_look(c) ? next_block(c) : NULL;
+    end(c, c->s.cycle);
+    u64 done = r->done;
+    r->done = r->told = 0;
     return done;
 }

@@ -27,6 +27,9 @@ u64 run_string(struct core *c, const struct block *b, u64 atoms, u64 limit);
 /* Leaves this instruction to the run loop. */
 #define GIVE_UP   return op
 
+/* For a move from memory whose load does not hit: it goes on with the general handler, inside the block. */
+op_run run_missing_load;
+
 /* ---- registers ---- */
 
 #define N_BITS(n) (8 * (n))

@@ -17,8 +17,8 @@
     RUN(mov_rm_##n) \
     { \
         u64 value; \
-        if (!op_load(c, op, op_address(c, op), n, &value)) \
-            GIVE_UP; \
+        if (unlikely(!op_load(c, op, op_address(c, op), n, &value))) \
+            return run_missing_load(c, op); \
         gpr_put(c, op->dst, n, value); \
         NEXT; \
     } \
@@ -50,8 +50,8 @@
     RUN(name##_rm_##n) \
     { \
         u64 value; \
-        if (!op_load(c, op, op_address(c, op), from, &value)) \
-            GIVE_UP; \
+        if (unlikely(!op_load(c, op, op_address(c, op), from, &value))) \
+            return run_missing_load(c, op); \
         gpr_put(c, op->dst, n, extended(value, from)); \
         NEXT; \
     }
