@@ -465,6 +465,51 @@ START_TEST(interrupt_ends_hlt)
 }
 END_TEST
 
+#define STI    "\xfb"
+#define CLI    "\xfa"
+#define NOP    "\x90"
+#define MOV_SS "\x8e\xd0"         /* mov %eax, %ss */
+#define LSS    "\x0f\xb2\x24\x24" /* lss (%rsp), %esp */
+
+/* What is blocked after each instruction, by STI or by MOV SS, until the interrupt is taken at `offset`.  In
+ * 64-bit mode there is no POP SS. */
+static const struct {
+    const char *code, *blocked;
+    u64 offset;
+} shadow[] = {
+    {STI NOP NOP, "i-", 2},
+    {STI STI NOP, "i-", 2},
+    {STI CLI STI NOP NOP, "i-i-", 4},
+    {STI MOV_SS NOP NOP, "is-", 4},
+    {MOV_SS STI NOP NOP, "si-", 4},
+    {STI MOV_SS MOV_SS NOP NOP, "is-", 5},
+    {STI MOV_SS NOP MOV_SS NOP, "is-", 4},
+    {MOV_SS MOV_SS STI NOP NOP, "s-i-", 6},
+    {STI LSS NOP, "i-", 5},
+};
+
+START_TEST(each_shadow_lasts_an_instruction)
+{
+    const char *code = shadow[_i].code;
+    bare_put(&b, BARE_CODE, code, strlen(code));
+    bare_set_u64(&b, BARE_STACK, BARE_STACK | (u64)BARE_DS0 << 32);
+    c->s.gpr[REG_RSP] = BARE_STACK;
+    c->s.gpr[REG_RAX] = BARE_DS0;
+    enable_apic();
+    apic_raise(c, 0x40);
+    for (const char *at = shadow[_i].blocked; *at; at++) {
+        bare_atoms(&b, 1);
+        ck_assert_uint_eq(c->s.count.interrupts, 0);
+        ck_assert_uint_eq(c->s.shadow_sti, *at == 'i');
+        ck_assert_uint_eq(c->s.shadow_ss, *at == 's');
+    }
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.count.interrupts, 1);
+    ck_assert_uint_eq(bare_frame(&b, 0), BARE_CODE + shadow[_i].offset);
+    ck_assert_uint_eq(c->s.shadow_sti | c->s.shadow_ss, 0);
+}
+END_TEST
+
 START_TEST(nmi_blocks_nmi_until_iret)
 {
     bare_put(&b, bare_handler(VEC_NMI), IRETQ, 2);
@@ -616,6 +661,7 @@ int main(void)
     tcase_add_test(t, down_to_shutdown);
     tcase_add_test(t, interrupt_waits_for_if);
     tcase_add_test(t, interrupt_ends_hlt);
+    tcase_add_loop_test(t, each_shadow_lasts_an_instruction, 0, ROWS(shadow));
     tcase_add_test(t, nmi_blocks_nmi_until_iret);
     tcase_add_test(t, nmi_after_a_faulting_iret);
     tcase_add_test(t, nmi_in_a_shadow);
