@@ -569,6 +569,24 @@ static void error_interrupt(void)
     end();
 }
 
+/* A write to ESR arms it again. */
+static void error_interrupts(void)
+{
+    if (!begin("esr.interrupt-again", 0))
+        return;
+    esr();
+    apic_write(APIC_LVT_ERROR, MID_VECTOR);
+    for (unsigned i = 0; i < 4; i++) {
+        apic_self_ipi(5);
+        take_interrupts();
+        if (i == 2)
+            esr();
+    }
+    apic_write(APIC_LVT_ERROR, APIC_LVT_MASKED | MID_VECTOR);
+    esr();
+    end();
+}
+
 /* A local source with an illegal vector: received. */
 static void timer_illegal(void)
 {
@@ -706,6 +724,7 @@ void interrupt_cases(void)
         deadline_other_mode,
         illegal_vector,
         error_interrupt,
+        error_interrupts,
         timer_illegal,
         disabled,
         nmi_when_disabled,
