@@ -91,16 +91,28 @@ static bool zydis_decode(const uint8_t *bytes, size_t n, const struct insn *ours
     return !ours || in->length == ours->length;
 }
 
+/* What runs here though Zydis knows no instruction of these bytes: x87 opcodes that nobody has given a
+ * meaning. */
+static size_t name_and_bytes(const struct insn *in, const uint8_t *bytes, char *text, size_t size)
+{
+    size_t at = (size_t)snprintf(text, size, "%s", insn_name(in));
+    for (unsigned i = 0; i < in->length && at < size; i++)
+        at += (size_t)snprintf(text + at, size - at, " %02x", bytes[i]);
+    return in->length;
+}
+
 size_t rs_disassemble(const uint8_t *bytes, size_t n, uint64_t rip, const struct rs_symbols *symbols,
                       char *text, size_t size)
 {
-    struct insn insn;
-    bool known = decode(bytes, (unsigned)n, &insn) == DECODE_OK;
+    struct insn ours;
+    bool known = decode(bytes, (unsigned)n, &ours) == DECODE_OK;
     ZydisDecodedInstruction in;
     ZydisDecodedOperand operand[ZYDIS_MAX_OPERAND_COUNT];
     ZydisFormatter formatter;
     ZyanU64 address;
-    if (!zydis_decode(bytes, n, known ? &insn : NULL, &in, operand) || !formatter_init(&formatter) ||
+    if (!zydis_decode(bytes, n, known ? &ours : NULL, &in, operand))
+        return known ? name_and_bytes(&ours, bytes, text, size) : 0;
+    if (!formatter_init(&formatter) ||
         !ZYAN_SUCCESS(ZydisFormatterFormatInstruction(&formatter, &in, operand, in.operand_count_visible,
                                                       text, size, rip, NULL)))
         return 0;
