@@ -10,6 +10,7 @@
 #include "world.h"
 
 #include <check.h>
+#include <string.h>
 
 #define FIRMWARE (RS_FW_VTX | RS_FW_XD | RS_FW_EPT | RS_FW_LOCK)
 #define LATENCY  150 /* ipi_latency */
@@ -70,6 +71,13 @@ static void send_and_run(u64 mode)
     run(4000);
 }
 
+static void expect_end(const char *words)
+{
+    machine_run(b.machine, 100000, machine_cycle(b.machine) + 10000);
+    ck_assert_uint_eq(b.machine->b.halted, HALT_FOREVER);
+    ck_assert_msg(strstr(rs_halt_text(b.machine), words) != NULL, "%s", rs_halt_text(b.machine));
+}
+
 /* ---- the target does not wait ---- */
 
 static const char *const code[] = {SPIN, CLI_HLT};
@@ -111,9 +119,26 @@ START_TEST(parks_the_machine_after_it)
     send_and_run(APIC_ICR_STARTUP);
     bare_put(&b, BARE_CODE, CLI_HLT, 4);
     send(APIC_ICR_STARTUP, sender->s.cycle);
-    machine_run(b.machine, 100000, sender->s.cycle + 10000);
-    ck_assert_uint_eq(b.machine->b.halted, HALT_FOREVER);
+    expect_end("any core");
     ck_assert_uint_eq(target->s.ipi_sipi_due[0], 0);
+}
+END_TEST
+
+/* Not a word of HLT where no one has executed it. */
+START_TEST(says_that_all_wait_for_one)
+{
+    sender->s.activity = ACTIVITY_WAIT_SIPI;
+    expect_end("all cores wait for a start-up IPI");
+    ck_assert_ptr_null(strstr(rs_halt_text(b.machine), "HLT"));
+}
+END_TEST
+
+START_TEST(says_who_is_in_hlt)
+{
+    bare_put(&b, BARE_CODE + NEXT, CLI_HLT, 4);
+    send_and_run(APIC_ICR_STARTUP);
+    sender->s.activity = ACTIVITY_WAIT_SIPI;
+    expect_end("HLT of core 2");
 }
 END_TEST
 
@@ -202,6 +227,15 @@ START_TEST(vm_entry_finds_nobody_waiting)
 }
 END_TEST
 
+START_TEST(says_that_a_guest_waits)
+{
+    guest_set(c, VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_WAIT_SIPI);
+    guest_launch(&b);
+    expect_end("the core waits for a start-up IPI");
+    ck_assert_ptr_nonnull(strstr(rs_halt_text(b.machine), "guest"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("startup");
@@ -210,11 +244,14 @@ int main(void)
     tcase_add_loop_test(t, dropped_by_who_does_not_wait, 0, 2);
     tcase_add_test(t, costs_a_halted_core_an_atom);
     tcase_add_test(t, parks_the_machine_after_it);
+    tcase_add_test(t, says_that_all_wait_for_one);
+    tcase_add_test(t, says_who_is_in_hlt);
     tcase_add_loop_test(t, arrive_in_the_order_of_their_cycles, 0, sizeof flights / sizeof *flights);
     TCase *g = tcase_create("in VMX operation");
     tcase_add_checked_fixture(g, set_up_guest, tear_down);
     tcase_add_test(g, vmxoff_finds_nobody_waiting);
     tcase_add_test(g, vm_entry_finds_nobody_waiting);
+    tcase_add_test(g, says_that_a_guest_waits);
     suite_add_tcase(s, t);
     suite_add_tcase(s, g);
     return suite_run(s);
