@@ -185,7 +185,7 @@ static bool sipi_arrives_by(struct core *c, u64 until)
     return false;
 }
 
-void ipi_vmx_begins_or_ends(struct core *c)
+void ipi_unblock_init(struct core *c)
 {
     for (unsigned place = 0; place < SIPI_PLACES; place++)
         if (c->s.ipi_sipi_due[place] <= c->s.cycle)

@@ -92,7 +92,7 @@ void exec_vmxoff(struct core *c, const struct insn *in)
     charge(c, c->m->p.vmxon_cycles);
     c->s.vmx_on = 0;
     c->s.vmcs_hpa = VMCS_NONE;
-    ipi_vmx_begins_or_ends(c);
+    ipi_unblock_init(c);
     succeed(c);
 }
 

@@ -141,7 +141,7 @@ static _Noreturn void retire(struct core *c, bool launch, u64 start, u64 rip)
     c->s.count.insns++;
     c->s.count.vm_entries++;
     start_timer(c);
-    ipi_vmx_begins_or_ends(c);
+    ipi_unblock_init(c);
     PROBE(c, RS_PROBE_vm_entry, launch, c->s.cycle - start, info & INTR_VALID ? info : 0);
     if (c->s.activity != ACTIVITY_ACTIVE)
         schedule_yield(c);
