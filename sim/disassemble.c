@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "arch/isa.h"
+#include "cpu/decode.h"
 #include "ringside.h"
-
-#define INSN_BYTES_MAX 15
 
 void rs_symbol_format(const struct rs_symbols *symbols, uint64_t address, char *text, size_t size)
 {
@@ -50,17 +50,69 @@ static bool formatter_init(ZydisFormatter *formatter)
            ZYAN_SUCCESS(ZydisFormatterSetProperty(formatter, ZYDIS_FORMATTER_PROP_HEX_UPPERCASE, ZYAN_FALSE));
 }
 
+/* Without what turns older instructions of this processor into others: what is absent here is a NOP, or TZCNT
+ * a BSF.  ENDBR64 keeps its name. */
+static bool decoder_init(ZydisDecoder *decoder, bool endbr64)
+{
+    static const ZydisDecoderMode absent[] = {ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_TZCNT,
+                                              ZYDIS_DECODER_MODE_CLDEMOTE, ZYDIS_DECODER_MODE_WBNOINVD};
+    bool ok = ZYAN_SUCCESS(ZydisDecoderInit(decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)) &&
+              ZYAN_SUCCESS(ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_CET, endbr64));
+    for (size_t i = 0; i < sizeof absent / sizeof *absent; i++)
+        ok = ok && ZYAN_SUCCESS(ZydisDecoderEnableMode(decoder, absent[i], ZYAN_FALSE));
+    return ok;
+}
+
+/* F3 with REX.B and 90 exchanges; Zydis says PAUSE.  Without a REP here, which means nothing to XCHG. */
+static void drop_rep(uint8_t *bytes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (bytes[i] == 0xf3)
+            bytes[i] = 0x3e;
+}
+
+/* Prefixes of an absent extension without a mode of its own: lock elision. */
+#define ABSENT (ZYDIS_ATTRIB_HAS_XACQUIRE | ZYDIS_ATTRIB_HAS_XRELEASE)
+
+/* ours: as the machine decodes it. */
+static bool zydis_decode(const uint8_t *bytes, size_t n, const struct insn *ours, ZydisDecodedInstruction *in,
+                         ZydisDecodedOperand operand[ZYDIS_MAX_OPERAND_COUNT])
+{
+    ZydisDecoder decoder;
+    uint8_t copy[INSN_BYTES_MAX] = {0};
+    n = n < sizeof copy ? n : sizeof copy;
+    memcpy(copy, bytes, n);
+    if (ours && ours->row == ROW_xchg_Zv_eAX)
+        drop_rep(copy, ours->length);
+    if (!decoder_init(&decoder, ours && ours->row == ROW_endbr64) ||
+        !ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, copy, n, in, operand)))
+        return false;
+    in->attributes &= ~ABSENT;
+    return !ours || in->length == ours->length;
+}
+
+/* What runs here though Zydis knows no instruction of these bytes: x87 opcodes that nobody has given a
+ * meaning. */
+static size_t name_and_bytes(const struct insn *in, const uint8_t *bytes, char *text, size_t size)
+{
+    size_t at = (size_t)snprintf(text, size, "%s", insn_name(in));
+    for (unsigned i = 0; i < in->length && at < size; i++)
+        at += (size_t)snprintf(text + at, size - at, " %02x", bytes[i]);
+    return in->length;
+}
+
 size_t rs_disassemble(const uint8_t *bytes, size_t n, uint64_t rip, const struct rs_symbols *symbols,
                       char *text, size_t size)
 {
-    ZydisDecoder decoder;
+    struct insn ours;
+    bool known = decode(bytes, (unsigned)n, &ours) == DECODE_OK;
     ZydisDecodedInstruction in;
     ZydisDecodedOperand operand[ZYDIS_MAX_OPERAND_COUNT];
     ZydisFormatter formatter;
     ZyanU64 address;
-    if (!ZYAN_SUCCESS(ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)) ||
-        !ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes, n, &in, operand)) ||
-        !formatter_init(&formatter) ||
+    if (!zydis_decode(bytes, n, known ? &ours : NULL, &in, operand))
+        return known ? name_and_bytes(&ours, bytes, text, size) : 0;
+    if (!formatter_init(&formatter) ||
         !ZYAN_SUCCESS(ZydisFormatterFormatInstruction(&formatter, &in, operand, in.operand_count_visible,
                                                       text, size, rip, NULL)))
         return 0;

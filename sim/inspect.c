@@ -247,20 +247,28 @@ static void startup_text(const struct machine *m, char *text, size_t size)
              on_core(m), m->b.sipi_entry_struct);
 }
 
+/* Only if none is in HLT does the core that tells of it wait for a start-up IPI. */
+static void forever_text(const struct machine *m, char *text, size_t size)
+{
+    const struct core_state *s = &m->core[m->b.halt_core]->s;
+    if (s->activity == ACTIVITY_WAIT_SIPI)
+        snprintf(text, size, "halted for ever: %s for a start-up IPI, and nobody is left to send one; %s",
+                 m->cores > 1 ? "all cores wait" : "the core waits",
+                 s->vmx_guest ? "its guest was entered in that state" : "INIT puts a core into that state");
+    else
+        snprintf(text, size, "halted for ever: HLT%s just before rip %#" PRIx64 ", with nothing to wake %s",
+                 on_core(m), s->rip, m->cores > 1 ? "any core" : "it");
+}
+
 const char *rs_halt_text(const rs_machine *m)
 {
     static char text[320];
-    u64 rip = m->core[m->b.halt_core]->s.rip;
     switch (m->b.halted) {
     case HALT_DEBUG_EXIT:
         snprintf(text, sizeof text, "debug-exit with status %" PRIu64, m->b.exit_status);
         return text;
     case HALT_SHUTDOWN: shutdown_text(m, text, sizeof text); return text;
-    case HALT_FOREVER:
-        snprintf(text, sizeof text,
-                 "halted for ever: HLT%s just before rip %#" PRIx64 ", with nothing to wake %s", on_core(m),
-                 rip, m->cores > 1 ? "any core" : "it");
-        return text;
+    case HALT_FOREVER: forever_text(m, text, sizeof text); return text;
     case HALT_VMX_ABORT:
         snprintf(text, sizeof text,
                  "VMX abort %" PRIu64

@@ -123,6 +123,35 @@ START_TEST(spurious)
 }
 END_TEST
 
+static void error_interrupts(bool raised)
+{
+    apic_write(c, APIC_ICR_LOW, APIC_ICR_TO_SELF | 3);
+    ck_assert_int_eq(apic_pending_vector(c), raised ? 0x60 : -1);
+    if (!raised)
+        return;
+    apic_acknowledge(c);
+    apic_write(c, APIC_EOI, 0);
+}
+
+START_TEST(an_error_interrupts_once_until_esr_is_written)
+{
+    error_interrupts(false);
+    apic_write(c, APIC_LVT_ERROR, 0x60);
+    error_interrupts(true); /* the masked one has not spent it */
+    error_interrupts(false);
+    apic_read(c, 0x40); /* nor does another kind of error count */
+    error_interrupts(false);
+    apic_write(c, APIC_ESR, 0);
+    error_interrupts(true);
+    error_interrupts(false);
+    ck_assert_uint_eq(apic_read(c, APIC_ESR), APIC_ESR_REGISTER | APIC_ESR_SEND_VECTOR);
+    apic_init(c);
+    apic_write(c, APIC_SVR, APIC_SVR_ENABLE | 0xff);
+    apic_write(c, APIC_LVT_ERROR, 0x60);
+    error_interrupts(true);
+}
+END_TEST
+
 START_TEST(errors_show_after_a_write)
 {
     apic_write(c, APIC_LVT_ERROR, 0x60);
@@ -370,6 +399,7 @@ int main(void)
     tcase_add_test(t, nested);
     tcase_add_test(t, task_priority);
     tcase_add_test(t, spurious);
+    tcase_add_test(t, an_error_interrupts_once_until_esr_is_written);
     tcase_add_test(t, errors_show_after_a_write);
     tcase_add_test(t, one_shot);
     tcase_add_loop_test(t, divide_configuration, 0, (int)(sizeof divide / sizeof *divide));

@@ -484,7 +484,7 @@ START_TEST(a_core_starts)
     watch(RS_PROBE_core_start);
     good_entry();
     init_and_sipi();
-    ck_assert_uint_eq(c[1]->s.ipi_sipi_due, 4000 + LATENCY);
+    ck_assert_uint_eq(c[1]->s.ipi_sipi_due[0], 4000 + LATENCY);
     run_until(6000);
     ck_assert_uint_eq(seen_count, 1);
     ck_assert_uint_eq(seen[0].core, 1);
@@ -506,7 +506,7 @@ START_TEST(a_core_starts)
     icr(c[0], TO(1) | APIC_ICR_STARTUP); /* it does not wait for one any more */
     run_until(7000);
     ck_assert_uint_gt(c[1]->s.count.insns, insns + 100);
-    ck_assert_uint_eq(c[1]->s.ipi_sipi_due, 0);
+    ck_assert_uint_eq(c[1]->s.ipi_sipi_due[0], 0);
     ck_assert_uint_eq(seen_count, 1);
 }
 END_TEST
@@ -530,7 +530,7 @@ START_TEST(a_structure_that_is_switched_off_starts_no_one)
     init_and_sipi();
     run_until(6000);
     ck_assert_uint_eq(c[1]->s.activity, ACTIVITY_WAIT_SIPI);
-    ck_assert_uint_eq(c[1]->s.ipi_sipi_due, 0);
+    ck_assert_uint_eq(c[1]->s.ipi_sipi_due[0], 0);
     ck_assert_uint_eq(b.machine->b.halted, HALT_NONE);
 }
 END_TEST
@@ -630,8 +630,8 @@ START_TEST(a_guest_that_waits_exits_by_a_start_up_ipi)
     guest_set(c[0], VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_WAIT_SIPI);
     guest_launch(&b);
     c[0]->s.nmi_pending = 1; /* blocked in this state */
-    c[0]->s.ipi_sipi_due = c[0]->s.cycle + 500;
-    c[0]->s.ipi_sipi_vector = 0x9a;
+    c[0]->s.ipi_sipi_due[0] = c[0]->s.cycle + 500;
+    c[0]->s.ipi_sipi_vector[0] = 0x9a;
     bare_atoms(&b, 2);
     ck_assert_uint_eq(c[0]->s.vmx_guest, 0);
     ck_assert_uint_eq(guest_get(c[0], VMCS_EXIT_REASON), EXIT_SIPI);
@@ -645,7 +645,7 @@ START_TEST(init_is_blocked_in_a_guest_that_waits)
     guest_set(c[0], VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_WAIT_SIPI);
     guest_launch(&b);
     c[0]->s.ipi_init_due = c[0]->s.cycle + 100;
-    c[0]->s.ipi_sipi_due = c[0]->s.cycle + 500;
+    c[0]->s.ipi_sipi_due[0] = c[0]->s.cycle + 500;
     bare_atoms(&b, 2);
     ck_assert_uint_eq(guest_get(c[0], VMCS_EXIT_REASON), EXIT_SIPI);
     ck_assert_uint_ne(c[0]->s.ipi_init_due, 0); /* still pending: root operation blocks it too */

@@ -465,6 +465,51 @@ START_TEST(interrupt_ends_hlt)
 }
 END_TEST
 
+#define STI    "\xfb"
+#define CLI    "\xfa"
+#define NOP    "\x90"
+#define MOV_SS "\x8e\xd0"         /* mov %eax, %ss */
+#define LSS    "\x0f\xb2\x24\x24" /* lss (%rsp), %esp */
+
+/* What is blocked after each instruction, by STI or by MOV SS, until the interrupt is taken at `offset`.  In
+ * 64-bit mode there is no POP SS. */
+static const struct {
+    const char *code, *blocked;
+    u64 offset;
+} shadow[] = {
+    {STI NOP NOP, "i-", 2},
+    {STI STI NOP, "i-", 2},
+    {STI CLI STI NOP NOP, "i-i-", 4},
+    {STI MOV_SS NOP NOP, "is-", 4},
+    {MOV_SS STI NOP NOP, "si-", 4},
+    {STI MOV_SS MOV_SS NOP NOP, "is-", 5},
+    {STI MOV_SS NOP MOV_SS NOP, "is-", 4},
+    {MOV_SS MOV_SS STI NOP NOP, "s-i-", 6},
+    {STI LSS NOP, "i-", 5},
+};
+
+START_TEST(each_shadow_lasts_an_instruction)
+{
+    const char *code = shadow[_i].code;
+    bare_put(&b, BARE_CODE, code, strlen(code));
+    bare_set_u64(&b, BARE_STACK, BARE_STACK | (u64)BARE_DS0 << 32);
+    c->s.gpr[REG_RSP] = BARE_STACK;
+    c->s.gpr[REG_RAX] = BARE_DS0;
+    enable_apic();
+    apic_raise(c, 0x40);
+    for (const char *at = shadow[_i].blocked; *at; at++) {
+        bare_atoms(&b, 1);
+        ck_assert_uint_eq(c->s.count.interrupts, 0);
+        ck_assert_uint_eq(c->s.shadow_sti, *at == 'i');
+        ck_assert_uint_eq(c->s.shadow_ss, *at == 's');
+    }
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.count.interrupts, 1);
+    ck_assert_uint_eq(bare_frame(&b, 0), BARE_CODE + shadow[_i].offset);
+    ck_assert_uint_eq(c->s.shadow_sti | c->s.shadow_ss, 0);
+}
+END_TEST
+
 START_TEST(nmi_blocks_nmi_until_iret)
 {
     bare_put(&b, bare_handler(VEC_NMI), IRETQ, 2);
@@ -548,6 +593,60 @@ START_TEST(first_fault_of_an_instruction)
 }
 END_TEST
 
+/* There is no x87: by CR0's EM, MP and TS (SDM vol. 3, 2.5 "Control Registers"). */
+#define FLDS     "\xd9\x84\x48\x10\x10\x80\x01" /* flds 0x1801010(%rax,%rcx,2), which is not mapped */
+#define FNSTSW   "\xdf\xe0"
+#define RESERVED "\xd9\xd1"
+#define WAIT     "\x9b"
+#define LOCK     "\xf0"
+#define EMMS     "\x0f\x77"
+#define NO_FAULT 256
+
+static const struct {
+    const char *code;
+    u64 cr0;
+    unsigned vector;
+} coprocessor[] = {
+    {FLDS, 0, VEC_UD},
+    {FLDS, CR0_MP, VEC_UD},
+    {FLDS, CR0_TS, VEC_NM},
+    {FLDS, CR0_EM, VEC_NM},
+    {FNSTSW, 0, VEC_UD},
+    {FNSTSW, CR0_EM | CR0_TS, VEC_NM},
+    {RESERVED, 0, VEC_UD},
+    {RESERVED, CR0_EM, VEC_NM},
+    {WAIT, 0, NO_FAULT},
+    {WAIT, CR0_TS, NO_FAULT},
+    {WAIT, CR0_MP | CR0_EM, NO_FAULT},
+    {WAIT, CR0_TS | CR0_MP, VEC_NM},
+    {LOCK FLDS, CR0_TS, VEC_UD},
+    {LOCK WAIT, CR0_TS | CR0_MP, VEC_UD},
+    {EMMS, CR0_TS, VEC_UD},
+    {EMMS, CR0_EM, VEC_UD},
+};
+
+START_TEST(x87_opcodes_by_cr0)
+{
+    bare_put(&b, BARE_CODE, coprocessor[_i].code, strlen(coprocessor[_i].code));
+    c->s.cr0 |= coprocessor[_i].cr0;
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.event_valid ? c->s.event_vector : NO_FAULT, coprocessor[_i].vector);
+    ck_assert_uint_eq(c->s.event_valid && c->s.event_has_error, 0);
+}
+END_TEST
+
+/* All its bytes are fetched first: the last of them lies in a page that is absent. */
+START_TEST(an_x87_opcode_across_pages)
+{
+    c->s.rip = BARE_UNMAPPED - 6;
+    c->s.cr0 |= CR0_TS;
+    bare_put(&b, c->s.rip, FLDS, 6);
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.event_vector, VEC_PF);
+    ck_assert_uint_eq(c->s.event_cr2, BARE_UNMAPPED);
+}
+END_TEST
+
 START_TEST(sysret_is_undefined_before_it_is_privileged)
 {
     bare_enter_user(&b);
@@ -616,10 +715,13 @@ int main(void)
     tcase_add_test(t, down_to_shutdown);
     tcase_add_test(t, interrupt_waits_for_if);
     tcase_add_test(t, interrupt_ends_hlt);
+    tcase_add_loop_test(t, each_shadow_lasts_an_instruction, 0, ROWS(shadow));
     tcase_add_test(t, nmi_blocks_nmi_until_iret);
     tcase_add_test(t, nmi_after_a_faulting_iret);
     tcase_add_test(t, nmi_in_a_shadow);
     tcase_add_loop_test(t, first_fault_of_an_instruction, 0, ROWS(first));
+    tcase_add_loop_test(t, x87_opcodes_by_cr0, 0, ROWS(coprocessor));
+    tcase_add_test(t, an_x87_opcode_across_pages);
     tcase_add_test(t, sysret_is_undefined_before_it_is_privileged);
     tcase_add_test(t, single_step);
     tcase_add_test(t, cost);

@@ -329,6 +329,24 @@ START_TEST(mov_ss_blocks_entry)
 }
 END_TEST
 
+/* STI's shadow over VMLAUNCH is the host's; what the guest is entered with lasts one of its instructions. */
+START_TEST(the_guest_has_its_own_shadow)
+{
+    bare_put(&b, c->s.rip, "\xfb" VMLAUNCH, 4);
+    bare_put(&b, GUEST_CODE, "\x8e\xd0\x90", 3); /* mov %eax, %ss; nop */
+    c->s.gpr[REG_RAX] = BARE_DS0;
+    guest_set_bits(c, VMCS_GUEST_RFLAGS, FLAG_IF);
+    guest_set(c, VMCS_GUEST_INTERRUPTIBILITY, BLOCKING_STI);
+    bare_atoms(&b, 2);
+    ck_assert_uint_eq(c->s.vmx_guest, 1);
+    ck_assert(c->s.shadow_sti && !c->s.shadow_ss);
+    bare_atoms(&b, 1);
+    ck_assert(!c->s.shadow_sti && c->s.shadow_ss);
+    bare_atoms(&b, 1);
+    ck_assert(!c->s.shadow_sti && !c->s.shadow_ss);
+}
+END_TEST
+
 START_TEST(vmcall_in_root_is_error_1)
 {
     GUEST_RUN(&b, VMCALL);
@@ -486,6 +504,7 @@ int main(void)
                                     fields_to_memory_and_without_vmcs,
                                     launch_and_resume_want_their_state,
                                     mov_ss_blocks_entry,
+                                    the_guest_has_its_own_shadow,
                                     vmcall_in_root_is_error_1,
                                     invept_checks_its_operand,
                                     invvpid_checks_its_operand,

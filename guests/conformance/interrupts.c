@@ -257,7 +257,9 @@ static void cr8_blocks(void)
 
 extern const char shadow_sti[], shadow_sti_try[], shadow_sti_set[], shadow_sti_set_try[], shadow_popf[],
     shadow_popf_try[], shadow_iret[], shadow_iret_try[], shadow_sti_cli[], shadow_sti_cli_try[], shadow_hlt[],
-    shadow_hlt_try[], shadow_ring3[], shadow_ring3_try[];
+    shadow_hlt_try[], shadow_ring3[], shadow_ring3_try[], shadow_sti_cli_sti[], shadow_sti_cli_sti_try[],
+    shadow_sti_ss[], shadow_sti_ss_try[], shadow_ss_sti[], shadow_ss_sti_try[], shadow_ss_ss[],
+    shadow_ss_ss_try[], shadow_sti_lss[], shadow_sti_lss_try[];
 
 /* An interrupt is pending; where is it taken? */
 static void shadow(const char *name, const char *code, const char *try, uint64_t flags)
@@ -287,6 +289,11 @@ static void all_shadows(void)
     shadow("shadow.popf", shadow_popf, shadow_popf_try, 0);
     shadow("shadow.iret", shadow_iret, shadow_iret_try, 0);
     shadow("shadow.sti-cli", shadow_sti_cli, shadow_sti_cli_try, 0);
+    shadow("shadow.sti-cli-sti", shadow_sti_cli_sti, shadow_sti_cli_sti_try, 0);
+    shadow("shadow.sti-mov-ss", shadow_sti_ss, shadow_sti_ss_try, 0);
+    shadow("shadow.mov-ss-sti", shadow_ss_sti, shadow_ss_sti_try, 0);
+    shadow("shadow.mov-ss-twice", shadow_ss_ss, shadow_ss_ss_try, 0);
+    shadow("shadow.sti-lss", shadow_sti_lss, shadow_sti_lss_try, 0);
     shadow("shadow.sti-hlt", shadow_hlt, shadow_hlt_try, 0);
     shadow("shadow.ring3", shadow_ring3, shadow_ring3_try, RING3);
 }
@@ -562,6 +569,24 @@ static void error_interrupt(void)
     end();
 }
 
+/* A write to ESR arms it again. */
+static void error_interrupts(void)
+{
+    if (!begin("esr.interrupt-again", 0))
+        return;
+    esr();
+    apic_write(APIC_LVT_ERROR, MID_VECTOR);
+    for (unsigned i = 0; i < 4; i++) {
+        apic_self_ipi(5);
+        take_interrupts();
+        if (i == 2)
+            esr();
+    }
+    apic_write(APIC_LVT_ERROR, APIC_LVT_MASKED | MID_VECTOR);
+    esr();
+    end();
+}
+
 /* A local source with an illegal vector: received. */
 static void timer_illegal(void)
 {
@@ -699,6 +724,7 @@ void interrupt_cases(void)
         deadline_other_mode,
         illegal_vector,
         error_interrupt,
+        error_interrupts,
         timer_illegal,
         disabled,
         nmi_when_disabled,

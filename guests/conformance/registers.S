@@ -71,6 +71,46 @@ TRY
     movq %cr0, %rcx
 END
 
+/* SDM vol. 3, 2.5 "Control Registers", EM, MP and TS: x87 instructions, WAIT, and what is neither. */
+.macro COPROCESSOR name, bits, ring3, code:vararg
+    CASE "nm.\name"
+    movq %cr0, %rax
+    andq $~(CR0_MP | CR0_EM | CR0_TS), %rax
+    orq $(\bits), %rax
+    movq %rax, %cr0
+    .if \ring3
+    TO_RING3
+    .endif
+    TRY
+    \code
+    END
+.endm
+COPROCESSOR ts-esc, CR0_TS, 0, fldz
+COPROCESSOR em-esc, CR0_EM, 0, fldz
+COPROCESSOR ts-esc-ring3, CR0_TS, 1, fldz
+COPROCESSOR ts-esc-memory, CR0_TS, 0, flds (%r9) /* before its #PF */
+COPROCESSOR ts-esc-canonical, CR0_TS, 0, fstps (%r8)
+COPROCESSOR ts-esc-lock, CR0_TS, 0, .byte 0xf0, 0xd9, 0x03 /* LOCK: #UD */
+COPROCESSOR em-esc-nobodys, CR0_EM, 0, .byte 0xd9, 0xd1 /* no instruction, but of D8 to DF */
+COPROCESSOR ts-mp-wait, CR0_TS | CR0_MP, 0, fwait
+COPROCESSOR ts-wait, CR0_TS, 0, fwait
+COPROCESSOR mp-wait, CR0_MP, 0, fwait
+COPROCESSOR em-wait, CR0_EM, 0, fwait
+COPROCESSOR em-mp-wait, CR0_EM | CR0_MP, 0, fwait
+COPROCESSOR ts-mp-wait-lock, CR0_TS | CR0_MP, 0, .byte 0xf0, 0x9b
+COPROCESSOR em-emms, CR0_EM, 0, emms /* not an x87's: #UD */
+COPROCESSOR em-ts-emms, CR0_EM | CR0_TS, 0, emms
+COPROCESSOR em-movaps, CR0_EM, 0, movaps %xmm0, %xmm0
+CASE "nm.clts-esc" /* CLTS, and LMSW, reach it at once */
+    movl $(CR0_PE | CR0_TS | CR0_MP), %eax
+TRY
+    lmsw %ax
+    clts
+    fwait
+    lmsw %ax
+    fldz
+END
+
 /* SDM vol. 2B, "MOV - Move to/from Control Registers": what is #GP(0). */
 .macro WRITE_CR name, cr, set, clear
     CASE "\cr\().\name", SHOW_RCX

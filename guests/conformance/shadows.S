@@ -47,6 +47,50 @@ shadow_sti_cli_try:
     cli
     nop
     SHADOW_END
+SHADOW shadow_sti_cli_sti
+shadow_sti_cli_sti_try:
+    sti
+    cli
+    sti
+    nop
+    nop
+    SHADOW_END
+SHADOW shadow_sti_ss /* each shadow lasts an instruction from the one that casts it */
+    movl %ss, %eax
+shadow_sti_ss_try:
+    sti
+    movl %eax, %ss
+    nop
+    nop
+    SHADOW_END
+SHADOW shadow_ss_sti
+    movl %ss, %eax
+shadow_ss_sti_try:
+    movl %eax, %ss
+    sti
+    nop
+    nop
+    SHADOW_END
+SHADOW shadow_ss_ss /* the second casts none */
+    movl %ss, %eax
+shadow_ss_ss_try:
+    sti
+    movl %eax, %ss
+    movl %eax, %ss
+    nop
+    nop
+    SHADOW_END
+SHADOW shadow_sti_lss /* LSS casts none */
+    movq %rsp, %rax
+    pushq $SEL_KDATA
+    shlq $32, (%rsp)
+    addq %rax, (%rsp)
+shadow_sti_lss_try:
+    sti
+    lss (%rsp), %esp
+    nop
+    nop
+    SHADOW_END
 SHADOW shadow_hlt
 shadow_hlt_try:
     sti

@@ -98,19 +98,23 @@ static void end_of_interrupt(struct core *c)
 /* Errors gather in the upper half of ESR's word until a write to ESR shows them. */
 #define ESR_GATHERED 32
 
+/* The first that the LVT lets through interrupts; a write to ESR arms that again. */
 static void error(struct core *c, u64 bit)
 {
     u64 lvt = reg_value(c, APIC_LVT_ERROR);
     unsigned vector = lvt & APIC_LVT_VECTOR;
 
     *reg(c, APIC_ESR) |= bit << ESR_GATHERED;
-    if (!(lvt & APIC_LVT_MASKED) && vector >= 16)
-        apic_raise(c, vector);
+    if (lvt & APIC_LVT_MASKED || vector < 16 || c->s.apic_error_raised)
+        return;
+    c->s.apic_error_raised = 1;
+    apic_raise(c, vector);
 }
 
 static void write_esr(struct core *c)
 {
     *reg(c, APIC_ESR) >>= ESR_GATHERED;
+    c->s.apic_error_raised = 0;
 }
 
 void apic_raise(struct core *c, unsigned vector)
@@ -513,6 +517,7 @@ static void reset_registers(struct core *c)
     *reg(c, APIC_SVR) = 0xff;
     for (u32 lvt = APIC_LVT_TIMER; lvt <= APIC_LVT_ERROR; lvt += 16)
         *reg(c, lvt) = APIC_LVT_MASKED;
+    c->s.apic_error_raised = 0;
     c->s.apic_timer_start = 0;
     c->s.apic_timer_due = 0;
     c->s.tsc_deadline = 0;

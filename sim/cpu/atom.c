@@ -22,10 +22,14 @@ static void look(struct core *c)
 
 /* ---- an instruction ---- */
 
-static void end_of_shadow(struct core *c, bool shadowed)
+/* Each lasts for one instruction, and who casts the same again does not prolong it (SDM vol. 3, 6.8.3
+ * "Masking Exceptions and Interrupts When Switching Stacks"). */
+static void end_of_shadow(struct core *c, u64 sti, u64 ss)
 {
-    if (shadowed)
-        c->s.shadow_sti = c->s.shadow_ss = 0;
+    if (sti)
+        c->s.shadow_sti = 0;
+    if (ss)
+        c->s.shadow_ss = 0;
 }
 
 static void insn_retired(struct core *c, const struct insn *in, u64 flags_before)
@@ -44,7 +48,7 @@ static void insn_retired(struct core *c, const struct insn *in, u64 flags_before
 
 static void run_insn(struct core *c, const struct insn *in)
 {
-    bool shadowed = c->s.shadow_sti || c->s.shadow_ss;
+    u64 shadow_sti = c->s.shadow_sti, shadow_ss = c->s.shadow_ss;
     u64 flags_before = c->s.rflags;
     if (unlikely(in->privilege < cpl(c)))
         cpu_fault(c, VEC_GP, 0);
@@ -54,7 +58,7 @@ static void run_insn(struct core *c, const struct insn *in)
     c->rt.next_rip = c->s.rip + in->length;
     in->execute(c, in);
     pipeline_retire(c, in);
-    end_of_shadow(c, shadowed);
+    end_of_shadow(c, shadow_sti, shadow_ss);
     insn_retired(c, in, flags_before);
 }
 

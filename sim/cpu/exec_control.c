@@ -55,6 +55,23 @@ void exec_clts(struct core *c, const struct insn *in)
         c->s.cr0 &= ~(u64)CR0_TS;
 }
 
+/* ---- an x87 that is absent (SDM vol. 3, 2.5 "Control Registers", EM, MP and TS) ---- */
+
+/* CR0 asks for #NM before the opcode is found to be nobody's. */
+void exec_esc(struct core *c, const struct insn *in)
+{
+    (void)in;
+    cpu_fault(c, c->s.cr0 & (CR0_EM | CR0_TS) ? VEC_NM : VEC_UD, 0);
+}
+
+/* Else there is no x87 whose exceptions could be pending. */
+void exec_fwait(struct core *c, const struct insn *in)
+{
+    (void)in;
+    if (c->s.cr0 & CR0_MP && c->s.cr0 & CR0_TS)
+        cpu_fault(c, VEC_NM, 0);
+}
+
 /* ---- debug registers (SDM vol. 3, 17.2 "Debug Registers") ---- */
 
 /* Their rows let every CPL in, since MOV-DR exiting comes before all of this (25.1.3). */

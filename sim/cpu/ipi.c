@@ -21,14 +21,58 @@ static void earlier(u64 *due, u64 arrival)
         *due = arrival;
 }
 
+/* ---- start-up IPIs on their way: one at the head, and one behind the INIT that is on its way too ---- */
+
+enum { SIPI_FIRST, SIPI_BEHIND_INIT, SIPI_PLACES };
+
+struct sipi {
+    u64 due, vector;
+};
+
+static void put_sipi(struct core *c, unsigned place, struct sipi sipi)
+{
+    c->s.ipi_sipi_due[place] = sipi.due;
+    c->s.ipi_sipi_vector[place] = sipi.vector;
+}
+
+static struct sipi take_sipi(struct core *c, unsigned place)
+{
+    struct sipi sipi = {c->s.ipi_sipi_due[place], c->s.ipi_sipi_vector[place]};
+    put_sipi(c, place, (struct sipi){0, 0});
+    return sipi;
+}
+
+static u64 sipi_due(const struct core *c)
+{
+    return min(due_or_never(c->s.ipi_sipi_due[SIPI_FIRST]),
+               due_or_never(c->s.ipi_sipi_due[SIPI_BEHIND_INIT]));
+}
+
 void ipi_forget(struct core *c)
 {
     for (unsigned v = 0; v < VECTORS; v++)
         c->s.ipi_due[v] = 0;
-    c->s.ipi_first_due = c->s.ipi_nmi_due = c->s.ipi_init_due = c->s.ipi_sipi_due = c->s.ipi_sipi_vector = 0;
+    c->s.ipi_first_due = c->s.ipi_nmi_due = c->s.ipi_init_due = 0;
+    for (unsigned place = 0; place < SIPI_PLACES; place++)
+        put_sipi(c, place, (struct sipi){0, 0});
 }
 
 /* ---- sending ---- */
+
+/* Of two in the same place the earlier counts. */
+static void set_off_sipi(struct core *to, unsigned place, struct sipi sipi)
+{
+    if (sipi.due < due_or_never(to->s.ipi_sipi_due[place]))
+        put_sipi(to, place, sipi);
+}
+
+/* A start-up IPI that turns out to come after it is behind it. */
+static void set_off_init(struct core *to, u64 arrival)
+{
+    earlier(&to->s.ipi_init_due, arrival);
+    if (to->s.ipi_sipi_due[SIPI_FIRST] > to->s.ipi_init_due)
+        set_off_sipi(to, SIPI_BEHIND_INIT, take_sipi(to, SIPI_FIRST));
+}
 
 static bool set_off(struct core *to, u64 mode, u64 vector, u64 arrival)
 {
@@ -36,11 +80,9 @@ static bool set_off(struct core *to, u64 mode, u64 vector, u64 arrival)
     case APIC_ICR_FIXED:
     case APIC_ICR_LOWEST: earlier(&to->s.ipi_due[vector], arrival); break;
     case APIC_ICR_NMI: earlier(&to->s.ipi_nmi_due, arrival); break;
-    case APIC_ICR_INIT: earlier(&to->s.ipi_init_due, arrival); return true;
+    case APIC_ICR_INIT: set_off_init(to, arrival); return true;
     case APIC_ICR_STARTUP:
-        if (!to->s.ipi_sipi_due || arrival < to->s.ipi_sipi_due)
-            to->s.ipi_sipi_vector = vector;
-        earlier(&to->s.ipi_sipi_due, arrival);
+        set_off_sipi(to, arrival > due_or_never(to->s.ipi_init_due), (struct sipi){arrival, vector});
         return true;
     default: return false;
     }
@@ -84,13 +126,11 @@ static u64 init_due(const struct core *c)
     return blocked ? UINT64_MAX : due_or_never(c->s.ipi_init_due);
 }
 
-/* A halted core drops a start-up IPI when it next runs; one that waits for it looks at nothing else but INIT.
- */
+/* A core that waits for a start-up IPI looks at nothing else but INIT. */
 u64 ipi_next_due(const struct core *c)
 {
     u64 first = c->s.activity == ACTIVITY_WAIT_SIPI ? UINT64_MAX : due_or_never(c->s.ipi_first_due);
-    u64 sipi = c->s.activity == ACTIVITY_HLT ? UINT64_MAX : due_or_never(c->s.ipi_sipi_due);
-    return min(first, min(sipi, init_due(c)));
+    return min(first, min(sipi_due(c), init_due(c)));
 }
 
 /* Interrupts and NMIs that have arrived by `until`. */
@@ -115,6 +155,7 @@ static void raise_arrived(struct core *c, u64 until)
 static void init_arrives(struct core *c)
 {
     c->s.ipi_init_due = 0;
+    put_sipi(c, SIPI_FIRST, take_sipi(c, SIPI_BEHIND_INIT));
     if (c->s.vmx_guest)
         vmx_exit(c, EXIT_INIT, 0);
     cpu_init(c);
@@ -123,10 +164,9 @@ static void init_arrives(struct core *c)
 
 /* Dropped unless the core waits for it (SDM vol. 3, 8.4.2 "MP Initialization Protocol Requirements and
  * Restrictions"). */
-static bool sipi_arrives(struct core *c)
+static bool sipi_arrives(struct core *c, unsigned place)
 {
-    u64 vector = c->s.ipi_sipi_vector;
-    c->s.ipi_sipi_due = c->s.ipi_sipi_vector = 0;
+    u64 vector = take_sipi(c, place).vector;
     if (c->s.activity != ACTIVITY_WAIT_SIPI)
         return false;
     if (c->s.vmx_guest)
@@ -136,13 +176,32 @@ static bool sipi_arrives(struct core *c)
     return true;
 }
 
-/* What has come before an INIT is lost with the rest of the APIC's state; what has come after it is not. */
+/* One that has come by `until`.  True if it was the atom. */
+static bool sipi_arrives_by(struct core *c, u64 until)
+{
+    for (unsigned place = 0; place < SIPI_PLACES; place++)
+        if (due_or_never(c->s.ipi_sipi_due[place]) <= until && sipi_arrives(c, place))
+            return true;
+    return false;
+}
+
+void ipi_unblock_init(struct core *c)
+{
+    for (unsigned place = 0; place < SIPI_PLACES; place++)
+        if (c->s.ipi_sipi_due[place] <= c->s.cycle)
+            take_sipi(c, place);
+    if (c->s.ipi_init_due)
+        c->s.ipi_init_due = max(c->s.ipi_init_due, c->s.cycle);
+}
+
+/* What has come before an INIT, or with it, is lost with the rest of the APIC's state; what has come after it
+ * is not. */
 bool ipi_arrive(struct core *c)
 {
     u64 init = init_due(c), now = c->s.cycle, until = min(now, init);
     if (due_or_never(c->s.ipi_first_due) <= until)
         raise_arrived(c, until);
-    if (due_or_never(c->s.ipi_sipi_due) <= until && sipi_arrives(c))
+    if (sipi_due(c) <= until && sipi_arrives_by(c, until))
         return true;
     if (init > now)
         return false;

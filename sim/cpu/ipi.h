@@ -16,6 +16,10 @@ u64 ipi_next_due(const struct core *c);
 /* Before an atom: what has arrived.  True if INIT or a start-up IPI was the atom. */
 bool ipi_arrive(struct core *c);
 
+/* VM entry and VMXOFF, at their end: an INIT that they unblock comes now, and up to now the core did not wait
+ * for a start-up IPI, whatever it does next. */
+void ipi_unblock_init(struct core *c);
+
 /* Reset: nothing is on its way. */
 void ipi_forget(struct core *c);
 

@@ -2,6 +2,7 @@
  * operation each has made its exit before it comes here (vmx_intercept.c). */
 #include "cpu/vmx.h"
 #include "cpu/exec.h"
+#include "cpu/ipi.h"
 #include "mmu/mmu.h"
 
 /* ---- VMsucceed, VMfailInvalid, VMfailValid (30.2 "Conventions") ---- */
@@ -91,6 +92,7 @@ void exec_vmxoff(struct core *c, const struct insn *in)
     charge(c, c->m->p.vmxon_cycles);
     c->s.vmx_on = 0;
     c->s.vmcs_hpa = VMCS_NONE;
+    ipi_unblock_init(c);
     succeed(c);
 }
 

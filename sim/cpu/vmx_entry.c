@@ -1,4 +1,5 @@
 /* vmx_entry.c - VM entries (SDM vol. 3, 26 "VM Entries"). */
+#include "cpu/ipi.h"
 #include "cpu/vmx.h"
 #include "schedule.h"
 
@@ -140,6 +141,7 @@ static _Noreturn void retire(struct core *c, bool launch, u64 start, u64 rip)
     c->s.count.insns++;
     c->s.count.vm_entries++;
     start_timer(c);
+    ipi_unblock_init(c);
     PROBE(c, RS_PROBE_vm_entry, launch, c->s.cycle - start, info & INTR_VALID ? info : 0);
     if (c->s.activity != ACTIVITY_ACTIVE)
         schedule_yield(c);

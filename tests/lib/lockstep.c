@@ -113,7 +113,7 @@ bool lockstep_may_run(unsigned row)
     case ROW_movbe_Mv_Gv: return features & NATIVE_MOVBE;
     case ROW_popcnt: return features & NATIVE_POPCNT;
     case ROW_lzcnt: return features & NATIVE_LZCNT;
-    default: return !between(row, ROW_vmcall, ROW_invvpid);
+    default: return !between(row, ROW_esc_d8, ROW_invvpid); /* the host has an x87 */
     }
 }
 

@@ -71,10 +71,10 @@ u64 row_bytes(const struct row *r, u64 size)
 bool row_is_plain(enum isa_row row)
 {
     static const char *const others[] = {
-        "ud0",        "ud1",   "ud2",    "div",  "idiv",   "xlat", "enter", "leave",     "popf",   "std",
-        "cli",        "sti",   "swapgs", "lss",  "lfs",    "lgs",  "lar",   "lsl",       "verr",   "verw",
-        "cmpxchg16b", "movs",  "cmps",   "stos", "lods",   "scas", "rdpmc", "rdtsc",     "rdtscp", "clac",
-        "stac",       "pause", "smsw",   "push", "mfence", "pop",  "pushf", "cmpxchg8b", NULL};
+        "esc",  "ud0",        "ud1",   "ud2",    "div",  "idiv",   "xlat", "enter", "leave",     "popf",
+        "std",  "cli",        "sti",   "swapgs", "lss",  "lfs",    "lgs",  "lar",   "lsl",       "verr",
+        "verw", "cmpxchg16b", "movs",  "cmps",   "stos", "lods",   "scas", "rdpmc", "rdtsc",     "rdtscp",
+        "clac", "stac",       "pause", "smsw",   "push", "mfence", "pop",  "pushf", "cmpxchg8b", NULL};
     const struct row *r = &rows[row];
     if (r->cpl != 3 || (r->flags & ~(unsigned)ROW_FLAG_FEN) || is(r, others))
         return false;

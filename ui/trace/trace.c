@@ -40,9 +40,9 @@ struct trace {
     struct ahead ahead[RS_CORES_MAX];
 };
 
-static const enum rs_probe told[] = {RS_PROBE_fault,   RS_PROBE_interrupt, RS_PROBE_vm_entry,
-                                     RS_PROBE_vm_exit, RS_PROBE_vm_fail,   RS_PROBE_mark,
-                                     RS_PROBE_halt};
+static const enum rs_probe told[] = {RS_PROBE_fault,      RS_PROBE_interrupt, RS_PROBE_ipi,
+                                     RS_PROBE_core_start, RS_PROBE_vm_entry,  RS_PROBE_vm_exit,
+                                     RS_PROBE_vm_fail,    RS_PROBE_mark,      RS_PROBE_halt};
 
 /* "root", or the VM's name. */
 static void read_who(const struct trace *t, const rs_machine *m, uint32_t core, char who[RS_NAME_MAX])
