@@ -35,7 +35,7 @@ START_TEST(ranges_and_replies)
     ASK("M200000,2:a1b2", "OK");
     ASK("m200000,2", "a1b2");
     ASK("M200000,2:a1", "E16");
-    ASK("M3fffff,2:a1b2", "E0e");
+    ASK("M3fffff,2:a1b2", "E.not all of these addresses are mapped to RAM");
     ASK("m3fffff,1", "00");
     ASK("p10", "0a00100000000000"); /* rip */
     ASK("p18", "xxxxxxxxxxxxxxxxxxxx");
@@ -68,6 +68,73 @@ START_TEST(all_registers_come_and_go)
     ASK(all, "OK");
     ck_assert_uint_ne(rs_hash(talk.world, RS_HASH_ALL), hash);
     free(all);
+    talk_hang_up();
+    talk_end();
+}
+END_TEST
+
+START_TEST(what_is_no_set_of_registers_is_refused)
+{
+    char text[256] = "G";
+    talk_boot(1);
+    talk_attach();
+    for (int i = 1; i < 30; i++)
+        text[i] = i < 16 ? '0' : 'q';
+    ASK(text, "E.rax: '000000000000000q' is no hexadecimal number");
+    ASK("G00", "E.the packet ends inside a register");
+    ASK("Gxxxxxxxxxxxxxxxx", "OK");
+    ck_assert_uint_eq(talk_reg("rax"), 0x2badb002);
+    talk_hang_up();
+    talk_end();
+}
+END_TEST
+
+/* The core's clock, as gdb numbers it. */
+#define CYCLES "3d"
+
+START_TEST(what_cannot_be_set_takes_back_what_it_said)
+{
+    char back[64];
+    talk_boot(1);
+    talk_attach();
+    snprintf(back, sizeof back, "P" CYCLES "=%s", talk_ask("p" CYCLES));
+    ASK("s", "T05thread:1;");
+    uint64_t hash = rs_hash(talk.world, RS_HASH_ALL);
+    ASK(back, "OK");
+    ASK("P" CYCLES "=0500000000000000", "E.cycles cannot be set");
+    ASK("P2b=0100000000000000", "E.cr0 cannot be set from outside: only general registers, rip, rflags, "
+                                "fs_base, gs_base, kernel_gs_base and cr2 can");
+    ck_assert_uint_eq(rs_hash(talk.world, RS_HASH_ALL), hash);
+    ck_assert_uint_gt(rs_cycles(talk.machine, 0), 0);
+    close(talk.client); /* another debugger has been told nothing */
+    talk_turn();
+    talk.client = talk_dial();
+    ASK(back, "E.cycles cannot be set");
+    talk_hang_up();
+    talk_end();
+}
+END_TEST
+
+static uint64_t table_below(uint64_t table)
+{
+    uint64_t entry = 0;
+    ck_assert_int_eq(rs_read(talk.machine, table, &entry, sizeof entry), RS_OK);
+    return entry & 0xffffffffff000;
+}
+
+START_TEST(a_write_is_whole_whatever_it_overwrites)
+{
+    static char text[32 + 0x1001];
+    uint8_t last = 1;
+    talk_boot(1);
+    talk_attach();
+    uint64_t directory = table_below(table_below(talk_reg("cr3")));
+    ASK("M15000,1:01", "OK");
+    ck_assert_uint_eq(directory, 0x14000); /* it maps itself, and what is behind it */
+    size_t n = (size_t)snprintf(text, sizeof text, "X14000,1001:");
+    talk_say(text, n + 0x1001);
+    ck_assert_str_eq(talk_hear(), "OK");
+    ck_assert(rs_read(talk.machine, directory + 0x1000, &last, 1) == RS_OK && last == 0);
     talk_hang_up();
     talk_end();
 }
@@ -277,6 +344,9 @@ int main(void)
     tcase_set_timeout(session, 120);
     tcase_add_test(session, ranges_and_replies);
     tcase_add_test(session, all_registers_come_and_go);
+    tcase_add_test(session, what_is_no_set_of_registers_is_refused);
+    tcase_add_test(session, what_cannot_be_set_takes_back_what_it_said);
+    tcase_add_test(session, a_write_is_whole_whatever_it_overwrites);
     tcase_add_test(session, damage_is_asked_for_again);
     tcase_add_test(session, without_acknowledgements_nothing_is_sent_again);
     tcase_add_test(session, a_new_client_hears_no_old_news);

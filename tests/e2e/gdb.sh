@@ -441,6 +441,32 @@ fi
 
 start exec cores --cores 3
 debug guests/cores.elf <<'GDB'
+break work thread 1
+continue
+echo # call\n
+call cores_count()
+print cores_count() + cores_count()
+set $before = $cycles
+set $cycles = 5
+stepi
+print $cycles > $before
+echo # end\n
+delete
+detach
+GDB
+finish
+after 'a function is called' call '^.1 = 3$'
+after 'twice' call '^.2 = 6$'
+after 'the clock cannot be set' call 'cycles cannot be set'
+after 'calls take their time' call '^.3 = 1$'
+if [ "$status" -eq 1 ] && grep -q 'locked 3000, under a lock 3000' console; then
+    pass 'the guest goes on after a call'
+else
+    fail "the guest goes on after a call: status $status" console
+fi
+
+start exec cores --cores 3
+debug guests/cores.elf <<'GDB'
 break acquire thread 2
 continue
 delete

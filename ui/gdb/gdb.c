@@ -64,6 +64,7 @@ static void meet_client(struct gdb *g)
 {
     g->no_acks = g->knows_swbreak = g->knows_hwbreak = g->physical = g->awaiting = false;
     g->in.state = BETWEEN;
+    registers_forget(g);
     if (g->control == MOVING)
         rs_cancel(g->w);
     if (g->control != HELD)

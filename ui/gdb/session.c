@@ -279,6 +279,7 @@ static void read_memory(struct gdb *g, const char *text)
     bytes_free(&hex);
 }
 
+/* gdb makes "Cannot access memory" of any error here: the note has its reason follow. */
 static void write_bytes(struct gdb *g, uint64_t address, const uint8_t *bytes, size_t n)
 {
     struct rs_error err;
@@ -287,7 +288,7 @@ static void write_bytes(struct gdb *g, uint64_t address, const uint8_t *bytes, s
         return;
     }
     session_note(g, err.text);
-    session_reply(g, ERROR_ADDRESS);
+    reply_error(g, &err);
 }
 
 static void write_memory(struct gdb *g, const char *text)

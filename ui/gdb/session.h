@@ -6,6 +6,8 @@
 #include "packet.h"
 #include "points.h"
 
+#define TOLD_WORDS ((size_t)1 << 14)
+
 /* Numbers of gdb's signals (include/gdb/signals.def in its sources). */
 enum signal_number {
     SIGNAL_NONE = 0,
@@ -85,6 +87,7 @@ struct gdb {
     struct points points;
     long heard;        /* BY_MONITOR: in which second the debugger was last sent something */
     struct bytes note; /* lines for the debugger's console, with the next stop or command */
+    uint64_t told[TOLD_WORDS]; /* a bit per hash of a register's value that the debugger has been told */
 };
 
 static inline bool before(struct rs_position a, struct rs_position b)
@@ -114,15 +117,18 @@ void session_query(struct gdb *g, const char *text);
 void registers_describe(struct bytes *xml);
 void registers_get_all(struct gdb *g, struct bytes *hex);
 bool registers_get(struct gdb *g, unsigned number, struct bytes *hex);
-/* "" or the reason why not. */
+/* One that cannot be set takes a value that the debugger has been told of it, without effect. */
 enum rs_status registers_set(struct gdb *g, unsigned number, const uint8_t *value, size_t n,
                              struct rs_error *err);
 enum rs_status registers_set_all(struct gdb *g, const char *hex, struct rs_error *err);
+/* A new debugger has been told nothing. */
+void registers_forget(struct gdb *g);
 
 /* ---- memory.c ---- */
 
 /* As many of n bytes as can be read; 0 if the first cannot. */
 size_t memory_read(struct gdb *g, uint64_t address, uint8_t *bytes, size_t n);
+/* n: up to PACKET_MAX. */
 enum rs_status memory_write(struct gdb *g, uint64_t address, const uint8_t *bytes, size_t n,
                             struct rs_error *err);
 /* After an input: where the face stands if that is no longer in the run, and a word to the user. */
