@@ -192,6 +192,50 @@ START_TEST(a_long_command_shows_that_it_works)
 }
 END_TEST
 
+static void interrupt(const char *want)
+{
+    talk_turn();
+    ck_assert_int_eq(send(talk.client, "\3", 1, MSG_NOSIGNAL), 1);
+    ck_assert_str_eq(talk_hear(), want);
+}
+
+/* Hg says whose registers are meant, and that alone. */
+START_TEST(a_stop_is_of_the_core_that_was_chosen)
+{
+    talk_boot(2);
+    talk_attach();
+    stay_for_ever();
+    ASK("Hg2", "OK");
+    talk_say("c", 1);
+    interrupt("T02thread:1;");
+    ASK("Hg2", "OK");
+    ASK("bc", "T05thread:1;replaylog:begin;");
+    ASK("Hg2", "OK");
+    talk_monitored("step 3");
+    ASK("?", "T05thread:1;");
+    talk_say("vCont;s:2;c", 11); /* which waits for SIPI */
+    interrupt("T02thread:2;");
+    ASK("Hc1", "OK");
+    talk_say("c", 1);
+    interrupt("T02thread:1;");
+    talk_say("vCont;c:2", 9);
+    interrupt("T02thread:2;");
+    ASK("Hc1", "OK");
+    ASK("Hg2", "OK");
+    close(talk.client);
+    talk_turn();
+    talk.client = talk_dial();
+    ASK("?", "T05thread:1;");
+    ck_assert_int_eq(strncmp(talk_ask("p10"), "0000100000000000", 16), 0);
+    rs_set_max_cycles(talk.world, rs_now(talk.machine) + 100000);
+    ASK("Hg2", "OK");
+    ck_assert_int_eq(talk_ask("c")[0], 'O');
+    ck_assert_str_eq(talk_hear(), "T05thread:1;");
+    talk_hang_up();
+    talk_end();
+}
+END_TEST
+
 START_TEST(moving_inside_atoms_costs_more_of_a_slice)
 {
     static const enum rs_unit units[] = {RS_CYCLE, RS_MICRO};
@@ -246,6 +290,7 @@ int main(void)
     tcase_add_test(motion, watchpoints);
     tcase_add_test(motion, on_the_way_back_each_point_has_its_name);
     tcase_add_test(motion, a_long_command_shows_that_it_works);
+    tcase_add_test(motion, a_stop_is_of_the_core_that_was_chosen);
     tcase_add_test(motion, moving_inside_atoms_costs_more_of_a_slice);
     tcase_add_test(motion, a_client_that_is_lost_on_the_way_does_not_hold);
     return suite_run(s);

@@ -65,10 +65,11 @@ static void meet_client(struct gdb *g)
     g->no_acks = g->knows_swbreak = g->knows_hwbreak = g->physical = g->awaiting = false;
     g->in.state = BETWEEN;
     registers_forget(g);
+    g->core = g->step_core;
     if (g->control == MOVING)
         rs_cancel(g->w);
     if (g->control != HELD)
-        motion_hold(g, (struct stop){.signal = SIGNAL_TRAP, .core = g->core});
+        motion_hold(g, (struct stop){.signal = SIGNAL_TRAP, .core = g->step_core});
 }
 
 static void acknowledge(struct gdb *g, char with)
@@ -161,7 +162,7 @@ bool gdb_ended(struct gdb *g, rs_world *w, const char *text, bool final, int sta
     g->told_end = true;
     g->end = now;
     session_note(g, text);
-    struct stop stop = {.signal = SIGNAL_TRAP, .core = g->core};
+    struct stop stop = {.signal = SIGNAL_TRAP, .core = g->step_core};
     if (rs_halt_text(g->m))
         stop = (struct stop){.signal = SIGNAL_PWR, .core = rs_halt_core(g->m)};
     motion_hold(g, stop);

@@ -75,7 +75,7 @@ struct gdb {
     rs_world *w;
     rs_machine *m;
     uint32_t core;      /* whose registers and memory are meant (Hg) */
-    uint32_t step_core; /* which core s steps (Hc) */
+    uint32_t step_core; /* which core s steps (Hc, vCont), and a stop is of that no core has made */
     enum control control;
     enum journey journey;
     struct rs_position face; /* where the face's movement stands */
