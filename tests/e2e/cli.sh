@@ -57,6 +57,9 @@ try 'limit of cycles' 0 'A:' run hello.lua --max-cycles 1000
 try 'position' 0 'at A:120, cycle' run hello.lua --at A:120
 try 'position of another machine' 2 '--at B:1' run hello.lua --at B:1
 try 'position past the end' 2 'the run ended before' run hello.lua --at A:99999999999
+try 'of an image' 2 '--at A:99999999999: the run ended before (at A:' exec hello --at A:99999999999
+try 'with a debugger' 2 '--at A:99999999999: the run ended before (at A:' exec hello --gdb 0 --at A:99999999999
+try 'and --max-cycles' 2 'max-cycles is reached' exec hello --gdb 0 --max-cycles 1000 --at A:99999999999
 try 'more micros than the atom has' 0 'atom 10 has fewer than 99999 micros' run hello.lua --at A:10.99999
 try 'the same in exec' 0 'atom 10 has fewer than 99999 micros' exec hello --at A:10.99999
 try 'limit of 0' 0 'A:' run hello.lua --max-cycles 0
