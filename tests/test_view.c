@@ -327,6 +327,7 @@ START_TEST(ept_violation_is_the_hypervisors)
     make_nested(24);
     walk.owner = RS_EPT_VIOLATION;
     walk.qualification = 0x182;
+    walk.fault_gpa = 0x105678;
     draw(W, H);
     expect("FAULT: the hypervisor's (exit 48)");
     expect("qualification 182: write of the page; EPT has no mapping; at g:105678");

@@ -351,10 +351,11 @@ static void add_outcome(const struct rs_walk *walk_now, struct bytes *out)
         return;
     }
     bytes_addf(out, "%s 0x%" PRIx64 " -> ", walk_now->nested ? "gVA" : "linear", walk_now->gva);
-    if (walk_now->nested)
+    if (walk_now->nested && walk_now->gpa_known)
         bytes_addf(out, "g:%" PRIx64 " -> ", walk_now->gpa);
-    bytes_addf(out, "h:%" PRIx64 ", page of %s, %u references\n", walk_now->hpa,
-               word_bytes(walk_now->page_bytes, size), walk_now->ref_count);
+    bytes_addf(out, "h:%" PRIx64 ", page of %s, %u references%s\n", walk_now->hpa,
+               word_bytes(walk_now->page_bytes, size), walk_now->ref_count,
+               walk_now->gpa_known ? "" : ": a combined TLB entry, which holds no gPA");
 }
 
 static void walk(struct gdb *g, const struct words *w, struct bytes *out)

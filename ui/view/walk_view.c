@@ -222,29 +222,26 @@ static void draw_result(const struct walk_view *v, const struct area *a)
 }
 
 /* The error code or qualification, in words. */
-static void draw_fault_detail(const struct rs_walk *walk, const struct rs_walk_ref *last,
-                              const struct area *a)
+static void draw_fault_detail(const struct rs_walk *walk, const struct area *a)
 {
     char words[96] = "";
-    ull gpa = last && last->stage == RS_NESTED ? last->gpa : walk->gpa;
     if (walk->owner == RS_GUEST_FAULT) {
         word_pf_error(walk->error, words, sizeof words);
         area_print(a, 3, 4, STYLE_TEXT, "error code %x: %s", walk->error, words);
     } else if (walk->owner == RS_EPT_VIOLATION) {
         word_ept_violation(walk->qualification, words, sizeof words);
         area_print(a, 3, 4, STYLE_TEXT, "qualification %llx: %s; at g:%llx", (ull)walk->qualification, words,
-                   gpa);
+                   (ull)walk->fault_gpa);
     } else if (walk->owner == RS_EPT_MISCONFIG) {
-        area_print(a, 3, 4, STYLE_TEXT, "EPT misconfiguration at g:%llx", gpa);
+        area_print(a, 3, 4, STYLE_TEXT, "EPT misconfiguration at g:%llx", (ull)walk->fault_gpa);
     }
 }
 
 static void draw_fault(const struct walk_view *v, const struct area *a)
 {
     const struct rs_walk *walk = v->walk;
-    const struct rs_walk_ref *last = walk->ref_count ? &walk->ref[walk->ref_count - 1] : NULL;
     area_print(a, 0, 3, STYLE_BAD, "FAULT: %s", walk->fault_text ? walk->fault_text : word_owner(walk));
-    draw_fault_detail(walk, last, a);
+    draw_fault_detail(walk, a);
 }
 
 static void draw_explanation(const struct walk_view *v, const struct area *a)
