@@ -236,6 +236,24 @@ START_TEST(a_stop_is_of_the_core_that_was_chosen)
 }
 END_TEST
 
+START_TEST(an_interrupt_comes_before_what_waits)
+{
+    static const char behind[] = "$qC#b4$X200000,1:\3#14\3";
+    talk_boot(1);
+    talk_attach();
+    stay_for_ever();
+    talk_say("c", 1);
+    talk_turn();
+    ck_assert_int_eq(send(talk.client, behind, sizeof behind - 1, MSG_NOSIGNAL), sizeof behind - 1);
+    ck_assert_str_eq(talk_hear(), "T02thread:1;");
+    ck_assert_str_eq(talk_hear(), "QC1");
+    ck_assert_str_eq(talk_hear(), "OK");
+    ASK("m200000,1", "03");
+    talk_hang_up();
+    talk_end();
+}
+END_TEST
+
 START_TEST(moving_inside_atoms_costs_more_of_a_slice)
 {
     static const enum rs_unit units[] = {RS_CYCLE, RS_MICRO};
@@ -291,6 +309,7 @@ int main(void)
     tcase_add_test(motion, on_the_way_back_each_point_has_its_name);
     tcase_add_test(motion, a_long_command_shows_that_it_works);
     tcase_add_test(motion, a_stop_is_of_the_core_that_was_chosen);
+    tcase_add_test(motion, an_interrupt_comes_before_what_waits);
     tcase_add_test(motion, moving_inside_atoms_costs_more_of_a_slice);
     tcase_add_test(motion, a_client_that_is_lost_on_the_way_does_not_hold);
     return suite_run(s);

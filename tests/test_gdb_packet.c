@@ -81,6 +81,19 @@ START_TEST(what_is_too_long_is_refused)
 }
 END_TEST
 
+START_TEST(interrupts_are_found_behind_packets)
+{
+    static const struct {
+        const char *bytes;
+        size_t at;
+    } rows[] = {{"\3", 0},     {"+\3", 1},       {"$g#67\3", 5}, {"$g#67$X1,1:\3#00+\3", 16},
+                {"$g#6\3", 5}, {"$g#67$p\3", 8}, {"$g\3", 3},    {"$#00", 4},
+                {"", 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        ck_assert_uint_eq(packet_find_interrupt(rows[i].bytes, strlen(rows[i].bytes)), rows[i].at);
+}
+END_TEST
+
 START_TEST(hexadecimal)
 {
     const char *at = "1fG", *none = "x", *sixteen = "ffffffffffffffff", *more = "0ffffffffffffffff";
@@ -131,6 +144,7 @@ int main(void)
     tcase_add_test(packets, single_bytes_count_between_packets_only);
     tcase_add_test(packets, what_is_put_is_taken);
     tcase_add_test(packets, what_is_too_long_is_refused);
+    tcase_add_test(packets, interrupts_are_found_behind_packets);
     tcase_add_test(packets, hexadecimal);
     tcase_add_test(packets, points_cover_what_they_say);
     return suite_run(s);

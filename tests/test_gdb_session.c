@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "gdb/session.h"
 #include "lib/suite.h"
 #include "lib/talk.h"
 
@@ -165,6 +166,25 @@ START_TEST(without_acknowledgements_nothing_is_sent_again)
     ASK("qC", "QC1");
     ck_assert_int_eq(send(talk.client, "-", 1, MSG_NOSIGNAL), 1);
     ASK("qsThreadInfo", "l");
+    talk_hang_up();
+    talk_end();
+}
+END_TEST
+
+START_TEST(who_does_not_read_fills_no_memory)
+{
+    static char naks[60000];
+    talk_boot(1);
+    talk_attach();
+    talk_say("m100000,1ff0", 12);
+    memset(naks, '-', sizeof naks);
+    ck_assert_int_eq(send(talk.client, naks, sizeof naks, MSG_NOSIGNAL), sizeof naks);
+    for (int i = 0; i < 50; i++)
+        talk_turn();
+    ck_assert_uint_ge(talk.server->out.n, OUT_MAX / 2);
+    ck_assert_uint_le(talk.server->out.room, 4 * OUT_MAX);
+    for (int i = 0; i < 100; i++) /* and it goes on when it reads */
+        talk_hear();
     talk_hang_up();
     talk_end();
 }
@@ -349,6 +369,7 @@ int main(void)
     tcase_add_test(session, a_write_is_whole_whatever_it_overwrites);
     tcase_add_test(session, damage_is_asked_for_again);
     tcase_add_test(session, without_acknowledgements_nothing_is_sent_again);
+    tcase_add_test(session, who_does_not_read_fills_no_memory);
     tcase_add_test(session, a_new_client_hears_no_old_news);
     tcase_add_test(session, one_debugger_at_a_time);
     tcase_add_loop_test(session, nonsense_neither_crashes_nor_hangs, 0, 4);

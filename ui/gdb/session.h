@@ -7,6 +7,7 @@
 #include "points.h"
 
 #define TOLD_WORDS ((size_t)1 << 14)
+#define OUT_MAX    ((size_t)1 << 22) /* a client that reads nothing is sent nothing more, and gets lost */
 
 /* Numbers of gdb's signals (include/gdb/signals.def in its sources). */
 enum signal_number {
