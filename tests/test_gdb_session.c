@@ -141,6 +141,21 @@ START_TEST(a_write_is_whole_whatever_it_overwrites)
 }
 END_TEST
 
+START_TEST(a_position_inside_its_atom_or_not)
+{
+    talk_boot(1);
+    talk_attach();
+    ck_assert_ptr_ne(strstr(talk_monitored("goto A:3.1"), "at A:3.1, cycle"), NULL);
+    ck_assert_ptr_eq(strstr(talk_monitored("goto A:3.1"), "fewer"), NULL);
+    const char *said = talk_monitored("goto A:3.9999");
+    ck_assert_ptr_ne(strstr(said, "atom 3 has fewer than 9999 micros: stopped at its end\nat A:4, cycle"),
+                     NULL);
+    ck_assert_ptr_eq(strstr(talk_monitored("step 3"), "fewer"), NULL);
+    talk_hang_up();
+    talk_end();
+}
+END_TEST
+
 START_TEST(damage_is_asked_for_again)
 {
     talk_boot(1);
@@ -367,6 +382,7 @@ int main(void)
     tcase_add_test(session, what_is_no_set_of_registers_is_refused);
     tcase_add_test(session, what_cannot_be_set_takes_back_what_it_said);
     tcase_add_test(session, a_write_is_whole_whatever_it_overwrites);
+    tcase_add_test(session, a_position_inside_its_atom_or_not);
     tcase_add_test(session, damage_is_asked_for_again);
     tcase_add_test(session, without_acknowledgements_nothing_is_sent_again);
     tcase_add_test(session, who_does_not_read_fills_no_memory);

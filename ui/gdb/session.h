@@ -50,8 +50,8 @@ struct lookout {
     bool stepping; /* one core: stop when it is outside of low..high-1 after an atom */
     uint32_t core;
     uint64_t low, high;
-    bool asleep;              /* it began in HLT: go on until it wakes */
-    struct rs_position quiet; /* nothing stops at or before this */
+    bool asleep;               /* it began in HLT: go on until it wakes */
+    struct rs_position quiet;  /* nothing stops at or before this */
     bool back;                 /* searching the past: name places, do not stop */
     struct rs_position origin; /* going back: where it began, or the last step did */
     bool touched;              /* a watchpoint, in the atom under way: */
@@ -86,8 +86,9 @@ struct gdb {
     struct stop stop;
     struct lookout look;
     struct points points;
-    long heard;        /* BY_MONITOR: in which second the debugger was last sent something */
-    struct bytes note; /* lines for the debugger's console, with the next stop or command */
+    struct rs_position asked;  /* of the last monitor goto; micro 0: told, or an atom's start */
+    long heard;                /* BY_MONITOR: in which second the debugger was last sent something */
+    struct bytes note;         /* lines for the debugger's console, with the next stop or command */
     uint64_t told[TOLD_WORDS]; /* a bit per hash of a register's value that the debugger has been told */
 };
 
