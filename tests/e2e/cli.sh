@@ -25,6 +25,11 @@ try() {
 
 try 'help' 0 'usage: ringside COMMAND' --help
 try 'help of a command' 0 '--append CMDLINE' exec -h
+try 'help as a command' 0 'usage: ringside COMMAND' help
+try 'help of a command, by a command' 0 '--append CMDLINE' help exec
+try 'help of what is no command' 2 "did you mean 'run'?" help rnu
+try 'why there is none' 0 'no --gdb: here a person moves the machine already; run and exec take it' help tui
+try 'nor there' 2 'ringside repl takes no --gdb: here a person moves' repl --gdb 1234
 try 'version' 0 'ringside 0.' --version
 try 'no command' 2 'ringside --help'
 try 'unknown command' 2 "did you mean 'run'?" rnu x.lua
@@ -194,6 +199,12 @@ prompt() {
 }
 prompt 'a check that holds at the prompt' 0 ok 'check(true, "this")'
 prompt 'a check that fails at the prompt' 1 FAIL 'check(false, "this")'
+
+ringside=$build/soak
+try 'help of the soak' 0 'usage: soak [SECONDS] [PROCESSES]' --help
+try 'seconds that are none' 2 'see soak --help' 5x
+try 'a seed that is missing' 2 'see soak --help' --seed
+ringside=$build/ringside
 
 echo no ELF >junk.elf
 RINGSIDE_LIB=$work
