@@ -212,7 +212,7 @@ $(TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.c.o $(TEST_LIB) $(UI_LIB) $(LIB
 	$(Q)$(CC) $(OPT) $(NO_LTO) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS_check) $(UI_LIBS) $(SIM_LIBS)
 
 # It runs the yardstick's image as the yardstick does.
-$(BUILD)/tests/test_bench: $(call obj,bench/own.c bench/result.c)
+$(BUILD)/tests/test_bench: $(call obj,bench/own.c bench/result.c bench/follow.c)
 
 $(BUILD)/bench/bench: $(BENCH_OBJ) $(UI_LIB) $(LIB)
 	@mkdir -p $(@D)
@@ -295,7 +295,7 @@ check:
 	@$(if $(SANITIZE),TEST_LIMIT_SECONDS=3600) tests/run $(BUILD) $(JOBS) $(TESTS) $(E2E)
 
 .PHONY: check-build bench-build
-check-build: all tests $(BUILD)/tables
+check-build: all tests $(BUILD)/tables $(BUILD)/soak
 
 # BENCH=ARGUMENTS: see bench/bench.c.
 bench:

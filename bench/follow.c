@@ -150,21 +150,32 @@ static void complain(struct follower *f, const char *directory)
     snprintf(f->result->trouble, sizeof f->result->trouble, "%.*s", (int)strcspn(last, "\n"), last);
 }
 
+static bool make_directory(char *path, size_t size)
+{
+    const char *where = getenv("TMPDIR");
+    int n = snprintf(path, size, "%s/ringside-bench-XXXXXX", where && *where ? where : "/tmp");
+    return n > 0 && (size_t)n < size && mkdtemp(path);
+}
+
 static void remove_directory(const char *directory)
 {
-    char command[600];
-    snprintf(command, sizeof command, "rm -rf '%s'", directory);
-    if (system(command) != 0)
+    int status = -1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        execlp("rm", "rm", "-rf", "--", directory, (char *)NULL);
+        _exit(127);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
         fprintf(stderr, "bench: cannot remove %s\n", directory);
 }
 
 void follow_peer(const struct plan *plan, const char *name, struct result *result)
 {
-    char directory[] = "/tmp/ringside-bench-XXXXXX";
+    char directory[256];
     struct follower f = {.result = result};
     snprintf(result->name, sizeof result->name, "%s", name);
     signal(SIGPIPE, SIG_IGN); /* a peer that has gone is seen by its silence */
-    if (!mkdtemp(directory) || !start(&f, plan, name, directory)) {
+    if (!make_directory(directory, sizeof directory) || !start(&f, plan, name, directory)) {
         snprintf(result->trouble, sizeof result->trouble, "cannot start " SCRIPT);
         return;
     }

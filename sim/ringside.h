@@ -264,7 +264,8 @@ struct rs_walk {
     bool paging; /* false: linear addresses are physical */
     enum rs_access access;
     bool user;
-    uint64_t gva, gpa, hpa; /* gpa and hpa once known */
+    uint64_t gva, gpa, hpa; /* hpa: if there is no fault */
+    bool gpa_known;         /* else gpa is 0: before the guest's tables end, and by a combined TLB entry */
     uint64_t cr3, eptp, vpid, pcid, rip;
     uint8_t rows, cols; /* of its grid: 5 x 5; native 5 x 1 */
     uint8_t ref_count, skip_count;
@@ -275,6 +276,7 @@ struct rs_walk {
     enum rs_walk_owner owner;
     uint32_t error;         /* #PF error code */
     uint64_t qualification; /* EPT violation */
+    uint64_t fault_gpa;     /* EPT violation and misconfiguration: of which gPA */
     uint64_t page_bytes;    /* of the composite entry */
     const char *fault_text; /* in words, or NULL */
 };

@@ -3,10 +3,12 @@
  *   soak [SECONDS] [PROCESSES]   fresh seeds on all processors of the host, or on so many
  *   soak --seed N                the sequence of one seed, as a report says it
  *
- * Exit status: 0 no difference, 1 one was found and is printed, as small as it gets, 2 not on this host. */
+ * Exit status: 0 no difference, 1 one was found and is printed, as small as it gets, 2 not on this host, or
+ * bad usage. */
 #if !defined(_DEFAULT_SOURCE)
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #endif
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,9 +147,44 @@ static int one_seed(u64 seed)
     return 0;
 }
 
+static int help(void)
+{
+    printf(
+        "usage: soak [SECONDS] [PROCESSES]   random sequences in lock-step with this processor, for 60 s\n"
+        "                                    on all of its processors, or so long and on so many\n"
+        "       soak --seed N                the sequence of one seed, as a report says it\n"
+        "\n"
+        "exit status: 0 no difference, 1 one was found and is printed, 2 not on this host, or bad usage\n");
+    return 0;
+}
+
+/* Decimal, all of it. */
+static bool number(const char *text, u64 *value)
+{
+    char *end;
+    errno = 0;
+    *value = strtoull(text, &end, 10);
+    return *text >= '0' && *text <= '9' && !*end && errno == 0;
+}
+
+static bool good_usage(int argc, char **argv, bool seed)
+{
+    u64 value;
+    for (int i = seed ? 2 : 1; i < argc; i++)
+        if (!number(argv[i], &value))
+            return false;
+    return argc <= 3;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+        return help();
     bool seed = argc == 3 && strcmp(argv[1], "--seed") == 0;
+    if (!good_usage(argc, argv, seed)) {
+        fprintf(stderr, "soak: bad usage; see soak --help\n");
+        return 2;
+    }
     long online = sysconf(_SC_NPROCESSORS_ONLN);
     u64 seconds = argc > 1 ? strtoull(argv[1], NULL, 10) : 60;
     u64 processes = argc > 2 ? strtoull(argv[2], NULL, 10) : (u64)(online > 0 ? online : 1);

@@ -1,9 +1,13 @@
 /* test_bench.c - the yardstick's image: it counts what it says, and is one run however it is driven. */
+#include "../bench/follow.h"
 #include "../bench/own.h"
 #include "lib/suite.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define SHORTENED "2000" /* each phase does so small a part of its work */
 
@@ -28,6 +32,24 @@ START_TEST(each_phase_has_the_instructions_that_it_prints)
                       (unsigned long long)counted[i].insns, (unsigned long long)phase->insns);
         ck_assert_uint_ge(counted[i].cycles, counted[i].insns);
     }
+}
+END_TEST
+
+START_TEST(peers_work_where_tmpdir_says)
+{
+    struct plan p = plan(SHORTENED);
+    struct result nowhere = {.trouble = ""}, nobody = {.trouble = ""};
+    char outer[] = "/tmp/ringside-XXXXXX", inner[64];
+    ck_assert(mkdtemp(outer) != NULL);
+    snprintf(inner, sizeof inner, "%s/it's", outer);
+    setenv("TMPDIR", inner, 1);
+    follow_peer(&p, "nobody", &nowhere);
+    ck_assert_int_eq(mkdir(inner, 0700), 0);
+    follow_peer(&p, "nobody", &nobody);
+    ck_assert_int_eq(rmdir(inner), 0); /* nothing is left in it */
+    ck_assert_int_eq(rmdir(outer), 0);
+    ck_assert_str_eq(nowhere.trouble, "cannot start bench/peer");
+    ck_assert_str_ne(nobody.trouble, nowhere.trouble);
 }
 END_TEST
 
@@ -84,6 +106,7 @@ int main(void)
     TCase *yardstick = tcase_create("yardstick");
     tcase_set_timeout(yardstick, 120);
     tcase_add_test(yardstick, each_phase_has_the_instructions_that_it_prints);
+    tcase_add_test(yardstick, peers_work_where_tmpdir_says);
     tcase_add_test(yardstick, stepped_it_is_the_same_run);
     suite_add_tcase(suite, yardstick);
     return suite_run(suite);

@@ -425,6 +425,23 @@ START_TEST(disassembly_in_a_vm)
 }
 END_TEST
 
+START_TEST(addresses_of_walks)
+{
+    const char *message =
+        run("local h = machine() h:boot('hv', { vms = { { name = 'v', image = 'hello' } } }) "
+            "local ref = h:await('walk.ref', { mode = 'non-root', stage = 'nested' }) "
+            "check_eq(ref.gpa, ref.row_gpa[1], 'the reference has its own gPA') "
+            "check_eq(ref.hpa, ref.refs[1].hpa, 'and hPA') "
+            "local walk = h:await('walk.end', { mode = 'non-root' }) check(walk.gpa, 'known at the end') "
+            "h:step(1) local full = h:translate(walk.gva) check_eq(full.gpa, walk.gpa, 'by the tables') "
+            "local hit = h:translate(walk.gva, { access = walk.access, caches = true }) "
+            "check_eq(#hit.refs, 0, 'a hit') check_eq(hit.hpa, full.hpa, 'the same page') "
+            "check_eq(hit.gpa, nil, 'whose entry holds no gPA')");
+    ck_assert_msg(!*message, "%s", message);
+    ck_assert_uint_eq(scenario_checks(scenario, true), 7);
+}
+END_TEST
+
 START_TEST(vms)
 {
     const char *message = run(
@@ -731,6 +748,7 @@ int main(void)
     tcase_add_test(tests, consoles);
     tcase_add_test(tests, disassembly);
     tcase_add_test(tests, disassembly_in_a_vm);
+    tcase_add_test(tests, addresses_of_walks);
     tcase_add_test(tests, vms);
     tcase_add_test(tests, time_travel);
     tcase_add_test(tests, strictly_later);

@@ -327,6 +327,7 @@ START_TEST(ept_violation_is_the_hypervisors)
     make_nested(24);
     walk.owner = RS_EPT_VIOLATION;
     walk.qualification = 0x182;
+    walk.fault_gpa = 0x105678;
     draw(W, H);
     expect("FAULT: the hypervisor's (exit 48)");
     expect("qualification 182: write of the page; EPT has no mapping; at g:105678");
@@ -387,6 +388,13 @@ START_TEST(native_walk_has_one_column)
     draw(W, H);
     expect("VA 0000010080402678");
     expect("reference 4 of at most 4 (nested: up to 24), 1,234 cycles in all");
+    view.atoms_ago = 1234567;
+    draw(100, H);
+    expect("reference 4 of at most 4 (nested: up to 24), 1,234 cycles in all, 1,234,567 atoms ago");
+    draw(80, H);
+    expect("reference 4 of at most 4, 1,234 cycles in all, 1,234,567 atoms ago");
+    view.atoms_ago = 0;
+    draw(W, H);
     view.words.place[0] = 0;
     draw(W, H);
     expect("image vm1: supervisor read by ");

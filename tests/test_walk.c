@@ -191,11 +191,34 @@ START_TEST(translate_of_a_hit_makes_no_reference)
     ck_assert(bench_access(&b, GVA, MMU_READ));
     rs_translate(b.m, 0, GVA, RS_READ, true, &w);
     ck_assert(w.valid && w.ref_count == 0 && w.hpa == (FRAME | 8));
+    ck_assert(w.gpa_known && w.gpa == w.hpa);
     rs_translate(b.m, 0, GVA, RS_READ, false, &w);
     ck_assert_uint_eq(w.ref_count, 4);
     ck_assert_uint_eq(w.skip_count, 0);
     rs_translate(b.m, 0, 0x800000000000ull, RS_READ, false, &w);
     ck_assert_int_eq(w.owner, RS_NON_CANONICAL);
+    bench_free(&b);
+}
+END_TEST
+
+START_TEST(a_combined_entry_holds_no_gpa)
+{
+    struct mmu_bench b = bench_new(NULL);
+    struct rs_walk w;
+    bench_enter_guest(&b, REACH_4K);
+    bench_map_guest(&b, GVA, FRAME, REACH_4K, USER_PAGE);
+    ck_assert(bench_access(&b, GVA, MMU_READ));
+    rs_translate(b.m, 0, GVA, RS_READ, true, &w);
+    ck_assert(w.nested && w.ref_count == 0 && !w.gpa_known);
+    ck_assert_uint_eq(w.hpa, GUEST_HPA + (FRAME | 8));
+    rs_translate(b.m, 0, GVA, RS_READ, false, &w);
+    ck_assert(w.gpa_known && w.gpa == (FRAME | 8));
+    bench_clear(&b, bench_ept_entry(&b, FRAME, 1), EPT_RWX);
+    rs_translate(b.m, 0, GVA, RS_READ, false, &w);
+    ck_assert(w.owner == RS_EPT_VIOLATION && w.gpa_known && w.gpa == (FRAME | 8) && w.fault_gpa == w.gpa);
+    bench_clear(&b, bench_guest_entry(&b, GVA, 1), PTE_P);
+    rs_translate(b.m, 0, GVA, RS_READ, false, &w);
+    ck_assert(w.owner == RS_GUEST_FAULT && !w.gpa_known);
     bench_free(&b);
 }
 END_TEST
@@ -421,6 +444,7 @@ static void check_exit(const struct mmu_bench *b, u64 reason, u64 qualification,
     u64 value = 0;
     ck_assert_int_eq(w->owner, reason == EXIT_EPT_VIOLATION ? RS_EPT_VIOLATION : RS_EPT_MISCONFIG);
     ck_assert_uint_eq(w->qualification, qualification);
+    ck_assert_uint_eq(w->fault_gpa, gpa);
     ck_assert(w->fault_text &&
               strstr(w->fault_text, reason == EXIT_EPT_VIOLATION ? "(exit 48)" : "(exit 49)"));
     ck_assert(rs_vmcs_get(b->m, BENCH_VMCS, "exit_reason", &value) == RS_OK && value == reason);
@@ -677,6 +701,7 @@ static TCase *references(void)
     tcase_add_test(t, ept_gigabyte_page);
     tcase_add_loop_test(t, translate_is_the_walk_without_effects, 0, 4);
     tcase_add_test(t, translate_of_a_hit_makes_no_reference);
+    tcase_add_test(t, a_combined_entry_holds_no_gpa);
     tcase_add_test(t, gpa_to_hpa_by_tables);
     tcase_add_test(t, walk_caches_save_references);
     tcase_add_loop_test(t, nested_walk_caches, 0, 2);

@@ -25,7 +25,6 @@ struct walk {
     u64 gva;
     unsigned access;
     bool dry;
-    u64 fault_gpa;
 };
 
 /* One run of the loop. */
@@ -179,7 +178,7 @@ static void fail_ept(struct walk *w, enum ept_fault fault, u64 gpa, u64 qual)
     w->rec->owner = fault == EPT_MALFORMED ? RS_EPT_MISCONFIG : RS_EPT_VIOLATION;
     w->rec->qualification = qual;
     w->rec->fault_text = walk_text_ept(fault);
-    w->fault_gpa = gpa;
+    w->rec->fault_gpa = gpa;
 }
 
 static u64 access_bits(const struct pass *s)
@@ -416,7 +415,8 @@ INLINED void begin_record(struct walk *w)
     rec->access = access_of(w->access);
     rec->user = (w->access & (MMU_USER | MMU_IMPLICIT)) == MMU_USER;
     rec->gva = w->gva;
-    rec->gpa = rec->hpa = 0;
+    rec->gpa = rec->hpa = rec->fault_gpa = 0;
+    rec->gpa_known = false;
     rec->cr3 = s->cr3;
     rec->eptp = w->x.nested ? s->vmx.eptp : 0;
     rec->vpid = w->x.space >> SPACE_VPID_SHIFT & 0xffff;
@@ -487,6 +487,7 @@ static bool walk_guest(struct walk *w, struct tlb_entry *out)
     if (!read_tables(w, &s, w->gva, &guest))
         return false;
     w->rec->gpa = guest.frame | (w->gva & (reach_bytes(guest.reach) - 1));
+    w->rec->gpa_known = true;
     if (w->x.nested) {
         if (!nested_translate(w, DATA_ROW, w->rec->gpa, false, &nested))
             return false;
@@ -508,7 +509,7 @@ bool walk_page(struct core *c, const struct mmu_context *x, u64 gva, unsigned ac
     micro(c, MICRO_TLB);
     bool found = walk_guest(&w, out);
     w.rec->cycles = c->s.cycle - w.rec->start_cycle;
-    *fault_gpa = w.fault_gpa;
+    *fault_gpa = w.rec->fault_gpa;
     return found;
 }
 
@@ -527,6 +528,8 @@ void walk_record_hit(struct core *c, u64 gva, unsigned access, const struct tlb_
     begin_record(&w);
     w.rec->ended = true;
     w.rec->hpa = entry_hpa(e, gva);
+    w.rec->gpa_known = !w.x.nested;
+    w.rec->gpa = w.x.nested ? 0 : w.rec->hpa;
     w.rec->page_bytes = reach_bytes(entry_reach(e));
 }
 

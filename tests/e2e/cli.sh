@@ -25,6 +25,11 @@ try() {
 
 try 'help' 0 'usage: ringside COMMAND' --help
 try 'help of a command' 0 '--append CMDLINE' exec -h
+try 'help as a command' 0 'usage: ringside COMMAND' help
+try 'help of a command, by a command' 0 '--append CMDLINE' help exec
+try 'help of what is no command' 2 "did you mean 'run'?" help rnu
+try 'why there is none' 0 'no --gdb: here a person moves the machine already; run and exec take it' help tui
+try 'nor there' 2 'ringside repl takes no --gdb: here a person moves' repl --gdb 1234
 try 'version' 0 'ringside 0.' --version
 try 'no command' 2 'ringside --help'
 try 'unknown command' 2 "did you mean 'run'?" rnu x.lua
@@ -57,6 +62,9 @@ try 'limit of cycles' 0 'A:' run hello.lua --max-cycles 1000
 try 'position' 0 'at A:120, cycle' run hello.lua --at A:120
 try 'position of another machine' 2 '--at B:1' run hello.lua --at B:1
 try 'position past the end' 2 'the run ended before' run hello.lua --at A:99999999999
+try 'of an image' 2 '--at A:99999999999: the run ended before (at A:' exec hello --at A:99999999999
+try 'with a debugger' 2 '--at A:99999999999: the run ended before (at A:' exec hello --gdb 0 --at A:99999999999
+try 'and --max-cycles' 2 'max-cycles is reached' exec hello --gdb 0 --max-cycles 1000 --at A:99999999999
 try 'more micros than the atom has' 0 'atom 10 has fewer than 99999 micros' run hello.lua --at A:10.99999
 try 'the same in exec' 0 'atom 10 has fewer than 99999 micros' exec hello --at A:10.99999
 try 'limit of 0' 0 'A:' run hello.lua --max-cycles 0
@@ -194,6 +202,12 @@ prompt() {
 }
 prompt 'a check that holds at the prompt' 0 ok 'check(true, "this")'
 prompt 'a check that fails at the prompt' 1 FAIL 'check(false, "this")'
+
+ringside=$build/soak
+try 'help of the soak' 0 'usage: soak [SECONDS] [PROCESSES]' --help
+try 'seconds that are none' 2 'see soak --help' 5x
+try 'a seed that is missing' 2 'see soak --help' --seed
+ringside=$build/ringside
 
 echo no ELF >junk.elf
 RINGSIDE_LIB=$work

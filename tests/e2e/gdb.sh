@@ -257,6 +257,8 @@ continue
 info threads
 info registers non_root
 monitor walk \$pc x
+stepi
+monitor walk 0x$print x cached
 monitor tlb ntlb
 monitor goto A:1000
 monitor back 2 walk
@@ -282,6 +284,7 @@ after 'break in the guest' guest "Breakpoint 2, 0x0*$print in"
 after 'the VM by name' guest 'core 1: vm1, non-root, ring 0'
 after 'a nested walk' guest 'EPT PTE for g:10[0-9a-f]+, index'
 after 'its two dimensions' guest "gVA 0x$print -> g:$print -> h:"
+after 'by the TLB without a gPA' guest "^gVA 0x$print -> h:[0-9a-f]+, page of .*, 0 references: a combined TLB entry"
 after 'the nested TLB' guest 'g:0*[0-9a-f]+ -> h:'
 after 'inside an atom' guest 'at A:[0-9]+\.[0-9]+, cycle'
 after 'no register is set there' guest 'stands inside an instruction'
@@ -437,6 +440,32 @@ if [ "$status" -eq 1 ] && cmp -s want console && sed '/^ringside/d' told | cmp -
 else
     fail "cores count the same cycles with a debugger: status $status" console
     diff stats told
+fi
+
+start exec cores --cores 3
+debug guests/cores.elf <<'GDB'
+break work thread 1
+continue
+echo # call\n
+call cores_count()
+print cores_count() + cores_count()
+set $before = $cycles
+set $cycles = 5
+stepi
+print $cycles > $before
+echo # end\n
+delete
+detach
+GDB
+finish
+after 'a function is called' call '^.1 = 3$'
+after 'twice' call '^.2 = 6$'
+after 'the clock cannot be set' call 'cycles cannot be set'
+after 'calls take their time' call '^.3 = 1$'
+if [ "$status" -eq 1 ] && grep -q 'locked 3000, under a lock 3000' console; then
+    pass 'the guest goes on after a call'
+else
+    fail "the guest goes on after a call: status $status" console
 fi
 
 start exec cores --cores 3

@@ -208,6 +208,7 @@ static enum rs_why run(rs_world *w, rs_machine *m, struct gdb *g, bool replay)
     return in.quit ? RS_DONE : why;
 }
 
+/* RS_STOPPED and a message if there is no such position. */
 static enum rs_why run_to(const char *position, rs_world *w, rs_machine *m, struct rs_error *err)
 {
     struct rs_position at;
@@ -219,7 +220,12 @@ static enum rs_why run_to(const char *position, rs_world *w, rs_machine *m, stru
     while ((why = rs_continue(w, SLICE)) == RS_SLICE)
         ;
     write_console(m, &shown);
-    return why;
+    if (why != RS_HALTED)
+        return why;
+    char end[64];
+    rs_position_format(m, rs_position(m), end);
+    rs_fail(err, "--at %.60s: the run ended before (at %s)", position, end);
+    return RS_STOPPED;
 }
 
 static void show_where(rs_machine *m)
@@ -239,8 +245,6 @@ static int ended(const struct cli *cli, rs_machine *m, enum rs_why why)
     }
     if (why != RS_HALTED)
         return 0;
-    if (cli->at && !cli->gdb)
-        return cli_complain("--at: the run ended before that position");
     int status = rs_halt_status(m);
     if (status == 255 && strncmp(rs_halt_text(m), "debug-exit", 10) != 0)
         cli_complain(rs_halt_text(m));

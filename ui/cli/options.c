@@ -68,10 +68,15 @@ static const struct {
     [VERSION] = {"--version", 0, NULL, ALL, "show the version and exit"},
 };
 
+/* Why the other commands do not take it; NULL: it would mean nothing to them. */
+static const char *const why_not[OPTIONS] = {
+    [GDB] = "here a person moves the machine already; run and exec take it",
+};
+
 static const char *command_at(size_t i, const void *arg)
 {
     (void)arg;
-    return i < COMMANDS ? commands[i].name : NULL;
+    return i < COMMANDS ? commands[i].name : i == COMMANDS ? "help" : NULL;
 }
 
 /* The i-th option that the command takes; arg: enum command, COMMANDS for any. */
@@ -110,6 +115,7 @@ void cli_help(const struct cli *cli)
         printf("usage: ringside COMMAND [OPTIONS]\n\n");
         for (unsigned i = 0; i < COMMANDS; i++)
             printf("  %-5s %-27s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+        printf("  %-5s %-27s %s\n", "help", "[COMMAND]", "this, or what a command takes, as --help");
     } else {
         printf("usage: ringside %s %s [OPTIONS]\n\n%s\n", commands[command].name, commands[command].arguments,
                commands[command].help);
@@ -118,6 +124,9 @@ void cli_help(const struct cli *cli)
     for (unsigned o = 0; o < OPTIONS; o++)
         if (command == COMMANDS || options[o].on & ON(command))
             print_option(o);
+    for (unsigned o = 0; o < OPTIONS; o++)
+        if (command != COMMANDS && why_not[o] && !(options[o].on & ON(command)))
+            printf("\nno %s: %s\n", options[o].name, why_not[o]);
     printf("\nexit status: 0 all checks hold, 1 a check failed, 2 bad usage or input; of exec: the image's "
            "own\n");
 }
@@ -195,8 +204,9 @@ static enum rs_status unknown_option(const struct cli *cli, const char *name, st
     unsigned command = cli->command, any = COMMANDS;
     for (unsigned o = 0; o < OPTIONS && command != COMMANDS; o++)
         if (strcmp(options[o].name, name) == 0)
-            return rs_fail(err, "ringside %s takes no %s; see ringside %s --help", commands[command].name,
-                           name, commands[command].name);
+            return rs_fail(err, "ringside %s takes no %s%s%s; see ringside %s --help", commands[command].name,
+                           name, why_not[o] ? ": " : "", why_not[o] ? why_not[o] : "",
+                           commands[command].name);
     names_complain(text, sizeof text, "option", name, option_at, command == COMMANDS ? &any : &command);
     return rs_fail(err, "%s", text);
 }
@@ -237,6 +247,10 @@ static enum rs_status parse_option(struct cli *cli, int argc, char **argv, int *
 static enum rs_status set_command(struct cli *cli, const char *name, struct rs_error *err)
 {
     char text[512];
+    if (strcmp(name, "help") == 0) { /* of the command that may follow */
+        cli->help = true;
+        return RS_OK;
+    }
     for (unsigned i = 0; i < COMMANDS; i++)
         if (strcmp(commands[i].name, name) == 0) {
             cli->command = (enum command)i;

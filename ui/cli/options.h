@@ -26,7 +26,7 @@ struct cli {
 /* Reads argv, moving the arguments of the scenario to the front of *argv.  RS_FAILED and a message on misuse.
  */
 enum rs_status cli_parse(int argc, char **argv, struct cli *cli, struct rs_error *err);
-/* Help on stdout: of one command if cli->file or a command was given, else of all. */
+/* Help on stdout: of one command if it was given, else of all. */
 void cli_help(const struct cli *cli);
 
 #endif

@@ -64,10 +64,12 @@ static void meet_client(struct gdb *g)
 {
     g->no_acks = g->knows_swbreak = g->knows_hwbreak = g->physical = g->awaiting = false;
     g->in.state = BETWEEN;
+    registers_forget(g);
+    g->core = g->step_core;
     if (g->control == MOVING)
         rs_cancel(g->w);
     if (g->control != HELD)
-        motion_hold(g, (struct stop){.signal = SIGNAL_TRAP, .core = g->core});
+        motion_hold(g, (struct stop){.signal = SIGNAL_TRAP, .core = g->step_core});
 }
 
 static void acknowledge(struct gdb *g, char with)
@@ -98,25 +100,45 @@ static void take(struct gdb *g, enum packet_event event)
     }
 }
 
+static bool talks(const struct gdb *g)
+{
+    return g->control == HELD && !g->fresh;
+}
+
+/* A client that asks and does not read has its questions wait, or requests to send again would fill the
+ * memory. */
+static bool is_full(const struct gdb *g)
+{
+    return g->out.n >= OUT_MAX / 2;
+}
+
 /* While the machine goes, only an interrupt is heard: packets wait for their turn. */
 static bool may_take(const struct gdb *g)
 {
-    bool talks = g->control == HELD && !g->fresh;
-    return g->client >= 0 && !g->killed && (talks || g->in.state == BETWEEN);
+    return g->client >= 0 && !g->killed && !is_full(g) && (talks(g) || g->in.state == BETWEEN);
 }
 
-static bool is_urgent(const struct gdb *g, char byte)
+/* An interrupt behind packets that wait: it comes before them. */
+static void overtake(struct gdb *g)
 {
-    return (g->control == HELD && !g->fresh) || byte != '$';
+    size_t i = packet_find_interrupt(g->unread.at, g->unread.n);
+    if (i == g->unread.n)
+        return;
+    memmove(g->unread.at + i, g->unread.at + i + 1, g->unread.n - i); /* with the 0 behind them */
+    g->unread.n--;
+    motion_interrupt(g);
 }
 
 static void take_unread(struct gdb *g)
 {
     size_t i = 0;
-    while (i < g->unread.n && may_take(g) && is_urgent(g, g->unread.at[i]))
+    while (i < g->unread.n && may_take(g) && (talks(g) || g->unread.at[i] != '$'))
         take(g, packet_take(&g->in, (uint8_t)g->unread.at[i++]));
-    if (g->client >= 0)
-        bytes_drop(&g->unread, i);
+    if (g->client < 0)
+        return;
+    bytes_drop(&g->unread, i);
+    if (!talks(g) && g->in.state == BETWEEN && g->unread.n)
+        overtake(g);
 }
 
 /* ---- what faces call ---- */
@@ -137,7 +159,7 @@ enum gdb_grip gdb_attend(struct gdb *g, rs_world *w, int fd)
     }
     g->fresh = false;
     motion_look(g);
-    bool idle = g->control == HELD && g->unread.n == 0 && !g->fresh;
+    bool idle = talks(g) && (g->unread.n == 0 || is_full(g));
     if (server_serve(g, idle ? PATIENCE_MILLISECONDS : 0, fd))
         meet_client(g);
     take_unread(g);
@@ -160,7 +182,7 @@ bool gdb_ended(struct gdb *g, rs_world *w, const char *text, bool final, int sta
     g->told_end = true;
     g->end = now;
     session_note(g, text);
-    struct stop stop = {.signal = SIGNAL_TRAP, .core = g->core};
+    struct stop stop = {.signal = SIGNAL_TRAP, .core = g->step_core};
     if (rs_halt_text(g->m))
         stop = (struct stop){.signal = SIGNAL_PWR, .core = rs_halt_core(g->m)};
     motion_hold(g, stop);

@@ -25,14 +25,26 @@ size_t memory_read(struct gdb *g, uint64_t address, uint8_t *bytes, size_t n)
     return done;
 }
 
-/* All of it must be there before a byte is written. */
-static bool all_ram(struct gdb *g, uint64_t address, size_t n)
+/* What a packet writes, in one piece per page. */
+struct places {
+    struct place {
+        uint64_t hpa;
+        size_t n;
+    } at[PACKET_MAX / PAGE + 2];
+    size_t n;
+};
+
+/* All of it must be there before a byte is written, which may be one of the tables that map the rest. */
+static bool find_places(struct gdb *g, uint64_t address, size_t n, struct places *p)
 {
     uint8_t bytes[PAGE];
-    uint64_t hpa;
-    for (size_t piece; n; address += piece, n -= piece)
-        if (!locate(g, address, n, &hpa, &piece) || rs_read(g->m, hpa, bytes, piece) != RS_OK)
+    p->n = 0;
+    for (size_t piece; n; address += piece, n -= piece) {
+        struct place *at = &p->at[p->n++];
+        if (!locate(g, address, n, &at->hpa, &piece) || rs_read(g->m, at->hpa, bytes, piece) != RS_OK)
             return false;
+        at->n = piece;
+    }
     return true;
 }
 
@@ -48,15 +60,15 @@ enum rs_status memory_may_change(struct gdb *g, struct rs_error *err)
 enum rs_status memory_write(struct gdb *g, uint64_t address, const uint8_t *bytes, size_t n,
                             struct rs_error *err)
 {
-    uint64_t hpa;
+    struct places p;
     if (n == 0)
         return RS_OK;
     if (memory_may_change(g, err) != RS_OK)
         return RS_FAILED;
-    if (!all_ram(g, address, n))
+    if (!find_places(g, address, n, &p))
         return rs_fail(err, "not all of these addresses are mapped to RAM");
-    for (size_t piece; n; address += piece, bytes += piece, n -= piece)
-        if (!locate(g, address, n, &hpa, &piece) || rs_input_poke(g->m, hpa, bytes, piece, err) != RS_OK)
+    for (size_t i = 0; i < p.n; bytes += p.at[i++].n)
+        if (rs_input_poke(g->m, p.at[i].hpa, bytes, p.at[i].n, err) != RS_OK)
             return RS_FAILED;
     memory_input_made(g);
     return RS_OK;

@@ -212,6 +212,7 @@ static void go_to(struct gdb *g, const struct words *w, struct bytes *out)
         bytes_addf(out, "%s\n", err.text);
         return;
     }
+    g->asked = at;
     rs_begin_seek(g->w, at);
     motion_by_monitor(g);
 }
@@ -277,9 +278,20 @@ static void answer(struct gdb *g, struct bytes *out)
     bytes_free(out);
 }
 
+/* A position that there is not, since its atom has fewer micros. */
+static void tell_micros(struct gdb *g, struct bytes *out)
+{
+    if (g->asked.micro && rs_position(g->m).atom > g->asked.atom)
+        bytes_addf(out, "atom %" PRIu64 " has fewer than %" PRIu64 " micros: stopped at its end\n",
+                   g->asked.atom, g->asked.micro);
+}
+
 void monitor_moved(struct gdb *g, enum rs_why why)
 {
     struct bytes out = {NULL, 0, 0};
+    if (why == RS_DONE)
+        tell_micros(g, &out);
+    g->asked.micro = 0;
     if (why == RS_STOPPED)
         bytes_addf(&out, "interrupted\n");
     if (why == RS_LIMIT)
@@ -351,10 +363,11 @@ static void add_outcome(const struct rs_walk *walk_now, struct bytes *out)
         return;
     }
     bytes_addf(out, "%s 0x%" PRIx64 " -> ", walk_now->nested ? "gVA" : "linear", walk_now->gva);
-    if (walk_now->nested)
+    if (walk_now->nested && walk_now->gpa_known)
         bytes_addf(out, "g:%" PRIx64 " -> ", walk_now->gpa);
-    bytes_addf(out, "h:%" PRIx64 ", page of %s, %u references\n", walk_now->hpa,
-               word_bytes(walk_now->page_bytes, size), walk_now->ref_count);
+    bytes_addf(out, "h:%" PRIx64 ", page of %s, %u references%s\n", walk_now->hpa,
+               word_bytes(walk_now->page_bytes, size), walk_now->ref_count,
+               walk_now->gpa_known ? "" : ": a combined TLB entry, which holds no gPA");
 }
 
 static void walk(struct gdb *g, const struct words *w, struct bytes *out)

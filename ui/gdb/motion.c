@@ -161,7 +161,7 @@ static void look_out(struct gdb *g)
 /* Why the machine stands is over: it was moved by a command, or its debugger has gone. */
 static void forget_stop(struct gdb *g)
 {
-    g->stop = (struct stop){.signal = SIGNAL_TRAP, .core = g->core};
+    g->stop = (struct stop){.signal = SIGNAL_TRAP, .core = g->step_core};
 }
 
 void motion_hold(struct gdb *g, struct stop stop)
@@ -204,7 +204,7 @@ void motion_interrupt(struct gdb *g)
             return;
         }
     }
-    motion_hold(g, (struct stop){.signal = SIGNAL_INT, .core = g->core});
+    motion_hold(g, (struct stop){.signal = SIGNAL_INT, .core = g->step_core});
 }
 
 /* ------------------------------------------------------------------ going */
@@ -333,7 +333,7 @@ static void stepped_back(struct gdb *g)
 
 static void ran_back(struct gdb *g, enum rs_why why)
 {
-    struct stop begin = {.signal = SIGNAL_TRAP, .core = g->core, .begin = true};
+    struct stop begin = {.signal = SIGNAL_TRAP, .core = g->step_core, .begin = true};
     motion_hold(g, why == RS_STOPPED ? g->look.stop : begin);
 }
 

@@ -166,6 +166,22 @@ enum packet_event packet_take(struct packet_in *p, uint8_t byte)
     }
 }
 
+/* Behind the packet whose $ is at bytes[i], or n. */
+static size_t behind_packet(const char *bytes, size_t i, size_t n)
+{
+    while (i < n && bytes[i] != '#')
+        i++;
+    return n - i > 3 ? i + 3 : n;
+}
+
+size_t packet_find_interrupt(const char *bytes, size_t n)
+{
+    size_t i = 0;
+    while (i < n && bytes[i] != INTERRUPT)
+        i = bytes[i] == '$' ? behind_packet(bytes, i, n) : i + 1;
+    return i;
+}
+
 /* ---- packets out ---- */
 
 static bool special(char byte)

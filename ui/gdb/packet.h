@@ -60,6 +60,10 @@ struct packet_in {
 /* One byte of what has come.  After PACKET_WHOLE the text stands until the next byte is taken. */
 enum packet_event packet_take(struct packet_in *p, uint8_t byte);
 
+/* Where among n bytes, which begin between packets, an interrupt comes, behind packets that are whole; n: it
+ * does not. */
+size_t packet_find_interrupt(const char *bytes, size_t n);
+
 /* ---- packets out ---- */
 
 /* Appends a packet: text is escaped and summed. */

@@ -13,7 +13,6 @@
 #include "session.h"
 
 #define UNREAD_MAX ((size_t)1 << 16)
-#define OUT_MAX    ((size_t)1 << 22) /* a client that reads nothing is sent nothing more, and gets lost */
 
 static bool make_nonblocking(int fd)
 {

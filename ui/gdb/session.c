@@ -93,7 +93,7 @@ void session_stop_reply(struct gdb *g)
 static void go(struct gdb *g, bool step, uint32_t core, uint64_t low, uint64_t high)
 {
     g->look.stepping = step;
-    g->look.core = core;
+    g->look.core = g->step_core = core;
     g->look.low = low;
     g->look.high = high;
     g->awaiting = true;
@@ -162,8 +162,7 @@ static bool is_step(const struct action *a)
 /* Time passes for all cores together: the first action that steps decides, else one that goes on. */
 static void resume_by_actions(struct gdb *g, const char *at)
 {
-    struct action a, step = {0};
-    bool goes = false;
+    struct action a, step = {0}, go_on = {0};
     while (*at) {
         if (!parse_action(g, &at, &a) || !strchr("sScCrt", a.verb)) {
             session_reply(g, ERROR_ARGUMENT);
@@ -171,12 +170,13 @@ static void resume_by_actions(struct gdb *g, const char *at)
         }
         if (is_step(&a) && !step.verb)
             step = a;
-        goes |= a.verb == 'c' || a.verb == 'C';
+        if ((a.verb == 'c' || a.verb == 'C') && !go_on.verb)
+            go_on = a;
     }
     if (step.verb)
         go(g, true, step.all ? g->step_core : step.core, step.low, step.high);
-    else if (goes)
-        go(g, false, g->step_core, 0, 0);
+    else if (go_on.verb)
+        go(g, false, go_on.all ? g->step_core : go_on.core, 0, 0);
     else
         send_stop(g); /* t: it stands already */
 }
@@ -279,6 +279,7 @@ static void read_memory(struct gdb *g, const char *text)
     bytes_free(&hex);
 }
 
+/* gdb makes "Cannot access memory" of any error here: the note has its reason follow. */
 static void write_bytes(struct gdb *g, uint64_t address, const uint8_t *bytes, size_t n)
 {
     struct rs_error err;
@@ -287,7 +288,7 @@ static void write_bytes(struct gdb *g, uint64_t address, const uint8_t *bytes, s
         return;
     }
     session_note(g, err.text);
-    session_reply(g, ERROR_ADDRESS);
+    reply_error(g, &err);
 }
 
 static void write_memory(struct gdb *g, const char *text)

@@ -6,6 +6,9 @@
 #include "packet.h"
 #include "points.h"
 
+#define TOLD_WORDS ((size_t)1 << 14)
+#define OUT_MAX    ((size_t)1 << 22) /* a client that reads nothing is sent nothing more, and gets lost */
+
 /* Numbers of gdb's signals (include/gdb/signals.def in its sources). */
 enum signal_number {
     SIGNAL_NONE = 0,
@@ -47,8 +50,8 @@ struct lookout {
     bool stepping; /* one core: stop when it is outside of low..high-1 after an atom */
     uint32_t core;
     uint64_t low, high;
-    bool asleep;              /* it began in HLT: go on until it wakes */
-    struct rs_position quiet; /* nothing stops at or before this */
+    bool asleep;               /* it began in HLT: go on until it wakes */
+    struct rs_position quiet;  /* nothing stops at or before this */
     bool back;                 /* searching the past: name places, do not stop */
     struct rs_position origin; /* going back: where it began, or the last step did */
     bool touched;              /* a watchpoint, in the atom under way: */
@@ -73,7 +76,7 @@ struct gdb {
     rs_world *w;
     rs_machine *m;
     uint32_t core;      /* whose registers and memory are meant (Hg) */
-    uint32_t step_core; /* which core s steps (Hc) */
+    uint32_t step_core; /* which core s steps (Hc, vCont), and a stop is of that no core has made */
     enum control control;
     enum journey journey;
     struct rs_position face; /* where the face's movement stands */
@@ -83,8 +86,10 @@ struct gdb {
     struct stop stop;
     struct lookout look;
     struct points points;
-    long heard;        /* BY_MONITOR: in which second the debugger was last sent something */
-    struct bytes note; /* lines for the debugger's console, with the next stop or command */
+    struct rs_position asked;  /* of the last monitor goto; micro 0: told, or an atom's start */
+    long heard;                /* BY_MONITOR: in which second the debugger was last sent something */
+    struct bytes note;         /* lines for the debugger's console, with the next stop or command */
+    uint64_t told[TOLD_WORDS]; /* a bit per hash of a register's value that the debugger has been told */
 };
 
 static inline bool before(struct rs_position a, struct rs_position b)
@@ -114,15 +119,18 @@ void session_query(struct gdb *g, const char *text);
 void registers_describe(struct bytes *xml);
 void registers_get_all(struct gdb *g, struct bytes *hex);
 bool registers_get(struct gdb *g, unsigned number, struct bytes *hex);
-/* "" or the reason why not. */
+/* One that cannot be set takes a value that the debugger has been told of it, without effect. */
 enum rs_status registers_set(struct gdb *g, unsigned number, const uint8_t *value, size_t n,
                              struct rs_error *err);
 enum rs_status registers_set_all(struct gdb *g, const char *hex, struct rs_error *err);
+/* A new debugger has been told nothing. */
+void registers_forget(struct gdb *g);
 
 /* ---- memory.c ---- */
 
 /* As many of n bytes as can be read; 0 if the first cannot. */
 size_t memory_read(struct gdb *g, uint64_t address, uint8_t *bytes, size_t n);
+/* n: up to PACKET_MAX. */
 enum rs_status memory_write(struct gdb *g, uint64_t address, const uint8_t *bytes, size_t n,
                             struct rs_error *err);
 /* After an input: where the face stands if that is no longer in the run, and a word to the user. */

@@ -95,15 +95,26 @@ static void push_common(lua_State *L, const struct rs_event *e, enum common fiel
         lua_pushnil(L);
 }
 
-void sc_push_event(lua_State *L, const struct rs_event *e)
+static void set_fields(lua_State *L, const struct rs_event *e)
 {
     const struct rs_probe_info *info = &rs_probe_info[e->probe];
-    lua_createtable(L, 0, 24);
     for (size_t i = 0; i < info->fields; i++) {
         push_value(L, info->field[i].format, e->field[i]);
         lua_setfield(L, -2, info->field[i].name);
     }
-    if (e->walk)
+}
+
+/* Where a walk and its event have the same names, those of a reference are the reference's own; of the end,
+ * those that say more. */
+void sc_push_event(lua_State *L, const struct rs_event *e)
+{
+    const struct rs_probe_info *info = &rs_probe_info[e->probe];
+    bool walk_says_more = e->probe == RS_PROBE_walk_end;
+    lua_createtable(L, 0, 24);
+    if (e->walk && !walk_says_more)
+        sc_set_walk(L, e->walk);
+    set_fields(L, e);
+    if (e->walk && walk_says_more)
         sc_set_walk(L, e->walk);
     for (unsigned i = 0; i < COMMON; i++) {
         push_common(L, e, (enum common)i);

@@ -113,7 +113,9 @@ void sc_set_walk(lua_State *L, const struct rs_walk *walk)
 {
     luaL_checkstack(L, 12, "walk");
     set_u64(L, "gva", walk->gva);
-    set_u64(L, "gpa", walk->gpa);
+    set_text(L, "gpa", NULL); /* nil, also where the event's own field says 0 */
+    if (walk->gpa_known)
+        set_u64(L, "gpa", walk->gpa);
     set_text(L, "access", access_name[walk->access]);
     set_flag(L, "user", walk->user);
     set_flag(L, "nested", walk->nested);

@@ -105,31 +105,49 @@ static void draw_split(const struct walk_view *v, const struct area *a)
                digits, (ull)offset);
 }
 
-static void draw_progress(const struct walk_view *v, const struct area *a)
+/* ", 174 cycles in all, 3 made": of the walk, up to where it stands. */
+static void cycles_text(const struct rs_walk *walk, unsigned shown, char *text, size_t size)
+{
+    char number[32], made[32] = "";
+    if (walk->ended && shown && shown != walk->ref_count)
+        snprintf(made, sizeof made, ", %u made", walk->ref_count);
+    snprintf(text, size, ", %s cycles %s%s", word_count(walk->cycles, number),
+             walk->ended ? "in all" : "so far", made);
+}
+
+/* Which reference, cycles, how long ago.  How many the other kind of walk takes is left out where there is no
+ * room for all. */
+static void draw_count(const struct walk_view *v, const struct area *a, unsigned native, unsigned most)
 {
     const struct rs_walk *walk = v->walk;
     const struct rs_walk_ref *ref = walk_view_ref(v);
-    unsigned native = walk->rows ? walk->rows - 1u : 0;
-    unsigned most = walk->nested ? walk->rows * walk->cols - 1u : native;
-    char cycles[32];
-    word_count(walk->cycles, cycles);
-    if (!walk->paging && !walk->nested) {
-        area_text(a, 0, 2, STYLE_TEXT, "paging is off: the linear address is the physical address");
-        return;
-    }
-    if (v->hidden) {
-        area_text(a, 0, 2, STYLE_ALERT, "The rest of the walk is hidden until the question is answered.");
-        return;
-    }
-    int x = area_print(a, 0, 2, STYLE_TITLE, "reference %u of at most %u", ref ? ref->n : 0u, most);
-    x = area_print(a, x, 2, STYLE_TEXT, walk->nested ? " (native: %u)" : " (nested: up to %u)",
-                   walk->nested ? native : (native + 1) * (native + 1) - 1);
-    x = area_print(a, x, 2, STYLE_TEXT, ", %s cycles %s", cycles, walk->ended ? "in all" : "so far");
-    if (walk->ended && ref && ref->n != walk->ref_count)
-        x = area_print(a, x, 2, STYLE_TEXT, ", %u made", walk->ref_count);
+    unsigned shown = ref ? ref->n : 0;
+    char count[48], other[40], cycles[96], ago[64] = "", number[32];
+    snprintf(count, sizeof count, "reference %u of at most %u", shown, most);
+    if (walk->nested)
+        snprintf(other, sizeof other, " (native: %u)", native);
+    else
+        snprintf(other, sizeof other, " (nested: up to %u)", (native + 1) * (native + 1) - 1);
+    cycles_text(walk, shown, cycles, sizeof cycles);
     if (walk->ended && v->atoms_ago)
-        area_print(a, x, 2, STYLE_DIM, ", %s atom%s ago", word_count(v->atoms_ago, cycles),
-                   v->atoms_ago == 1 ? "" : "s");
+        snprintf(ago, sizeof ago, ", %s atom%s ago", word_count(v->atoms_ago, number),
+                 v->atoms_ago == 1 ? "" : "s");
+    bool room = strlen(count) + strlen(other) + strlen(cycles) + strlen(ago) <= (size_t)a->w;
+    int x = area_text(a, 0, 2, STYLE_TITLE, count);
+    x = area_print(a, x, 2, STYLE_TEXT, "%s%s", room ? other : "", cycles);
+    area_text(a, x, 2, STYLE_DIM, ago);
+}
+
+static void draw_progress(const struct walk_view *v, const struct area *a)
+{
+    const struct rs_walk *walk = v->walk;
+    unsigned native = walk->rows ? walk->rows - 1u : 0;
+    if (!walk->paging && !walk->nested)
+        area_text(a, 0, 2, STYLE_TEXT, "paging is off: the linear address is the physical address");
+    else if (v->hidden)
+        area_text(a, 0, 2, STYLE_ALERT, "The rest of the walk is hidden until the question is answered.");
+    else
+        draw_count(v, a, native, walk->nested ? walk->rows * walk->cols - 1u : native);
 }
 
 /* ---- the reference explained ---- */
@@ -222,29 +240,26 @@ static void draw_result(const struct walk_view *v, const struct area *a)
 }
 
 /* The error code or qualification, in words. */
-static void draw_fault_detail(const struct rs_walk *walk, const struct rs_walk_ref *last,
-                              const struct area *a)
+static void draw_fault_detail(const struct rs_walk *walk, const struct area *a)
 {
     char words[96] = "";
-    ull gpa = last && last->stage == RS_NESTED ? last->gpa : walk->gpa;
     if (walk->owner == RS_GUEST_FAULT) {
         word_pf_error(walk->error, words, sizeof words);
         area_print(a, 3, 4, STYLE_TEXT, "error code %x: %s", walk->error, words);
     } else if (walk->owner == RS_EPT_VIOLATION) {
         word_ept_violation(walk->qualification, words, sizeof words);
         area_print(a, 3, 4, STYLE_TEXT, "qualification %llx: %s; at g:%llx", (ull)walk->qualification, words,
-                   gpa);
+                   (ull)walk->fault_gpa);
     } else if (walk->owner == RS_EPT_MISCONFIG) {
-        area_print(a, 3, 4, STYLE_TEXT, "EPT misconfiguration at g:%llx", gpa);
+        area_print(a, 3, 4, STYLE_TEXT, "EPT misconfiguration at g:%llx", (ull)walk->fault_gpa);
     }
 }
 
 static void draw_fault(const struct walk_view *v, const struct area *a)
 {
     const struct rs_walk *walk = v->walk;
-    const struct rs_walk_ref *last = walk->ref_count ? &walk->ref[walk->ref_count - 1] : NULL;
     area_print(a, 0, 3, STYLE_BAD, "FAULT: %s", walk->fault_text ? walk->fault_text : word_owner(walk));
-    draw_fault_detail(walk, last, a);
+    draw_fault_detail(walk, a);
 }
 
 static void draw_explanation(const struct walk_view *v, const struct area *a)
