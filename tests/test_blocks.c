@@ -201,13 +201,15 @@ static void pointers(struct text *t)
     set_register(t, pointer[below(t, 3)], an_address(t));
 }
 
+/* The register set last is an address that comes late, or the count. */
 static void string(struct text *t)
 {
     static const u8 code[] = {0xa4, 0xa5, 0xaa, 0xab, 0xa6, 0xa7, 0xac, 0xad, 0xae, 0xaf, 0xa5, 0xab};
-    u64 to = an_address(t);
-    set_register(t, RDI, to);
-    set_register(t, RSI, below(t, 3) ? an_address(t) : to + below(t, 32) - 16); /* they may overlap */
-    set_register(t, RCX, below(t, below(t, 2) ? 8 : 700));
+    static const u8 reg[] = {RDI, RSI, RCX};
+    u64 to = an_address(t), from = below(t, 3) ? an_address(t) : to + below(t, 32) - 16; /* may overlap */
+    u64 value[] = {to, from, below(t, below(t, 2) ? 8 : 700)};
+    for (u64 i = 0, first = below(t, 3), step = 1 + below(t, 2); i < 3; i++, first += step)
+        set_register(t, reg[first % 3], value[first % 3]);
     begin(t);
     put(t, below(t, 4) ? 0xf3 : 0xf2, 1);
     if (below(t, 2))

@@ -8,6 +8,7 @@
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
@@ -28,7 +29,7 @@ static void print_all(const struct pair *r, const u64 *cycles, size_t n)
                 (unsigned long long)(i < n ? cycles[i] : 0));
 }
 
-/* Runs a program and compares the cycles of its atoms, from the first on. */
+/* Runs a program, compares the cycles of its atoms from the first on, and runs it again in one go. */
 static void by_hand_with(void (*make)(struct program *), const char *name, u64 value, const u64 *cycles,
                          size_t n)
 {
@@ -48,6 +49,7 @@ static void by_hand_with(void (*make)(struct program *), const char *name, u64 v
         print_all(&r, cycles, n);
     ck_assert(same);
     ck_assert(pair_agrees(&r));
+    ck_assert(pair_again(&r, params));
     pair_end(&r);
     rs_params_free(params);
     free(p);
@@ -119,20 +121,53 @@ START_TEST(invlpg)
 }
 END_TEST
 
+static void emit_rep_movs(struct program *p)
+{
+    struct note *n = emit(p, ROW_movs_v, (struct form){.size = 8, .rep = true});
+    emit_access(n, at(RSI, 0), 8, TICK_LOAD);
+    emit_access(n, at(RDI, 0), 8, TICK_STORE);
+}
+
 static void make_rep_movs(struct program *p)
 {
     emit_set(p, RSI, 0x600038);
     emit_set(p, RDI, 0x600100);
     emit_set(p, RCX, 3);
-    struct note *n = emit(p, ROW_movs_v, (struct form){.size = 8, .rep = true});
-    emit_access(n, at(RSI, 0), 8, TICK_LOAD);
-    emit_access(n, at(RDI, 0), 8, TICK_STORE);
+    emit_rep_movs(p);
 }
 
 START_TEST(rep_movs)
 {
     static const u64 cycles[] = {757, 1, 1, 207, 190, 1};
     by_hand(make_rep_movs, cycles, COUNT(cycles));
+}
+END_TEST
+
+#define TURNS 50
+
+static void make_copies(struct program *p)
+{
+    emit_set(p, RBX, TURNS);
+    u64 top = p->at;
+    emit_set(p, RCX, 8);
+    emit_set(p, RSI, 0x600000);
+    emit_set(p, RDI, 0x601000);
+    emit_rep_movs(p);
+    emit_reg(p, ROW_dec_Ev, 0, RBX);
+    emit_to(p, emit_branch(p, ROW_jne_Jz), top);
+}
+
+/* In one go the iterations of a line run together, from the fourth turn on: before it stores have not drained. */
+START_TEST(copies)
+{
+    static const u64 first[] = {1, 1, 1, 208, 1, 1, 1, 1, 1, 1, 1, 1, 4},
+                     second[] = {1, 1, 1, 166, 1, 1, 1, 1, 1, 1, 1, 1, 1},
+                     later[] = {1, 1, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    u64 cycles[1 + TURNS * COUNT(later)] = {757};
+    for (size_t i = 0; i < TURNS; i++)
+        memcpy(&cycles[1 + i * COUNT(later)], i > 1 ? later : i ? second : first, sizeof later);
+    cycles[COUNT(cycles) - 1] = 4;
+    by_hand(make_copies, cycles, COUNT(cycles));
 }
 END_TEST
 
@@ -307,6 +342,7 @@ int main(void)
     tcase_add_test(hand, store_buffer);
     tcase_add_test(hand, invlpg);
     tcase_add_test(hand, rep_movs);
+    tcase_add_test(hand, copies);
     tcase_add_test(hand, branches);
     tcase_add_test(hand, returns_to_nobody);
     tcase_add_test(hand, exception);
