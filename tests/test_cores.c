@@ -524,6 +524,36 @@ START_TEST(the_structure_comes_from_the_core_that_wrote_it)
 }
 END_TEST
 
+/* What a core had in its TLBs before INIT is dropped at its start, pages that are global as well (C10). */
+START_TEST(a_start_drops_translations)
+{
+    enum { OTHER = 0x610000, ONE = 0x200000, TWO = 0x400000 }; /* two pages, in other tables the other way */
+    const u64 table = PTE_P | PTE_W, page = table | PTE_PS;
+    START(0, SPIN);
+    /* mov ONE, %rax; mov TWO, %rbx; jmp . */
+    START(1, "\x48\x8b\x04\x25\x00\x00\x20\x00\x48\x8b\x1c\x25\x00\x00\x40\x00\xeb\xfe");
+    c[1]->s.cr4 |= CR4_PGE;
+    bare_set_u64(&b, BARE_PML4 + 0x2000 + 8, ONE | page | PTE_G);
+    bare_set_u64(&b, OTHER, (OTHER + 0x1000) | table);
+    bare_set_u64(&b, OTHER + 0x1000, (OTHER + 0x2000) | table);
+    bare_set_u64(&b, OTHER + 0x2000, page);
+    bare_set_u64(&b, OTHER + 0x2000 + 8, TWO | page | PTE_G);
+    bare_set_u64(&b, OTHER + 0x2000 + 16, ONE | page);
+    bare_set_u64(&b, ONE, 1);
+    bare_set_u64(&b, TWO, 2);
+    run_until(4000);
+    ck_assert(c[1]->s.gpr[REG_RAX] == 1 && c[1]->s.gpr[REG_RBX] == 2);
+    icr(c[0], TO(1) | APIC_ICR_INIT);
+    run_until(6000);
+    fill_entry(1, BARE_CODE + BARE_PART, OTHER, c[0]->s.cr0, CR4_PAE | CR4_PGE);
+    icr(c[0], TO(1) | APIC_ICR_STARTUP);
+    run_until(9000);
+    ck_assert_uint_eq(c[1]->s.cr3, OTHER);
+    ck_assert_uint_eq(c[1]->s.gpr[REG_RAX], 2);
+    ck_assert_uint_eq(c[1]->s.gpr[REG_RBX], 1);
+}
+END_TEST
+
 START_TEST(a_structure_that_is_switched_off_starts_no_one)
 {
     fill_entry(0, BARE_CODE + BARE_PART, BARE_PML4, c[0]->s.cr0, CR4_PAE);
@@ -729,6 +759,7 @@ int main(void)
         a_deasserted_init_is_no_init,
         a_core_starts,
         the_structure_comes_from_the_core_that_wrote_it,
+        a_start_drops_translations,
         a_structure_that_is_switched_off_starts_no_one,
         the_pointer_is_one_for_all,
         each_core_says_who_it_is,
