@@ -1,5 +1,6 @@
 /* test_tlb.c - the TLBs: tags, replacement, and what each invalidation drops. */
 #include "arch/vmx.h"
+#include "cpu/cpu.h"
 #include "lib/mmu_bench.h"
 #include "lib/suite.h"
 #include "mmu/derived.h"
@@ -325,6 +326,18 @@ static void flush_everything(struct core *c, const void *arg)
     mmu_reset(c);
 }
 
+static void set_smep(struct core *c, const void *arg)
+{
+    (void)arg;
+    sys_write_cr(c, 4, c->s.cr4 | CR4_SMEP);
+}
+static void clear_smep(struct core *c, const void *arg)
+{
+    (void)arg;
+    c->s.cr4 |= CR4_SMEP;
+    sys_write_cr(c, 4, c->s.cr4 & ~(u64)CR4_SMEP);
+}
+
 static const struct invalidation {
     const char *name;
     void (*run)(struct core *c, const void *arg);
@@ -337,6 +350,8 @@ static const struct invalidation {
     {"every PCID", flush_linear, B(LINEAR_0) | B(LINEAR_0_PCID2) | B(WALK_0) | B(WALK_0_PCID2)},
     {"every PCID and globals", flush_linear_globals,
      B(LINEAR_0) | B(LINEAR_0_PCID2) | B(LINEAR_0_GLOBAL) | B(WALK_0) | B(WALK_0_PCID2)},
+    {"CR4.SMEP from 0 to 1", set_smep, B(LINEAR_0) | B(LINEAR_0_GLOBAL) | B(WALK_0)},
+    {"CR4.SMEP from 1 to 0", clear_smep, 0},
     {"INVVPID of one", flush_vpid, B(LINEAR_5) | B(COMBINED_A) | B(WALK_A)},
     {"INVVPID of all", flush_all_linear, B(LINEAR_5) | B(COMBINED_A) | B(COMBINED_B) | B(WALK_A)},
     {"INVEPT of one", flush_ept_one, B(COMBINED_A) | B(PHYSICAL_A) | B(WALK_A) | B(NESTED_WALK_A)},
@@ -362,7 +377,7 @@ START_TEST(drops_exactly_its_kinds)
 {
     const struct invalidation *f = &invalidations[_i];
     struct mmu_bench b = bench_new(NULL);
-    u64 at = AT, told = 99;
+    u64 at = AT, told = 0;
     set_pcid(&b, 1);
     bench_run(&b, plant_all, &at);
     for (unsigned kind = 0; kind < KINDS; kind++)
