@@ -157,7 +157,8 @@ static void make_copies(struct program *p)
     emit_to(p, emit_branch(p, ROW_jne_Jz), top);
 }
 
-/* In one go the iterations of a line run together, from the fourth turn on: before it stores have not drained. */
+/* In one go the iterations of a line run together, from the fourth turn on; before it stores have not
+ * drained. */
 START_TEST(copies)
 {
     static const u64 first[] = {1, 1, 1, 208, 1, 1, 1, 1, 1, 1, 1, 1, 4},
