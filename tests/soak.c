@@ -3,12 +3,13 @@
  *   soak [SECONDS] [PROCESSES]   fresh seeds on all processors of the host, or on so many
  *   soak --seed N                the sequence of one seed, as a report says it
  *
- * Exit status: 0 no difference, 1 one was found and is printed, as small as it gets, 2 not on this host, or
- * bad usage. */
+ * Exit status: 0 no difference, 1 one was found and is printed, as small as it gets, or nothing could be
+ * compared, 2 bad usage, or not on this host. */
 #if !defined(_DEFAULT_SOURCE)
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #endif
 #include <errno.h>
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@
 #include "lib/shrink.h"
 
 #define PROCESSES_MAX  256
+#define SECONDS_MAX    (366 * 86400)
 #define REPORT_SECONDS 10
 
 /* Shared with the workers. */
@@ -79,14 +81,22 @@ static u64 sum(unsigned processes, bool of_skipped)
     return n;
 }
 
-/* Skipped ones do not count. */
-static void say(unsigned processes, u64 seconds)
+/* Skipped ones do not count.  How many agree. */
+static u64 say(unsigned processes, u64 seconds)
 {
     u64 skipped = sum(processes, true), run = sum(processes, false) - skipped;
     printf("%6llu s: %llu sequences agree, %llu skipped, %llu/s\n", (unsigned long long)seconds,
            (unsigned long long)run, (unsigned long long)skipped,
            (unsigned long long)(run / (seconds ? seconds : 1)));
     fflush(stdout);
+    return run;
+}
+
+static int nothing_compared(void)
+{
+    fflush(stdout);
+    fprintf(stderr, "soak: nothing was compared\n");
+    return 1;
 }
 
 /* The worst of the workers' ends. */
@@ -130,8 +140,8 @@ static int soak(u64 seconds, unsigned processes)
     }
     atomic_store(&board->stop, 1);
     int status = reap(processes);
-    say(processes, passed);
-    return status;
+    u64 run = say(processes, passed);
+    return status || run ? status : nothing_compared();
 }
 
 static int one_seed(u64 seed)
@@ -144,56 +154,59 @@ static int one_seed(u64 seed)
         return found(&s);
     sequence_report(stdout, &s);
     printf("it %s\n", word[verdict]);
-    return 0;
+    return verdict == VERDICT_SKIPPED ? nothing_compared() : 0;
 }
+
+/* ---- arguments ---- */
 
 static int help(void)
 {
-    printf(
-        "usage: soak [SECONDS] [PROCESSES]   random sequences in lock-step with this processor, for 60 s\n"
-        "                                    on all of its processors, or so long and on so many\n"
-        "       soak --seed N                the sequence of one seed, as a report says it\n"
-        "\n"
-        "exit status: 0 no difference, 1 one was found and is printed, 2 not on this host, or bad usage\n");
+    printf("usage: soak [SECONDS] [PROCESSES]   random sequences in lock-step with this processor, for 60 s\n"
+           "                                    on all of its processors, or so long and on so many\n"
+           "       soak --seed N                the sequence of one seed, as a report says it\n"
+           "\n"
+           "SECONDS is from 1 to %d, PROCESSES from 1 to %d.\n"
+           "exit status: 0 no difference, 1 one was found and is printed, or nothing was compared,\n"
+           "2 not on this host, or bad usage\n",
+           SECONDS_MAX, PROCESSES_MAX);
     return 0;
 }
 
-/* Decimal, all of it. */
-static bool number(const char *text, u64 *value)
+static int bad_usage(void)
 {
-    char *end;
-    errno = 0;
-    *value = strtoull(text, &end, 10);
-    return *text >= '0' && *text <= '9' && !*end && errno == 0;
+    fprintf(stderr, "soak: bad usage; see soak --help\n");
+    return 2;
 }
 
-static bool good_usage(int argc, char **argv, bool seed)
+/* A whole number in digits alone; false if the text is another, or goes beyond `most`. */
+static bool whole(const char *text, u64 least, u64 most, u64 *value)
 {
-    u64 value;
-    for (int i = seed ? 2 : 1; i < argc; i++)
-        if (!number(argv[i], &value))
-            return false;
-    return argc <= 3;
+    char *end;
+    if (text[0] < '0' || text[0] > '9')
+        return false;
+    errno = 0;
+    uintmax_t number = strtoumax(text, &end, 10);
+    *value = number;
+    return !*end && !errno && number >= least && number <= most;
 }
 
 int main(int argc, char **argv)
 {
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
         return help();
-    bool seed = argc == 3 && strcmp(argv[1], "--seed") == 0;
-    if (!good_usage(argc, argv, seed)) {
-        fprintf(stderr, "soak: bad usage; see soak --help\n");
-        return 2;
-    }
+    bool one = argc == 3 && strcmp(argv[1], "--seed") == 0;
     long online = sysconf(_SC_NPROCESSORS_ONLN);
-    u64 seconds = argc > 1 ? strtoull(argv[1], NULL, 10) : 60;
-    u64 processes = argc > 2 ? strtoull(argv[2], NULL, 10) : (u64)(online > 0 ? online : 1);
+    u64 seed = 0, seconds = 60, processes = min(online > 0 ? (u64)online : 1, PROCESSES_MAX);
+    if (one ? !whole(argv[2], 0, UINT64_MAX, &seed)
+            : argc > 3 || (argc > 1 && !whole(argv[1], 1, SECONDS_MAX, &seconds)) ||
+                  (argc > 2 && !whole(argv[2], 1, PROCESSES_MAX, &processes)))
+        return bad_usage();
     board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (board == MAP_FAILED || !native_is_here()) {
-        printf("soak: it takes an x86-64 processor under Linux to compare with\n");
+        fprintf(stderr, "soak: it takes an x86-64 processor under Linux to compare with\n");
         return 2;
     }
-    if (seed)
-        return lockstep_open() ? one_seed(strtoull(argv[2], NULL, 10)) : 2;
-    return soak(seconds, processes < 1 ? 1 : processes > PROCESSES_MAX ? PROCESSES_MAX : (unsigned)processes);
+    if (one)
+        return lockstep_open() ? one_seed(seed) : 2;
+    return soak(seconds, (unsigned)processes);
 }

@@ -203,12 +203,6 @@ prompt() {
 prompt 'a check that holds at the prompt' 0 ok 'check(true, "this")'
 prompt 'a check that fails at the prompt' 1 FAIL 'check(false, "this")'
 
-ringside=$build/soak
-try 'help of the soak' 0 'usage: soak [SECONDS] [PROCESSES]' --help
-try 'seconds that are none' 2 'see soak --help' 5x
-try 'a seed that is missing' 2 'see soak --help' --seed
-ringside=$build/ringside
-
 echo no ELF >junk.elf
 RINGSIDE_LIB=$work
 export RINGSIDE_LIB
