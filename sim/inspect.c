@@ -22,15 +22,6 @@ enum rs_status rs_read(const rs_machine *m, uint64_t hpa, void *bytes, size_t n)
     return mem_copy_out(m->mem, hpa, bytes, n) ? RS_OK : RS_FAILED;
 }
 
-enum rs_status rs_linear_to_hpa(rs_machine *m, uint32_t core, uint64_t gva, uint64_t *hpa)
-{
-    struct rs_walk walk;
-    rs_translate(m, core, gva, RS_READ, false, &walk);
-    bool denied = walk.owner == RS_GUEST_FAULT && walk.error & PF_P;
-    *hpa = walk.hpa;
-    return walk.owner == RS_NO_FAULT || denied ? RS_OK : RS_FAILED;
-}
-
 enum rs_status rs_read_linear(rs_machine *m, uint32_t core, uint64_t gva, void *bytes, size_t n)
 {
     for (uint8_t *to = bytes; n;) {
@@ -112,11 +103,15 @@ static bool indexed_register(const struct core *c, const char *name, uint64_t *v
 
 enum rs_status rs_reg(const rs_machine *m, uint32_t core, const char *name, uint64_t *value)
 {
-    static const char *const plain[] = {"rip", "rflags", "cr0",       "cr2",      "cr3",
-                                        "cr4", "efer",   "gdtr_base", "idtr_base"};
+    static const char *const plain[] = {"rflags", "cr0",  "cr2",       "cr3",
+                                        "cr4",    "efer", "gdtr_base", "idtr_base"};
     if (core >= m->cores)
         return RS_FAILED;
     const struct core *c = m->core[core];
+    if (strcmp(name, "rip") == 0) { /* first: traces ask at each atom */
+        *value = c->s.rip;
+        return RS_OK;
+    }
     if (indexed_register(c, name, value))
         return RS_OK;
     if (strcmp(name, "fs_base") == 0 || strcmp(name, "gs_base") == 0) {

@@ -365,6 +365,8 @@ const uint8_t *rs_console(const rs_machine *m, unsigned uart, size_t *n);
 struct rs_symbols;
 struct rs_symbols *rs_symbols_load(const char *path, struct rs_error *err);
 void rs_symbols_free(struct rs_symbols *s);
+/* Tells apart all that were ever loaded; 0 for NULL. */
+uint64_t rs_symbols_id(const struct rs_symbols *s);
 enum rs_status rs_symbol_address(const struct rs_symbols *s, const char *name, uint64_t *address,
                                  uint64_t *size);
 /* The symbol at or before address: "main", offset 12; NULL if none. */

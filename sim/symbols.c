@@ -12,6 +12,7 @@ struct symbol {
 };
 
 struct rs_symbols {
+    u64 id;
     u8 *file;
     Elf *elf;
     struct symbol *symbol; /* by address */
@@ -63,6 +64,7 @@ static void read_table(struct rs_symbols *s, const GElf_Shdr *header, Elf_Data *
 
 struct rs_symbols *rs_symbols_load(const char *path, struct rs_error *err)
 {
+    static u64 loaded;
     struct rs_symbols *s = calloc(1, sizeof *s);
     size_t n;
     if (!s)
@@ -71,6 +73,7 @@ struct rs_symbols *rs_symbols_load(const char *path, struct rs_error *err)
         free(s);
         return NULL;
     }
+    s->id = ++loaded;
     elf_version(EV_CURRENT);
     s->elf = elf_memory((char *)s->file, n);
     for (Elf_Scn *section = NULL; s->elf && (section = elf_nextscn(s->elf, section));) {
@@ -94,6 +97,11 @@ void rs_symbols_free(struct rs_symbols *s)
     free(s->symbol);
     free(s->file);
     free(s);
+}
+
+uint64_t rs_symbols_id(const struct rs_symbols *s)
+{
+    return s ? s->id : 0;
 }
 
 enum rs_status rs_symbol_address(const struct rs_symbols *s, const char *name, uint64_t *address,

@@ -237,6 +237,38 @@ START_TEST(gpa_to_hpa_by_tables)
 }
 END_TEST
 
+/* Where an address lies has nothing to do with who may use it; native, and in both dimensions. */
+START_TEST(linear_to_hpa_whatever_the_rights)
+{
+    struct mmu_bench b = bench_new(NULL);
+    u64 hpa, base = _i ? GUEST_HPA : 0, small = GVA + 0x1000, large = GVA + 0x40000000;
+    if (_i)
+        bench_enter_guest(&b, REACH_4K);
+    bench_map_guest(&b, GVA, FRAME, REACH_4K, USER_PAGE);
+    bench_map_guest(&b, small, FRAME + 0x1000, REACH_4K, PTE_P);
+    bench_map_guest(&b, large, 0x600000, REACH_2M, PTE_P | PTE_W);
+    if (_i)
+        bench_clear(&b, bench_ept_entry(&b, FRAME, 1), EPT_R | EPT_W);
+    b.c->s.cr4 |= CR4_SMAP;
+    u64 hash = rs_hash(b.world, RS_HASH_ALL);
+    for (unsigned user = 0; user < 2; user++) {
+        b.c->s.seg[SEG_SS].attr = SEG_ATTR_DATA | (user ? SEG_DPL : 0);
+        ck_assert(rs_linear_to_hpa(b.m, 0, GVA, &hpa) == RS_OK && hpa == base + (FRAME | 8));
+        ck_assert(rs_linear_to_hpa(b.m, 0, small, &hpa) == RS_OK && hpa == base + (FRAME | 0x1008));
+        ck_assert(rs_linear_to_hpa(b.m, 0, large, &hpa) == RS_OK &&
+                  hpa == base + (0x600000 | (large & 0x1fffff)));
+    }
+    b.c->s.seg[SEG_SS].attr = SEG_ATTR_DATA;
+    ck_assert(rs_hash(b.world, RS_HASH_ALL) == hash);
+    ck_assert(rs_linear_to_hpa(b.m, 0, GVA + 0x2000, &hpa) == RS_FAILED);
+    ck_assert(rs_linear_to_hpa(b.m, 0, 1ull << 47, &hpa) == RS_FAILED);
+    ck_assert(rs_linear_to_hpa(b.m, 1, GVA, &hpa) == RS_FAILED);
+    bench_or(&b, bench_guest_entry(&b, GVA, 3), (u64)1 << 51); /* reserved */
+    ck_assert(rs_linear_to_hpa(b.m, 0, GVA, &hpa) == RS_FAILED);
+    bench_free(&b);
+}
+END_TEST
+
 /* ---- rights: SDM vol. 3, 4.6 "Access Rights" ---- */
 
 #define U MMU_USER
@@ -703,6 +735,7 @@ static TCase *references(void)
     tcase_add_test(t, translate_of_a_hit_makes_no_reference);
     tcase_add_test(t, a_combined_entry_holds_no_gpa);
     tcase_add_test(t, gpa_to_hpa_by_tables);
+    tcase_add_loop_test(t, linear_to_hpa_whatever_the_rights, 0, 2);
     tcase_add_test(t, walk_caches_save_references);
     tcase_add_loop_test(t, nested_walk_caches, 0, 2);
     tcase_add_test(t, off_is_neither_read_nor_filled);

@@ -20,6 +20,11 @@ const struct rs_walk *rs_last_walk(const rs_machine *m, uint32_t core)
     return &m->core[core]->rt.walk;
 }
 
+enum rs_status rs_linear_to_hpa(rs_machine *m, uint32_t core, uint64_t gva, uint64_t *hpa)
+{
+    return core < m->cores && walk_tables(m->core[core], gva, hpa) ? RS_OK : RS_FAILED;
+}
+
 enum rs_status rs_gpa_to_hpa(const rs_machine *m, uint64_t root_hpa, uint64_t gpa, uint64_t *hpa)
 {
     return walk_ept_tables(m, root_hpa, gpa, hpa) ? RS_OK : RS_FAILED;

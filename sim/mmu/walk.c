@@ -18,7 +18,7 @@
 
 /* A walk in progress. */
 struct walk {
-    struct core *c; /* NULL: tables alone, no record, no cycles */
+    struct core *c; /* NULL: tables alone, no rights, no record, no cycles */
     struct mem *mem;
     struct rs_walk *rec;
     struct mmu_context x;
@@ -201,7 +201,7 @@ enum verdict { ENTRY_OK, ENTRY_NOT_PRESENT, ENTRY_MALFORMED, ENTRY_REFUSED };
 /* 1 GiB pages of linear addresses are there if CPUID says so (SDM vol. 3, 4.1.4). */
 INLINED bool large_page_absent(const struct walk *w, const struct pass *s, unsigned level, u64 entry)
 {
-    if (s->stage != RS_GUEST || level != 3 || !(entry & PTE_PS))
+    if (s->stage != RS_GUEST || level != 3 || !(entry & PTE_PS) || !w->c)
         return false;
     u32 cpuid[4];
     sys_cpuid(w->c, 0x80000001, 0, cpuid);
@@ -210,7 +210,7 @@ INLINED bool large_page_absent(const struct walk *w, const struct pass *s, unsig
 
 INLINED enum guest_fault guest_refusal(const struct walk *w, u64 perms)
 {
-    return rights_guest(w->c, perms, w->access);
+    return w->c ? rights_guest(w->c, perms, w->access) : FAULT_NONE;
 }
 
 INLINED enum verdict judge(const struct walk *w, const struct pass *s, unsigned level, u64 entry, u64 perms)
@@ -367,8 +367,18 @@ static u64 ept_rights_needed(const struct walk *w, bool table)
     return rights_ept_needed(w->access);
 }
 
+/* Tables in EPT format, and nothing else of what the walk is about. */
+static bool read_ept_tables(const struct mem *mem, u64 root, u64 gpa, struct mapping *out)
+{
+    struct walk w = {.mem = (struct mem *)mem};
+    struct pass s = {.format = &format_ept, .stage = RS_NESTED, .root = root & PTE_ADDR & PHYS_MASK};
+    return !(gpa >> (format_ept.shift[LEVELS] + 9)) && read_tables(&w, &s, gpa, out);
+}
+
 static bool nested_translate(struct walk *w, u8 row, u64 gpa, bool table, struct mapping *out)
 {
+    if (!w->c)
+        return read_ept_tables(w->mem, w->x.eptp, gpa, out);
     u64 need = ept_rights_needed(w, table);
     bool write = need & PERM_EPT_W;
     struct tlb_entry e;
@@ -471,18 +481,22 @@ static void compose(struct walk *w, const struct mapping *guest, const struct ma
     cache_expect(w->c, hpa);
 }
 
-static bool walk_guest(struct walk *w, struct tlb_entry *out)
+static struct pass guest_pass(const struct core *c, const struct walk *w)
 {
-    u64 cr3 = w->c->s.cr3;
-    struct pass s = {
+    return (struct pass){
         .format = &format_ia32e,
         .stage = RS_GUEST,
-        .root = cr3 & PTE_ADDR & PHYS_MASK,
+        .root = c->s.cr3 & PTE_ADDR & PHYS_MASK,
         .flags = true,
-        .reserved = w->c->s.efer & EFER_NXE ? 0 : PTE_NX,
+        .reserved = c->s.efer & EFER_NXE ? 0 : PTE_NX,
         .write = w->access & MMU_WRITE,
         .tag = {w->x.space, w->x.eptp},
     };
+}
+
+static bool walk_guest(struct walk *w, struct tlb_entry *out)
+{
+    struct pass s = guest_pass(w->c, w);
     struct mapping guest, nested = {.reach = REACH_512G, .perms = PERM_EPT | PERM_DIRTY};
     if (!read_tables(w, &s, w->gva, &guest))
         return false;
@@ -542,13 +556,27 @@ void walk_record_non_canonical(struct core *c, u64 gva, unsigned access)
     w.rec->fault_text = "address not canonical: no walk (#GP)";
 }
 
+static u64 address_in(const struct mapping *m, u64 address)
+{
+    return m->frame | (address & (reach_bytes(m->reach) - 1));
+}
+
 bool walk_ept_tables(const struct machine *m, u64 root_hpa, u64 gpa, u64 *hpa)
 {
-    struct walk w = {.mem = m->mem};
-    struct pass s = {.format = &format_ept, .stage = RS_NESTED, .root = root_hpa & PTE_ADDR & PHYS_MASK};
     struct mapping found;
-    if (gpa >> (format_ept.shift[LEVELS] + 9) || !read_tables(&w, &s, gpa, &found))
+    if (!read_ept_tables(m->mem, root_hpa, gpa, &found))
         return false;
-    *hpa = found.frame | (gpa & (reach_bytes(found.reach) - 1));
+    *hpa = address_in(&found, gpa);
     return true;
+}
+
+bool walk_tables(const struct core *c, u64 gva, u64 *hpa)
+{
+    struct walk w = {.mem = c->m->mem, .x = mmu_context(c), .gva = gva};
+    struct pass s = guest_pass(c, &w);
+    struct mapping found;
+    if (!sys_canonical(gva) || !read_tables(&w, &s, gva, &found))
+        return false;
+    *hpa = address_in(&found, gva);
+    return !w.x.nested || walk_ept_tables(c->m, w.x.eptp, *hpa, hpa);
 }

@@ -19,6 +19,10 @@ void walk_end(struct core *c);
 void walk_record_hit(struct core *c, u64 gva, unsigned access, const struct tlb_entry *e);
 void walk_record_non_canonical(struct core *c, u64 gva, unsigned access);
 
+/* Where the tables lead from gva now, in both dimensions, with no effect and whatever the rights; false if it
+ * is not mapped. */
+bool walk_tables(const struct core *c, u64 gva, u64 *hpa);
+
 /* Reads tables in EPT format from root_hpa, with no effect at all; false if gpa is not mapped. */
 bool walk_ept_tables(const struct machine *m, u64 root_hpa, u64 gpa, u64 *hpa);
 

@@ -3,7 +3,8 @@
  * An event tells that an instruction has retired.  What it was has to be read before it runs, since it may
  * change the mode, the address space or itself: so the instruction to come is read at the end of each atom
  * of its core, and its bytes are looked at again when another core, or somebody outside, may have changed
- * them. */
+ * them.  Its words are kept, since programs run in loops: an instruction takes far longer to put into words
+ * than to run. */
 #include "trace.h"
 
 #include <errno.h>
@@ -12,8 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TEXT_MAX 160
+#define TEXT_MAX  160
+#define PLACE_MAX 96
+#define WORDS_MAX (TEXT_MAX + PLACE_MAX + 24)
 
+#define WORDINGS   4096u
 #define INSN_MAX   15
 #define PAGE_BYTES 4096u
 
@@ -23,14 +27,20 @@ struct part {
     size_t n;
 };
 
+/* "000000000010018d  _start                   lea rsp, [0x1a6000 <image_end>]\n": an instruction at its
+ * place. */
+struct wording {
+    uint64_t rip, symbols; /* rs_symbols_id */
+    size_t n, length;
+    uint8_t bytes[INSN_MAX];
+    char words[WORDS_MAX];
+};
+
 /* The instruction that a core runs next, and who it is of. */
 struct ahead {
-    uint64_t rip;
     struct part part[2];
-    uint8_t bytes[INSN_MAX];
-    size_t n; /* of them that can be read */
+    struct wording now;
     char who[RS_NAME_MAX];
-    char place[96], text[TEXT_MAX];
 };
 
 struct trace {
@@ -38,6 +48,7 @@ struct trace {
     char path[512];
     struct scenario *scenario;
     struct ahead ahead[RS_CORES_MAX];
+    struct wording wording[WORDINGS]; /* by the lowest bits of RIP */
 };
 
 static const enum rs_probe told[] = {RS_PROBE_fault,      RS_PROBE_interrupt, RS_PROBE_ipi,
@@ -71,18 +82,43 @@ static size_t read_code(const rs_machine *m, const struct ahead *a, uint8_t byte
     return n;
 }
 
+static void put_words(struct wording *it, const struct rs_symbols *symbols, const char *text)
+{
+    char place[PLACE_MAX];
+    rs_symbol_format(symbols, it->rip, place, sizeof place);
+    int n = snprintf(it->words, sizeof it->words, "%016" PRIx64 "  %-24s %s\n", it->rip, place, text);
+    it->length = (size_t)n;
+}
+
+/* Fills in the words of what has RIP, symbols and bytes. */
+static void find_words(struct trace *t, rs_machine *m, uint32_t core, struct wording *it)
+{
+    char text[TEXT_MAX];
+    const struct rs_symbols *symbols = scenario_symbols(t->scenario, m, core);
+    struct wording *kept = &t->wording[it->rip % WORDINGS];
+    it->symbols = rs_symbols_id(symbols);
+    if (kept->rip == it->rip && kept->symbols == it->symbols && kept->length && kept->n == it->n &&
+        memcmp(kept->bytes, it->bytes, it->n) == 0) {
+        memcpy(it->words, kept->words, kept->length);
+        it->length = kept->length;
+    } else if (rs_disassemble(it->bytes, it->n, it->rip, symbols, text, sizeof text)) {
+        put_words(it, symbols, text);
+        *kept = *it;
+    } else {
+        rs_disassemble_at(m, core, it->rip, symbols, text, sizeof text); /* says why */
+        put_words(it, symbols, text);
+    }
+}
+
 static void look_ahead(struct trace *t, rs_machine *m, uint32_t core, uint64_t rip)
 {
     struct ahead *a = &t->ahead[core];
-    const struct rs_symbols *symbols = scenario_symbols(t->scenario, m, core);
-    a->rip = rip;
+    a->now.rip = rip;
     find_part(m, core, rip, INSN_MAX, &a->part[0]);
     find_part(m, core, rip + a->part[0].n, a->part[0].n ? INSN_MAX - a->part[0].n : 0, &a->part[1]);
-    a->n = read_code(m, a, a->bytes);
+    a->now.n = read_code(m, a, a->now.bytes);
     read_who(t, m, core, a->who);
-    if (!rs_disassemble(a->bytes, a->n, rip, symbols, a->text, sizeof a->text))
-        rs_disassemble_at(m, core, rip, symbols, a->text, sizeof a->text); /* says why */
-    rs_symbol_format(symbols, rip, a->place, sizeof a->place);
+    find_words(t, m, core, &a->now);
 }
 
 static void look_ahead_now(struct trace *t, const rs_machine *m, uint32_t core)
@@ -98,8 +134,9 @@ static void look_again(struct trace *t, rs_machine *m, uint32_t but)
     uint8_t now[INSN_MAX];
     for (uint32_t core = 0; core < rs_cores(m); core++) {
         const struct ahead *a = &t->ahead[core];
-        if (core != but && a->who[0] && (read_code(m, a, now) != a->n || memcmp(now, a->bytes, a->n) != 0))
-            look_ahead(t, m, core, a->rip);
+        if (core != but && a->who[0] &&
+            (read_code(m, a, now) != a->now.n || memcmp(now, a->now.bytes, a->now.n) != 0))
+            look_ahead(t, m, core, a->now.rip);
     }
 }
 
@@ -127,10 +164,10 @@ static void on_insn(const struct rs_event *e, void *arg)
 {
     struct trace *t = arg;
     struct ahead *a = &t->ahead[e->core];
-    if (a->rip != e->field[0])
+    if (a->now.rip != e->field[0])
         look_ahead(t, (rs_machine *)e->machine, e->core, e->field[0]);
     write_lead(t, e, a->who);
-    fprintf(t->file, "%016" PRIx64 "  %-24s %s\n", e->field[0], a->place, a->text);
+    fwrite(a->now.words, 1, a->now.length, t->file);
     on_atom(e, arg);
 }
 
