@@ -153,6 +153,20 @@ traces 'its VM and its symbols' ' A.1 vm1 +[0-9a-f]{16}  _start\+[0-9]+ +call 0x
 try 'trace of several cores' 1 'lost without' exec cores -a '3' --cores 2 --trace trace.txt
 traces 'a start-up IPI on its way' ' A.1 root +-- ipi to=1 delivery=start-up vector=[0-9]+ arrival=[0-9]+$'
 traces 'the start of a core' ' A.2 root +-- core.start vector=[0-9]+ entry=0x[0-9a-f]+$'
+cat >rewritten.lua <<'LUA'
+local h = machine()
+h:boot("tiny")
+while h:read(h.core[1].rip, 1) ~= "\xac" do h:step(1, "insn") end
+local at = h.core[1].rip
+h:step(2, "insn")
+h:write(at, "\x90")
+h:run(1000)
+say("rewritten at %x", at)
+LUA
+try 'trace of code that changes' 0 'rewritten at 10' run rewritten.lua --trace trace.txt
+at=$("$ringside" run rewritten.lua | sed -n 's/rewritten at //p')
+traces 'an instruction as it was' "0$at  guest_main.* lodsb"
+traces 'and as it was written over it' "0$at  guest_main.* nop\$"
 
 # What cannot be said is an error.
 unwritten() {
