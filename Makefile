@@ -211,8 +211,8 @@ $(TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.c.o $(TEST_LIB) $(UI_LIB) $(LIB
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(OPT) $(NO_LTO) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS_check) $(UI_LIBS) $(SIM_LIBS)
 
-# It runs the yardstick's image as the yardstick does.
-$(BUILD)/tests/test_bench: $(call obj,bench/own.c bench/result.c bench/follow.c)
+# It runs the yardstick's image as the yardstick does, and reads its tables.
+$(BUILD)/tests/test_bench: $(call obj,$(addprefix bench/,own.c result.c follow.c report.c))
 
 $(BUILD)/bench/bench: $(BENCH_OBJ) $(UI_LIB) $(LIB)
 	@mkdir -p $(@D)

@@ -5,6 +5,7 @@
  * -d  each phase does a DIVISOR-th of its work
  * -n  that many runs of each, by turns, of which the best time of a phase counts (default 3)
  * -o  only Ringside
+ * Whether goals are met is said of whole runs alone: all phases, all of their work, three times.
  * CPU time is that of the emulator's process.  A peer that is not installed is said, and left out.
  */
 #include "follow.h"
@@ -16,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define COUNT_MAX 1000000000 /* of DIVISOR and RUNS */
 
 static int usage(void)
 {
@@ -35,9 +38,9 @@ static bool known_phase(const char *name)
 }
 
 /* The image's command line: "DIVISOR PHASE...". */
-static bool image_arguments(char *args, size_t size, const char *divisor, char **phase)
+static bool image_arguments(char *args, size_t size, unsigned long divisor, char **phase)
 {
-    size_t n = (size_t)snprintf(args, size, "%s", divisor);
+    size_t n = (size_t)snprintf(args, size, "%lu", divisor);
     for (; *phase; phase++) {
         if (!known_phase(*phase) || n >= size)
             return false;
@@ -74,7 +77,7 @@ static void leave_peers_out(struct measured *m)
     }
 }
 
-static int run(const struct plan *plan, unsigned long runs, bool only_own)
+static int run(const struct plan *plan, unsigned long runs, bool only_own, const char *doubt)
 {
     static struct measured m;
     if (only_own)
@@ -87,26 +90,33 @@ static int run(const struct plan *plan, unsigned long runs, bool only_own)
         fprintf(stderr, "bench: Ringside: %s\n", m.own.trouble);
         return 1;
     }
-    bool same = report_all(&m, runs);
+    bool same = report_all(&m, runs, doubt);
     return latency_report(plan) && same ? 0 : 1;
+}
+
+/* A whole number from 1 on; 0 if the text is none. */
+static unsigned long count(const char *text)
+{
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+    return *text < '0' || *text > '9' || *end || n > COUNT_MAX ? 0 : n;
 }
 
 int main(int argc, char **argv)
 {
     char args[256];
-    const char *divisor = "1", *runs = "3";
+    unsigned long divisor = 1, runs = REPORT_RUNS;
     bool only_own = false;
     struct plan plan = {.build = argc > 1 ? argv[1] : NULL, .args = args};
     optind = 2;
     for (int c; argc > 1 && (c = getopt(argc, argv, "d:n:o")) != -1;)
         switch (c) {
-        case 'd': divisor = optarg; break;
-        case 'n': runs = optarg; break;
+        case 'd': divisor = count(optarg); break;
+        case 'n': runs = count(optarg); break;
         case 'o': only_own = true; break;
         default: return usage();
         }
-    if (argc < 2 || strtoul(divisor, NULL, 10) == 0 || strtoul(runs, NULL, 10) == 0 ||
-        !image_arguments(args, sizeof args, divisor, argv + optind))
+    if (argc < 2 || !divisor || !runs || !image_arguments(args, sizeof args, divisor, argv + optind))
         return usage();
-    return run(&plan, strtoul(runs, NULL, 10), only_own);
+    return run(&plan, runs, only_own, report_doubt(divisor, runs, optind < argc));
 }

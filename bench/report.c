@@ -53,12 +53,24 @@ static const char *word(double ratio)
     return ratio > 1 ? "ahead" : "behind";
 }
 
-/* "  Goal: WHAT: met." until the next call. */
-static const char *goal(const char *what, bool met)
+/* "  Goal: WHAT: met." until the next call; `doubt` is why there is no verdict, or NULL. */
+static const char *goal(const char *what, bool met, const char *doubt)
 {
-    static char line[128];
-    snprintf(line, sizeof line, "  Goal: %s: %s.", what, met ? "met" : "not met");
+    static char line[192];
+    if (doubt)
+        snprintf(line, sizeof line, "  Goal: %s: no verdict: %s.", what, doubt);
+    else
+        snprintf(line, sizeof line, "  Goal: %s: %s.", what, met ? "met" : "not met");
     return line;
+}
+
+const char *report_doubt(unsigned long divisor, unsigned long runs, bool selected)
+{
+    if (selected)
+        return "not all phases were run";
+    if (divisor > 1)
+        return "each phase did but a part of its work (-d)";
+    return runs < REPORT_RUNS ? "the best of fewer than three runs (-n)" : NULL;
 }
 
 /* ---- parts of a table ---- */
@@ -159,7 +171,7 @@ static void measured_mean(int n, const struct comparison c[PEERS])
     printf("\n\n");
 }
 
-static void report_measured(const struct measured *m, unsigned long runs)
+static void report_measured(const struct measured *m, unsigned long runs, const char *doubt)
 {
     const struct result *peer[PEERS];
     struct comparison c[PEERS] = {{0}};
@@ -187,8 +199,9 @@ static void report_measured(const struct measured *m, unsigned long runs)
     for (int i = 0; i < n; i++)
         printf("Against %s: ahead on %d of %d phases, %s in all.%s\n", peer[i]->name, c[i].ahead, c[i].phases,
                word(in_all(&c[i])),
-               peer[i] == &m->peer[PEER_bochs] ? goal("ahead on every phase", c[i].ahead == c[i].phases)
-                                               : "");
+               peer[i] == &m->peer[PEER_bochs]
+                   ? goal("ahead on every phase", c[i].ahead == c[i].phases, doubt)
+                   : "");
     for (int i = 0; i < PEERS; i++)
         if (!ran(&m->peer[i]))
             printf("Without %s: %s.\n", m->peer[i].name, m->peer[i].trouble);
@@ -236,6 +249,8 @@ static void figures_table(const struct result *own, struct comparison c[ELSEWHER
 
 static void figures_sum(const char *name, const char *where, const struct comparison *c, const char *behind)
 {
+    if (!c->phases)
+        return;
     printf("Against %s %s: ahead on %d of %d phases, CPU time %.2f s against %.2f s, ratio %.2f, %s; "
            "geometric mean "
            "%.2f.%s\n",
@@ -243,8 +258,13 @@ static void figures_sum(const char *name, const char *where, const struct compar
            mean(c), behind);
 }
 
+static const char *release_goal(const struct comparison *c, const char *doubt)
+{
+    return goal("ahead in CPU time", in_all(c) > 1, doubt);
+}
+
 /* This computer is not the one of the figures: how Bochs does here tells how a release build of it would. */
-static void figures_scaled(const struct measured *m)
+static void figures_scaled(const struct measured *m, const char *doubt)
 {
     struct comparison c = {0};
     for (unsigned i = 0; i < PHASES; i++) {
@@ -256,18 +276,20 @@ static void figures_scaled(const struct measured *m)
     figures_sum(
         elsewhere_name[RELEASE_BOCHS],
         "as reckoned for this computer, from Bochs here and the ratio of its figures to those of Debian's",
-        &c, "");
+        &c, release_goal(&c, doubt));
 }
 
-static void report_figures(const struct measured *m)
+/* Figures of another computer decide only if there is nothing to scale them by. */
+static void report_figures(const struct measured *m, const char *doubt)
 {
     struct comparison c[ELSEWHERE] = {{0}};
+    bool scaled = ran(&m->peer[PEER_bochs]);
     figures_table(&m->own, c);
     for (int i = 0; i < ELSEWHERE; i++)
         figures_sum(elsewhere_name[i], "elsewhere", &c[i],
-                    i == RELEASE_BOCHS ? goal("ahead in CPU time", in_all(&c[i]) > 1) : "");
-    if (ran(&m->peer[PEER_bochs]))
-        figures_scaled(m);
+                    i == RELEASE_BOCHS && !scaled ? release_goal(&c[i], doubt) : "");
+    if (scaled)
+        figures_scaled(m, doubt);
 }
 
 /* ---- do they agree? ---- */
@@ -335,13 +357,13 @@ static void report_computer(void)
     printf("On %s, %ld processors.\n\n", model, sysconf(_SC_NPROCESSORS_ONLN));
 }
 
-bool report_all(const struct measured *m, unsigned long runs)
+bool report_all(const struct measured *m, unsigned long runs, const char *doubt)
 {
     report_computer();
-    report_measured(m, runs);
+    report_measured(m, runs, doubt);
     bool same = report_agreement(m);
     printf("\n");
-    report_figures(m);
+    report_figures(m, doubt);
     printf("\n");
     return same;
 }
@@ -350,5 +372,5 @@ void report_goal(const char *what, double value_ms, double goal_ms)
 {
     char below[32];
     snprintf(below, sizeof below, "below %.0f ms", goal_ms);
-    printf("%s: %.1f ms.%s\n", what, value_ms, goal(below, value_ms < goal_ms));
+    printf("%s: %.1f ms.%s\n", what, value_ms, goal(below, value_ms < goal_ms, NULL));
 }

@@ -10,8 +10,12 @@ struct measured {
     struct counted counted[PHASES];
 };
 
+#define REPORT_RUNS 3 /* of which the best counts */
+
+/* The goals are for whole runs: why this one cannot tell whether they are met, or NULL. */
+const char *report_doubt(unsigned long divisor, unsigned long runs, bool selected);
 /* All tables, of so many runs; false if counts or checksums do not agree. */
-bool report_all(const struct measured *m, unsigned long runs);
+bool report_all(const struct measured *m, unsigned long runs, const char *doubt);
 /* A figure and its goal in milliseconds, and whether that is met. */
 void report_goal(const char *what, double value_ms, double goal_ms);
 

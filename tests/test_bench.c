@@ -1,11 +1,14 @@
 /* test_bench.c - the yardstick's image: it counts what it says, and is one run however it is driven. */
 #include "../bench/follow.h"
 #include "../bench/own.h"
+#include "../bench/report.h"
 #include "lib/suite.h"
+#include "lib/temporary.h"
 
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -100,6 +103,92 @@ START_TEST(stepped_it_is_the_same_run)
 }
 END_TEST
 
+/* ---- verdicts ---- */
+
+/* A run in which each phase took so long, on Ringside and on Bochs; Bochs in 0 s was not there. */
+static struct measured made_up(double own_seconds, double bochs_seconds)
+{
+    struct measured m = {.own = {.name = "Ringside"}};
+    for (int i = 0; i < PEERS; i++)
+        snprintf(m.peer[i].trouble, sizeof m.peer[i].trouble, "not here");
+    if (bochs_seconds > 0)
+        m.peer[PEER_bochs] = (struct result){.name = "Bochs"};
+    for (unsigned i = 0; i < PHASES; i++) {
+        struct phase_result phase = {.ended = true, .seconds = own_seconds, .insns = 100000000};
+        m.counted[i].insns = phase_retired(i, &phase);
+        phase.iterations = phase_cost[i].iterations ? phase.insns : 0;
+        m.own.phase[i] = m.peer[PEER_bochs].phase[i] = phase;
+        m.peer[PEER_bochs].phase[i].seconds = bochs_seconds;
+    }
+    return m;
+}
+
+static char report[32768];
+
+static void make_report(const struct measured *m, const char *doubt)
+{
+    char path[256];
+    ck_assert(temporary_file(path));
+    fflush(stdout);
+    int out = dup(STDOUT_FILENO);
+    ck_assert(freopen(path, "w", stdout) != NULL);
+    report_all(m, 3, doubt);
+    fflush(stdout);
+    dup2(out, STDOUT_FILENO);
+    close(out);
+    FILE *file = fopen(path, "r");
+    report[fread(report, 1, sizeof report - 1, file)] = 0;
+    fclose(file);
+    remove(path);
+}
+
+/* The goal at the end of the line that begins so; "": none. */
+static const char *goal_of(const char *begin)
+{
+    static char line[512];
+    const char *at = strstr(report, begin);
+    ck_assert_msg(at != NULL, "no line with %s", begin);
+    snprintf(line, sizeof line, "%.*s", (int)strcspn(at, "\n"), at);
+    const char *goal = strstr(line, "  Goal: ");
+    return goal ? goal + 8 : "";
+}
+
+#define ELSEWHERE "Against release Bochs elsewhere"
+#define RECKONED  "Against release Bochs as reckoned"
+
+/* 100 million in 0.1 s are ahead of all figures from elsewhere; but if Bochs takes 0.11 s here, a release
+ * build is quicker. */
+START_TEST(figures_are_scaled_before_they_decide)
+{
+    struct measured m = made_up(0.1, 0.11);
+    make_report(&m, NULL);
+    ck_assert_str_eq(goal_of("Against Bochs:"), "ahead on every phase: met.");
+    ck_assert_str_eq(goal_of(ELSEWHERE), "");
+    ck_assert_str_eq(goal_of(RECKONED), "ahead in CPU time: not met.");
+    m = made_up(0.1, 5);
+    make_report(&m, NULL);
+    ck_assert_str_eq(goal_of(RECKONED), "ahead in CPU time: met.");
+    m = made_up(0.1, 0);
+    make_report(&m, NULL);
+    ck_assert_str_eq(goal_of(ELSEWHERE), "ahead in CPU time: met.");
+    ck_assert(strstr(report, "as reckoned") == NULL);
+}
+END_TEST
+
+START_TEST(a_shortened_run_decides_nothing)
+{
+    ck_assert(report_doubt(1, 3, false) == NULL && report_doubt(1, 9, false) == NULL);
+    ck_assert(report_doubt(2, 3, false) && report_doubt(1, 2, false) && report_doubt(1, 3, true));
+    struct measured m = made_up(0.1, 5);
+    make_report(&m, report_doubt(10, 3, false));
+    ck_assert_str_eq(goal_of(RECKONED),
+                     "ahead in CPU time: no verdict: each phase did but a part of its work (-d).");
+    ck_assert_str_eq(goal_of("Against Bochs:"),
+                     "ahead on every phase: no verdict: each phase did but a part of its work (-d).");
+    ck_assert(strstr(report, "met.") == NULL);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("bench");
@@ -108,6 +197,8 @@ int main(void)
     tcase_add_test(yardstick, each_phase_has_the_instructions_that_it_prints);
     tcase_add_test(yardstick, peers_work_where_tmpdir_says);
     tcase_add_test(yardstick, stepped_it_is_the_same_run);
+    tcase_add_test(yardstick, figures_are_scaled_before_they_decide);
+    tcase_add_test(yardstick, a_shortened_run_decides_nothing);
     suite_add_tcase(suite, yardstick);
     return suite_run(suite);
 }
