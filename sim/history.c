@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mmu/walk.h"
 #include "schedule.h"
 #include "world.h"
 
@@ -45,7 +46,7 @@ void saved_restore(struct rs_world *w, const struct saved *s)
     for (u32 i = 0; i < m->cores; i++) {
         struct core *c = m->core[i];
         c->rt.micro = c->rt.micro_stop = 0;
-        c->rt.walk.valid = false;
+        walk_forget(c);
         c->s = *s->core[i];
     }
     m->b = *s->board;

@@ -11,6 +11,7 @@
 #include "mmu/coherence.h"
 #include "mmu/mem.h"
 #include "mmu/mmu.h"
+#include "mmu/walk.h"
 #include "params.h"
 #include "schedule.h"
 #include "world.h"
@@ -124,7 +125,7 @@ static void core_power_on(struct core *c)
     cpu_power_on(c);
     mmu_reset(c);
     c->rt.micro = c->rt.micro_stop = 0;
-    c->rt.walk.valid = false;
+    walk_forget(c);
 }
 
 void rs_power_cycle(rs_machine *m)

@@ -190,6 +190,15 @@ struct block_run {
     const struct sole *sole;  /* NULL: there is one core */
 };
 
+/* What mmu/walk_short.c notes of a walk, from which its record is made when somebody asks. */
+struct short_walk {
+    bool noted; /* it is the last walk, and has no record yet */
+    u32 access; /* enum mmu_access */
+    u64 gva, hpa, rip, cr3, space, guest;
+    u64 start_cycle, cycles, ref_hpa, ref_cycles, entry;
+    enum rs_hit from;
+};
+
 /* What is derived from state, or lives no longer than an atom.  Droppable between atoms. */
 struct core_rt {
     jmp_buf jmp;               /* the run loop */
@@ -218,7 +227,8 @@ struct core_rt {
     struct block_run run;
     struct fast_tlb *fast;
     struct sole *sole;
-    struct rs_walk walk;   /* the walk in progress, or the last one */
+    struct rs_walk walk;   /* the walk in progress, or the last one: walk_of() */
+    struct short_walk short_walk;
     struct rs_event event; /* the event being told */
 };
 
@@ -307,6 +317,9 @@ static inline bool watched(const struct core *c, enum rs_probe probe)
 {
     return unlikely(c->m->watched >> probe & 1);
 }
+
+/* A bit of a set of probes. */
+#define PROBE_BIT(probe) ((u64)1 << RS_PROBE_##probe)
 
 /* Tells the watchers of `probe`.  fields: as many as probes.def lists, in its order.  Call only if watched().
  * Every event is followed by its micro(), so that a watcher that asks for a stop gets it right there. */

@@ -5,6 +5,7 @@
 #include "cpu/cpu.h"
 #include "mmu/derived.h"
 #include "mmu/mmu.h"
+#include "mmu/walk.h"
 #include "schedule.h"
 #include "trail.h"
 #include "world.h"
@@ -182,7 +183,7 @@ static void fill_event(struct core *c, enum rs_probe probe, const u64 *fields)
     }
     memcpy(e->field, fields, rs_probe_info[probe].fields * sizeof *fields);
     if (probe == RS_PROBE_walk_begin || probe == RS_PROBE_walk_ref || probe == RS_PROBE_walk_end)
-        e->walk = &c->rt.walk;
+        e->walk = walk_of(c);
 }
 
 void probe_fire(struct core *c, enum rs_probe probe, const u64 *fields)

@@ -661,7 +661,7 @@ START_TEST(walk_caches_save_references)
     bench_map_guest(&b, GVA + 0x40000000, FRAME, REACH_4K, USER_PAGE);
     ck_assert_uint_eq(bench_refs(&b, GVA, MMU_READ), 4);
     ck_assert_uint_eq(bench_refs(&b, GVA + 0x1000, MMU_READ), 1); /* by its PDE */
-    const struct rs_walk *w = &b.c->rt.walk;
+    const struct rs_walk *w = rs_last_walk(b.m, 0);
     ck_assert_uint_eq(w->skip_count, 3);
     for (unsigned i = 0; i < 3; i++)
         ck_assert(w->skip[i].row == i + 1 && w->skip[i].col == 1 && w->skip[i].by == RS_BY_PWC);
@@ -669,6 +669,94 @@ START_TEST(walk_caches_save_references)
     ck_assert_uint_eq(bench_refs(&b, GVA + 0x40000000, MMU_READ), 3); /* by its PML4E */
     ck_assert_uint_eq(b.c->s.count.pwc_hits, 2);
     bench_free(&b);
+}
+END_TEST
+
+/* A second page of the table whose entry the walk cache has: what bits it has, and how it is accessed.  The
+ * first rows are those of the short way; the others look like them. */
+static const struct second_page {
+    u64 bits;
+    unsigned access;
+} second_pages[] = {
+    {USER_PAGE | PTE_A, MMU_READ},
+    {USER_PAGE | PTE_A | PTE_D, MMU_READ | MMU_USER},
+    {USER_PAGE | PTE_A | PTE_D, MMU_WRITE},
+    {USER_PAGE | PTE_A | PTE_D | PTE_G, MMU_READ},
+    {PTE_P | PTE_A | PTE_NX, MMU_READ | MMU_IMPLICIT},
+    {USER_PAGE | PTE_A, MMU_FETCH | MMU_USER},
+    {USER_PAGE, MMU_READ},
+    {USER_PAGE | PTE_A, MMU_WRITE},
+    {PTE_P | PTE_A, MMU_READ | MMU_USER},
+    {PTE_P | PTE_U | PTE_A | PTE_D, MMU_WRITE | MMU_USER},
+    {USER_PAGE | PTE_A | PTE_NX, MMU_FETCH},
+    {USER_PAGE | PTE_A | (u64)1 << 45, MMU_READ},
+    {PTE_A | PTE_W, MMU_READ},
+};
+
+/* clang-format off */
+#define RECORD(F) \
+    F(valid) F(ended) F(nested) F(guest) F(paging) F(access) F(user) F(gva) F(gpa) F(gpa_known) F(hpa) F(cr3) F(eptp) \
+    F(vpid) F(pcid) F(rip) F(rows) F(cols) F(ref_count) F(skip_count) F(start_cycle) F(cycles) F(owner) F(error) \
+    F(qualification) F(page_bytes) F(fault_gpa)
+#define REFERENCE(F) \
+    F(stage) F(n) F(level) F(row) F(col) F(gpa) F(hpa) F(before) F(entry) F(cycles) F(from) F(base_ref) F(index) F(leaf)
+#define SKIP(F) F(row) F(col) F(by)
+/* clang-format on */
+#define SAME(field) ck_assert_uint_eq((u64)x->field, (u64)y->field);
+
+static void same_ref(const struct rs_walk_ref *x, const struct rs_walk_ref *y)
+{
+    REFERENCE(SAME)
+}
+
+static void same_skip(const struct rs_walk_skip *x, const struct rs_walk_skip *y)
+{
+    SKIP(SAME)
+}
+
+static void same_record(const struct rs_walk *x, const struct rs_walk *y)
+{
+    RECORD(SAME)
+    for (unsigned i = 0; i < x->ref_count; i++)
+        same_ref(&x->ref[i], &y->ref[i]);
+    for (unsigned i = 0; i < x->skip_count; i++)
+        same_skip(&x->skip[i], &y->skip[i]);
+}
+
+static void see(const struct rs_event *e, void *seen)
+{
+    (void)e;
+    ++*(unsigned *)seen;
+}
+
+/* Nobody watches the first machine, so it may walk the short way. */
+START_TEST(watched_or_not)
+{
+    const struct second_page *page = &second_pages[_i];
+    struct mmu_bench b[2];
+    bool done[2];
+    unsigned seen = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        b[i] = bench_new(NULL);
+        b[i].c->s.efer |= EFER_NXE;
+        b[i].c->s.cr4 |= CR4_PGE;
+        b[i].c->s.rip = 0x1234;
+        bench_map_guest(&b[i], GVA, FRAME, REACH_4K, USER_PAGE);
+        bench_map_guest(&b[i], GVA + 0x1000, FRAME + 0x3000, REACH_4K, USER_PAGE);
+        mem_write(b[i].m->mem, bench_guest_entry(&b[i], GVA + 0x1000, 1), 8, (FRAME + 0x3000) | page->bits);
+        ck_assert(bench_access(&b[i], GVA, MMU_READ));
+        if (i)
+            rs_watch(b[i].world, RS_PROBE_walk_ref, true, see, &seen);
+        done[i] = bench_access(&b[i], GVA + 0x1000, page->access);
+    }
+    ck_assert_uint_eq(seen, 1);
+    ck_assert_int_eq(done[0], done[1]);
+    ck_assert_mem_eq(&b[0].c->s, &b[1].c->s, sizeof b[0].c->s);
+    ck_assert_uint_eq(b[0].c->rt.micro, b[1].c->rt.micro);
+    ck_assert_uint_eq(rs_hash(b[0].world, RS_HASH_ALL), rs_hash(b[1].world, RS_HASH_ALL));
+    same_record(rs_last_walk(b[0].m, 0), rs_last_walk(b[1].m, 0));
+    bench_free(&b[0]);
+    bench_free(&b[1]);
 }
 END_TEST
 
@@ -737,6 +825,7 @@ static TCase *references(void)
     tcase_add_test(t, gpa_to_hpa_by_tables);
     tcase_add_loop_test(t, linear_to_hpa_whatever_the_rights, 0, 2);
     tcase_add_test(t, walk_caches_save_references);
+    LOOP(t, watched_or_not, second_pages);
     tcase_add_loop_test(t, nested_walk_caches, 0, 2);
     tcase_add_test(t, off_is_neither_read_nor_filled);
     tcase_add_test(t, stops_after_each_micro);

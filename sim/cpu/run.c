@@ -163,10 +163,9 @@ static bool fits(const struct core *c, const struct block *b, const struct op *f
 }
 
 /* Events of a load that does not fault. */
-#define BIT_OF(probe) ((u64)1 << RS_PROBE_##probe)
 #define TOLD_BY_LOADS \
-    (BIT_OF(access) | BIT_OF(walk_begin) | BIT_OF(walk_ref) | BIT_OF(walk_end) | BIT_OF(tlb_fill) | \
-     BIT_OF(tlb_evict) | BIT_OF(mmio))
+    (PROBE_BIT(access) | PROBE_BIT(walk_begin) | PROBE_BIT(walk_ref) | PROBE_BIT(walk_end) | \
+     PROBE_BIT(tlb_fill) | PROBE_BIT(tlb_evict) | PROBE_BIT(mmio))
 
 static void begin(struct core *c)
 {

@@ -40,14 +40,18 @@ static struct tlb_entry *walk_and_fill(struct core *c, enum tlb_unit l1, const s
 {
     struct tlb_entry found;
     u64 gpa;
-    if (!walk_page(c, x, gva, access, false, &found, &gpa)) {
+    bool is_short = walk_short(c, x, gva, access, &found);
+    if (!is_short && !walk_page(c, x, gva, access, false, &found, &gpa)) {
         walk_end(c);
         raise_failure(c, gva, gpa);
     }
     if (c->m->p.stlb)
         tlb_fill(c, UNIT_STLB, &found);
     struct tlb_entry *e = tlb_fill(c, l1, &found);
-    walk_end(c);
+    if (is_short)
+        micro(c, MICRO_TLB);
+    else
+        walk_end(c);
     return e;
 }
 

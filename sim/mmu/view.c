@@ -15,9 +15,8 @@ void rs_translate(rs_machine *m, uint32_t core, uint64_t gva, enum rs_access acc
 
 const struct rs_walk *rs_last_walk(const rs_machine *m, uint32_t core)
 {
-    if (core >= m->cores || !m->core[core]->rt.walk.valid)
-        return NULL;
-    return &m->core[core]->rt.walk;
+    const struct rs_walk *walk = core < m->cores ? walk_of(m->core[core]) : NULL;
+    return walk && walk->valid ? walk : NULL;
 }
 
 enum rs_status rs_linear_to_hpa(rs_machine *m, uint32_t core, uint64_t gva, uint64_t *hpa)

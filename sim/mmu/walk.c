@@ -418,6 +418,7 @@ INLINED void begin_record(struct walk *w)
 {
     const struct core_state *s = &w->c->s;
     struct rs_walk *rec = w->rec;
+    w->c->rt.short_walk.noted = false;
     rec->valid = rec->paging = true;
     rec->ended = false;
     rec->nested = w->x.nested;
@@ -545,6 +546,37 @@ void walk_record_hit(struct core *c, u64 gva, unsigned access, const struct tlb_
     w.rec->gpa_known = !w.x.nested;
     w.rec->gpa = w.x.nested ? 0 : w.rec->hpa;
     w.rec->page_bytes = reach_bytes(entry_reach(e));
+}
+
+void walk_record_short(struct core *c, const struct short_walk *n)
+{
+    struct walk w = {.c = c, .rec = &c->rt.walk, .x.space = n->space, .gva = n->gva, .access = n->access};
+    struct pass s = guest_pass(c, &w);
+    struct rs_walk *rec = w.rec;
+    begin_record(&w);
+    note_skipped(&w, &s, 2);
+    rec->guest = n->guest;
+    rec->cr3 = n->cr3;
+    rec->rip = n->rip;
+    rec->start_cycle = n->start_cycle;
+    rec->cycles = n->cycles;
+    rec->gpa = rec->hpa = n->hpa;
+    rec->gpa_known = rec->ended = true;
+    rec->page_bytes = PAGE_BYTES;
+    rec->ref[rec->ref_count++] = (struct rs_walk_ref){
+        .stage = RS_GUEST,
+        .n = 1,
+        .level = 1,
+        .row = row_of(&s, 1),
+        .col = rec->cols,
+        .hpa = n->ref_hpa,
+        .before = n->entry,
+        .entry = n->entry,
+        .cycles = n->ref_cycles,
+        .from = n->from,
+        .index = (uint16_t)((n->ref_hpa & 0xfff) >> 3),
+        .leaf = true,
+    };
 }
 
 void walk_record_non_canonical(struct core *c, u64 gva, unsigned access)

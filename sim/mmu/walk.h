@@ -12,6 +12,16 @@
 bool walk_page(struct core *c, const struct mmu_context *x, u64 gva, unsigned access, bool dry,
                struct tlb_entry *out, u64 *fault_gpa);
 
+/* The same for the commonest walk, at little cost to the host: native, shortened to its last level, with nothing
+ * to set and nobody watching.  False, and nothing has happened, if it is another one.  walk_short.c */
+bool walk_short(struct core *c, const struct mmu_context *x, u64 gva, unsigned access, struct tlb_entry *out);
+
+/* The record of the walk in progress or the last one; `valid` is false if there has been none. */
+const struct rs_walk *walk_of(struct core *c);
+void walk_forget(struct core *c);
+/* Makes it from what walk_short has noted. */
+void walk_record_short(struct core *c, const struct short_walk *s);
+
 /* The walk has ended: its cycles, its event. */
 void walk_end(struct core *c);
 

@@ -36,6 +36,17 @@ unsigned walk_cache_look_up(struct core *c, enum walk_cache which, u64 address, 
     return 0;
 }
 
+struct tlb_entry *walk_cache_find_pde(struct core *c, u64 gva, const struct mmu_context *x)
+{
+    return enabled(c, CACHE_OF_GUEST) ? tlb_find(c, UNIT_PWC_PDE, gva, REACH_2M, x->space, x->eptp) : NULL;
+}
+
+void walk_cache_hit(struct core *c, struct tlb_entry *e)
+{
+    e->stamp = ++c->s.stamp;
+    charge_hit(c, &c->s.count.pwc_hits);
+}
+
 static struct tlb_entry mapping(u64 address, unsigned reach, struct walk_cache_tag tag, u64 frame, u64 perms)
 {
     return (struct tlb_entry){

@@ -17,6 +17,11 @@ struct walk_cache_tag {
 unsigned walk_cache_look_up(struct core *c, enum walk_cache which, u64 address, struct walk_cache_tag tag,
                             struct tlb_entry *out);
 
+/* The entry of level 2 of the guest's walk cache, not used yet, or NULL; and using it, as walk_cache_look_up
+ * does. */
+struct tlb_entry *walk_cache_find_pde(struct core *c, u64 gva, const struct mmu_context *x);
+void walk_cache_hit(struct core *c, struct tlb_entry *e);
+
 /* Keeps an entry of `level` that points to `table` and, with those above it, grants `perms`. */
 void walk_cache_fill(struct core *c, enum walk_cache which, unsigned level, u64 address,
                      struct walk_cache_tag tag, u64 table, u64 perms);
