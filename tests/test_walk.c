@@ -677,20 +677,24 @@ END_TEST
 static const struct second_page {
     u64 bits;
     unsigned access;
+    u64 frame, cr4; /* 0: RAM, and global pages on */
 } second_pages[] = {
-    {USER_PAGE | PTE_A, MMU_READ},
-    {USER_PAGE | PTE_A | PTE_D, MMU_READ | MMU_USER},
-    {USER_PAGE | PTE_A | PTE_D, MMU_WRITE},
-    {USER_PAGE | PTE_A | PTE_D | PTE_G, MMU_READ},
-    {PTE_P | PTE_A | PTE_NX, MMU_READ | MMU_IMPLICIT},
-    {USER_PAGE | PTE_A, MMU_FETCH | MMU_USER},
-    {USER_PAGE, MMU_READ},
-    {USER_PAGE | PTE_A, MMU_WRITE},
-    {PTE_P | PTE_A, MMU_READ | MMU_USER},
-    {PTE_P | PTE_U | PTE_A | PTE_D, MMU_WRITE | MMU_USER},
-    {USER_PAGE | PTE_A | PTE_NX, MMU_FETCH},
-    {USER_PAGE | PTE_A | (u64)1 << 45, MMU_READ},
-    {PTE_A | PTE_W, MMU_READ},
+    {USER_PAGE | PTE_A, MMU_READ, 0, 0},
+    {USER_PAGE | PTE_A | PTE_D, MMU_READ | MMU_USER, 0, 0},
+    {USER_PAGE | PTE_A | PTE_D, MMU_WRITE, 0, 0},
+    {USER_PAGE | PTE_A | PTE_D | PTE_G, MMU_READ, 0, 0},
+    {PTE_P | PTE_A | PTE_NX, MMU_READ | MMU_IMPLICIT, 0, 0},
+    {USER_PAGE | PTE_A, MMU_FETCH | MMU_USER, 0, 0},
+    {USER_PAGE, MMU_READ, 0, 0},
+    {USER_PAGE | PTE_A, MMU_WRITE, 0, 0},
+    {PTE_P | PTE_A, MMU_READ | MMU_USER, 0, 0},
+    {PTE_P | PTE_U | PTE_A | PTE_D, MMU_WRITE | MMU_USER, 0, 0},
+    {USER_PAGE | PTE_A | PTE_NX, MMU_FETCH, 0, 0},
+    {USER_PAGE | PTE_A | (u64)1 << 45, MMU_READ, 0, 0},
+    {PTE_A | PTE_W, MMU_READ, 0, 0},
+    {USER_PAGE | PTE_A | PTE_G, MMU_READ, 0, CR4_PAE},
+    {USER_PAGE | PTE_A, MMU_READ, 0xfee00000, 0},
+    {USER_PAGE | PTE_A, MMU_READ, 0xc0000000, 0},
 };
 
 /* clang-format off */
@@ -739,11 +743,12 @@ START_TEST(watched_or_not)
     for (unsigned i = 0; i < 2; i++) {
         b[i] = bench_new(NULL);
         b[i].c->s.efer |= EFER_NXE;
-        b[i].c->s.cr4 |= CR4_PGE;
+        b[i].c->s.cr4 = page->cr4 ? page->cr4 : b[i].c->s.cr4 | CR4_PGE;
         b[i].c->s.rip = 0x1234;
         bench_map_guest(&b[i], GVA, FRAME, REACH_4K, USER_PAGE);
         bench_map_guest(&b[i], GVA + 0x1000, FRAME + 0x3000, REACH_4K, USER_PAGE);
-        mem_write(b[i].m->mem, bench_guest_entry(&b[i], GVA + 0x1000, 1), 8, (FRAME + 0x3000) | page->bits);
+        u64 frame = page->frame ? page->frame : FRAME + 0x3000;
+        mem_write(b[i].m->mem, bench_guest_entry(&b[i], GVA + 0x1000, 1), 8, frame | page->bits);
         ck_assert(bench_access(&b[i], GVA, MMU_READ));
         if (i)
             rs_watch(b[i].world, RS_PROBE_walk_ref, true, see, &seen);
@@ -810,6 +815,22 @@ START_TEST(stops_after_each_micro)
 }
 END_TEST
 
+START_TEST(stops_inside_a_short_walk)
+{
+    struct mmu_bench b = bench_new(NULL);
+    bench_map_guest(&b, GVA, FRAME, REACH_4K, USER_PAGE);
+    bench_map_guest(&b, GVA + 0x1000, FRAME, REACH_4K, USER_PAGE | PTE_A);
+    ck_assert(bench_access(&b, GVA, MMU_READ));
+    for (unsigned stop = 1; stop <= 2; stop++) {
+        b.c->rt.micro_stop = stop;
+        ck_assert(!bench_access(&b, GVA + 0x1000, MMU_READ));
+        ck_assert_uint_eq(rs_last_walk(b.m, 0)->ref_count, stop - 1);
+        ck_assert(!rs_last_walk(b.m, 0)->ended);
+    }
+    bench_free(&b);
+}
+END_TEST
+
 #define LOOP(t, test, rows) tcase_add_loop_test(t, test, 0, (int)(sizeof(rows) / sizeof *(rows)))
 
 static TCase *references(void)
@@ -829,6 +850,7 @@ static TCase *references(void)
     tcase_add_loop_test(t, nested_walk_caches, 0, 2);
     tcase_add_test(t, off_is_neither_read_nor_filled);
     tcase_add_test(t, stops_after_each_micro);
+    tcase_add_test(t, stops_inside_a_short_walk);
     return t;
 }
 
