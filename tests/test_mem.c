@@ -3,8 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mmu/mem.h"
 #include "lib/suite.h"
+#include "mmu/mem.h"
+#include "mmu/pages.h"
 
 #define BYTES (UINT64_C(16) << 20)
 
@@ -126,6 +127,38 @@ START_TEST(image_pages_are_listed_in_order)
 }
 END_TEST
 
+/* ---- the pool ---- */
+
+#define MANY 3000u /* pages: several slabs */
+
+static void take_many(struct page_pool *pool, struct page **page)
+{
+    for (unsigned i = 0; i < MANY; i++) {
+        page[i] = page_take(pool);
+        for (unsigned k = 0; k < PAGE_BYTES; k += 512)
+            ck_assert_uint_eq(page[i]->bytes[k], 0);
+        memset(page[i], 0xff, sizeof *page[i]);
+    }
+}
+
+START_TEST(pages_come_back_as_zeros)
+{
+    struct page_pool *pool = pool_new();
+    static struct page *page[MANY], *again[MANY];
+    take_many(pool, page);
+    for (unsigned i = 1; i < MANY; i += 2)
+        page_give(page[i]);
+    take_many(pool, again);
+    pool_let_go(pool); /* its pages stay */
+    for (unsigned i = 0; i < MANY; i += 2)
+        ck_assert_uint_eq(page[i]->bytes[0], 0xff);
+    for (unsigned i = 0; i < MANY; i += 2)
+        page_give(page[i]);
+    for (unsigned i = 0; i < MANY; i++)
+        page_give(again[i]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("mem");
@@ -138,6 +171,7 @@ int main(void)
     tcase_add_test(tests, the_hash_is_of_the_bytes_alone);
     tcase_add_test(tests, the_place_of_a_page_counts);
     tcase_add_test(tests, image_pages_are_listed_in_order);
+    tcase_add_test(tests, pages_come_back_as_zeros);
     suite_add_tcase(suite, tests);
     return suite_run(suite);
 }

@@ -1,5 +1,5 @@
 /* pages.c - slabs of pages.  A slab stands at a multiple of its size, so a page's address tells its slab. */
-#define _DEFAULT_SOURCE /* madvise */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS, madvise */
 #include "mmu/pages.h"
 
 #include <stdbool.h>
@@ -33,6 +33,41 @@ static void *or_abort(void *p)
     return p;
 }
 
+/* ---- from the host ---- */
+
+/* Mapped, not allocated: the holes that slabs would leave between small allocations fit no other slab. */
+#ifdef MAP_ANONYMOUS
+static void *host_take(void)
+{
+    uint8_t *p = mmap(NULL, 2 * SLAB_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        abort();
+    size_t head = -(uintptr_t)p & (SLAB_BYTES - 1);
+    if (head)
+        munmap(p, head);
+    munmap(p + head + SLAB_BYTES, SLAB_BYTES - head);
+#ifdef MADV_HUGEPAGE
+    madvise(p + head, SLAB_BYTES, MADV_HUGEPAGE); /* if not, no harm is done */
+#endif
+    return p + head;
+}
+
+static void host_give(void *slab)
+{
+    munmap(slab, SLAB_BYTES);
+}
+#else
+static void *host_take(void)
+{
+    return or_abort(aligned_alloc(SLAB_BYTES, SLAB_BYTES));
+}
+
+static void host_give(void *slab)
+{
+    free(slab);
+}
+#endif
+
 /* ---- slabs with room ---- */
 
 static void put_in(struct slab *s)
@@ -61,10 +96,7 @@ static bool is_full(const struct slab *s)
 
 static struct slab *slab_new(struct page_pool *pool)
 {
-    struct slab *s = or_abort(aligned_alloc(SLAB_BYTES, SLAB_BYTES));
-#ifdef MADV_HUGEPAGE
-    madvise(s, SLAB_BYTES, MADV_HUGEPAGE); /* if not, no harm is done */
-#endif
+    struct slab *s = host_take();
     *s = (struct slab){.pool = pool};
     pool->slabs++;
     put_in(s);
@@ -96,7 +128,7 @@ static void slab_free(struct slab *s)
 {
     take_out(s);
     s->pool->slabs--;
-    free(s);
+    host_give(s);
 }
 
 void pool_let_go(struct page_pool *pool)
