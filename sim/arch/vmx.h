@@ -69,6 +69,7 @@ enum vmx_abort {
 #define PROC_CR3_STORE                (1u << 16)
 #define PROC_CR8_LOAD                 (1u << 19)
 #define PROC_CR8_STORE                (1u << 20)
+#define PROC_TPR_SHADOW               (1u << 21)
 #define PROC_MOV_DR                   (1u << 23)
 #define PROC_UNCONDITIONAL_IO         (1u << 24)
 #define PROC_IO_BITMAPS               (1u << 25)

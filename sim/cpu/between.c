@@ -2,6 +2,7 @@
 #include "cpu/cpu.h"
 #include "cpu/debug.h"
 #include "cpu/ipi.h"
+#include "cpu/vapic.h"
 #include "schedule.h"
 
 u64 cpu_next_due(const struct core *c)
@@ -34,6 +35,8 @@ bool cpu_between_instructions(struct core *c)
     debug_begin(c);
     if (apic_next_due(c) <= c->s.cycle)
         apic_run_due(c);
+    if (c->s.vapic_exit)
+        vapic_exit_now(c);
     if (unlikely(ipi_next_due(c) <= c->s.cycle) && ipi_arrive(c))
         return true;
     if (c->s.activity == ACTIVITY_WAIT_SIPI) {

@@ -121,7 +121,7 @@ u64 vmx_next_due(const struct core *c);
  * interrupt window, NMI window, external interrupt) in the priority of SDM vol. 3, 25.2, and leaves the atom;
  * else returns. */
 void vmx_exit_if_due(struct core *c);
-/* An MTF VM exit or the interrupt window waits for the next atom, whatever the activity state. */
+/* An MTF VM exit, one of the virtual APIC or the interrupt window waits for the next atom, whatever the activity state. */
 bool vmx_exit_is_waiting(const struct core *c);
 /* A triple fault: exit in non-root operation, else returns. */
 void vmx_exit_triple_fault(struct core *c);

@@ -3,6 +3,7 @@
 #include "cpu/exec.h"
 #include "cpu/privilege.h"
 #include "cpu/system.h"
+#include "cpu/vapic.h"
 #include "schedule.h"
 
 #include <string.h>
@@ -18,7 +19,10 @@ static void require_cr(struct core *c, unsigned n)
 void exec_mov_E_CR(struct core *c, const struct insn *in)
 {
     require_cr(c, in->reg);
-    c->s.gpr[in->rm] = sys_read_cr(c, in->reg);
+    if (in->reg == 8 && vapic_shadows_tpr(c))
+        c->s.gpr[in->rm] = vapic_read_tpr(c) >> 4 & 15;
+    else
+        c->s.gpr[in->rm] = sys_read_cr(c, in->reg);
 }
 
 void exec_mov_CR_E(struct core *c, const struct insn *in)

@@ -7,6 +7,7 @@
 #include "arch/vmx.h"
 #include "cpu/cpu.h"
 #include "cpu/ipi.h"
+#include "cpu/vapic.h"
 #include "mmu/mmu.h"
 
 #include <string.h>
@@ -68,6 +69,7 @@ static void reset_events(struct core *c)
 static void reset_vmx(struct core *c)
 {
     c->s.vmx_on = c->s.vmxon_hpa = c->s.vmx_guest = c->s.vmx_timer_due = c->s.vmx_mtf_atom = 0;
+    c->s.vapic_exit = c->s.vapic_qualification = 0;
     c->s.vmcs_hpa = UINT64_MAX;
     memset(&c->s.vmx, 0, sizeof c->s.vmx);
 }
@@ -137,6 +139,7 @@ static u64 seen(const struct core *c, u64 value, u64 mask, u64 shadow)
     return c->s.vmx_guest ? (value & ~mask) | (shadow & mask) : value;
 }
 
+/* CR8 is TPR (SDM vol. 3, 10.8.6.1 "Interaction of Task Priorities between CR8 and APIC"). */
 u64 sys_read_cr(const struct core *c, unsigned n)
 {
     switch (n) {
@@ -144,7 +147,7 @@ u64 sys_read_cr(const struct core *c, unsigned n)
     case 2: return c->s.cr2;
     case 3: return c->s.cr3;
     case 4: return seen(c, c->s.cr4, c->s.vmx.cr4_mask, c->s.vmx.cr4_shadow);
-    default: return c->s.apic_reg[APIC_TPR >> 4] >> 4 & 15; /* CR8 is TPR (SDM vol. 3, 10.8.6.1) */
+    default: return (vapic_shadows_tpr(c) ? vapic_tpr(c) : c->s.apic_reg[APIC_TPR >> 4]) >> 4 & 15;
     }
 }
 
@@ -245,6 +248,15 @@ bool sys_load_crs(struct core *c, u64 cr0, u64 cr3, u64 cr4)
     return true;
 }
 
+static void write_cr8(struct core *c, u64 value)
+{
+    require(c, !(value & ~UINT64_C(15)));
+    if (vapic_shadows_tpr(c))
+        vapic_write_tpr(c, value << 4);
+    else
+        apic_write(c, APIC_TPR, value << 4);
+}
+
 void sys_write_cr(struct core *c, unsigned n, u64 value)
 {
     switch (n) {
@@ -252,6 +264,6 @@ void sys_write_cr(struct core *c, unsigned n, u64 value)
     case 2: c->s.cr2 = value; break;
     case 3: write_cr3(c, value); break;
     case 4: write_cr4(c, value); break;
-    default: require(c, !(value & ~UINT64_C(15))); apic_write(c, APIC_TPR, value << 4);
+    default: write_cr8(c, value);
     }
 }

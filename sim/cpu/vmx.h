@@ -43,7 +43,7 @@ struct vmx_rules {
     u32 count;
 };
 
-extern const struct vmx_rules vmx_control_rules, vmx_host_rules;
+extern const struct vmx_rules vmx_control_rules, vmx_apic_rules, vmx_host_rules;
 extern const struct vmx_rules vmx_register_rules, vmx_segment_rules, vmx_state_rules; /* of the guest */
 
 /* The rules of all stages by number, from 1; NULL after the last. */

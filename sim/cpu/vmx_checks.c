@@ -7,9 +7,9 @@ static const struct {
     enum vmx_stage stage;
     const struct vmx_rules *rules;
 } table[] = {
-    {VMX_CHECK_CONTROLS, &vmx_control_rules}, {VMX_CHECK_HOST, &vmx_host_rules},
-    {VMX_CHECK_GUEST, &vmx_register_rules},   {VMX_CHECK_GUEST, &vmx_segment_rules},
-    {VMX_CHECK_GUEST, &vmx_state_rules},
+    {VMX_CHECK_CONTROLS, &vmx_control_rules}, {VMX_CHECK_CONTROLS, &vmx_apic_rules},
+    {VMX_CHECK_HOST, &vmx_host_rules},        {VMX_CHECK_GUEST, &vmx_register_rules},
+    {VMX_CHECK_GUEST, &vmx_segment_rules},    {VMX_CHECK_GUEST, &vmx_state_rules},
 };
 #define TABLES (sizeof table / sizeof *table)
 

@@ -1,5 +1,6 @@
 /* vmx_entry.c - VM entries (SDM vol. 3, 26 "VM Entries"). */
 #include "cpu/ipi.h"
+#include "cpu/vapic.h"
 #include "cpu/vmx.h"
 #include "schedule.h"
 
@@ -40,6 +41,8 @@ static void load_controls(struct core *c)
     v->io_bitmap_a = VMCS_GET(c, IO_BITMAP_A);
     v->io_bitmap_b = VMCS_GET(c, IO_BITMAP_B);
     v->msr_bitmap = VMCS_GET(c, MSR_BITMAP);
+    v->virtual_apic = VMCS_GET(c, VIRTUAL_APIC_ADDRESS);
+    v->tpr_threshold = VMCS_GET(c, TPR_THRESHOLD);
     v->tsc_offset = VMCS_GET(c, TSC_OFFSET);
     v->eptp = v->proc2 & PROC2_EPT ? VMCS_GET(c, EPTP) : 0;
     v->vpid = v->proc2 & PROC2_VPID ? VMCS_GET(c, VPID) : 0;
@@ -163,6 +166,7 @@ enum vmx_error vmx_enter(struct core *c, bool launch)
     vmcs_set_launch_state(c, c->s.vmcs_hpa, LAUNCH_LAUNCHED);
     c->s.vmx_guest = 1;
     inject(c);
+    vapic_enter(c);
     vmx_flush(c, FLUSH_VM_ENTRY);
     retire(c, launch, start, rip);
 }

@@ -161,7 +161,7 @@ void vmx_exit_if_due(struct core *c)
 
 bool vmx_exit_is_waiting(const struct core *c)
 {
-    return c->s.vmx_guest && (mtf_pending(c) || window_open(c));
+    return c->s.vmx_guest && (mtf_pending(c) || window_open(c) || c->s.vapic_exit);
 }
 
 /* A pending MTF VM exit wants a look before the next instruction. */

@@ -178,7 +178,7 @@ static void load_host_events(struct core *c)
     c->s.pending_debug = 0;
     c->s.nmi_unblocked = 0;
     c->s.event_valid = c->s.event_injected = 0;
-    c->s.vmx_timer_due = c->s.vmx_mtf_atom = 0;
+    c->s.vmx_timer_due = c->s.vmx_mtf_atom = c->s.vapic_exit = 0;
     c->rt.delivering = false;
 }
 

@@ -1,0 +1,64 @@
+/* vapic.c - the virtual-APIC page, the TPR shadow, and the VM exits that come of them (SDM vol. 3, 29.1 "Virtual
+ * APIC State", 29.3 "Virtualizing CR8-Based TPR Accesses").
+ *
+ * These exits are trap-like: the instruction retires, and the exit is the atom behind it.  Nothing comes
+ * between, not even INIT (29.4.3.2 "APIC-Write Emulation"). */
+#include "cpu/vapic.h"
+
+#include "arch/apic.h"
+#include "cpu/cpu.h"
+#include "mmu/mem.h"
+#include "mmu/mmu.h"
+
+u64 vapic_load(struct core *c, u32 offset, unsigned n)
+{
+    return phys_load(c, c->s.vmx.virtual_apic + offset, n);
+}
+
+void vapic_store(struct core *c, u32 offset, unsigned n, u64 value)
+{
+    phys_store(c, c->s.vmx.virtual_apic + offset, n, value);
+}
+
+u64 vapic_read_tpr(struct core *c)
+{
+    return vapic_load(c, APIC_TPR, 4);
+}
+
+u64 vapic_tpr(const struct core *c)
+{
+    return mem_read(c->m->mem, c->s.vmx.virtual_apic + APIC_TPR, 4);
+}
+
+static void exit_is_due(struct core *c, enum exit_reason reason, u64 qualification)
+{
+    c->s.vapic_exit = reason;
+    c->s.vapic_qualification = qualification;
+    c->rt.look_again = 0;
+}
+
+void vapic_exit_now(struct core *c)
+{
+    vmx_exit(c, (u32)c->s.vapic_exit, c->s.vapic_qualification);
+}
+
+/* ---- the task priority ---- */
+
+static bool below_threshold(const struct core *c, u64 tpr)
+{
+    return (tpr >> 4 & 15) < (c->s.vmx.tpr_threshold & 15);
+}
+
+void vapic_write_tpr(struct core *c, u64 value)
+{
+    vapic_store(c, APIC_TPR, 4, value);
+    if (below_threshold(c, value))
+        exit_is_due(c, EXIT_TPR_BELOW_THRESHOLD, 0);
+}
+
+/* ---- VM entry ---- */
+
+void vapic_enter(struct core *c)
+{
+    c->s.vapic_exit = 0;
+}

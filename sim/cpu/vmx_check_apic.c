@@ -1,0 +1,39 @@
+/* vmx_check_apic.c - checks on the controls of the virtual APIC (SDM vol. 3, 26.2.1.1 "VM-Execution Control
+ * Fields"). */
+#include "cpu/vmx.h"
+
+#include "arch/apic.h"
+#include "mmu/mem.h"
+
+#define V(ID)     VMCS_GET(c, ID)
+#define EXECUTION "26.2.1.1 VM-Execution Control Fields"
+
+static bool shadows_tpr(const struct core *c)
+{
+    return V(PROC_CONTROLS) & PROC_TPR_SHADOW;
+}
+
+static bool page_ok(const struct core *c)
+{
+    return !shadows_tpr(c) || vmx_address_ok(V(VIRTUAL_APIC_ADDRESS), 12);
+}
+
+static bool threshold_reserved_ok(const struct core *c)
+{
+    return !shadows_tpr(c) || !(V(TPR_THRESHOLD) & ~15ull);
+}
+
+static bool threshold_ok(const struct core *c)
+{
+    u64 tpr = mem_read(c->m->mem, V(VIRTUAL_APIC_ADDRESS) + APIC_TPR, 4);
+    return !shadows_tpr(c) || V(TPR_THRESHOLD) <= (tpr >> 4 & 15);
+}
+
+static const struct vmx_rule rules[] = {
+    VMX_RULE("virtual_apic_address", "bits 11:0 and those beyond the physical-address width are 0", EXECUTION,
+             page_ok, 0),
+    VMX_RULE("tpr_threshold", "bits 31:4 are 0", EXECUTION, threshold_reserved_ok, 0),
+    VMX_RULE("tpr_threshold", "not greater than bits 7:4 of VTPR", EXECUTION, threshold_ok, 0),
+};
+
+const struct vmx_rules vmx_apic_rules = {rules, sizeof rules / sizeof *rules};
