@@ -90,7 +90,7 @@ struct vmx_controls {
     u64 io_bitmap_a, io_bitmap_b, msr_bitmap;
     u64 eptp, vpid;
     u64 tsc_offset;
-    u64 virtual_apic, tpr_threshold;
+    u64 virtual_apic, apic_access, tpr_threshold;
 };
 
 /* 16550 UART.  The transmitter is always ready; `wire` holds input that the receive FIFO has no room for. */
@@ -213,6 +213,7 @@ struct core_rt {
     u64 atom_guest;            /* 1 if it began in VMX non-root operation */
     u64 next_rip;              /* where this atom will leave RIP: handlers of branches change it */
     bool fetch_waited;         /* this atom's fetch has waited (rule F3) */
+    u64 vapic_write; /* offset and size of the atom's virtualised write to the APIC-access page; 0: none */
     bool delivering; /* with s.event_valid: `delivered` is being delivered; a VM exit records it as */
     struct delivered {
         u64 vector, type, has_error, error, next_rip;

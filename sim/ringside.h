@@ -229,7 +229,14 @@ void rs_unwatch(rs_world *w, int id);
 enum rs_access { RS_READ, RS_WRITE, RS_FETCH };
 enum rs_stage { RS_GUEST, RS_NESTED };
 enum rs_hit { RS_L1, RS_L2, RS_MEM, RS_CORE, RS_HITS }; /* core: from another core's caches */
-enum rs_walk_owner { RS_NO_FAULT, RS_GUEST_FAULT, RS_EPT_VIOLATION, RS_EPT_MISCONFIG, RS_NON_CANONICAL };
+enum rs_walk_owner {
+    RS_NO_FAULT,
+    RS_GUEST_FAULT,
+    RS_EPT_VIOLATION,
+    RS_EPT_MISCONFIG,
+    RS_NON_CANONICAL,
+    RS_APIC_ACCESS /* a guest table lies in the APIC-access page */
+};
 
 #define RS_WALK_ROWS 6 /* gL5..gL1 and the data address */
 #define RS_WALK_COLS 6 /* nL5..nL1 and the guest's own reference */

@@ -8,7 +8,8 @@
 #include <check.h>
 
 enum {
-    PAGE = 0xa0000, /* the virtual-APIC page */
+    PAGE = 0xa0000,   /* the virtual-APIC page */
+    ACCESS = 0xa4000, /* the APIC-access page, somewhere in a page of 2 MiB */
 };
 
 static struct bare b;
@@ -173,6 +174,364 @@ START_TEST(a_page_that_is_nowhere)
 }
 END_TEST
 
+/* ---- the APIC-access page (29.4 "Virtualizing Memory-Mapped APIC Accesses") ---- */
+
+static void with_page(u32 more)
+{
+    guest_set_bits(c, VMCS_PROC_CONTROLS, PROC_SECONDARY);
+    guest_set_bits(c, VMCS_PROC2_CONTROLS, PROC2_APIC_ACCESSES | more);
+    guest_set(c, VMCS_APIC_ACCESS_ADDRESS, ACCESS);
+}
+
+static void launch_with_page(u32 more)
+{
+    with_page(more);
+    guest_launch(&b);
+    c->s.gpr[REG_RBX] = ACCESS;
+}
+
+#define LOAD    "\x8b\x03" /* mov (%rbx),%eax */
+#define STORE   "\x89\x03" /* mov %eax,(%rbx) */
+#define LOAD_1  "\x8a\x03" /* mov (%rbx),%al */
+#define STORE_1 "\x88\x03" /* mov %al,(%rbx) */
+#define LOAD_8  "\x48\x8b\x03"
+#define ADD     "\x01\x03" /* add %eax,(%rbx) */
+#define JMP     "\xff\xe3" /* jmp *%rbx */
+
+static void at(u32 offset)
+{
+    c->s.gpr[REG_RBX] = ACCESS + offset;
+}
+
+#define KIND(kind) ((u64)QUAL_APIC_##kind << QUAL_APIC_KIND_SHIFT)
+
+/* Fault-like: RIP is the instruction's, RF is set, and nothing has been done. */
+static void check_access(u32 offset, u64 kind)
+{
+    check_exit(EXIT_APIC_ACCESS, offset | kind);
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_RFLAGS) & FLAG_RF, FLAG_RF);
+}
+
+static void resume(void)
+{
+    GUEST(VMRESUME);
+    ck_assert_uint_eq(c->s.vmx_guest, 1);
+}
+
+START_TEST(accesses_exit_without_the_shadow)
+{
+    guest_set(c, VMCS_PROC_CONTROLS, guest_get(c, VMCS_PROC_CONTROLS) & ~(u64)PROC_TPR_SHADOW);
+    launch_with_page(0);
+    at(APIC_TPR);
+    u64 rip = c->s.rip;
+    GUEST(LOAD);
+    check_access(APIC_TPR, KIND(READ));
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_RIP), rip);
+    resume();
+    GUEST(STORE);
+    check_access(APIC_TPR, KIND(WRITE));
+    resume();
+    GUEST(ADD);
+    check_access(APIC_TPR, KIND(WRITE));
+}
+END_TEST
+
+START_TEST(the_task_priority_is_virtualised)
+{
+    launch_with_page(0);
+    set_page(APIC_TPR, 0x12345678);
+    at(APIC_TPR);
+    GUEST(LOAD);
+    ck_assert_uint_eq(c->s.gpr[REG_RAX], 0x12345678);
+    GUEST(LOAD_1);
+    c->s.gpr[REG_RAX] = 0xabcdef35;
+    GUEST(STORE);
+    check_no_exit();
+    ck_assert_uint_eq(page(APIC_TPR), 0x35); /* bytes 3:1 are cleared */
+    c->s.gpr[REG_RAX] = 1;
+    GUEST(ADD);
+    check_no_exit();
+    ck_assert_uint_eq(page(APIC_TPR), 0x36);
+    ck_assert_uint_eq(mem_read(b.machine->mem, ACCESS + APIC_TPR, 4), 0);
+}
+END_TEST
+
+START_TEST(other_accesses_exit)
+{
+    static const struct {
+        const char *bytes;
+        u32 length, offset;
+        u64 kind;
+    } row[] = {
+        {LOAD, 2, APIC_EOI, KIND(READ)},
+        {STORE, 2, APIC_EOI, KIND(WRITE)},
+        {LOAD_1, 2, APIC_TPR + 1, KIND(READ)},
+        {LOAD, 2, APIC_TPR + 1, KIND(READ)},
+        {LOAD_8, 3, APIC_TPR, KIND(READ)},
+        {JMP, 2, APIC_TPR, KIND(FETCH)},
+    };
+    launch_with_page(0);
+    at(row[_i].offset);
+    bare_put(&b, c->s.rip, row[_i].bytes, row[_i].length);
+    bare_atoms(&b, row[_i].kind == KIND(FETCH) ? 2 : 1);
+    check_access(row[_i].offset, row[_i].kind);
+}
+END_TEST
+
+START_TEST(a_write_below_the_threshold)
+{
+    guest_set(c, VMCS_TPR_THRESHOLD, 3);
+    set_page(APIC_TPR, 0x30);
+    launch_with_page(0);
+    at(APIC_TPR);
+    c->s.gpr[REG_RAX] = 0x2f;
+    GUEST(STORE);
+    check_trap(EXIT_TPR_BELOW_THRESHOLD, 0);
+}
+END_TEST
+
+/* 26.7.7: not a failed entry but a VM exit, behind the injected event, even in HLT. */
+START_TEST(entry_below_the_threshold)
+{
+    guest_set(c, VMCS_TPR_THRESHOLD, 3);
+    with_page(0);
+    if (_i)
+        guest_set(c, VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_HLT);
+    else
+        guest_set(c, VMCS_ENTRY_INTR_INFO, INTR_INFO(VEC_GP, EVENT_SOFT_INT));
+    guest_set(c, VMCS_ENTRY_INSN_LENGTH, 2);
+    guest_launch(&b);
+    if (!_i)
+        bare_atoms(&b, 1);
+    bare_atoms(&b, 1);
+    check_exit(EXIT_TPR_BELOW_THRESHOLD, 0);
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_RIP), _i ? GUEST_CODE : bare_handler(VEC_GP));
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_ACTIVITY), _i ? VMX_ACTIVITY_HLT : VMX_ACTIVITY_ACTIVE);
+}
+END_TEST
+
+/* Event delivery reads and pushes 8 bytes: never virtualised. */
+START_TEST(events_exit)
+{
+    launch_with_page(0);
+    c->s.gpr[REG_RSP] = ACCESS + 0x800;
+    GUEST("\x0f\x0b"); /* ud2 */
+    bare_atoms(&b, 1);
+    check_exit(EXIT_APIC_ACCESS, 0x7f8 | KIND(EVENT));
+    ck_assert_uint_eq(guest_get(c, VMCS_IDT_VECTORING_INFO), INTR_INFO(VEC_UD, EVENT_HARD_EXCEPTION));
+}
+END_TEST
+
+/* 29.4.1: A and D are set before the exit; the entry is in the TLB, a small one, and is used again. */
+START_TEST(the_page_is_found_by_the_tlb)
+{
+    struct rs_tlb_view v;
+    launch_with_page(0);
+    GUEST(LOAD);
+    check_access(0, KIND(READ));
+    guest_set_bits(c, VMCS_PROC2_CONTROLS, PROC2_VPID);
+    guest_set(c, VMCS_VPID, 3);
+    resume();
+    c->s.gpr[REG_RBX] = ACCESS + APIC_TPR;
+    GUEST(LOAD);
+    u64 walks = c->s.count.walks;
+    GUEST(LOAD);
+    check_no_exit();
+    ck_assert_uint_eq(c->s.count.walks, walks);
+    size_t i = 0;
+    while (rs_tlb_get(b.machine, 0, RS_DTLB, i, &v) && v.va != ACCESS)
+        i++;
+    ck_assert_uint_eq(v.va, ACCESS);
+    ck_assert_uint_eq(v.page_bytes, 4096);
+    GUEST(VMCALL);
+    guest_set(c, VMCS_PROC2_CONTROLS, PROC2_VPID); /* an entry older than the control: plain memory */
+    bare_set_u64(&b, ACCESS + APIC_TPR, 0x99);
+    resume();
+    GUEST(LOAD);
+    ck_assert_uint_eq(c->s.gpr[REG_RAX], 0x99);
+}
+END_TEST
+
+/* 29.4.6.1: the walker meets its own tables there. */
+START_TEST(a_guest_table_in_the_page)
+{
+    enum { EPT = 0xb0000 };
+    mem_write(b.machine->mem, EPT, 8, (EPT + 0x1000) | EPT_RWX);
+    mem_write(b.machine->mem, EPT + 0x1000, 8, EPT_PS | EPT_WB | EPT_RWX);
+    with_page(PROC2_EPT);
+    guest_set(c, VMCS_EPTP, EPT | EPTP_WB | EPTP_WALK_4);
+    guest_set(c, VMCS_APIC_ACCESS_ADDRESS, BARE_PML4);
+    guest_launch(&b);
+    bare_atoms(&b, 1);
+    check_exit(EXIT_APIC_ACCESS, KIND(PHYSICAL));
+    ck_assert_int_eq(rs_last_walk(b.machine, 0)->owner, RS_APIC_ACCESS);
+    ck_assert_uint_eq(rs_last_walk(b.machine, 0)->fault_gpa, BARE_PML4);
+}
+END_TEST
+
+/* ---- APIC-register virtualization ---- */
+
+START_TEST(registers_are_read_from_the_page)
+{
+    static const struct {
+        u32 offset;
+        bool reads, writes;
+    } row[] = {
+        {APIC_ID, true, true},
+        {APIC_VERSION, true, false},
+        {APIC_TPR, true, true},
+        {APIC_PPR, false, false},
+        {APIC_EOI, true, true},
+        {0xc0, false, false},
+        {APIC_LDR, true, true},
+        {APIC_DFR, true, true},
+        {APIC_SVR, true, true},
+        {APIC_ISR, true, false},
+        {APIC_TMR + 0x70, true, false},
+        {APIC_IRR + 0x70, true, false},
+        {APIC_ESR, true, true},
+        {APIC_ESR + 16, false, false},
+        {APIC_LVT_CMCI, false, false},
+        {APIC_ICR_LOW, true, true},
+        {APIC_ICR_HIGH, true, true},
+        {APIC_LVT_TIMER, true, true},
+        {APIC_LVT_ERROR, true, true},
+        {APIC_TIMER_INITIAL, true, true},
+        {APIC_TIMER_CURRENT, false, false},
+        {APIC_TIMER_DIVIDE, true, true},
+        {APIC_SELF_IPI, false, false},
+    };
+    for (unsigned i = 0; i < sizeof row / sizeof *row; i++) {
+        u32 offset = row[i].offset;
+        i ? resume() : launch_with_page(PROC2_APIC_REGISTERS);
+        set_page(offset, 0x5500 + i);
+        at(offset);
+        GUEST(LOAD);
+        if (!row[i].reads) {
+            check_access(offset, KIND(READ));
+            resume();
+        } else {
+            ck_assert_uint_eq(c->s.gpr[REG_RAX], 0x5500 + i);
+        }
+        c->s.gpr[REG_RAX] = 0x31323334;
+        GUEST(STORE);
+        if (!row[i].writes) {
+            check_access(offset, KIND(WRITE));
+            continue;
+        }
+        if (offset == APIC_TPR || offset == APIC_ICR_HIGH) {
+            check_no_exit();
+            ck_assert_uint_eq(page(offset), offset == APIC_TPR ? 0x34 : 0x31000000);
+            GUEST(VMCALL);
+            continue;
+        }
+        ck_assert_uint_eq(page(offset), 0x31323334);
+        check_trap(EXIT_APIC_WRITE, offset);
+    }
+}
+END_TEST
+
+START_TEST(bytes_of_registers)
+{
+    launch_with_page(PROC2_APIC_REGISTERS);
+    set_page(APIC_LDR, 0x44332211);
+    at(APIC_LDR + 3);
+    GUEST(LOAD_1);
+    ck_assert_uint_eq(c->s.gpr[REG_RAX] & 0xff, 0x44);
+    c->s.gpr[REG_RAX] = 0x77;
+    GUEST(STORE_1);
+    ck_assert_uint_eq(page(APIC_LDR), 0x77332211);
+    check_trap(EXIT_APIC_WRITE, APIC_LDR + 3);
+}
+END_TEST
+
+/* lcall with a 16-bit operand pushes two bytes twice: the second write of one operation exits, and nothing is done. */
+START_TEST(one_write_an_operation)
+{
+    launch_with_page(PROC2_APIC_REGISTERS);
+    bare_set_u64(&b, 0x8000, 0x9000 | BARE_CS0 << 16);
+    c->s.gpr[REG_RCX] = 0x8000;
+    c->s.gpr[REG_RSP] = ACCESS + APIC_LDR + 4;
+    GUEST("\x66\xff\x19"); /* lcallw *(%rcx) */
+    check_exit(EXIT_APIC_ACCESS, APIC_LDR | KIND(WRITE));
+    ck_assert_uint_eq(page(APIC_LDR), 0);
+}
+END_TEST
+
+/* ---- x2APIC MSRs (29.5 "Virtualizing MSR-Based APIC Accesses") ---- */
+
+#define RDMSR "\x0f\x32"
+#define WRMSR "\x0f\x30"
+
+static void launch_with_msrs(u32 more)
+{
+    guest_set_bits(c, VMCS_PROC_CONTROLS, PROC_SECONDARY | PROC_MSR_BITMAPS);
+    guest_set_bits(c, VMCS_PROC2_CONTROLS, PROC2_X2APIC_MODE | more);
+    guest_launch(&b);
+}
+
+static void set_msr(u32 msr, u64 value)
+{
+    c->s.gpr[REG_RCX] = msr;
+    c->s.gpr[REG_RAX] = (u32)value;
+    c->s.gpr[REG_RDX] = value >> 32;
+}
+
+START_TEST(the_task_priority_msr)
+{
+    guest_set(c, VMCS_TPR_THRESHOLD, 2);
+    set_page(APIC_TPR, 0x20);
+    launch_with_msrs(0);
+    mem_write(b.machine->mem, PAGE + APIC_TPR + 4, 4, 7);
+    set_msr(X2APIC_MSR(APIC_TPR), 0);
+    GUEST(RDMSR);
+    ck_assert_uint_eq(c->s.gpr[REG_RAX], 0x20);
+    ck_assert_uint_eq(c->s.gpr[REG_RDX], 7);
+    set_msr(X2APIC_MSR(APIC_TPR), 0x2f);
+    GUEST(WRMSR);
+    check_no_exit();
+    ck_assert_uint_eq(bare_u64(&b, PAGE + APIC_TPR), 0x2f);
+    set_msr(X2APIC_MSR(APIC_TPR), 0x1f);
+    GUEST(WRMSR);
+    check_trap(EXIT_TPR_BELOW_THRESHOLD, 0);
+    guest_set(c, VMCS_TPR_THRESHOLD, 1);
+    resume();
+    set_msr(X2APIC_MSR(APIC_TPR), 1ull << 32);
+    GUEST(WRMSR);
+    ck_assert_uint_eq(c->s.event_vector, VEC_GP);
+}
+END_TEST
+
+/* Without APIC-register virtualization they are the processor's own, which is not in x2APIC mode. */
+START_TEST(other_msrs)
+{
+    launch_with_msrs(_i ? PROC2_APIC_REGISTERS : 0);
+    set_page(APIC_LDR, 0x1234);
+    set_msr(X2APIC_MSR(APIC_LDR), 0);
+    GUEST(RDMSR);
+    ck_assert_uint_eq(c->s.event_valid, !_i);
+    if (!_i)
+        return;
+    ck_assert_uint_eq(c->s.gpr[REG_RAX], 0x1234);
+    set_msr(0x8ff, 0); /* no register, and no fault */
+    GUEST(RDMSR);
+    check_no_exit();
+    GUEST(WRMSR);
+    ck_assert_uint_eq(c->s.event_vector, VEC_GP);
+}
+END_TEST
+
+START_TEST(msr_bitmaps_come_first)
+{
+    launch_with_msrs(0);
+    mem_write(b.machine->mem, GUEST_BITMAPS + 0x2000 + X2APIC_MSR(APIC_TPR) / 8, 1,
+              1u << X2APIC_MSR(APIC_TPR) % 8);
+    set_msr(X2APIC_MSR(APIC_TPR), 0);
+    GUEST(RDMSR);
+    check_exit(EXIT_RDMSR, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("vmx apic");
@@ -185,6 +544,26 @@ int main(void)
     tcase_add_test(t, the_trap_comes_first);
     tcase_add_test(t, cycles_of_cr8);
     tcase_add_test(t, a_page_that_is_nowhere);
+    suite_add_tcase(s, t);
+    t = tcase_create("apic-access page");
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_test(t, accesses_exit_without_the_shadow);
+    tcase_add_test(t, the_task_priority_is_virtualised);
+    tcase_add_loop_test(t, other_accesses_exit, 0, 6);
+    tcase_add_test(t, a_write_below_the_threshold);
+    tcase_add_loop_test(t, entry_below_the_threshold, 0, 2);
+    tcase_add_test(t, events_exit);
+    tcase_add_test(t, the_page_is_found_by_the_tlb);
+    tcase_add_test(t, a_guest_table_in_the_page);
+    tcase_add_test(t, registers_are_read_from_the_page);
+    tcase_add_test(t, bytes_of_registers);
+    tcase_add_test(t, one_write_an_operation);
+    suite_add_tcase(s, t);
+    t = tcase_create("x2apic msrs");
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_test(t, the_task_priority_msr);
+    tcase_add_loop_test(t, other_msrs, 0, 2);
+    tcase_add_test(t, msr_bitmaps_come_first);
     suite_add_tcase(s, t);
     return suite_run(s);
 }

@@ -49,7 +49,7 @@ struct breach {
 static const struct breach controls[] = {
     {{SET(PIN_CONTROLS, 0)}},
     {{SET(PROC_CONTROLS, 0)}},
-    {{WITH(1)}},
+    {{WITH(1 << 7)}}, /* unrestricted guest */
     {{SET(CR3_TARGET_COUNT, 5)}},
     {{OR(PROC_CONTROLS, PROC_IO_BITMAPS), SET(IO_BITMAP_A, 8)}},
     {{OR(PROC_CONTROLS, PROC_IO_BITMAPS), SET(IO_BITMAP_B, BEYOND)}},
@@ -75,6 +75,9 @@ static const struct breach controls[] = {
     {{OR(PROC_CONTROLS, PROC_TPR_SHADOW), SET(VIRTUAL_APIC_ADDRESS, 0x800)}},
     {{OR(PROC_CONTROLS, PROC_TPR_SHADOW), SET(TPR_THRESHOLD, 0x10)}},
     {{OR(PROC_CONTROLS, PROC_TPR_SHADOW), SET(VIRTUAL_APIC_ADDRESS, GUEST_BITMAPS), SET(TPR_THRESHOLD, 1)}},
+    {{WITH(PROC2_APIC_ACCESSES), SET(APIC_ACCESS_ADDRESS, BEYOND)}},
+    {{WITH(PROC2_APIC_REGISTERS)}},
+    {{WITH(PROC2_X2APIC_MODE | PROC2_APIC_ACCESSES), OR(PROC_CONTROLS, PROC_TPR_SHADOW)}},
 };
 
 static const struct breach host[] = {

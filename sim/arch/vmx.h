@@ -79,11 +79,14 @@ enum vmx_abort {
 #define PROC_SECONDARY                (1u << 31)
 
 /* Secondary processor-based VM-execution controls (24.6.2) */
+#define PROC2_APIC_ACCESSES           (1u << 0)
 #define PROC2_EPT                     (1u << 1)
 #define PROC2_DESCRIPTOR_TABLE        (1u << 2)
 #define PROC2_RDTSCP                  (1u << 3)
+#define PROC2_X2APIC_MODE             (1u << 4)
 #define PROC2_VPID                    (1u << 5)
 #define PROC2_WBINVD                  (1u << 6)
+#define PROC2_APIC_REGISTERS          (1u << 8)
 #define PROC2_INVPCID                 (1u << 12)
 
 /* VM-exit controls (24.7.1) */
@@ -209,6 +212,19 @@ enum qual_cr_access { QUAL_MOV_TO_CR, QUAL_MOV_FROM_CR, QUAL_CLTS, QUAL_LMSW };
 #define QUAL_IO_REP             (1u << 5)
 #define QUAL_IO_IMMEDIATE       (1u << 6)
 #define QUAL_IO_PORT(q)         ((q) >> 16 & 0xffff)
+
+/* of APIC accesses (table 27-6) */
+#define QUAL_APIC_OFFSET(q)     ((q)&0xfff) /* linear accesses alone */
+#define QUAL_APIC_KIND_SHIFT    12
+#define QUAL_APIC_KIND(q)       ((q) >> QUAL_APIC_KIND_SHIFT & 15)
+enum qual_apic_kind {
+    QUAL_APIC_READ,
+    QUAL_APIC_WRITE,
+    QUAL_APIC_FETCH,
+    QUAL_APIC_EVENT,            /* a linear access while an event is delivered */
+    QUAL_APIC_PHYSICAL_EVENT = 10, /* a guest-physical one */
+    QUAL_APIC_PHYSICAL = 15
+};
 
 /* of EPT violations (table 27-7) */
 #define QUAL_EPT_READ           (1u << 0)

@@ -73,6 +73,7 @@ static void begin_atom(struct core *c)
     c->rt.atom_cycle = c->s.cycle;
     c->rt.atom_guest = c->s.vmx_guest;
     c->rt.fetch_waited = c->rt.delivering = false;
+    c->rt.vapic_write = 0;
 }
 
 /* True if the atom is something else than an instruction: a delivery, an interrupt, HLT. */

@@ -142,7 +142,7 @@ u64 board_mmio_read(struct core *c, u64 hpa, unsigned n);
 void board_mmio_write(struct core *c, u64 hpa, unsigned n, u64 value);
 /* The machine stops for good: tells `halt` and its micro.  detail: state.def, halt_detail. */
 void board_halt(struct core *c, enum halt_cause cause, u64 status, u64 detail);
-enum page_kind board_page_kind(const struct core *c, u64 hpa); /* RAM, local APIC page, device, none */
+enum page_kind board_page_kind(const struct core *c, u64 hpa); /* RAM, local APIC page, device, APIC-access page, none */
 
 /* ---- pipeline timing: cpu/pipeline.c (docs/machine.md, "The pipeline") ---- */
 

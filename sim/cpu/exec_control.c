@@ -131,7 +131,7 @@ void exec_rdmsr(struct core *c, const struct insn *in)
     (void)in;
     PROBE(c, RS_PROBE_msr, msr, false, 0);
     micro(c, MICRO_DEVICE);
-    if (!sys_read_msr(c, msr, &value))
+    if (!(vapic_has_msr(c, msr, false) ? vapic_read_msr(c, msr, &value) : sys_read_msr(c, msr, &value)))
         cpu_fault(c, VEC_GP, 0);
     write_edx_eax(c, value);
 }
@@ -144,7 +144,7 @@ void exec_wrmsr(struct core *c, const struct insn *in)
     (void)in;
     PROBE(c, RS_PROBE_msr, msr, true, value);
     micro(c, MICRO_DEVICE);
-    if (!sys_write_msr(c, msr, value))
+    if (!(vapic_has_msr(c, msr, true) ? vapic_write_msr(c, msr, value) : sys_write_msr(c, msr, value)))
         cpu_fault(c, VEC_GP, 0);
 }
 

@@ -30,7 +30,7 @@ u64 vapic_tpr(const struct core *c)
     return mem_read(c->m->mem, c->s.vmx.virtual_apic + APIC_TPR, 4);
 }
 
-static void exit_is_due(struct core *c, enum exit_reason reason, u64 qualification)
+void vapic_exit_later(struct core *c, enum exit_reason reason, u64 qualification)
 {
     c->s.vapic_exit = reason;
     c->s.vapic_qualification = qualification;
@@ -44,21 +44,24 @@ void vapic_exit_now(struct core *c)
 
 /* ---- the task priority ---- */
 
-static bool below_threshold(const struct core *c, u64 tpr)
+void vapic_virtualise_tpr(struct core *c)
 {
-    return (tpr >> 4 & 15) < (c->s.vmx.tpr_threshold & 15);
+    if ((vapic_tpr(c) >> 4 & 15) < (c->s.vmx.tpr_threshold & 15))
+        vapic_exit_later(c, EXIT_TPR_BELOW_THRESHOLD, 0);
 }
 
 void vapic_write_tpr(struct core *c, u64 value)
 {
     vapic_store(c, APIC_TPR, 4, value);
-    if (below_threshold(c, value))
-        exit_is_due(c, EXIT_TPR_BELOW_THRESHOLD, 0);
+    vapic_virtualise_tpr(c);
 }
 
-/* ---- VM entry ---- */
+/* ---- VM entry (26.7.7 "VM Exits Induced by the TPR Threshold") ---- */
 
 void vapic_enter(struct core *c)
 {
+    bool checks = c->s.vmx.proc & PROC_TPR_SHADOW && c->s.vmx.proc2 & PROC2_APIC_ACCESSES;
     c->s.vapic_exit = 0;
+    if (checks && c->s.activity != ACTIVITY_WAIT_SIPI)
+        vapic_virtualise_tpr(c);
 }

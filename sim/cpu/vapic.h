@@ -6,6 +6,7 @@
 
 #include "arch/vmx.h"
 #include "machine.h"
+#include "mmu/mem.h"
 
 /* ---- the page: vapic.c ---- */
 
@@ -21,14 +22,45 @@ static inline bool vapic_shadows_tpr(const struct core *c)
 
 u64 vapic_read_tpr(struct core *c);
 u64 vapic_tpr(const struct core *c); /* for who looks on: without time */
-/* Writes VTPR, four bytes, and does what follows (29.1.2 "TPR Virtualization"). */
+/* What follows a write to VTPR (29.1.2 "TPR Virtualization"). */
+void vapic_virtualise_tpr(struct core *c);
+/* Writes VTPR, four bytes, and does that. */
 void vapic_write_tpr(struct core *c, u64 value);
 
-/* ---- VM entry and exit ---- */
+/* ---- VM entry and exit: vapic.c ---- */
 
 /* At the end of a VM entry: what it makes due (26.7). */
 void vapic_enter(struct core *c);
-/* Makes the VM exit that is due before the next instruction: state.def, vapic_exit. */
+/* A trap-like VM exit is due before the next instruction. */
+void vapic_exit_later(struct core *c, enum exit_reason reason, u64 qualification);
+/* Makes it. */
 _Noreturn void vapic_exit_now(struct core *c);
+
+/* ---- the APIC-access page: vapic_access.c ---- */
+
+/* "Virtualize APIC accesses", and the address lies in the page. */
+static inline bool vapic_virtualises(const struct core *c, u64 hpa)
+{
+    return c->s.vmx_guest && c->s.vmx.proc2 & PROC2_APIC_ACCESSES &&
+           hpa >> PAGE_SHIFT == c->s.vmx.apic_access >> PAGE_SHIFT;
+}
+
+/* A linear access (enum mmu_access) of n bytes to a page whose TLB entry says PAGE_APIC_ACCESS, before anything is
+ * touched: makes its APIC-access VM exit, unless it is virtualised.  Returns the page's kind, which is another
+ * if the entry is older than the control. */
+enum page_kind vapic_access(struct core *c, u64 hpa, unsigned n, unsigned access);
+/* Virtualised accesses of up to 4 bytes. */
+u64 vapic_read(struct core *c, u64 hpa, unsigned n);
+void vapic_write(struct core *c, u64 hpa, unsigned n, u64 value);
+/* A guest-physical access: a walk has met a guest table in the page. */
+_Noreturn void vapic_exit_physical(struct core *c);
+
+/* ---- x2APIC MSRs: vapic_msr.c ---- */
+
+/* RDMSR or WRMSR of this MSR goes to the page. */
+bool vapic_has_msr(const struct core *c, u32 msr, bool write);
+/* False: #GP(0). */
+bool vapic_read_msr(struct core *c, u32 msr, u64 *value);
+bool vapic_write_msr(struct core *c, u32 msr, u64 value);
 
 #endif

@@ -42,6 +42,7 @@ static void load_controls(struct core *c)
     v->io_bitmap_b = VMCS_GET(c, IO_BITMAP_B);
     v->msr_bitmap = VMCS_GET(c, MSR_BITMAP);
     v->virtual_apic = VMCS_GET(c, VIRTUAL_APIC_ADDRESS);
+    v->apic_access = VMCS_GET(c, APIC_ACCESS_ADDRESS);
     v->tpr_threshold = VMCS_GET(c, TPR_THRESHOLD);
     v->tsc_offset = VMCS_GET(c, TSC_OFFSET);
     v->eptp = v->proc2 & PROC2_EPT ? VMCS_GET(c, EPTP) : 0;

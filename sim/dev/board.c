@@ -3,6 +3,7 @@
 
 #include "arch/apic.h"
 #include "cpu/cpu.h"
+#include "cpu/vapic.h"
 #include "dev/board.h"
 #include "dev/uart.h"
 #include "mmu/bus.h"
@@ -128,6 +129,8 @@ static bool in_apic_page(const struct core *c, u64 hpa)
 
 enum page_kind board_page_kind(const struct core *c, u64 hpa)
 {
+    if (vapic_virtualises(c, hpa))
+        return PAGE_APIC_ACCESS;
     if (in_apic_page(c, hpa))
         return PAGE_APIC;
     return mem_has(c->m->mem, hpa, 1) ? PAGE_RAM : PAGE_NONE;

@@ -4,6 +4,7 @@
  * to the TLB entry.  It counts, ages and costs exactly what the way behind it would. */
 #include "cpu/cpu.h"
 #include "cpu/debug.h"
+#include "cpu/vapic.h"
 #include "mmu/alignment.h"
 #include "mmu/bus.h"
 #include "mmu/coherence.h"
@@ -95,6 +96,14 @@ static void check_translated(struct core *c, u64 gva, unsigned n, unsigned acces
         debug_data_access(c, gva, n, access & MMU_WRITE);
 }
 
+/* The pieces that lie in the APIC-access page.  An access of two pieces is not within one register. */
+static void check_virtualised(struct core *c, unsigned access, struct latch *l)
+{
+    for (unsigned i = 0; i < 2 && l->bytes[i]; i++)
+        if (l->kind[i] == PAGE_APIC_ACCESS)
+            l->kind[i] = (u8)vapic_access(c, l->hpa[i], l->bytes[1] ? PAGE_BYTES : l->bytes[i], access);
+}
+
 /* Translates all pages of an access before anything is touched. */
 static void translate_access(struct core *c, u64 gva, unsigned n, unsigned access, struct latch *l)
 {
@@ -106,6 +115,7 @@ static void translate_access(struct core *c, u64 gva, unsigned n, unsigned acces
     translate_piece(c, gva, access, l, 0);
     if (l->bytes[1])
         translate_piece(c, gva + first, access, l, 1);
+    check_virtualised(c, access, l);
     check_translated(c, gva, n, access);
 }
 
@@ -124,12 +134,18 @@ static void reach_device(struct core *c, enum page_kind kind, u64 hpa, bool writ
 
 static u64 device_read(struct core *c, enum page_kind kind, u64 hpa, unsigned n)
 {
+    if (kind == PAGE_APIC_ACCESS)
+        return vapic_read(c, hpa, n);
     reach_device(c, kind, hpa, false, n, 0);
     return low_bytes(kind == PAGE_NONE ? UINT64_MAX : board_mmio_read(c, hpa, n), n);
 }
 
 static void device_write(struct core *c, enum page_kind kind, u64 hpa, unsigned n, u64 value)
 {
+    if (kind == PAGE_APIC_ACCESS) {
+        vapic_write(c, hpa, n, value);
+        return;
+    }
     reach_device(c, kind, hpa, true, n, value);
     if (kind != PAGE_NONE)
         board_mmio_write(c, hpa, n, value);
@@ -193,13 +209,16 @@ static u64 load_line(struct core *c, u64 gva, unsigned n, unsigned access)
     u64 value;
     struct tlb_entry *e = translate_data(c, gva, access);
     u64 hpa = entry_hpa(e, gva);
+    enum page_kind kind = kind_of(e);
+    if (unlikely(kind == PAGE_APIC_ACCESS))
+        kind = vapic_access(c, hpa, n, access);
     check_translated(c, gva, n, access);
     c->s.count.loads++;
-    if (likely(kind_of(e) == PAGE_RAM)) {
+    if (likely(kind == PAGE_RAM)) {
         read_line(c, hpa, &c->s.count.stall_load);
         value = mem_read(c->m->mem, hpa, n);
     } else {
-        value = device_read(c, kind_of(e), hpa, n);
+        value = device_read(c, kind, hpa, n);
     }
     PROBE(c, RS_PROBE_access, gva, hpa, false, n, value);
     return value;
@@ -230,6 +249,8 @@ u64 mmu_load(struct core *c, u64 gva, unsigned n, unsigned access)
 u64 mmu_load_for_write(struct core *c, u64 gva, unsigned n, unsigned access, struct latch *l)
 {
     mmu_store_check(c, gva, n, access, l);
+    if (unlikely(l->kind[0] == PAGE_APIC_ACCESS))
+        vapic_access(c, l->hpa[0], n, access | MMU_MODIFY);
     return read_access(c, l);
 }
 
@@ -296,9 +317,13 @@ static u64 fetch_hpa(struct core *c, u64 gva)
     }
     bool hit;
     struct tlb_entry *e = translate(c, gva, MMU_FETCH | (user ? MMU_USER : 0), &hit);
-    if (kind_of(e) != PAGE_RAM)
+    enum page_kind kind = kind_of(e);
+    if (unlikely(kind == PAGE_APIC_ACCESS))
+        kind = vapic_access(c, entry_hpa(e, gva), 1, MMU_FETCH);
+    if (kind != PAGE_RAM)
         return NOWHERE | (gva & (PAGE_BYTES - 1));
-    shortcut_make(c, SHORTCUT_FETCH, mode, gva, e);
+    if (kind_of(e) == PAGE_RAM)
+        shortcut_make(c, SHORTCUT_FETCH, mode, gva, e);
     return entry_hpa(e, gva);
 }
 

@@ -17,7 +17,7 @@ void mem_free(struct mem *mem);
 uint64_t mem_bytes(const struct mem *mem);
 
 /* What an address is; TLB entries keep it (design: a page's kind is fixed at TLB fill). */
-enum page_kind { PAGE_RAM, PAGE_APIC, PAGE_DEVICE, PAGE_NONE };
+enum page_kind { PAGE_RAM, PAGE_APIC, PAGE_DEVICE, PAGE_NONE, PAGE_APIC_ACCESS };
 
 static inline bool mem_has(const struct mem *mem, uint64_t hpa, uint64_t n);
 

@@ -50,9 +50,9 @@ enum tlb_perm {
     PERM_EPT = PERM_EPT_R | PERM_EPT_W | PERM_EPT_X,
     PERM_DIRTY = 1 << 7, /* a store needs no walk: D is set wherever it is in use */
     PERM_GLOBAL = 1 << 8,
-    PERM_KIND_SHIFT = 9, /* enum page_kind, two bits */
-    PERM_KIND = 3 << PERM_KIND_SHIFT,
-    PERM_REACH_SHIFT = 11, /* reach of the guest's own page, two bits: INVLPG drops all pieces of it */
+    PERM_KIND_SHIFT = 9, /* enum page_kind, three bits */
+    PERM_KIND = 7 << PERM_KIND_SHIFT,
+    PERM_REACH_SHIFT = 12, /* reach of the guest's own page, two bits: INVLPG drops all pieces of it */
     PERM_REACH = 3 << PERM_REACH_SHIFT
 };
 

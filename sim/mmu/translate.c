@@ -6,6 +6,7 @@
 
 #include "arch/vmx.h"
 #include "cpu/cpu.h"
+#include "cpu/vapic.h"
 #include "mmu/mmu.h"
 #include "mmu/walk.h"
 
@@ -29,6 +30,8 @@ static _Noreturn void raise_failure(struct core *c, u64 gva, u64 gpa)
         flush_for_fault(c, gva);
         cpu_page_fault(c, gva, w->error);
     }
+    if (w->owner == RS_APIC_ACCESS)
+        vapic_exit_physical(c);
     if (w->owner == RS_EPT_MISCONFIG)
         vmx_exit_ept(c, EXIT_EPT_MISCONFIG, 0, gpa, gva);
     flush_for_ept_violation(c, gva, gpa);

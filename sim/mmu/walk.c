@@ -6,6 +6,7 @@
 
 #include "arch/vmx.h"
 #include "cpu/cpu.h"
+#include "cpu/vapic.h"
 #include "mmu/cache.h"
 #include "mmu/coherence.h"
 #include "mmu/level.h"
@@ -175,7 +176,9 @@ static u64 qualification(u64 access_bits, u64 perms, bool table)
 
 static void fail_ept(struct walk *w, enum ept_fault fault, u64 gpa, u64 qual)
 {
-    w->rec->owner = fault == EPT_MALFORMED ? RS_EPT_MISCONFIG : RS_EPT_VIOLATION;
+    w->rec->owner = fault == EPT_MALFORMED     ? RS_EPT_MISCONFIG
+                    : fault == EPT_APIC_ACCESS ? RS_APIC_ACCESS
+                                               : RS_EPT_VIOLATION;
     w->rec->qualification = qual;
     w->rec->fault_text = walk_text_ept(fault);
     w->rec->fault_gpa = gpa;
@@ -264,6 +267,10 @@ INLINED bool locate(struct walk *w, const struct pass *s, const struct cursor *a
         return false;
     *p =
         (struct place){.gpa = entry, .hpa = m.frame | (entry & (reach_bytes(m.reach) - 1)), .perms = m.perms};
+    if (w->c && vapic_virtualises(w->c, p->hpa)) {
+        fail_ept(w, EPT_APIC_ACCESS, entry, 0);
+        return false;
+    }
     return true;
 }
 
@@ -449,9 +456,10 @@ INLINED void begin_record(struct walk *w)
  * where memory types differ inside a page (SDM vol. 3, 11.11.9 "Large Page Size Considerations"). */
 static bool all_ram(const struct core *c, u64 frame, u64 bytes)
 {
-    u64 apic = c->s.apic_base & PHYS_MASK & ~(u64)0xfff;
+    u64 apic = c->s.apic_base & PHYS_MASK & ~(u64)0xfff, access = c->s.vmx.apic_access;
     bool holds_apic = apic >= frame && apic - frame < bytes;
-    return mem_has(c->m->mem, frame, bytes) && !holds_apic;
+    bool virtualised = access - frame < bytes && vapic_virtualises(c, access);
+    return mem_has(c->m->mem, frame, bytes) && !holds_apic && !virtualised;
 }
 
 /* The entry of both dimensions together: rights of both, the smaller page (SDM vol. 3, 28.4.1). */

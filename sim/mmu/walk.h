@@ -45,6 +45,7 @@ enum ept_fault {
     EPT_REFUSES_FETCH,
     EPT_REFUSES_TABLE_WRITE,
     EPT_MALFORMED,
+    EPT_APIC_ACCESS, /* no fault of EPT: the guest table that it leads to is in the APIC-access page */
     EPT_FAULTS
 };
 const char *walk_text_ept(enum ept_fault fault);

@@ -30,6 +30,7 @@ static const char *const ept_text[EPT_FAULTS] = {
     [EPT_REFUSES_TABLE_WRITE] =
         "EPT does not allow setting A or D in a guest table: the hypervisor's (exit 48)",
     [EPT_MALFORMED] = "EPT entry with a combination that is not allowed: the hypervisor's (exit 49)",
+    [EPT_APIC_ACCESS] = "a guest table in the APIC-access page: the hypervisor's (exit 44)",
 };
 
 /* A #PF exits as the exception bitmap and the error-code mask and match say (SDM vol. 3, 25.2 "Other Causes
