@@ -90,7 +90,7 @@ struct vmx_controls {
     u64 io_bitmap_a, io_bitmap_b, msr_bitmap;
     u64 eptp, vpid;
     u64 tsc_offset;
-    u64 virtual_apic, apic_access, tpr_threshold;
+    u64 virtual_apic, apic_access, tpr_threshold, eoi_exit[4];
 };
 
 /* 16550 UART.  The transmitter is always ready; `wire` holds input that the receive FIFO has no room for. */

@@ -3,6 +3,7 @@
 
 #include "arch/vmx.h"
 #include "cpu/cpu.h"
+#include "cpu/vapic.h"
 #include "mmu/derived.h"
 #include "mmu/mmu.h"
 #include "mmu/walk.h"
@@ -23,6 +24,7 @@ enum {
     FLUSH = RS_FLUSH,
     HIT = RS_HIT,
     IPI = RS_IPI,
+    VAPIC = RS_VAPIC,
     STAGE = RS_STAGE,
     INPUT = RS_INPUT,
     HALT = RS_HALT,
@@ -52,6 +54,8 @@ static const char *const flush_word[] = {"MOV CR3",       "MOV CR0/CR4", "INVLPG
 static const char *const hit_word[RS_HITS] = {"l1", "l2", "mem", "core"};
 static const char *const ipi_word[] = {"fixed", "lowest priority", "SMI", "reserved", "NMI",
                                        "INIT",  "start-up"};
+static const char *const vapic_word[] = {"read", "write", "EOI", "self-IPI", "delivery"};
+_Static_assert(sizeof vapic_word / sizeof *vapic_word == VAPIC_EVENTS, "a word for each event");
 static const char *const stage_word[] = {"guest", "nested"};
 static const char *const halt_word[] = {"running",         "debug-exit", "shutdown",
                                         "halted for ever", "VMX abort",  "bad start-up"};
@@ -80,6 +84,7 @@ const char *rs_word(enum rs_format format, uint64_t value)
     case RS_FLUSH: return WORD(flush_word, value);
     case RS_HIT: return WORD(hit_word, value);
     case RS_IPI: return WORD(ipi_word, value);
+    case RS_VAPIC: return WORD(vapic_word, value);
     case RS_STAGE: return WORD(stage_word, value);
     case RS_INPUT: return value < INPUT_KINDS ? input_kind_name((enum input_kind)value) : NULL;
     case RS_VMX_ERROR: return WORD(vmx_error_word, value);

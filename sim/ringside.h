@@ -197,6 +197,7 @@ enum rs_format {
     RS_HIT,
     RS_STAGE,
     RS_IPI,
+    RS_VAPIC,
     RS_INPUT,
     RS_HALT,
     RS_RULE,

@@ -273,7 +273,7 @@ END_TEST
 
 START_TEST(unsupported_fields)
 {
-    static const u64 field[] = {0x2, 0x7ffe, 0x1000, 0x8000, 0x10000681e, VMCS_EPTP + 0x200, 0x201e};
+    static const u64 field[] = {0x6, 0x7ffe, 0x1000, 0x8000, 0x10000681e, VMCS_EPTP + 0x200, 0x202e};
     for (size_t i = 0; i < sizeof field / sizeof *field; i++) {
         c->s.gpr[REG_RCX] = field[i];
         GUEST_RUN(&b, VMREAD_RCX_RBX);
@@ -457,8 +457,10 @@ START_TEST(capabilities_agree_with_the_checks)
         guest_fill(c);
         guest_set(c, VMCS_VPID, 1);
         guest_set(c, VMCS_EPTP, EPTP_WB | EPTP_WALK_4);
-        if (word[i / 32].field == VMCS_PROC2_CONTROLS)
-            guest_set_bits(c, VMCS_PROC_CONTROLS, PROC_SECONDARY);
+        if (word[i / 32].field == VMCS_PROC2_CONTROLS) {
+            guest_set_bits(c, VMCS_PROC_CONTROLS, PROC_SECONDARY | PROC_TPR_SHADOW);
+            guest_set_bits(c, VMCS_PIN_CONTROLS, PIN_EXTERNAL_INTERRUPT);
+        }
         if (word[i / 32].field == VMCS_EXIT_CONTROLS)
             guest_set_bits(c, VMCS_PIN_CONTROLS, PIN_PREEMPTION_TIMER);
         guest_set(c, word[i / 32].field, guest_get(c, word[i / 32].field) ^ bit);

@@ -532,6 +532,268 @@ START_TEST(msr_bitmaps_come_first)
 }
 END_TEST
 
+/* ---- virtual interrupts (29.1.3 to 29.2) ---- */
+
+#define STATUS(rvi, svi) ((rvi) | (u64)(svi) << 8)
+#define STI              "\xfb"
+#define NOP              "\x90"
+
+static void with_delivery(u32 more)
+{
+    guest_set_bits(c, VMCS_PIN_CONTROLS, PIN_EXTERNAL_INTERRUPT);
+    with_page(PROC2_VIRTUAL_INTERRUPTS | more);
+}
+
+static void request(unsigned vector)
+{
+    u32 at = APIC_IRR + (vector >> 5 << 4);
+    set_page(at, page(at) | 1u << (vector & 31));
+}
+
+static bool page_has(u32 base, unsigned vector)
+{
+    return page(base + (vector >> 5 << 4)) >> (vector & 31) & 1;
+}
+
+/* The guest runs with IF set, in the middle of nothing. */
+static void launch_with_interrupt(u64 status)
+{
+    guest_set_bits(c, VMCS_GUEST_RFLAGS, FLAG_IF);
+    guest_set(c, VMCS_GUEST_INTERRUPT_STATUS, status);
+    guest_launch(&b);
+    c->s.gpr[REG_RBX] = ACCESS + APIC_EOI;
+}
+
+START_TEST(entry_evaluates_and_delivers)
+{
+    with_delivery(0);
+    request(0x61);
+    request(0x35);
+    launch_with_interrupt(STATUS(0x61, 0));
+    ck_assert_uint_eq(c->s.virtual_interrupt, 1);
+    u64 taken = c->s.count.interrupts;
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.rip, bare_handler(0x61));
+    ck_assert_uint_eq(c->s.count.interrupts, taken + 1);
+    ck_assert(page_has(APIC_ISR, 0x61) && !page_has(APIC_IRR, 0x61));
+    ck_assert_uint_eq(page(APIC_PPR), 0x60);
+    GUEST(STI);
+    GUEST(NOP);
+    GUEST(NOP); /* 35H is of a lower class */
+    GUEST(VMCALL);
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_INTERRUPT_STATUS), STATUS(0x35, 0x61));
+    ck_assert_uint_eq(c->s.virtual_interrupt, 0);
+}
+END_TEST
+
+/* PPR virtualization: the higher of the task's class and that in service. */
+START_TEST(entry_virtualises_ppr)
+{
+    static const struct {
+        u64 tpr, svi, ppr;
+    } row[] = {{0x35, 0x41, 0x40}, {0x45, 0x41, 0x45}, {0x56, 0x41, 0x56}, {0x07, 0, 0x07}};
+    with_delivery(0);
+    set_page(APIC_TPR, row[_i].tpr);
+    launch_with_interrupt(STATUS(0, row[_i].svi));
+    ck_assert_uint_eq(page(APIC_PPR), row[_i].ppr);
+    ck_assert_uint_eq(c->s.virtual_interrupt, 0);
+}
+END_TEST
+
+START_TEST(what_blocks_delivery)
+{
+    with_delivery(0);
+    request(0x61);
+    guest_set(c, VMCS_GUEST_INTERRUPTIBILITY, _i == 1 ? BLOCKING_STI : _i == 2 ? BLOCKING_MOV_SS : 0);
+    if (_i == 3)
+        set_page(APIC_TPR, 0x60);
+    if (_i == 4)
+        guest_set_bits(c, VMCS_PROC_CONTROLS, PROC_INTERRUPT_WINDOW);
+    if (_i == 0) {
+        guest_set(c, VMCS_GUEST_INTERRUPT_STATUS, 0x61);
+        guest_launch(&b);
+        GUEST(NOP);
+        GUEST(STI);
+    } else {
+        launch_with_interrupt(STATUS(0x61, 0));
+    }
+    if (_i == 4) {
+        bare_atoms(&b, 1);
+        check_exit(EXIT_INTERRUPT_WINDOW, 0);
+        return;
+    }
+    u64 rip = c->s.rip;
+    GUEST(NOP);
+    ck_assert_uint_eq(c->s.rip, rip + 1);
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.rip == bare_handler(0x61), _i != 3);
+}
+END_TEST
+
+START_TEST(it_wakes_from_hlt)
+{
+    with_delivery(0);
+    request(0x61);
+    guest_set(c, VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_HLT);
+    launch_with_interrupt(STATUS(0x61, 0));
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.rip, bare_handler(0x61));
+    ck_assert_uint_eq(c->s.activity, ACTIVITY_ACTIVE);
+}
+END_TEST
+
+/* A lower TPR uncovers one; an EOI the next below. */
+START_TEST(the_guest_moves_priorities)
+{
+    with_delivery(0);
+    set_page(APIC_TPR, 0x70);
+    request(0x61);
+    request(0x35);
+    launch_with_interrupt(STATUS(0x61, 0));
+    GUEST(NOP);
+    c->s.gpr[REG_RAX] = 3;
+    GUEST(MOV_RAX_CR8);
+    ck_assert_uint_eq(page(APIC_PPR), 0x30);
+    ck_assert_uint_eq(c->s.virtual_interrupt, 1);
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.rip, bare_handler(0x61));
+    GUEST(STORE); /* EOI: 35H is not above the task's class */
+    check_no_exit();
+    ck_assert(!page_has(APIC_ISR, 0x61));
+    ck_assert_uint_eq(page(APIC_EOI), 0);
+    ck_assert_uint_eq(page(APIC_PPR), 0x30);
+    GUEST(STI);
+    GUEST(NOP);
+    c->s.gpr[REG_RAX] = 0x2f;
+    at(APIC_TPR);
+    GUEST(STORE);
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.rip, bare_handler(0x35));
+    ck_assert_uint_eq(c->s.rvi, 0);
+    ck_assert_uint_eq(c->s.svi, 0x35);
+}
+END_TEST
+
+/* 29.1.4: the next in service, and the exit of its bitmap. */
+START_TEST(eoi_may_exit)
+{
+    with_delivery(0);
+    set_page(APIC_ISR + 0x30, 1u << 1); /* 61H */
+    set_page(APIC_ISR + 0x10, 1u << 21); /* 35H */
+    guest_set(c, VMCS_EOI_EXIT_BITMAP1, 1ull << (0x61 - 64));
+    launch_with_interrupt(STATUS(0, 0x61));
+    ck_assert_uint_eq(page(APIC_PPR), 0x60);
+    GUEST(STORE);
+    check_trap(EXIT_VIRTUALIZED_EOI, 0x61);
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_INTERRUPT_STATUS), STATUS(0, 0x35));
+    ck_assert_uint_eq(page(APIC_PPR), 0x30);
+    resume();
+    GUEST(STORE);
+    check_no_exit();
+    ck_assert_uint_eq(c->s.svi, 0);
+}
+END_TEST
+
+START_TEST(self_ipis)
+{
+    static const u32 others[] = {0x4000 | 0x61, 0x40000 | 0x0f, 0x40000 | 0x8061, 0x40000 | 0x161,
+                                 0x40000 | 0x1061, 0x40000 | 0x2061, 0x40000 | 0x100061, 0x80000 | 0x61};
+    with_delivery(0);
+    launch_with_interrupt(0);
+    at(APIC_ICR_LOW);
+    c->s.gpr[REG_RAX] = 0x40000 | APIC_ICR_ASSERT | 0x61;
+    GUEST(STORE);
+    ck_assert_uint_eq(c->s.rvi, 0x61);
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.rip, bare_handler(0x61));
+    c->s.gpr[REG_RAX] = others[_i];
+    GUEST(STORE);
+    check_trap(EXIT_APIC_WRITE, APIC_ICR_LOW);
+}
+END_TEST
+
+/* Not beyond the class in service; and RVI is the higher of the two. */
+START_TEST(self_ipi_msr)
+{
+    guest_set_bits(c, VMCS_PIN_CONTROLS, PIN_EXTERNAL_INTERRUPT);
+    guest_set(c, VMCS_GUEST_INTERRUPT_STATUS, STATUS(0x35, 0x61));
+    launch_with_msrs(PROC2_VIRTUAL_INTERRUPTS);
+    set_msr(X2APIC_MSR(APIC_SELF_IPI), 0x34);
+    GUEST(WRMSR);
+    ck_assert_uint_eq(c->s.rvi, 0x35);
+    ck_assert(page_has(APIC_IRR, 0x34));
+    set_msr(X2APIC_MSR(APIC_SELF_IPI), 0x71);
+    GUEST(WRMSR);
+    ck_assert_uint_eq(c->s.rvi, 0x71);
+    ck_assert_uint_eq(c->s.virtual_interrupt, 1);
+    set_msr(X2APIC_MSR(APIC_EOI), 0);
+    GUEST(WRMSR);
+    ck_assert_uint_eq(c->s.svi, 0);
+    set_msr(X2APIC_MSR(APIC_SELF_IPI), 15);
+    GUEST(WRMSR);
+    check_trap(EXIT_APIC_WRITE, APIC_SELF_IPI);
+    resume();
+    set_msr(X2APIC_MSR(_i ? APIC_SELF_IPI : APIC_EOI), _i ? 0x100 : 1);
+    GUEST(WRMSR);
+    ck_assert_uint_eq(c->s.event_vector, VEC_GP);
+}
+END_TEST
+
+/* 29.2.2: behind NMIs, before external interrupts. */
+START_TEST(priority_of_delivery)
+{
+    with_delivery(0);
+    request(0x61);
+    launch_with_interrupt(STATUS(0x61, 0));
+    c->s.apic_reg[APIC_SVR >> 4] |= APIC_SVR_ENABLE;
+    apic_raise(c, 0x90);
+    c->s.nmi_pending = 1;
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.rip, bare_handler(VEC_NMI));
+    c->s.rflags |= FLAG_IF;
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.rip, bare_handler(0x61));
+    bare_atoms(&b, 1);
+    check_exit(EXIT_EXTERNAL_INTERRUPT, 0);
+}
+END_TEST
+
+/* A VM exit in the course of it records an external interrupt, which is in service already. */
+START_TEST(delivery_that_exits)
+{
+    with_delivery(0);
+    request(0x61);
+    guest_set_bits(c, VMCS_EXCEPTION_BITMAP, 1u << VEC_PF);
+    launch_with_interrupt(STATUS(0x61, 0));
+    c->s.gpr[REG_RSP] = BARE_UNMAPPED + 0x800;
+    bare_atoms(&b, 2);
+    ck_assert_uint_eq(guest_get(c, VMCS_EXIT_REASON), EXIT_EXCEPTION_NMI);
+    ck_assert_uint_eq(guest_get(c, VMCS_IDT_VECTORING_INFO), INTR_INFO(0x61, EVENT_EXTERNAL));
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_INTERRUPT_STATUS), STATUS(0, 0x61));
+}
+END_TEST
+
+static void hear(const struct rs_event *e, void *arg)
+{
+    *(struct rs_event *)arg = *e;
+}
+
+START_TEST(it_is_told)
+{
+    struct rs_event e = {.cycle = 0};
+    rs_watch(c->m->world, RS_PROBE_vapic, true, hear, &e);
+    with_delivery(0);
+    request(0x61);
+    launch_with_interrupt(STATUS(0x61, 0));
+    bare_atoms(&b, 1);
+    ck_assert_str_eq(rs_word(RS_VAPIC, e.field[0]), "delivery");
+    ck_assert_uint_eq(e.field[2], 0x61);
+    GUEST(STORE);
+    ck_assert_str_eq(rs_word(RS_VAPIC, e.field[0]), "EOI");
+    ck_assert_uint_eq(e.field[2], 0x61);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("vmx apic");
@@ -564,6 +826,20 @@ int main(void)
     tcase_add_test(t, the_task_priority_msr);
     tcase_add_loop_test(t, other_msrs, 0, 2);
     tcase_add_test(t, msr_bitmaps_come_first);
+    suite_add_tcase(s, t);
+    t = tcase_create("virtual interrupts");
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_test(t, entry_evaluates_and_delivers);
+    tcase_add_loop_test(t, entry_virtualises_ppr, 0, 4);
+    tcase_add_loop_test(t, what_blocks_delivery, 0, 5);
+    tcase_add_test(t, it_wakes_from_hlt);
+    tcase_add_test(t, the_guest_moves_priorities);
+    tcase_add_test(t, eoi_may_exit);
+    tcase_add_loop_test(t, self_ipis, 0, 8);
+    tcase_add_loop_test(t, self_ipi_msr, 0, 2);
+    tcase_add_test(t, priority_of_delivery);
+    tcase_add_test(t, delivery_that_exits);
+    tcase_add_test(t, it_is_told);
     suite_add_tcase(s, t);
     return suite_run(s);
 }

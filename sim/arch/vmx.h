@@ -87,6 +87,7 @@ enum vmx_abort {
 #define PROC2_VPID                    (1u << 5)
 #define PROC2_WBINVD                  (1u << 6)
 #define PROC2_APIC_REGISTERS          (1u << 8)
+#define PROC2_VIRTUAL_INTERRUPTS      (1u << 9)
 #define PROC2_INVPCID                 (1u << 12)
 
 /* VM-exit controls (24.7.1) */

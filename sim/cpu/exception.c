@@ -3,6 +3,7 @@
 #include "cpu/cpu.h"
 #include "cpu/debug.h"
 #include "cpu/segment.h"
+#include "cpu/vapic.h"
 #include "mmu/mmu.h"
 
 /* ---- classes (SDM vol. 3, 6.15 "Exception and Interrupt Reference", tables 6-4 and 6-5) ---- */
@@ -390,6 +391,10 @@ bool cpu_take_interrupt(struct core *c)
         take(c, VEC_NMI, EVENT_NMI);
         return true;
     }
+    if (vapic_interrupt_due(c)) {
+        take(c, vapic_take_interrupt(c), EVENT_EXTERNAL);
+        return true;
+    }
     if (external_due(c)) {
         take(c, (unsigned)apic_acknowledge(c), EVENT_EXTERNAL);
         return true;
@@ -406,7 +411,7 @@ bool cpu_wakes(const struct core *c)
         return false;
     if (c->s.event_valid || c->s.pending_debug || vmx_next_due(c) <= c->s.cycle || vmx_exit_is_waiting(c))
         return true;
-    if (c->s.nmi_pending && !c->s.nmi_blocked)
+    if ((c->s.nmi_pending && !c->s.nmi_blocked) || vapic_interrupt_due(c))
         return true;
     return apic_pending_vector(c) >= 0 && (c->s.rflags & FLAG_IF || guest_pin);
 }

@@ -70,6 +70,7 @@ static void reset_vmx(struct core *c)
 {
     c->s.vmx_on = c->s.vmxon_hpa = c->s.vmx_guest = c->s.vmx_timer_due = c->s.vmx_mtf_atom = 0;
     c->s.vapic_exit = c->s.vapic_qualification = 0;
+    c->s.rvi = c->s.svi = c->s.virtual_interrupt = 0;
     c->s.vmcs_hpa = UINT64_MAX;
     memset(&c->s.vmx, 0, sizeof c->s.vmx);
 }
@@ -252,7 +253,7 @@ static void write_cr8(struct core *c, u64 value)
 {
     require(c, !(value & ~UINT64_C(15)));
     if (vapic_shadows_tpr(c))
-        vapic_write_tpr(c, value << 4);
+        vapic_write_cr8(c, value);
     else
         apic_write(c, APIC_TPR, value << 4);
 }

@@ -7,6 +7,7 @@
 
 #include "arch/apic.h"
 #include "cpu/cpu.h"
+#include "cpu/vmcs.h"
 #include "mmu/mem.h"
 #include "mmu/mmu.h"
 
@@ -20,9 +21,17 @@ void vapic_store(struct core *c, u32 offset, unsigned n, u64 value)
     phys_store(c, c->s.vmx.virtual_apic + offset, n, value);
 }
 
+void vapic_tell(struct core *c, enum vapic_event what, u32 offset, u64 value)
+{
+    PROBE(c, RS_PROBE_vapic, what, offset, value);
+    micro(c, MICRO_DEVICE);
+}
+
 u64 vapic_read_tpr(struct core *c)
 {
-    return vapic_load(c, APIC_TPR, 4);
+    u64 value = vapic_load(c, APIC_TPR, 4);
+    vapic_tell(c, VAPIC_READ, APIC_TPR, value);
+    return value;
 }
 
 u64 vapic_tpr(const struct core *c)
@@ -46,13 +55,16 @@ void vapic_exit_now(struct core *c)
 
 void vapic_virtualise_tpr(struct core *c)
 {
-    if ((vapic_tpr(c) >> 4 & 15) < (c->s.vmx.tpr_threshold & 15))
+    if (vapic_delivers(c))
+        vapic_task_priority_changed(c);
+    else if ((vapic_tpr(c) >> 4 & 15) < (c->s.vmx.tpr_threshold & 15))
         vapic_exit_later(c, EXIT_TPR_BELOW_THRESHOLD, 0);
 }
 
-void vapic_write_tpr(struct core *c, u64 value)
+void vapic_write_cr8(struct core *c, u64 value)
 {
-    vapic_store(c, APIC_TPR, 4, value);
+    vapic_store(c, APIC_TPR, 4, value << 4);
+    vapic_tell(c, VAPIC_WRITE, APIC_TPR, value << 4);
     vapic_virtualise_tpr(c);
 }
 
@@ -61,7 +73,9 @@ void vapic_write_tpr(struct core *c, u64 value)
 void vapic_enter(struct core *c)
 {
     bool checks = c->s.vmx.proc & PROC_TPR_SHADOW && c->s.vmx.proc2 & PROC2_APIC_ACCESSES;
-    c->s.vapic_exit = 0;
-    if (checks && c->s.activity != ACTIVITY_WAIT_SIPI)
+    c->s.vapic_exit = c->s.virtual_interrupt = 0;
+    if (vapic_delivers(c))
+        vapic_load_status(c, VMCS_GET(c, GUEST_INTERRUPT_STATUS));
+    else if (checks && c->s.activity != ACTIVITY_WAIT_SIPI)
         vapic_virtualise_tpr(c);
 }

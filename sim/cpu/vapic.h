@@ -24,8 +24,12 @@ u64 vapic_read_tpr(struct core *c);
 u64 vapic_tpr(const struct core *c); /* for who looks on: without time */
 /* What follows a write to VTPR (29.1.2 "TPR Virtualization"). */
 void vapic_virtualise_tpr(struct core *c);
-/* Writes VTPR, four bytes, and does that. */
-void vapic_write_tpr(struct core *c, u64 value);
+/* MOV to CR8. */
+void vapic_write_cr8(struct core *c, u64 value);
+
+/* Tells the probe `vapic`, with its micro, what has been done: enum vapic_event. */
+enum vapic_event { VAPIC_READ, VAPIC_WRITE, VAPIC_EOI, VAPIC_SELF_IPI, VAPIC_DELIVERY, VAPIC_EVENTS };
+void vapic_tell(struct core *c, enum vapic_event what, u32 offset, u64 value);
 
 /* ---- VM entry and exit: vapic.c ---- */
 
@@ -62,5 +66,23 @@ bool vapic_has_msr(const struct core *c, u32 msr, bool write);
 /* False: #GP(0). */
 bool vapic_read_msr(struct core *c, u32 msr, u64 *value);
 bool vapic_write_msr(struct core *c, u32 msr, u64 value);
+
+/* ---- virtual interrupts: vapic_interrupt.c ---- */
+
+/* "Virtual-interrupt delivery" */
+static inline bool vapic_delivers(const struct core *c)
+{
+    return c->s.vmx_guest && c->s.vmx.proc2 & PROC2_VIRTUAL_INTERRUPTS;
+}
+
+/* A pending virtual interrupt is recognised, and nothing blocks it. */
+bool vapic_interrupt_due(const struct core *c);
+/* Takes it into service; its vector. */
+unsigned vapic_take_interrupt(struct core *c);
+/* At VM entry: the guest interrupt status, RVI below and SVI above. */
+void vapic_load_status(struct core *c, u64 status);
+void vapic_task_priority_changed(struct core *c);
+void vapic_end_of_interrupt(struct core *c);
+void vapic_self_ipi(struct core *c, unsigned vector);
 
 #endif

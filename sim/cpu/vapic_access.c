@@ -42,7 +42,8 @@ static bool offset_is_virtualised(const struct core *c, u32 offset, bool write)
 {
     if (c->s.vmx.proc2 & PROC2_APIC_REGISTERS)
         return knows_register(offset, write);
-    return offset == APIC_TPR;
+    bool also = write && vapic_delivers(c) && (offset == APIC_EOI || offset == APIC_ICR_LOW);
+    return offset == APIC_TPR || also;
 }
 
 /* Within the four bytes of a register. */
@@ -104,14 +105,53 @@ void vapic_exit_physical(struct core *c)
 
 u64 vapic_read(struct core *c, u64 hpa, unsigned n)
 {
-    return vapic_load(c, (u32)(hpa & (PAGE_BYTES - 1)), n);
+    u32 offset = (u32)(hpa & (PAGE_BYTES - 1));
+    u64 value = vapic_load(c, offset, n);
+    vapic_tell(c, VAPIC_READ, offset, value);
+    return value;
+}
+
+/* A fixed, edge-triggered interrupt of a legal vector, by the shorthand for oneself; delivery status and what is
+ * reserved are 0. */
+#define VICR_ZERO (0xfff33000u | APIC_ICR_LEVEL | APIC_ICR_DELIVERY)
+
+static bool is_self_ipi(u64 icr)
+{
+    return !(icr & VICR_ZERO) && (icr & APIC_ICR_SHORTHAND) == APIC_ICR_TO_SELF && icr & 0xf0;
+}
+
+static void write_eoi(struct core *c, u32 offset)
+{
+    if (!vapic_delivers(c)) {
+        vapic_exit_later(c, EXIT_APIC_WRITE, offset);
+        return;
+    }
+    vapic_store(c, APIC_EOI, 4, 0);
+    vapic_end_of_interrupt(c);
+}
+
+static void write_icr(struct core *c, u32 offset)
+{
+    u64 icr = vapic_delivers(c) ? vapic_load(c, APIC_ICR_LOW, 4) : 0;
+    if (is_self_ipi(icr))
+        vapic_self_ipi(c, icr & APIC_ICR_VECTOR);
+    else
+        vapic_exit_later(c, EXIT_APIC_WRITE, offset);
+}
+
+static void write_tpr(struct core *c)
+{
+    vapic_store(c, APIC_TPR + 1, 3, 0);
+    vapic_virtualise_tpr(c);
 }
 
 /* 29.4.3.2 "APIC-Write Emulation" */
 static void emulate_write(struct core *c, u32 offset)
 {
     switch (offset & ~15u) {
-    case APIC_TPR: vapic_write_tpr(c, vapic_load(c, APIC_TPR, 1)); break;
+    case APIC_TPR: write_tpr(c); break;
+    case APIC_EOI: write_eoi(c, offset); break;
+    case APIC_ICR_LOW: write_icr(c, offset); break;
     case APIC_ICR_HIGH: vapic_store(c, APIC_ICR_HIGH, 3, 0); break;
     default: vapic_exit_later(c, EXIT_APIC_WRITE, offset);
     }
@@ -122,6 +162,7 @@ void vapic_write(struct core *c, u64 hpa, unsigned n, u64 value)
 {
     u32 offset = (u32)(hpa & (PAGE_BYTES - 1));
     vapic_store(c, offset, n, value);
+    vapic_tell(c, VAPIC_WRITE, offset, value);
     emulate_write(c, offset);
     c->rt.look_again = 0;
 }

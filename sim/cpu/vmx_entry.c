@@ -43,6 +43,8 @@ static void load_controls(struct core *c)
     v->msr_bitmap = VMCS_GET(c, MSR_BITMAP);
     v->virtual_apic = VMCS_GET(c, VIRTUAL_APIC_ADDRESS);
     v->apic_access = VMCS_GET(c, APIC_ACCESS_ADDRESS);
+    for (unsigned i = 0; i < 4; i++)
+        v->eoi_exit[i] = vmcs_slot_read(c, (enum vmcs_slot)(SLOT_EOI_EXIT_BITMAP0 + i));
     v->tpr_threshold = VMCS_GET(c, TPR_THRESHOLD);
     v->tsc_offset = VMCS_GET(c, TSC_OFFSET);
     v->eptp = v->proc2 & PROC2_EPT ? VMCS_GET(c, EPTP) : 0;

@@ -1,5 +1,6 @@
 /* vmx_event.c - VM exits that no instruction causes: events, timers and windows (SDM vol. 3, 25.2 "Other
  * Causes of VM Exits"). */
+#include "cpu/vapic.h"
 #include "cpu/vmx.h"
 
 const char *vmx_reason_name(u32 reason)
@@ -130,12 +131,13 @@ static void exit_window(struct core *c)
         vmx_exit(c, EXIT_INTERRUPT_WINDOW, 0);
 }
 
-/* RFLAGS.IF does not mask interrupts that exit.  They stay pending unless acknowledged on exit. */
+/* RFLAGS.IF does not mask interrupts that exit.  They stay pending unless acknowledged on exit.  A virtual
+ * interrupt comes before them (29.2.2 "Virtual-Interrupt Delivery"). */
 static void exit_interrupt(struct core *c)
 {
     struct vmx_exit x = {.reason = EXIT_EXTERNAL_INTERRUPT};
     int vector = apic_pending_vector(c);
-    if (!(c->s.vmx.pin & PIN_EXTERNAL_INTERRUPT) || vector < 0 || shadowed(c))
+    if (!(c->s.vmx.pin & PIN_EXTERNAL_INTERRUPT) || vector < 0 || shadowed(c) || vapic_interrupt_due(c))
         return;
     PROBE(c, RS_PROBE_interrupt, (u64)vector);
     micro(c, MICRO_EVENT);

@@ -65,6 +65,8 @@ static void save_interruptibility(struct core *c)
     VMCS_PUT(c, GUEST_INTERRUPTIBILITY, blocking);
     VMCS_PUT(c, GUEST_PENDING_DEBUG, debug & PENDING_DEBUG_B ? debug | PENDING_DEBUG_ENABLED : debug);
     VMCS_PUT(c, GUEST_ACTIVITY, c->s.activity);
+    if (c->s.vmx.proc2 & PROC2_VIRTUAL_INTERRUPTS)
+        VMCS_PUT(c, GUEST_INTERRUPT_STATUS, c->s.rvi | c->s.svi << 8);
 }
 
 /* ---- guest: MSRs and debug registers, some by controls ---- */
@@ -178,7 +180,7 @@ static void load_host_events(struct core *c)
     c->s.pending_debug = 0;
     c->s.nmi_unblocked = 0;
     c->s.event_valid = c->s.event_injected = 0;
-    c->s.vmx_timer_due = c->s.vmx_mtf_atom = c->s.vapic_exit = 0;
+    c->s.vmx_timer_due = c->s.vmx_mtf_atom = c->s.vapic_exit = c->s.virtual_interrupt = 0;
     c->rt.delivering = false;
 }
 
