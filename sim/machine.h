@@ -91,6 +91,7 @@ struct vmx_controls {
     u64 eptp, vpid;
     u64 tsc_offset;
     u64 virtual_apic, apic_access, tpr_threshold, eoi_exit[4];
+    u64 posted_vector, posted_descriptor;
 };
 
 /* 16550 UART.  The transmitter is always ready; `wire` holds input that the receive FIFO has no room for. */

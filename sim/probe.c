@@ -54,7 +54,7 @@ static const char *const flush_word[] = {"MOV CR3",       "MOV CR0/CR4", "INVLPG
 static const char *const hit_word[RS_HITS] = {"l1", "l2", "mem", "core"};
 static const char *const ipi_word[] = {"fixed", "lowest priority", "SMI", "reserved", "NMI",
                                        "INIT",  "start-up"};
-static const char *const vapic_word[] = {"read", "write", "EOI", "self-IPI", "delivery"};
+static const char *const vapic_word[] = {"read", "write", "EOI", "self-IPI", "delivery", "posted"};
 _Static_assert(sizeof vapic_word / sizeof *vapic_word == VAPIC_EVENTS, "a word for each event");
 static const char *const stage_word[] = {"guest", "nested"};
 static const char *const halt_word[] = {"running",         "debug-exit", "shutdown",

@@ -461,6 +461,12 @@ START_TEST(capabilities_agree_with_the_checks)
             guest_set_bits(c, VMCS_PROC_CONTROLS, PROC_SECONDARY | PROC_TPR_SHADOW);
             guest_set_bits(c, VMCS_PIN_CONTROLS, PIN_EXTERNAL_INTERRUPT);
         }
+        if (word[i / 32].field == VMCS_PIN_CONTROLS && bit == PIN_POSTED_INTERRUPTS) {
+            guest_set_bits(c, VMCS_PIN_CONTROLS, PIN_EXTERNAL_INTERRUPT);
+            guest_set_bits(c, VMCS_PROC_CONTROLS, PROC_SECONDARY | PROC_TPR_SHADOW);
+            guest_set(c, VMCS_PROC2_CONTROLS, PROC2_VIRTUAL_INTERRUPTS);
+            guest_set_bits(c, VMCS_EXIT_CONTROLS, VMEXIT_ACK_INTERRUPT);
+        }
         if (word[i / 32].field == VMCS_EXIT_CONTROLS)
             guest_set_bits(c, VMCS_PIN_CONTROLS, PIN_PREEMPTION_TIMER);
         guest_set(c, word[i / 32].field, guest_get(c, word[i / 32].field) ^ bit);

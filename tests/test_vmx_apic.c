@@ -1,4 +1,4 @@
-/* test_vmx_apic.c - the virtual APIC: TPR shadow (SDM vol. 3, 29 "APIC Virtualization and Virtual Interrupts"). */
+/* test_vmx_apic.c - the virtual APIC (SDM vol. 3, 29 "APIC Virtualization and Virtual Interrupts"). */
 #include "arch/apic.h"
 #include "cpu/vmx.h"
 #include "lib/guest.h"
@@ -794,6 +794,178 @@ START_TEST(it_is_told)
 }
 END_TEST
 
+/* ---- posted interrupts (29.6 "Posted-Interrupt Processing") ---- */
+
+enum { POSTED = 0xa8040, NOTIFICATION = 0xf2 };
+
+static void launch_with_posted(u64 flags)
+{
+    guest_set_bits(c, VMCS_PIN_CONTROLS, PIN_POSTED_INTERRUPTS);
+    guest_set_bits(c, VMCS_EXIT_CONTROLS, VMEXIT_ACK_INTERRUPT);
+    guest_set(c, VMCS_POSTED_VECTOR, NOTIFICATION);
+    guest_set(c, VMCS_POSTED_DESCRIPTOR, POSTED);
+    guest_set_bits(c, VMCS_GUEST_RFLAGS, flags);
+    with_delivery(0);
+    guest_launch(&b);
+    c->s.apic_reg[APIC_SVR >> 4] |= APIC_SVR_ENABLE;
+    c->s.gpr[REG_RBX] = ACCESS + APIC_EOI;
+}
+
+static void post(unsigned vector)
+{
+    u64 at = POSTED + vector / 8;
+    mem_write(b.machine->mem, at, 1, mem_read(b.machine->mem, at, 1) | 1u << vector % 8);
+    mem_write(b.machine->mem, POSTED + POSTED_NOTIFICATION, 1, 0xf0 | POSTED_ON);
+}
+
+/* Nothing is left in the descriptor, nor in the processor's own APIC. */
+static void check_processed(void)
+{
+    for (u64 at = POSTED; at < POSTED + 32; at += 8)
+        ck_assert_uint_eq(bare_u64(&b, at), 0);
+    ck_assert_uint_eq(mem_read(b.machine->mem, POSTED + POSTED_NOTIFICATION, 1), 0xf0);
+    for (u32 at = 0; at < 0x80; at += 16) {
+        ck_assert_uint_eq(c->s.apic_reg[(APIC_ISR + at) >> 4], 0);
+        ck_assert_uint_eq(c->s.apic_reg[(APIC_IRR + at) >> 4], 0);
+    }
+}
+
+START_TEST(posted_interrupts_are_delivered)
+{
+    launch_with_posted(FLAG_IF);
+    GUEST(NOP);
+    post(0x35);
+    post(0x61);
+    post(0x64);
+    apic_raise(c, NOTIFICATION);
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.rip, bare_handler(0x64));
+    check_processed();
+    ck_assert(page_has(APIC_IRR, 0x61) && page_has(APIC_IRR, 0x35));
+    ck_assert_uint_eq(c->s.rvi, 0x61);
+    GUEST(STORE); /* EOI */
+    c->s.rflags |= FLAG_IF;
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.rip, bare_handler(0x61));
+    ck_assert_uint_eq(c->s.count.vm_exits, 0);
+}
+END_TEST
+
+/* RVI keeps what is higher; with IF clear the guest goes on, though the notification has been taken. */
+START_TEST(posted_behind_a_higher_one)
+{
+    guest_set(c, VMCS_GUEST_INTERRUPT_STATUS, 0x71);
+    launch_with_posted(0);
+    post(0x61);
+    apic_raise(c, NOTIFICATION);
+    u64 rip = c->s.rip;
+    GUEST(NOP);
+    ck_assert_uint_eq(c->s.rip, rip + 1);
+    check_processed();
+    ck_assert_uint_eq(c->s.rvi, 0x71);
+    ck_assert_uint_eq(c->s.virtual_interrupt, 1);
+    apic_raise(c, NOTIFICATION); /* none posted */
+    GUEST(NOP);
+    ck_assert_uint_eq(c->s.rvi, 0x71);
+    check_processed();
+}
+END_TEST
+
+START_TEST(other_vectors_exit)
+{
+    launch_with_posted(0);
+    post(0x61);
+    apic_raise(c, NOTIFICATION);
+    apic_raise(c, 0x45); /* of lower priority: taken when the notification has been dismissed */
+    bare_atoms(&b, 1);
+    check_exit(EXIT_EXTERNAL_INTERRUPT, 0);
+    ck_assert_uint_eq(guest_get(c, VMCS_EXIT_INTR_INFO), INTR_INFO(0x45, EVENT_EXTERNAL));
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_INTERRUPT_STATUS), 0x61);
+    ck_assert_uint_eq(mem_read(b.machine->mem, POSTED + POSTED_NOTIFICATION, 1), 0xf0);
+}
+END_TEST
+
+/* A core in HLT goes back to it, unless a virtual interrupt is delivered. */
+START_TEST(posted_in_hlt)
+{
+    guest_set(c, VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_HLT);
+    guest_set_bits(c, VMCS_PIN_CONTROLS, PIN_PREEMPTION_TIMER);
+    guest_set(c, VMCS_PREEMPTION_TIMER, 1000);
+    launch_with_posted(_i ? FLAG_IF : 0);
+    post(0x61);
+    apic_raise(c, NOTIFICATION);
+    bare_atoms(&b, 1);
+    check_processed();
+    ck_assert_uint_eq(c->s.activity, _i ? ACTIVITY_ACTIVE : ACTIVITY_HLT);
+    ck_assert_uint_eq(c->s.rip == bare_handler(0x61), _i);
+    ck_assert_uint_eq(c->s.rvi, _i ? 0 : 0x61);
+}
+END_TEST
+
+/* E7: the descriptor's line, and the two of VIRR and PPR. */
+START_TEST(cycles_of_posting)
+{
+    launch_with_posted(0);
+    GUEST(NOP);
+    post(0x61);
+    apic_raise(c, NOTIFICATION);
+    u64 before = c->s.count.stall_vmx, misses = c->s.count.l1d_misses;
+    GUEST(NOP);
+    ck_assert_uint_eq(c->s.count.l1d_misses - misses, 2);
+    ck_assert_uint_eq(c->s.count.stall_vmx - before, 2 * (c->m->p.l2_latency + c->m->p.mem_latency));
+}
+END_TEST
+
+/* ---- one and the same run, however it is run ---- */
+
+/* Task priority, self-IPI, its delivery, EOI, over and over; and what blocks like to run between them. */
+#define LOOP \
+    "\x89\x85\x80\0\0\0" /* 1: mov %eax,0x80(%rbp) */ \
+    "\x8b\x8d\x80\0\0\0" /* mov 0x80(%rbp),%ecx */ \
+    "\xff\xc2\xff\xc2\x89\x54\x24\xf8" /* inc %edx, twice; mov %edx,-8(%rsp) */ \
+    "\x44\x0f\x20\xc6" /* mov %cr8,%rsi */ \
+    "\xc7\x85\0\x03\0\0\x61\0\x04\0" /* movl $0x40061,0x300(%rbp) */ \
+    "\xff\xc2\xff\xc2\xeb\xd8" /* inc %edx, twice; jmp 1b */
+#define HANDLER "\xc7\x85\xb0\0\0\0\0\0\0\0\x48\xcf" /* movl $0,0xb0(%rbp); iretq */
+
+enum way { AT_ONCE, ATOM_BY_ATOM, WATCHED, DROPPED, WAYS };
+
+static void ignore(const struct rs_event *e, void *arg)
+{
+    (void)e;
+    (void)arg;
+}
+
+static u64 hash_of_run(enum way way)
+{
+    tear_down();
+    set_up();
+    with_delivery(PROC2_APIC_REGISTERS);
+    launch_with_interrupt(0);
+    bare_put(&b, GUEST_CODE, LOOP, sizeof LOOP - 1);
+    bare_put(&b, bare_handler(0x61), HANDLER, sizeof HANDLER - 1);
+    c->s.gpr[REG_RBP] = ACCESS;
+    if (way == WATCHED)
+        rs_watch(c->m->world, RS_PROBE_insn, true, ignore, NULL);
+    for (unsigned left = 3000, n; left; left -= n) {
+        n = way == ATOM_BY_ATOM || way == DROPPED ? 1 : left;
+        if (way == DROPPED)
+            rs_drop_derived(b.world);
+        ck_assert_int_eq(cpu_run(c, n, UINT64_MAX), RUN_GOES_ON);
+    }
+    ck_assert_uint_ge(c->s.count.interrupts, 200);
+    ck_assert_uint_eq(c->s.vmx_guest, 1);
+    return rs_hash(b.world, RS_HASH_ALL);
+}
+
+START_TEST(every_way_is_the_same)
+{
+    u64 hash = hash_of_run(AT_ONCE);
+    for (enum way way = ATOM_BY_ATOM; way < WAYS; way++)
+        ck_assert_msg(hash_of_run(way) == hash, "way %d", (int)way);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("vmx apic");
@@ -840,6 +1012,15 @@ int main(void)
     tcase_add_test(t, priority_of_delivery);
     tcase_add_test(t, delivery_that_exits);
     tcase_add_test(t, it_is_told);
+    suite_add_tcase(s, t);
+    t = tcase_create("posted interrupts");
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_test(t, posted_interrupts_are_delivered);
+    tcase_add_test(t, posted_behind_a_higher_one);
+    tcase_add_test(t, other_vectors_exit);
+    tcase_add_loop_test(t, posted_in_hlt, 0, 2);
+    tcase_add_test(t, cycles_of_posting);
+    tcase_add_test(t, every_way_is_the_same);
     suite_add_tcase(s, t);
     return suite_run(s);
 }

@@ -21,12 +21,12 @@ static void tear_down(void)
     bare_close(&b);
 }
 
-/* Fields to set, at most four: OR adds bits to what is there. */
+/* Fields to set, at most five: OR adds bits to what is there. */
 struct breach {
     struct {
         u32 field, or ;
         u64 value;
-    } set[4];
+    } set[5];
 };
 
 #define SET(ID, v) \
@@ -40,6 +40,9 @@ struct breach {
 #define BAD                  0x8000000000000000ull /* not canonical */
 #define BEYOND               (1ull << PHYS_BITS)   /* not a physical address */
 #define WITH(bits)           OR(PROC_CONTROLS, PROC_SECONDARY), SET(PROC2_CONTROLS, bits)
+#define WITH_POSTED \
+    OR(PIN_CONTROLS, PIN_POSTED_INTERRUPTS | PIN_EXTERNAL_INTERRUPT), \
+        OR(PROC_CONTROLS, PROC_SECONDARY | PROC_TPR_SHADOW), SET(PROC2_CONTROLS, PROC2_VIRTUAL_INTERRUPTS)
 #define INJECT(type, vector) SET(ENTRY_INTR_INFO, INTR_INFO(vector, type))
 #define RING_3 \
     SET(GUEST_CS_SELECTOR, BARE_CS3), SET(GUEST_CS_ACCESS_RIGHTS, 0xa0fb), SET(GUEST_SS_SELECTOR, BARE_DS3), \
@@ -79,6 +82,10 @@ static const struct breach controls[] = {
     {{WITH(PROC2_APIC_REGISTERS)}},
     {{WITH(PROC2_X2APIC_MODE | PROC2_APIC_ACCESSES), OR(PROC_CONTROLS, PROC_TPR_SHADOW)}},
     {{WITH(PROC2_VIRTUAL_INTERRUPTS), OR(PROC_CONTROLS, PROC_TPR_SHADOW)}},
+    {{OR(PIN_CONTROLS, PIN_POSTED_INTERRUPTS)}},
+    {{WITH_POSTED}},
+    {{WITH_POSTED, OR(EXIT_CONTROLS, VMEXIT_ACK_INTERRUPT), SET(POSTED_VECTOR, 0x100)}},
+    {{WITH_POSTED, OR(EXIT_CONTROLS, VMEXIT_ACK_INTERRUPT), SET(POSTED_DESCRIPTOR, 0x20)}},
 };
 
 static const struct breach host[] = {
@@ -197,7 +204,7 @@ static const struct breach guest[] = {
 static void break_rule(const struct breach *how)
 {
     guest_fill(c);
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 5; i++) {
         u64 old = how->set[i].or ? guest_get(c, how->set[i].field) : 0;
         if (how->set[i].field || how->set[i].value)
             guest_set(c, how->set[i].field, old | how->set[i].value);

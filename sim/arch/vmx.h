@@ -57,6 +57,7 @@ enum vmx_abort {
 #define PIN_EXTERNAL_INTERRUPT        (1u << 0)
 #define PIN_NMI                       (1u << 3)
 #define PIN_PREEMPTION_TIMER          (1u << 6)
+#define PIN_POSTED_INTERRUPTS         (1u << 7)
 
 /* Primary processor-based VM-execution controls (24.6.2) */
 #define PROC_INTERRUPT_WINDOW         (1u << 2)
@@ -124,6 +125,11 @@ enum vmx_abort {
 #define EPT_CAP_INVVPID_SINGLE        (1ull << 41)
 #define EPT_CAP_INVVPID_ALL           (1ull << 42)
 #define EPT_CAP_INVVPID_SINGLE_GLOBAL (1ull << 43) /* single context, retaining globals */
+
+/* Posted-interrupt descriptor (table 29-1): 64 bytes */
+#define POSTED_REQUESTS               0  /* PIR: a bit for each vector */
+#define POSTED_NOTIFICATION           32 /* ON, outstanding notification: bit 0 of this byte */
+#define POSTED_ON                     1
 
 /* The preemption timer counts down when this bit of the TSC changes (25.5.1); bits 4:0 of IA32_VMX_MISC. */
 #define VMX_TIMER_SHIFT               5

@@ -28,7 +28,7 @@ void vapic_virtualise_tpr(struct core *c);
 void vapic_write_cr8(struct core *c, u64 value);
 
 /* Tells the probe `vapic`, with its micro, what has been done: enum vapic_event. */
-enum vapic_event { VAPIC_READ, VAPIC_WRITE, VAPIC_EOI, VAPIC_SELF_IPI, VAPIC_DELIVERY, VAPIC_EVENTS };
+enum vapic_event { VAPIC_READ, VAPIC_WRITE, VAPIC_EOI, VAPIC_SELF_IPI, VAPIC_DELIVERY, VAPIC_POSTED, VAPIC_EVENTS };
 void vapic_tell(struct core *c, enum vapic_event what, u32 offset, u64 value);
 
 /* ---- VM entry and exit: vapic.c ---- */
@@ -84,5 +84,9 @@ void vapic_load_status(struct core *c, u64 status);
 void vapic_task_priority_changed(struct core *c);
 void vapic_end_of_interrupt(struct core *c);
 void vapic_self_ipi(struct core *c, unsigned vector);
+
+/* "Process posted interrupts", and the external interrupt that has just been acknowledged has the notification
+ * vector: 29.6 "Posted-Interrupt Processing" has been done. */
+bool vapic_takes_posted(struct core *c, u64 vector);
 
 #endif

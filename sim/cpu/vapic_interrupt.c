@@ -1,9 +1,10 @@
 /* vapic_interrupt.c - virtual interrupts (SDM vol. 3, 29.1.3 "PPR Virtualization" to 29.2.2 "Virtual-Interrupt
- * Delivery"). */
+ * Delivery", 29.6 "Posted-Interrupt Processing"). */
 #include "cpu/vapic.h"
 
 #include "arch/apic.h"
 #include "cpu/cpu.h"
+#include "mmu/mmu.h"
 
 /* ---- the 256-bit registers VIRR and VISR ---- */
 
@@ -24,14 +25,21 @@ static void clear(struct core *c, u32 base, unsigned vector)
     vapic_store(c, at, 4, vapic_load(c, at, 4) & ~(UINT64_C(1) << (vector & 31)));
 }
 
+static unsigned highest_bit(u64 bits)
+{
+    unsigned bit = 31;
+    while (bit && !(bits >> bit & 1))
+        bit--;
+    return bit;
+}
+
 /* 0: none.  Words are read from the highest down to the first that has one. */
 static unsigned highest(struct core *c, u32 base)
 {
     for (unsigned vector = 256; vector; vector -= 32) {
         u64 bits = vapic_load(c, word_of(base, vector - 32), 4);
-        for (unsigned bit = 32; bits && bit--;)
-            if (bits >> bit & 1)
-                return vector - 32 + bit;
+        if (bits)
+            return vector - 32 + highest_bit(bits);
     }
     return 0;
 }
@@ -111,4 +119,39 @@ unsigned vapic_take_interrupt(struct core *c)
     c->s.virtual_interrupt = 0;
     vapic_tell(c, VAPIC_DELIVERY, word_of(APIC_ISR, vector), vector);
     return vector;
+}
+
+/* ---- posted interrupts ---- */
+
+static void clear_notification(struct core *c)
+{
+    u64 at = c->s.vmx.posted_descriptor + POSTED_NOTIFICATION;
+    phys_store(c, at, 1, phys_load(c, at, 1) & ~(u64)POSTED_ON);
+}
+
+/* 32 vectors of PIR go to VIRR; the highest of them, 0 if there are none. */
+static unsigned take_requests(struct core *c, unsigned first)
+{
+    u64 at = c->s.vmx.posted_descriptor + POSTED_REQUESTS + first / 8, bits = phys_load(c, at, 4);
+    u32 to = word_of(APIC_IRR, first);
+    if (!bits)
+        return 0;
+    vapic_store(c, to, 4, vapic_load(c, to, 4) | bits);
+    phys_store(c, at, 4, 0);
+    return first + highest_bit(bits);
+}
+
+bool vapic_takes_posted(struct core *c, u64 vector)
+{
+    if (!(c->s.vmx.pin & PIN_POSTED_INTERRUPTS) || vector != c->s.vmx.posted_vector)
+        return false;
+    clear_notification(c);
+    apic_write(c, APIC_EOI, 0);
+    u64 posted = 0;
+    for (unsigned first = 0; first < 256; first += 32)
+        posted = max(posted, take_requests(c, first));
+    c->s.rvi = max(c->s.rvi, posted);
+    vapic_tell(c, VAPIC_POSTED, word_of(APIC_IRR, (unsigned)posted), posted);
+    evaluate(c);
+    return true;
 }

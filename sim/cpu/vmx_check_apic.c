@@ -58,6 +58,31 @@ static bool delivery_ok(const struct core *c)
     return !delivers(c) || V(PIN_CONTROLS) & PIN_EXTERNAL_INTERRUPT;
 }
 
+static bool posts(const struct core *c)
+{
+    return V(PIN_CONTROLS) & PIN_POSTED_INTERRUPTS;
+}
+
+static bool posted_delivery_ok(const struct core *c)
+{
+    return !posts(c) || delivers(c);
+}
+
+static bool posted_ack_ok(const struct core *c)
+{
+    return !posts(c) || V(EXIT_CONTROLS) & VMEXIT_ACK_INTERRUPT;
+}
+
+static bool posted_vector_ok(const struct core *c)
+{
+    return !posts(c) || V(POSTED_VECTOR) <= 0xff;
+}
+
+static bool posted_descriptor_ok(const struct core *c)
+{
+    return !posts(c) || vmx_address_ok(V(POSTED_DESCRIPTOR), 6);
+}
+
 static const struct vmx_rule rules[] = {
     VMX_RULE("virtual_apic_address", "bits 11:0 and those beyond the physical-address width are 0", EXECUTION,
              page_ok, 0),
@@ -71,6 +96,13 @@ static const struct vmx_rule rules[] = {
              0),
     VMX_RULE("pin_controls", "external interrupts exit if virtual interrupts are delivered", EXECUTION,
              delivery_ok, 0),
+    VMX_RULE("pin_controls", "posted interrupts are processed only if virtual interrupts are delivered",
+             EXECUTION, posted_delivery_ok, 0),
+    VMX_RULE("exit_controls", "interrupts are acknowledged on exit if posted interrupts are processed",
+             EXECUTION, posted_ack_ok, 0),
+    VMX_RULE("posted_interrupt_notification_vector", "bits 15:8 are 0", EXECUTION, posted_vector_ok, 0),
+    VMX_RULE("posted_interrupt_descriptor_address",
+             "bits 5:0 and those beyond the physical-address width are 0", EXECUTION, posted_descriptor_ok, 0),
 };
 
 const struct vmx_rules vmx_apic_rules = {rules, sizeof rules / sizeof *rules};

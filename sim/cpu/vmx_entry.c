@@ -45,6 +45,8 @@ static void load_controls(struct core *c)
     v->apic_access = VMCS_GET(c, APIC_ACCESS_ADDRESS);
     for (unsigned i = 0; i < 4; i++)
         v->eoi_exit[i] = vmcs_slot_read(c, (enum vmcs_slot)(SLOT_EOI_EXIT_BITMAP0 + i));
+    v->posted_vector = VMCS_GET(c, POSTED_VECTOR);
+    v->posted_descriptor = VMCS_GET(c, POSTED_DESCRIPTOR);
     v->tpr_threshold = VMCS_GET(c, TPR_THRESHOLD);
     v->tsc_offset = VMCS_GET(c, TSC_OFFSET);
     v->eptp = v->proc2 & PROC2_EPT ? VMCS_GET(c, EPTP) : 0;

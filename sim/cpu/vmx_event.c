@@ -131,21 +131,29 @@ static void exit_window(struct core *c)
         vmx_exit(c, EXIT_INTERRUPT_WINDOW, 0);
 }
 
-/* RFLAGS.IF does not mask interrupts that exit.  They stay pending unless acknowledged on exit.  A virtual
- * interrupt comes before them (29.2.2 "Virtual-Interrupt Delivery"). */
-static void exit_interrupt(struct core *c)
+/* It exits unless it is the notification of posted interrupts. */
+static void take_interrupt(struct core *c, u64 vector)
 {
     struct vmx_exit x = {.reason = EXIT_EXTERNAL_INTERRUPT};
-    int vector = apic_pending_vector(c);
-    if (!(c->s.vmx.pin & PIN_EXTERNAL_INTERRUPT) || vector < 0 || shadowed(c) || vapic_interrupt_due(c))
-        return;
-    PROBE(c, RS_PROBE_interrupt, (u64)vector);
+    PROBE(c, RS_PROBE_interrupt, vector);
     micro(c, MICRO_EVENT);
     if (c->s.vmx.exit & VMEXIT_ACK_INTERRUPT) {
         x.intr_info = INTR_INFO(apic_acknowledge(c), EVENT_EXTERNAL);
         c->s.count.interrupts++;
     }
-    vmx_leave(c, &x);
+    if (!vapic_takes_posted(c, vector))
+        vmx_leave(c, &x);
+}
+
+/* RFLAGS.IF does not mask interrupts that exit.  They stay pending unless acknowledged on exit.  A virtual
+ * interrupt comes before them (29.2.2 "Virtual-Interrupt Delivery"). */
+static void exit_interrupt(struct core *c)
+{
+    int vector;
+    if (!(c->s.vmx.pin & PIN_EXTERNAL_INTERRUPT) || shadowed(c))
+        return;
+    while (!vapic_interrupt_due(c) && (vector = apic_pending_vector(c)) >= 0)
+        take_interrupt(c, (u64)vector);
 }
 
 /* Debug exceptions come after MTF VM exits and before the rest (25.5.1, 25.5.2; table 6-2 "Priority
