@@ -152,6 +152,27 @@ START_TEST(a_line_travels_to_one_core_at_a_time)
 }
 END_TEST
 
+/* T4: the place of a line that was lost is empty, and is taken before that of the oldest. */
+START_TEST(a_lost_line_leaves_its_place_to_the_next)
+{
+    static u64 (*const look_up[CACHES])(struct core *, u64, enum rs_hit *) = {
+        [CACHE_L1I] = cache_fetch, [CACHE_L1D] = cache_read, [CACHE_L2] = cache_read};
+    const struct cache k = cache_geometry(c[0], (enum cache_unit)_i);
+    const u64 stride = (u64)k.sets * LINE_BYTES, newest = LINE + (k.ways - 1) * stride;
+    enum rs_hit from;
+    for (u64 hpa = LINE; hpa <= newest; hpa += stride)
+        look_up[_i](c[0], hpa, &from);
+    later();
+    store_buffer_take(c[1], newest);
+    ck_assert(!cache_has(c[0], (enum cache_unit)_i, newest >> LINE_SHIFT));
+    look_up[_i](c[0], newest + stride, &from);
+    for (u64 hpa = LINE; hpa <= newest + stride; hpa += stride)
+        ck_assert(cache_has(c[0], (enum cache_unit)_i, hpa >> LINE_SHIFT) == (hpa != newest));
+    if (_i == CACHE_L1D)
+        ck_assert_uint_eq(cache_read(c[0], LINE, &from), 0);
+}
+END_TEST
+
 START_TEST(what_only_an_instruction_cache_has_costs_nothing)
 {
     enum rs_hit from;
@@ -299,6 +320,7 @@ int main(void)
     };
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         tcase_add_test(t, tests[i]);
+    tcase_add_loop_test(t, a_lost_line_leaves_its_place_to_the_next, 0, CACHES);
     suite_add_tcase(s, t);
     return suite_run(s);
 }
