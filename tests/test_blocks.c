@@ -1,10 +1,12 @@
 /* test_blocks.c - blocks change nothing: random programs end in the same state, with the same cycles and
  * counters, whether each atom runs the general way, or blocks run in one go, or in pieces with derived data
- * dropped. */
+ * dropped and pages shared. */
 #include "arch/apic.h"
 #include "cpu/cpu.h"
-#include "lib/bare.h"
+#include "lib/guest.h"
 #include "lib/suite.h"
+#include "mmu/cache.h"
+#include "mmu/mem.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -382,16 +384,34 @@ static void nothing(const struct rs_event *e, void *arg)
     (void)arg;
 }
 
+/* So that nobody enters a block. */
+static void watch_each(struct bare *b)
+{
+    rs_watch(b->world, RS_PROBE_insn, false, nothing, NULL);
+    b->machine->watched |= PROBE_BIT(insn);
+}
+
+/* Every page is shared from now on, until it is written. */
+static void share(struct bare *b, struct mem_image **image)
+{
+    mem_image_free(*image);
+    *image = mem_freeze(b->machine->mem);
+}
+
 static void run(struct bare *b, enum way way, u64 atoms, u64 *random)
 {
+    struct mem_image *image = NULL;
     u64 end = b->core->s.atom + atoms;
     while (b->core->s.atom < end && !b->machine->b.halted) {
         u64 left = end - b->core->s.atom, piece = way == PIECES ? 1 + *random % 97 : left;
         *random = *random * 6364136223846793005u + 1442695040888963407u;
         if (way == PIECES && *random >> 60 == 0)
             rs_drop_derived(b->world);
+        if (way == PIECES && *random >> 60 == 1)
+            share(b, &image);
         cpu_run(b->core, piece < left ? piece : left, way == PIECES ? b->core->s.cycle + 500 : UINT64_MAX);
     }
+    mem_image_free(image);
 }
 
 /* Where two machines differ: a field of their state, or memory. */
@@ -441,8 +461,7 @@ static void compare(u64 seed)
         t.random = random;
         open_machine(&b[way], &t);
     }
-    rs_watch(b[GENERAL].world, RS_PROBE_insn, false, nothing, NULL);
-    b[GENERAL].machine->watched |= (u64)1 << RS_PROBE_insn;
+    watch_each(&b[GENERAL]);
     for (unsigned round = 0; round < ROUNDS && !b[GENERAL].machine->b.halted; round++) {
         for (enum way way = 0; way < WAYS; way++) {
             run(&b[way], way, ATOMS, &random);
@@ -450,6 +469,7 @@ static void compare(u64 seed)
                 ck_abort_msg("program %llu, round %u, way %d, rip %llx: %s", (unsigned long long)seed, round,
                              (int)way, (unsigned long long)b[way].core->s.rip,
                              difference(&b[way], &b[GENERAL]));
+            ck_assert_uint_eq(b[way].core->rt.atom_micros, b[GENERAL].core->rt.atom_micros);
         }
         u64 next = CODE + t.start[below(&t, t.starts)];
         for (enum way way = 0; way < WAYS; way++)
@@ -468,6 +488,198 @@ START_TEST(random_programs)
 }
 END_TEST
 
+/* ---- what an instruction in a block changes for those behind it ---- */
+
+static void open_program(struct bare *b, u64 at, const char *code, size_t n)
+{
+    bare_open(b, RS_FW_XD);
+    bare_put(b, at, code, n);
+    b->core->s.rip = at;
+}
+
+static void same_state(const struct bare *got, const struct bare *want)
+{
+    if (rs_hash(got->world, RS_HASH_ALL) != rs_hash(want->world, RS_HASH_ALL))
+        ck_abort_msg("%s", difference(got, want));
+}
+
+/* An access that misses, and sets flags in its PDE, between two reads of that PDE; 200 turns. */
+/* clang-format off */
+#define TABLE_LOOP(access) \
+    "\x48\x8b\x1e"         /* L: mov rbx, [rsi] */ \
+    "\x48\x8b\x1e"         /*    mov rbx, [rsi] */ access /* with [rdi] */ \
+    "\x48\x8b\x1e"         /*    mov rbx, [rsi] */ \
+    "\x48\x01\xda"         /*    add rdx, rbx */ \
+    "\x48\x81\xc7\0\0\x20\0" /*    add rdi, 2 MiB */ \
+    "\x48\x83\xc6\x08"     /*    add rsi, 8 */ \
+    "\xff\xc9"             /*    dec ecx */ \
+    "\x75\xe2"             /*    jnz L */
+/* clang-format on */
+
+enum { TABLE = BARE_PML4 + 0x2000, FIRST = 128, TURNS = 200, TURN_ATOMS = 9, FRAME = 0x400000 };
+
+static void open_table_loop(struct bare *b, const char *access)
+{
+    char code[] = TABLE_LOOP("\x90\x90\x90");
+    memcpy(code + 6, access, 3);
+    open_program(b, BARE_CODE, code, sizeof code - 1);
+    for (u64 i = FIRST; i < FIRST + TURNS; i++)
+        bare_set_u64(b, TABLE + 8 * i, FRAME | PTE_P | PTE_W | PTE_PS);
+    b->core->s.gpr[RSI] = TABLE + 8 * FIRST;
+    b->core->s.gpr[RDI] = FIRST * 0x200000;
+    b->core->s.gpr[RCX] = TURNS;
+    b->core->s.gpr[RDX] = 0;
+}
+
+/* All pages are shared again and again, so that tables and data move when they are written. */
+static void run_shared(struct bare *b, u64 atoms)
+{
+    struct mem_image *image = NULL;
+    u64 end = b->core->s.atom + atoms;
+    for (u64 i = 0; b->core->s.atom < end; i++) {
+        share(b, &image);
+        cpu_run(b->core, min(end - b->core->s.atom, 5 + i * 7 % 60), UINT64_MAX);
+    }
+    mem_image_free(image);
+}
+
+/* A load that misses inside a block, an instruction that the block leaves, a store; in blocks and without. */
+START_TEST(pages_that_move_are_read_where_they_are)
+{
+    static const char *const access[] = {"\x48\x8b\x07", "\x48\x03\x07", "\x48\x89\x07"};
+    struct bare want, got;
+    open_table_loop(&want, access[_i / 2]);
+    open_table_loop(&got, access[_i / 2]);
+    watch_each(&want);
+    if (_i % 2)
+        watch_each(&got);
+    cpu_run(want.core, TURNS * TURN_ATOMS, UINT64_MAX);
+    run_shared(&got, TURNS * TURN_ATOMS);
+    ck_assert_uint_eq(want.core->s.gpr[RCX], 0);
+    ck_assert_uint_eq(want.core->s.gpr[RBX] & PTE_A, PTE_A);
+    same_state(&got, &want);
+    bare_close(&want);
+    bare_close(&got);
+}
+END_TEST
+
+/* The page is a page directory: the immediate of its MOV is PDE 67. */
+enum { CODE_PD = 0x40000, CODE_PDE = 0x218, ADDRESSES = 0x300000, OLD_TURNS = 9 };
+
+static void open_code_in_table(struct bare *b, const char *access)
+{
+    char code[] = "\x48\x8b\x3e"             /* L: mov rdi, [rsi] */
+                  "\x48\x83\xc6\x08"         /*    add rsi, 8 */
+                  "\x90\x90\x90"             /*    an access to [rdi] */
+                  "\x48\xbb\0\0\0\0\0\0\0\0" /*    mov rbx, the PDE */
+                  "\x48\x01\xda"             /*    add rdx, rbx */
+                  "\xff\xc9"                 /*    dec ecx */
+                  "\x75\xe5";                /*    jnz L */
+    memcpy(code + 7, access, 3);
+    open_program(b, CODE_PD + CODE_PDE - 12, code, sizeof code - 1);
+    bare_set_u64(b, CODE_PD + CODE_PDE, FRAME | PTE_P | PTE_W | PTE_PS);
+    bare_set_u64(b, BARE_PML4 + 0x1000 + 8 * 2, CODE_PD | PTE_P | PTE_W);
+    for (u64 i = 0; i < OLD_TURNS; i++)
+        bare_set_u64(b, ADDRESSES + 8 * i, FRAME);
+    bare_set_u64(b, ADDRESSES + 8 * OLD_TURNS, 0x80000000 + CODE_PDE / 8 * 0x200000);
+    b->core->s.gpr[RSI] = ADDRESSES;
+    b->core->s.gpr[RCX] = OLD_TURNS + 1;
+}
+
+/* The walk sets A in the instruction behind: the block has become another. */
+START_TEST(a_walk_changes_the_code_of_its_block)
+{
+    static const char *const access[] = {"\x48\x8b\x07", "\x48\x03\x07"};
+    struct bare b[2];
+    for (int i = 0; i < 2; i++) {
+        open_code_in_table(&b[i], access[_i]);
+        if (i == 0)
+            watch_each(&b[i]);
+        cpu_run(b[i].core, 7 * (OLD_TURNS + 1), UINT64_MAX);
+        ck_assert_uint_eq(b[i].core->s.gpr[RBX], FRAME | PTE_P | PTE_W | PTE_PS | PTE_A);
+    }
+    same_state(&b[1], &b[0]);
+    bare_close(&b[0]);
+    bare_close(&b[1]);
+}
+END_TEST
+
+/* What stands between two instructions that set RDI and two that close the loop. */
+struct body {
+    const char *code;
+    unsigned insns;
+};
+
+static const struct body bodies[] = {
+    {"\x48\x89\xfb\x48\x8b\x07", 2},         /* mov rbx, rdi; mov rax, [rdi] */
+    {"\x48\x8b\x07\x48\x89\xfb", 2},         /* mov rax, [rdi]; mov rbx, rdi */
+    {"\x48\x89\xff\x48\x8b\x07", 2},         /* mov rdi, rdi; mov rax, [rdi]: an address that comes late */
+    {"\x48\x8b\x07\x67\x8d\x09", 2},         /* mov rax, [rdi]; lea ecx, [ecx], not in blocks */
+    {"\x03\x06\x48\x8b\x07", 2},             /* add eax, [rsi], which a block leaves; ... */
+    {"\x67\x48\x8b\x7e\xf8\x48\x8b\x07", 2}, /* mov rdi, [esi - 8], not in blocks; ... */
+    {"\x48\x89\xfb\x48\x8b\x07\x67\x8d\x09", 3}, /* mov rbx, rdi; ... */
+};
+
+#define BODIES ((int)(sizeof bodies / sizeof *bodies))
+
+static unsigned turn_atoms(const struct body *body)
+{
+    return 3 + body->insns + 2;
+}
+
+static void put_turn(struct bare *b, const struct body *body)
+{
+    static const char start[] = "\x48\x8b\x3e"     /* L: mov rdi, [rsi] */
+                                "\x48\x83\xc6\x08" /*    add rsi, 8 */
+                                "\xeb\x01\xcc";    /*    jmp over a byte */
+    size_t size = sizeof start - 1, n = strlen(body->code);
+    const char close[] = {'\xff', '\xc9', '\x75', (char)-(size + n + 4)}; /* dec ecx; jnz L */
+    bare_put(b, GUEST_CODE, start, size);
+    bare_put(b, GUEST_CODE + size, body->code, n);
+    bare_put(b, GUEST_CODE + size + n, close, sizeof close);
+}
+
+/* In a guest: nine turns that miss the L1D, and in the tenth a fault.  Two branches share the one entry of
+ * the branch target buffer, so each is mispredicted.  What lies behind the table's last word is in another
+ * line. */
+static void open_faulting(struct bare *b, const struct body *body, bool exits)
+{
+    u64 addresses = ADDRESSES - 8 * (OLD_TURNS + 1);
+    guest_open(b);
+    b->machine->p.btb_entries = 1;
+    rs_drop_derived(b->world);
+    put_handler(b, VEC_PF, GUEST_CODE);
+    put_turn(b, body);
+    for (u64 i = 0; i < OLD_TURNS; i++)
+        bare_set_u64(b, addresses + 8 * i, FRAME + LINE_BYTES * i);
+    bare_set_u64(b, addresses + 8 * OLD_TURNS, BARE_UNMAPPED);
+    guest_set(b->core, VMCS_EXCEPTION_BITMAP, exits ? 1u << VEC_PF : 0);
+    guest_launch(b);
+    b->core->s.gpr[RSI] = addresses;
+    b->core->s.gpr[RCX] = OLD_TURNS + 1;
+}
+
+/* What the general way has at each atom of the last turns, whether the load leaves by a fault or an exit. */
+START_TEST(a_load_leaves_its_block)
+{
+    const struct body *body = &bodies[_i / 2];
+    unsigned turn = turn_atoms(body);
+    for (unsigned atoms = 7 * turn; atoms < 10 * turn + 2; atoms++) {
+        struct bare b[2];
+        for (int i = 0; i < 2; i++) {
+            open_faulting(&b[i], body, _i % 2);
+            if (i == 0)
+                watch_each(&b[i]);
+            cpu_run(b[i].core, atoms, UINT64_MAX);
+        }
+        same_state(&b[1], &b[0]);
+        ck_assert_uint_eq(b[1].core->rt.atom_micros, b[0].core->rt.atom_micros);
+        bare_close(&b[0]);
+        bare_close(&b[1]);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("blocks");
@@ -475,5 +687,10 @@ int main(void)
     tcase_set_timeout(c, 120);
     tcase_add_loop_test(c, random_programs, 0, 8);
     suite_add_tcase(s, c);
+    TCase *p = tcase_create("behind an access");
+    tcase_add_loop_test(p, pages_that_move_are_read_where_they_are, 0, 6);
+    tcase_add_loop_test(p, a_load_leaves_its_block, 0, 2 * BODIES);
+    tcase_add_loop_test(p, a_walk_changes_the_code_of_its_block, 0, 2);
+    suite_add_tcase(s, p);
     return suite_run(s);
 }
