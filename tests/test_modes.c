@@ -44,7 +44,8 @@ static const struct subject subjects[] = {
     /* clang-format on */
 };
 
-#define SUBJECTS ((int)(sizeof subjects / sizeof *subjects))
+#define SUBJECTS       ((int)(sizeof subjects / sizeof *subjects))
+#define SUBJECTS_USUAL 14 /* the small ones come behind them */
 
 static uint64_t end_of(int i)
 {
@@ -165,6 +166,43 @@ START_TEST(every_probe_watched)
     same(want, outcome_of(&r), "watched");
     ck_assert_uint_gt(sum, 0);
     rs_world_free(r.world);
+}
+END_TEST
+
+struct told {
+    uint64_t events, sum;
+};
+
+static void note_place(const struct rs_event *event, void *arg)
+{
+    struct told *t = arg;
+    const uint64_t place[] = {event->cycle, event->atom, event->micro, event->rip};
+    t->events++;
+    for (size_t i = 0; i < sizeof place / sizeof *place; i++)
+        t->sum = (t->sum ^ place[i]) * 0x9e3779b97f4a7c15u;
+}
+
+/* Each event is where it is with all of them watched: what is not watched is run by other ways.  Where all is
+ * small, loads miss. */
+START_TEST(each_probe_watched_alone)
+{
+    struct run r;
+    struct told want[RS_PROBES] = {{0, 0}};
+    boot(&r, _i);
+    for (int p = 0; p < RS_PROBES; p++)
+        rs_watch(r.world, (enum rs_probe)p, false, note_place, &want[p]);
+    run_to(&r, end_of(_i) / 2, 10000);
+    rs_world_free(r.world);
+    for (int p = 0; p < RS_PROBES; p++) {
+        struct told got = {0, 0};
+        boot(&r, _i);
+        rs_watch(r.world, (enum rs_probe)p, false, note_place, &got);
+        run_to(&r, end_of(_i) / 2, 10000);
+        ck_assert_msg(got.events == want[p].events && got.sum == want[p].sum,
+                      "%s alone: %llu events, not %llu, or elsewhere", rs_probe_info[p].name,
+                      (unsigned long long)got.events, (unsigned long long)want[p].events);
+        rs_world_free(r.world);
+    }
 }
 END_TEST
 
@@ -340,6 +378,7 @@ int main(void)
     tcase_add_loop_test(t, run_in_parts, 0, SUBJECTS);
     tcase_add_loop_test(t, by_steps, 0, SUBJECTS);
     tcase_add_loop_test(t, every_probe_watched, 0, SUBJECTS);
+    tcase_add_loop_test(t, each_probe_watched_alone, SUBJECTS_USUAL, SUBJECTS);
     tcase_add_loop_test(t, derived_dropped, 0, SUBJECTS);
     tcase_add_loop_test(t, snapshot_and_restore, 0, SUBJECTS);
     tcase_add_loop_test(t, snapshot_file, 0, SUBJECTS);
