@@ -670,6 +670,25 @@ START_TEST(a_guest_that_waits_exits_by_a_start_up_ipi)
 }
 END_TEST
 
+/* What has come by the end of the entry found a core that did not wait. */
+START_TEST(a_start_up_ipi_that_comes_with_the_entry_is_lost)
+{
+    u64 end = 0;
+    for (u64 late = 0; late < 3; late++) {
+        if (late) {
+            tear_down();
+            set_up_guest();
+        }
+        guest_set(c[0], VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_WAIT_SIPI);
+        c[0]->s.ipi_sipi_due[0] = late ? end + late - 1 : 0;
+        guest_launch(&b);
+        end = late ? end : c[0]->s.cycle;
+        ck_assert_uint_eq(c[0]->s.cycle, end);
+        ck_assert_uint_eq(c[0]->s.ipi_sipi_due[0], late == 2 ? end + 1 : 0);
+    }
+}
+END_TEST
+
 START_TEST(init_is_blocked_in_a_guest_that_waits)
 {
     guest_set(c[0], VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_WAIT_SIPI);
@@ -776,6 +795,7 @@ int main(void)
     tcase_add_test(g, init_is_blocked_in_root_operation);
     tcase_add_test(g, init_exits);
     tcase_add_test(g, a_guest_that_waits_exits_by_a_start_up_ipi);
+    tcase_add_test(g, a_start_up_ipi_that_comes_with_the_entry_is_lost);
     tcase_add_test(g, init_is_blocked_in_a_guest_that_waits);
     tcase_add_test(g, no_event_is_injected_into_a_guest_that_waits);
     suite_add_tcase(s, g);
