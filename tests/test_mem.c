@@ -159,6 +159,34 @@ START_TEST(pages_come_back_as_zeros)
 }
 END_TEST
 
+static bool is_among(const struct page *page, struct page *const *given, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (given[i] == page)
+            return true;
+    return false;
+}
+
+/* Slabs that were full have room again: nothing is taken from the host. */
+START_TEST(pages_given_back_are_taken_again)
+{
+    struct page_pool *pool = pool_new();
+    static struct page *page[MANY], *given[MANY], *again[MANY];
+    take_many(pool, page);
+    for (unsigned i = 0; i < MANY / 2; i++)
+        page_give(given[i] = page[2 * i]);
+    for (unsigned i = 0; i < MANY / 2; i++) {
+        again[i] = page_take(pool);
+        ck_assert_msg(is_among(again[i], given, MANY / 2), "page %u is a new one", i);
+    }
+    for (unsigned i = 0; i < MANY / 2; i++) {
+        page_give(page[2 * i + 1]);
+        page_give(again[i]);
+    }
+    pool_let_go(pool);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("mem");
@@ -172,6 +200,7 @@ int main(void)
     tcase_add_test(tests, the_place_of_a_page_counts);
     tcase_add_test(tests, image_pages_are_listed_in_order);
     tcase_add_test(tests, pages_come_back_as_zeros);
+    tcase_add_test(tests, pages_given_back_are_taken_again);
     suite_add_tcase(suite, tests);
     return suite_run(suite);
 }
