@@ -1,7 +1,7 @@
 #!/bin/sh
 # Ringside, a VM on it, Bochs and QEMU say the same of exceptions, pages, interrupts and descriptors:
 # guests/conformance prints a line a case, tests/peers/log has what Ringside prints, and tests/peers/differences what
-# the others print instead, and why they may.   peers.sh BUILD
+# the others print instead, and why they may; docs/proof.md has the numbers.   peers.sh BUILD
 set -u
 
 build=$(cd "$1" && pwd)
@@ -20,6 +20,15 @@ not_ok() {
     failed=1
 }
 
+# says TEXT: docs/proof.md has it, wherever its lines break.
+says() {
+    if tr -s '\n ' '  ' <"$root/docs/proof.md" | grep -qF -- "$1"; then
+        ok "docs/proof.md says \"$1\""
+    else
+        not_ok "docs/proof.md does not say \"$1\", which is so"
+    fi
+}
+
 # ---- Ringside ----
 
 ringside() {
@@ -29,7 +38,9 @@ ringside() {
         cat "$work/ringside.err"
         not_ok "Ringside ends with status $status"
     elif diff "$recorded" "$work/ringside" >"$work/changes"; then
-        ok "Ringside prints the recorded log of $(wc -l <"$recorded") lines"
+        lines=$(wc -l <"$recorded")
+        ok "Ringside prints the recorded log of $lines lines"
+        says "is what Ringside prints, $(echo "$lines" | sed 's/\(.\)\(...\)$/\1,\2/') lines."
     else
         cat "$work/changes"
         cp "$work/ringside" "$build/peers-log"
@@ -72,11 +83,25 @@ expect() {
         }' "$work/section" "$2" "$recorded"
 }
 
+# lines PATTERN LOG: how many lines of the log have it, and not in Ringside's.
+lines() { diff "$recorded" "$2" | grep -c "^> .*$1"; }
+
+# claim TITLE LOG: what docs/proof.md has to say of the log.
+claim() {
+    case $1 in
+    Bochs*) echo "$(lines '' "$2") lines of $1," ;;
+    QEMU*) echo "$(lines '' "$2") of $1 ($(lines ': absent ' "$2") are cases of what it does not have," \
+        "$(lines ': skipped$' "$2") are not run on it," ;;
+    VM) echo "$(lines '' "$2") in a VM," ;;
+    esac
+}
+
 # compare TITLE LOG: TITLE is a section of the file.
 compare() {
     expect "$1" "$2" >"$work/expected" 2>"$work/stale"
     if diff "$work/expected" "$2" >"$work/changes" && [ ! -s "$work/stale" ]; then
-        ok "$1 prints the same, but for $(diff "$recorded" "$2" | grep -c '^>') lines that are listed"
+        ok "$1 prints the same, but for $(lines '' "$2") lines that are listed"
+        says "$(claim "$1" "$2")"
     else
         cat "$work/changes" "$work/stale"
         not_ok "$1 differs otherwise than tests/peers/differences says (< listed or recorded, > printed)"
