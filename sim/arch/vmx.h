@@ -228,7 +228,7 @@ enum qual_apic_kind {
     QUAL_APIC_READ,
     QUAL_APIC_WRITE,
     QUAL_APIC_FETCH,
-    QUAL_APIC_EVENT,            /* a linear access while an event is delivered */
+    QUAL_APIC_EVENT,               /* a linear access while an event is delivered */
     QUAL_APIC_PHYSICAL_EVENT = 10, /* a guest-physical one */
     QUAL_APIC_PHYSICAL = 15
 };

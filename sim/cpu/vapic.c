@@ -1,5 +1,5 @@
-/* vapic.c - the virtual-APIC page, the TPR shadow, and the VM exits that come of them (SDM vol. 3, 29.1 "Virtual
- * APIC State", 29.3 "Virtualizing CR8-Based TPR Accesses").
+/* vapic.c - the virtual-APIC page, the TPR shadow, and the VM exits that come of them (SDM vol. 3, 29.1
+ * "Virtual APIC State", 29.3 "Virtualizing CR8-Based TPR Accesses").
  *
  * These exits are trap-like: the instruction retires, and the exit is the atom behind it.  Nothing comes
  * between, not even INIT (29.4.3.2 "APIC-Write Emulation"). */

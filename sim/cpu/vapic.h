@@ -1,6 +1,6 @@
-/* vapic.h - the virtual APIC of a guest (SDM vol. 3, 29 "APIC Virtualization and Virtual Interrupts"): a page of
- * memory that has a local APIC's registers at their offsets (arch/apic.h), and what the processor does with
- * it in VMX non-root operation. */
+/* vapic.h - the virtual APIC of a guest (SDM vol. 3, 29 "APIC Virtualization and Virtual Interrupts"): a page
+ * of memory that has a local APIC's registers at their offsets (arch/apic.h), and what the processor does
+ * with it in VMX non-root operation. */
 #ifndef RINGSIDE_CPU_VAPIC_H
 #define RINGSIDE_CPU_VAPIC_H
 
@@ -28,7 +28,15 @@ void vapic_virtualise_tpr(struct core *c);
 void vapic_write_cr8(struct core *c, u64 value);
 
 /* Tells the probe `vapic`, with its micro, what has been done: enum vapic_event. */
-enum vapic_event { VAPIC_READ, VAPIC_WRITE, VAPIC_EOI, VAPIC_SELF_IPI, VAPIC_DELIVERY, VAPIC_POSTED, VAPIC_EVENTS };
+enum vapic_event {
+    VAPIC_READ,
+    VAPIC_WRITE,
+    VAPIC_EOI,
+    VAPIC_SELF_IPI,
+    VAPIC_DELIVERY,
+    VAPIC_POSTED,
+    VAPIC_EVENTS
+};
 void vapic_tell(struct core *c, enum vapic_event what, u32 offset, u64 value);
 
 /* ---- VM entry and exit: vapic.c ---- */
@@ -49,9 +57,9 @@ static inline bool vapic_virtualises(const struct core *c, u64 hpa)
            hpa >> PAGE_SHIFT == c->s.vmx.apic_access >> PAGE_SHIFT;
 }
 
-/* A linear access (enum mmu_access) of n bytes to a page whose TLB entry says PAGE_APIC_ACCESS, before anything is
- * touched: makes its APIC-access VM exit, unless it is virtualised.  Returns the page's kind, which is another
- * if the entry is older than the control. */
+/* A linear access (enum mmu_access) of n bytes to a page whose TLB entry says PAGE_APIC_ACCESS, before
+ * anything is touched: makes its APIC-access VM exit, unless it is virtualised.  Returns the page's kind,
+ * which is another if the entry is older than the control. */
 enum page_kind vapic_access(struct core *c, u64 hpa, unsigned n, unsigned access);
 /* Virtualised accesses of up to 4 bytes. */
 u64 vapic_read(struct core *c, u64 hpa, unsigned n);
@@ -85,8 +93,8 @@ void vapic_task_priority_changed(struct core *c);
 void vapic_end_of_interrupt(struct core *c);
 void vapic_self_ipi(struct core *c, unsigned vector);
 
-/* "Process posted interrupts", and the external interrupt that has just been acknowledged has the notification
- * vector: 29.6 "Posted-Interrupt Processing" has been done. */
+/* "Process posted interrupts", and the external interrupt that has just been acknowledged has the
+ * notification vector: 29.6 "Posted-Interrupt Processing" has been done. */
 bool vapic_takes_posted(struct core *c, u64 vector);
 
 #endif

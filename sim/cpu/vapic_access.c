@@ -111,8 +111,8 @@ u64 vapic_read(struct core *c, u64 hpa, unsigned n)
     return value;
 }
 
-/* A fixed, edge-triggered interrupt of a legal vector, by the shorthand for oneself; delivery status and what is
- * reserved are 0. */
+/* A fixed, edge-triggered interrupt of a legal vector, by the shorthand for oneself; delivery status and what
+ * is reserved are 0. */
 #define VICR_ZERO (0xfff33000u | APIC_ICR_LEVEL | APIC_ICR_DELIVERY)
 
 static bool is_self_ipi(u64 icr)

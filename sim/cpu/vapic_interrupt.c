@@ -1,5 +1,5 @@
-/* vapic_interrupt.c - virtual interrupts (SDM vol. 3, 29.1.3 "PPR Virtualization" to 29.2.2 "Virtual-Interrupt
- * Delivery", 29.6 "Posted-Interrupt Processing"). */
+/* vapic_interrupt.c - virtual interrupts (SDM vol. 3, 29.1.3 "PPR Virtualization" to 29.2.2
+ * "Virtual-Interrupt Delivery", 29.6 "Posted-Interrupt Processing"). */
 #include "cpu/vapic.h"
 
 #include "arch/apic.h"
@@ -53,8 +53,8 @@ static void virtualise_ppr(struct core *c)
     vapic_store(c, APIC_PPR, 4, task ? tpr & 0xff : c->s.svi & 0xf0);
 }
 
-/* 29.2.1 "Evaluation of Pending Virtual Interrupts": by what is named here and by nothing else, whatever becomes
- * of RVI and VPPR. */
+/* 29.2.1 "Evaluation of Pending Virtual Interrupts": by what is named here and by nothing else, whatever
+ * becomes of RVI and VPPR. */
 static void evaluate(struct core *c)
 {
     u64 ppr = vapic_load(c, APIC_PPR, 4);

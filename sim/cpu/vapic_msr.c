@@ -1,5 +1,5 @@
-/* vapic_msr.c - x2APIC MSRs of a guest (SDM vol. 3, 29.5 "Virtualizing MSR-Based APIC Accesses"): by RDMSR and WRMSR
- * that have passed the MSR bitmaps.  The mode of the processor's own local APIC does not matter. */
+/* vapic_msr.c - x2APIC MSRs of a guest (SDM vol. 3, 29.5 "Virtualizing MSR-Based APIC Accesses"): by RDMSR
+ * and WRMSR that have passed the MSR bitmaps.  The mode of the processor's own local APIC does not matter. */
 #include "cpu/vapic.h"
 
 #include "arch/apic.h"

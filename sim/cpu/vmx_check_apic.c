@@ -90,10 +90,11 @@ static const struct vmx_rule rules[] = {
     VMX_RULE("tpr_threshold", "not greater than bits 7:4 of VTPR", EXECUTION, threshold_ok, 0),
     VMX_RULE("apic_access_address", "bits 11:0 and those beyond the physical-address width are 0", EXECUTION,
              access_ok, 0),
-    VMX_RULE("proc2_controls", "x2APIC mode, APIC registers and interrupts are virtualised only with the TPR shadow",
-             EXECUTION, shadow_needed_ok, 0),
-    VMX_RULE("proc2_controls", "not both x2APIC mode and APIC accesses are virtualised", EXECUTION, one_mode_ok,
-             0),
+    VMX_RULE("proc2_controls",
+             "x2APIC mode, APIC registers and interrupts are virtualised only with the TPR shadow", EXECUTION,
+             shadow_needed_ok, 0),
+    VMX_RULE("proc2_controls", "not both x2APIC mode and APIC accesses are virtualised", EXECUTION,
+             one_mode_ok, 0),
     VMX_RULE("pin_controls", "external interrupts exit if virtual interrupts are delivered", EXECUTION,
              delivery_ok, 0),
     VMX_RULE("pin_controls", "posted interrupts are processed only if virtual interrupts are delivered",
@@ -102,7 +103,8 @@ static const struct vmx_rule rules[] = {
              EXECUTION, posted_ack_ok, 0),
     VMX_RULE("posted_interrupt_notification_vector", "bits 15:8 are 0", EXECUTION, posted_vector_ok, 0),
     VMX_RULE("posted_interrupt_descriptor_address",
-             "bits 5:0 and those beyond the physical-address width are 0", EXECUTION, posted_descriptor_ok, 0),
+             "bits 5:0 and those beyond the physical-address width are 0", EXECUTION, posted_descriptor_ok,
+             0),
 };
 
 const struct vmx_rules vmx_apic_rules = {rules, sizeof rules / sizeof *rules};

@@ -14,7 +14,7 @@ enum mmu_access {
     MMU_READ = 0,
     MMU_WRITE = 1,
     MMU_FETCH = 2,
-    MMU_USER = 4,    /* CPL 3; otherwise supervisor-mode access */
+    MMU_USER = 4,     /* CPL 3; otherwise supervisor-mode access */
     MMU_IMPLICIT = 8, /* implicit supervisor access: GDT, IDT, TSS, whatever the CPL (SDM vol. 3, 4.6) */
     MMU_MODIFY = 16   /* the read of a read-modify-write: for vapic_access() alone */
 };
