@@ -469,6 +469,8 @@ START_TEST(capabilities_agree_with_the_checks)
         }
         if (word[i / 32].field == VMCS_EXIT_CONTROLS)
             guest_set_bits(c, VMCS_PIN_CONTROLS, PIN_PREEMPTION_TIMER);
+        if (bit == PIN_VIRTUAL_NMIS || word[i / 32].field == VMCS_PROC_CONTROLS)
+            guest_set_bits(c, VMCS_PIN_CONTROLS, PIN_NMI | (bit == PROC_NMI_WINDOW ? PIN_VIRTUAL_NMIS : 0));
         guest_set(c, word[i / 32].field, guest_get(c, word[i / 32].field) ^ bit);
         bool legal = vmx_check(c, VMX_CHECK_CONTROLS) == 0;
         ck_assert_msg(legal == (!must && may), "%s bit %u", word[i / 32].name, i % 32);

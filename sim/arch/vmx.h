@@ -56,6 +56,7 @@ enum vmx_abort {
 /* Pin-based VM-execution controls (24.6.1); vmx_controls.def lists all with their names */
 #define PIN_EXTERNAL_INTERRUPT        (1u << 0)
 #define PIN_NMI                       (1u << 3)
+#define PIN_VIRTUAL_NMIS              (1u << 5)
 #define PIN_PREEMPTION_TIMER          (1u << 6)
 #define PIN_POSTED_INTERRUPTS         (1u << 7)
 
@@ -71,6 +72,7 @@ enum vmx_abort {
 #define PROC_CR8_LOAD                 (1u << 19)
 #define PROC_CR8_STORE                (1u << 20)
 #define PROC_TPR_SHADOW               (1u << 21)
+#define PROC_NMI_WINDOW               (1u << 22)
 #define PROC_MOV_DR                   (1u << 23)
 #define PROC_UNCONDITIONAL_IO         (1u << 24)
 #define PROC_IO_BITMAPS               (1u << 25)

@@ -59,7 +59,7 @@ static void reset_events(struct core *c)
 {
     c->s.activity = c->id == 0 ? ACTIVITY_ACTIVE : ACTIVITY_WAIT_SIPI;
     c->s.shadow_sti = c->s.shadow_ss = 0;
-    c->s.nmi_blocked = c->s.nmi_pending = c->s.nmi_unblocked = 0;
+    c->s.nmi_blocked = c->s.nmi_pending = c->s.nmi_unblocked = c->s.virtual_nmi_blocked = 0;
     c->s.pending_debug = 0;
     c->s.event_valid = c->s.event_vector = c->s.event_type = 0;
     c->s.event_has_error = c->s.event_error = c->s.event_next_rip = c->s.event_cr2 = 0;

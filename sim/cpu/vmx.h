@@ -86,6 +86,13 @@ void vmx_flush(struct core *c, enum flush_cause cause);
 /* A VM entry that fails after the checks on controls and host state: loads the host state (26.8). */
 _Noreturn void vmx_entry_failed(struct core *c, enum exit_reason reason, u64 qualification);
 
+/* ---- NMIs of a guest: vmx_nmi.c ---- */
+
+bool vmx_virtual_nmis(const struct core *c); /* the control, as loaded by the last entry */
+bool vmx_nmi_window_is_open(const struct core *c);
+void vmx_exit_nmi_window(struct core *c);
+void vmx_exit_nmi(struct core *c);
+
 /* What the exit-information fields will say (27.2). */
 struct vmx_exit {
     enum exit_reason reason;

@@ -80,6 +80,16 @@ static bool ept_reserved_ok(const struct core *c)
     return !uses_ept(c) || !(V(EPTP) & (EPTP_RESERVED | ~PHYS_MASK));
 }
 
+static bool virtual_nmis_ok(const struct core *c)
+{
+    return V(PIN_CONTROLS) & PIN_NMI || !(V(PIN_CONTROLS) & PIN_VIRTUAL_NMIS);
+}
+
+static bool nmi_window_ok(const struct core *c)
+{
+    return V(PIN_CONTROLS) & PIN_VIRTUAL_NMIS || !(V(PROC_CONTROLS) & PROC_NMI_WINDOW);
+}
+
 /* ---- VM-exit controls ---- */
 
 static bool exit_ok(const struct core *c)
@@ -199,6 +209,8 @@ static const struct vmx_rule rules[] = {
              io_bitmap_b_ok, 0),
     VMX_RULE("msr_bitmap", "bits 11:0 and those beyond the physical-address width are 0", EXECUTION,
              msr_bitmap_ok, 0),
+    VMX_RULE("pin_controls", "virtual NMIs only with NMI exiting", EXECUTION, virtual_nmis_ok, 0),
+    VMX_RULE("proc_controls", "NMI-window exiting only with virtual NMIs", EXECUTION, nmi_window_ok, 0),
     VMX_RULE("vpid", "not 0 if VPIDs are enabled", EXECUTION, vpid_ok, 0),
     VMX_RULE("eptp", "memory type (bits 2:0) is 0, uncacheable, or 6, write-back", EXECUTION, ept_type_ok, 0),
     VMX_RULE("eptp", "page-walk length minus 1 (bits 5:3) is 3", EXECUTION, ept_walk_ok, 0),
