@@ -128,6 +128,8 @@ bool vmx_exit_is_waiting(const struct core *c);
 u64 *vmx_nmi_blocking(struct core *c);
 /* What IRET does to that, before anything of it may fault. */
 void vmx_unblock_nmi(struct core *c);
+/* The time-stamp counter as the guest reads it, scaled and offset (SDM vol. 3, 25.3).  cpu/vmx_tsc.c */
+u64 vmx_tsc(const struct core *c);
 /* A triple fault: exit in non-root operation, else returns. */
 void vmx_exit_triple_fault(struct core *c);
 /* VMXON .. INVVPID: the isa.def handlers of the same names are in cpu/vmx.c. */

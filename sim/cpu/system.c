@@ -71,6 +71,7 @@ static void reset_vmx(struct core *c)
     c->s.vmx_on = c->s.vmxon_hpa = c->s.vmx_guest = c->s.vmx_timer_due = c->s.vmx_mtf_atom = 0;
     c->s.vapic_exit = c->s.vapic_qualification = 0;
     c->s.rvi = c->s.svi = c->s.virtual_interrupt = 0;
+    c->s.ple_first = c->s.ple_last = 0;
     c->s.vmcs_hpa = UINT64_MAX;
     memset(&c->s.vmx, 0, sizeof c->s.vmx);
 }

@@ -86,6 +86,11 @@ void vmx_flush(struct core *c, enum flush_cause cause);
 /* A VM entry that fails after the checks on controls and host state: loads the host state (26.8). */
 _Noreturn void vmx_entry_failed(struct core *c, enum exit_reason reason, u64 qualification);
 
+/* ---- PAUSE in a guest: vmx_pause.c ---- */
+
+/* Whether the PAUSE about to be executed causes a VM exit; it is counted into its loop. */
+bool vmx_pause_exits(struct core *c);
+
 /* ---- NMIs of a guest: vmx_nmi.c ---- */
 
 bool vmx_virtual_nmis(const struct core *c); /* the control, as loaded by the last entry */

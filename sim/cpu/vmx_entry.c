@@ -49,6 +49,9 @@ static void load_controls(struct core *c)
     v->posted_descriptor = VMCS_GET(c, POSTED_DESCRIPTOR);
     v->tpr_threshold = VMCS_GET(c, TPR_THRESHOLD);
     v->tsc_offset = VMCS_GET(c, TSC_OFFSET);
+    v->tsc_multiplier = VMCS_GET(c, TSC_MULTIPLIER);
+    v->ple_gap = VMCS_GET(c, PLE_GAP);
+    v->ple_window = VMCS_GET(c, PLE_WINDOW);
     v->eptp = v->proc2 & PROC2_EPT ? VMCS_GET(c, EPTP) : 0;
     v->vpid = v->proc2 & PROC2_VPID ? VMCS_GET(c, VPID) : 0;
 }

@@ -182,6 +182,7 @@ static void load_host_events(struct core *c)
     c->s.nmi_unblocked = c->s.virtual_nmi_blocked = 0;
     c->s.event_valid = c->s.event_injected = 0;
     c->s.vmx_timer_due = c->s.vmx_mtf_atom = c->s.vapic_exit = c->s.virtual_interrupt = 0;
+    c->s.ple_first = c->s.ple_last = 0;
     c->rt.delivering = false;
 }
 
