@@ -89,7 +89,8 @@ struct vmx_controls {
     u64 cr3_target[4], cr3_target_count;
     u64 io_bitmap_a, io_bitmap_b, msr_bitmap;
     u64 eptp, vpid;
-    u64 tsc_offset;
+    u64 tsc_offset, tsc_multiplier;
+    u64 ple_gap, ple_window;
     u64 virtual_apic, apic_access, tpr_threshold, eoi_exit[4];
     u64 posted_vector, posted_descriptor;
 };

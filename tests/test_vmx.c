@@ -417,7 +417,7 @@ START_TEST(basic_information)
     ck_assert_uint_eq(basic >> 50 & 15, 6);
     ck_assert_uint_eq(basic >> 55 & 1, 1);
     ck_assert_uint_eq(capability(MSR_VMX_MISC) & 31, VMX_TIMER_SHIFT);
-    ck_assert_uint_eq(capability(MSR_VMX_VMCS_ENUM), 0x17 << 1);
+    ck_assert_uint_eq(capability(MSR_VMX_VMCS_ENUM), 0x19 << 1);
     ck_assert_uint_eq(capability(MSR_VMX_CR0_FIXED0), CR0_PG | CR0_NE | CR0_PE);
     ck_assert_uint_eq(capability(MSR_VMX_CR4_FIXED0), CR4_VMXE);
 }
@@ -456,6 +456,7 @@ START_TEST(capabilities_agree_with_the_checks)
         bool must = cap & bit, may = cap >> 32 & bit;
         guest_fill(c);
         guest_set(c, VMCS_VPID, 1);
+        guest_set(c, VMCS_TSC_MULTIPLIER, 1);
         guest_set(c, VMCS_EPTP, EPTP_WB | EPTP_WALK_4);
         if (word[i / 32].field == VMCS_PROC2_CONTROLS) {
             guest_set_bits(c, VMCS_PROC_CONTROLS, PROC_SECONDARY | PROC_TPR_SHADOW);
@@ -469,6 +470,8 @@ START_TEST(capabilities_agree_with_the_checks)
         }
         if (word[i / 32].field == VMCS_EXIT_CONTROLS)
             guest_set_bits(c, VMCS_PIN_CONTROLS, PIN_PREEMPTION_TIMER);
+        if (bit == PIN_VIRTUAL_NMIS || word[i / 32].field == VMCS_PROC_CONTROLS)
+            guest_set_bits(c, VMCS_PIN_CONTROLS, PIN_NMI | (bit == PROC_NMI_WINDOW ? PIN_VIRTUAL_NMIS : 0));
         guest_set(c, word[i / 32].field, guest_get(c, word[i / 32].field) ^ bit);
         bool legal = vmx_check(c, VMX_CHECK_CONTROLS) == 0;
         ck_assert_msg(legal == (!must && may), "%s bit %u", word[i / 32].name, i % 32);

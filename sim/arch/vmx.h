@@ -56,6 +56,7 @@ enum vmx_abort {
 /* Pin-based VM-execution controls (24.6.1); vmx_controls.def lists all with their names */
 #define PIN_EXTERNAL_INTERRUPT        (1u << 0)
 #define PIN_NMI                       (1u << 3)
+#define PIN_VIRTUAL_NMIS              (1u << 5)
 #define PIN_PREEMPTION_TIMER          (1u << 6)
 #define PIN_POSTED_INTERRUPTS         (1u << 7)
 
@@ -71,6 +72,7 @@ enum vmx_abort {
 #define PROC_CR8_LOAD                 (1u << 19)
 #define PROC_CR8_STORE                (1u << 20)
 #define PROC_TPR_SHADOW               (1u << 21)
+#define PROC_NMI_WINDOW               (1u << 22)
 #define PROC_MOV_DR                   (1u << 23)
 #define PROC_UNCONDITIONAL_IO         (1u << 24)
 #define PROC_IO_BITMAPS               (1u << 25)
@@ -89,7 +91,9 @@ enum vmx_abort {
 #define PROC2_WBINVD                  (1u << 6)
 #define PROC2_APIC_REGISTERS          (1u << 8)
 #define PROC2_VIRTUAL_INTERRUPTS      (1u << 9)
+#define PROC2_PAUSE_LOOP              (1u << 10)
 #define PROC2_INVPCID                 (1u << 12)
+#define PROC2_TSC_SCALING             (1u << 25)
 
 /* VM-exit controls (24.7.1) */
 #define VMEXIT_SAVE_DEBUG_CONTROLS    (1u << 2)
@@ -135,6 +139,8 @@ enum vmx_abort {
 #define VMX_TIMER_SHIFT               5
 #define VMX_CR3_TARGETS               4
 #define VMX_MSR_LIST_MAX              512  /* A.6, bits 27:25 */
+
+#define VMX_TSC_FRACTION              48   /* bits of the TSC multiplier behind the point (25.3) */
 
 /* EPTP (24.6.11) */
 #define EPTP_MEMORY_TYPE              7ull /* bits 2:0 */

@@ -121,8 +121,15 @@ u64 vmx_next_due(const struct core *c);
  * interrupt window, NMI window, external interrupt) in the priority of SDM vol. 3, 25.2, and leaves the atom;
  * else returns. */
 void vmx_exit_if_due(struct core *c);
-/* An MTF VM exit, one of the virtual APIC or the interrupt window waits for the next atom, whatever the activity state. */
+/* An MTF VM exit, one of the virtual APIC or the window of interrupts or of NMIs waits for the next atom, whatever the
+ * activity state. */
 bool vmx_exit_is_waiting(const struct core *c);
+/* What blocks NMIs, as the program that runs sees it: virtual-NMI blocking in a guest that has virtual NMIs. */
+u64 *vmx_nmi_blocking(struct core *c);
+/* What IRET does to that, before anything of it may fault. */
+void vmx_unblock_nmi(struct core *c);
+/* The time-stamp counter as the guest reads it, scaled and offset (SDM vol. 3, 25.3).  cpu/vmx_tsc.c */
+u64 vmx_tsc(const struct core *c);
 /* A triple fault: exit in non-root operation, else returns. */
 void vmx_exit_triple_fault(struct core *c);
 /* VMXON .. INVVPID: the isa.def handlers of the same names are in cpu/vmx.c. */

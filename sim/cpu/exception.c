@@ -306,7 +306,7 @@ static void before_delivery(struct core *c, bool injected, u64 rflags)
         c->s.pending_debug = 0;
     }
     if (c->s.event_type == EVENT_NMI)
-        c->s.nmi_blocked = 1;
+        *vmx_nmi_blocking(c) = 1;
     c->s.activity = ACTIVITY_ACTIVE;
     c->s.nmi_unblocked = 0;
     c->rt.delivered = (struct delivered){c->s.event_vector, c->s.event_type,     c->s.event_has_error,

@@ -264,15 +264,6 @@ static void set_flags(struct core *c, u64 mask, u64 value, unsigned n)
     c->s.rflags = (c->s.rflags & ~mask) | (value & mask);
 }
 
-/* With NMI exiting, IRET leaves the blocking alone (SDM vol. 3, 25.3). */
-static void unblock_nmi(struct core *c)
-{
-    if (c->s.vmx_guest && c->s.vmx.pin & PIN_NMI)
-        return;
-    c->s.nmi_unblocked = c->s.nmi_blocked;
-    c->s.nmi_blocked = 0;
-}
-
 /* In 64-bit mode all five words are popped, whatever the privilege. */
 void exec_iret(struct core *c, const struct insn *in)
 {
@@ -281,7 +272,7 @@ void exec_iret(struct core *c, const struct insn *in)
     struct stack s;
 
     require(c, !(c->s.rflags & FLAG_NT), VEC_GP, 0);
-    unblock_nmi(c);
+    vmx_unblock_nmi(c);
     u64 rip = stack_load(c, 0, n);
     u16 cs = (u16)stack_load(c, n, n);
     u64 flags = stack_load(c, 2 * n, n);

@@ -4,10 +4,7 @@
  * SF, ZF, AF and PF of a product, which the manual leaves undefined, are those of its low half; DIV and IDIV
  * leave all flags. */
 #include "cpu/exec.h"
-
-struct wide {
-    u64 low, high;
-};
+#include "cpu/wide.h"
 
 /* ---- 128 bits ---- */
 
@@ -16,18 +13,9 @@ static struct wide negated(struct wide a)
     return (struct wide){-a.low, ~a.high + (a.low == 0)};
 }
 
-static struct wide product(u64 a, u64 b)
-{
-    u64 a0 = (u32)a, a1 = a >> 32, b0 = (u32)b, b1 = b >> 32;
-    u64 low = a0 * b0;
-    u64 mid = a1 * b0 + (low >> 32);
-    u64 mid2 = a0 * b1 + (u32)mid;
-    return (struct wide){mid2 << 32 | (u32)low, a1 * b1 + (mid >> 32) + (mid2 >> 32)};
-}
-
 static struct wide signed_product(u64 a, u64 b)
 {
-    struct wide p = product(a, b);
+    struct wide p = wide_product(a, b);
     p.high -= (a >> 63 ? b : 0) + (b >> 63 ? a : 0);
     return p;
 }
@@ -100,7 +88,7 @@ void exec_mul_E(struct core *c, const struct insn *in)
 {
     unsigned n = in->op_bytes;
     u64 b = e_read(c, in);
-    struct wide p = product(a_read(c, in), b);
+    struct wide p = wide_product(a_read(c, in), b);
     u64 high = upper(p, n);
     flags_product(c, p.low, n, high != 0);
     pair_write(c, in, p.low, high);

@@ -65,9 +65,7 @@ static bool obeys(enum msr_rule rule, u64 value)
 
 u64 sys_tsc(const struct core *c)
 {
-    bool offset = c->s.vmx_guest && c->s.vmx.proc & PROC_TSC_OFFSETTING;
-
-    return tsc_now(c) + (offset ? c->s.vmx.tsc_offset : 0);
+    return c->s.vmx_guest ? vmx_tsc(c) : tsc_now(c);
 }
 
 /* IA32_TSC_ADJUST follows every write to the TSC (SDM vol. 3, 17.17.3 "Time-Stamp Counter Adjustment"), and

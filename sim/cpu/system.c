@@ -59,7 +59,7 @@ static void reset_events(struct core *c)
 {
     c->s.activity = c->id == 0 ? ACTIVITY_ACTIVE : ACTIVITY_WAIT_SIPI;
     c->s.shadow_sti = c->s.shadow_ss = 0;
-    c->s.nmi_blocked = c->s.nmi_pending = c->s.nmi_unblocked = 0;
+    c->s.nmi_blocked = c->s.nmi_pending = c->s.nmi_unblocked = c->s.virtual_nmi_blocked = 0;
     c->s.pending_debug = 0;
     c->s.event_valid = c->s.event_vector = c->s.event_type = 0;
     c->s.event_has_error = c->s.event_error = c->s.event_next_rip = c->s.event_cr2 = 0;
@@ -71,6 +71,7 @@ static void reset_vmx(struct core *c)
     c->s.vmx_on = c->s.vmxon_hpa = c->s.vmx_guest = c->s.vmx_timer_due = c->s.vmx_mtf_atom = 0;
     c->s.vapic_exit = c->s.vapic_qualification = 0;
     c->s.rvi = c->s.svi = c->s.virtual_interrupt = 0;
+    c->s.ple_first = c->s.ple_last = 0;
     c->s.vmcs_hpa = UINT64_MAX;
     memset(&c->s.vmx, 0, sizeof c->s.vmx);
 }

@@ -48,6 +48,8 @@ extern const struct vmx_rules vmx_register_rules, vmx_segment_rules, vmx_state_r
 
 /* The rules of all stages by number, from 1; NULL after the last. */
 const struct vmx_rule *vmx_rule(u32 number);
+/* For vmx_rule_text(): the number of a rule of the MSR list, which come after those. */
+u32 vmx_msr_rule(u32 number);
 /* Number of the first rule of this stage that the current VMCS breaks, 0: none. */
 u32 vmx_check(const struct core *c, enum vmx_stage stage);
 
@@ -65,9 +67,14 @@ u32 vmx_proc2(const struct core *c);
 
 /* ---- MSR lists: vmx_msr.c (26.4, 27.4, 27.6) ---- */
 
-/* Number of the first entry that may not be loaded or stored, from 1; 0: all done. */
-u32 vmx_msr_load(struct core *c, u64 address, u64 count);
-u32 vmx_msr_store(struct core *c, u64 address, u64 count);
+/* The first entry that may not be loaded or stored, from 1, and the number of the rule; 0: all done. */
+struct vmx_msr_result {
+    u32 entry, rule;
+};
+struct vmx_msr_result vmx_msr_load(struct core *c, u64 address, u64 count);
+struct vmx_msr_result vmx_msr_store(struct core *c, u64 address, u64 count);
+/* A rule of VM entry's list, in the words of struct vmx_rule's text; NULL: no such rule. */
+const char *vmx_msr_rule_text(u32 number);
 
 /* ---- entry and exit: vmx_entry.c, vmx_exit.c, vmx_state.c ---- */
 
@@ -85,6 +92,18 @@ void vmx_flush(struct core *c, enum flush_cause cause);
 
 /* A VM entry that fails after the checks on controls and host state: loads the host state (26.8). */
 _Noreturn void vmx_entry_failed(struct core *c, enum exit_reason reason, u64 qualification);
+
+/* ---- PAUSE in a guest: vmx_pause.c ---- */
+
+/* Whether the PAUSE about to be executed causes a VM exit; it is counted into its loop. */
+bool vmx_pause_exits(struct core *c);
+
+/* ---- NMIs of a guest: vmx_nmi.c ---- */
+
+bool vmx_virtual_nmis(const struct core *c); /* the control, as loaded by the last entry */
+bool vmx_nmi_window_is_open(const struct core *c);
+void vmx_exit_nmi_window(struct core *c);
+void vmx_exit_nmi(struct core *c);
 
 /* What the exit-information fields will say (27.2). */
 struct vmx_exit {

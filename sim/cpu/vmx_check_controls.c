@@ -80,6 +80,21 @@ static bool ept_reserved_ok(const struct core *c)
     return !uses_ept(c) || !(V(EPTP) & (EPTP_RESERVED | ~PHYS_MASK));
 }
 
+static bool tsc_multiplier_ok(const struct core *c)
+{
+    return !(vmx_proc2(c) & PROC2_TSC_SCALING) || V(TSC_MULTIPLIER) != 0;
+}
+
+static bool virtual_nmis_ok(const struct core *c)
+{
+    return V(PIN_CONTROLS) & PIN_NMI || !(V(PIN_CONTROLS) & PIN_VIRTUAL_NMIS);
+}
+
+static bool nmi_window_ok(const struct core *c)
+{
+    return V(PIN_CONTROLS) & PIN_VIRTUAL_NMIS || !(V(PROC_CONTROLS) & PROC_NMI_WINDOW);
+}
+
 /* ---- VM-exit controls ---- */
 
 static bool exit_ok(const struct core *c)
@@ -199,11 +214,14 @@ static const struct vmx_rule rules[] = {
              io_bitmap_b_ok, 0),
     VMX_RULE("msr_bitmap", "bits 11:0 and those beyond the physical-address width are 0", EXECUTION,
              msr_bitmap_ok, 0),
+    VMX_RULE("pin_controls", "virtual NMIs only with NMI exiting", EXECUTION, virtual_nmis_ok, 0),
+    VMX_RULE("proc_controls", "NMI-window exiting only with virtual NMIs", EXECUTION, nmi_window_ok, 0),
     VMX_RULE("vpid", "not 0 if VPIDs are enabled", EXECUTION, vpid_ok, 0),
     VMX_RULE("eptp", "memory type (bits 2:0) is 0, uncacheable, or 6, write-back", EXECUTION, ept_type_ok, 0),
     VMX_RULE("eptp", "page-walk length minus 1 (bits 5:3) is 3", EXECUTION, ept_walk_ok, 0),
     VMX_RULE("eptp", "bits 11:7 and those beyond the physical-address width are 0", EXECUTION,
              ept_reserved_ok, 0),
+    VMX_RULE("tsc_multiplier", "not 0 if TSC scaling is used", EXECUTION, tsc_multiplier_ok, 0),
     VMX_RULE("exit_controls", "reserved bits as IA32_VMX_TRUE_EXIT_CTLS says", EXIT, exit_ok, 0),
     VMX_RULE("exit_controls", "the preemption timer is saved only if it is activated", EXIT, exit_timer_ok,
              0),

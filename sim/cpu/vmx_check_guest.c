@@ -180,6 +180,11 @@ static bool blocking_nmi_ok(const struct core *c)
     return !injects(c, EVENT_NMI) || !blocks(c, BLOCKING_MOV_SS);
 }
 
+static bool blocking_virtual_nmi_ok(const struct core *c)
+{
+    return !(V(PIN_CONTROLS) & PIN_VIRTUAL_NMIS) || !injects(c, EVENT_NMI) || !blocks(c, BLOCKING_NMI);
+}
+
 static bool blocking_smi_ok(const struct core *c)
 {
     return !blocks(c, BLOCKING_SMI);
@@ -252,6 +257,8 @@ static const struct vmx_rule others[] = {
     VMX_RULE("guest_interruptibility", "no blocking by MOV SS if an NMI is injected", OTHER, blocking_nmi_ok,
              0),
     VMX_RULE("guest_interruptibility", "no blocking by SMI outside SMM", OTHER, blocking_smi_ok, 0),
+    VMX_RULE("guest_interruptibility", "no blocking by NMI if an NMI is injected and virtual NMIs are on", OTHER,
+             blocking_virtual_nmi_ok, 0),
     VMX_RULE("guest_pending_debug", "reserved bits are 0", OTHER, debug_reserved_ok, 0),
     VMX_RULE("guest_pending_debug", "while blocking or halted, BS (bit 14) is RFLAGS.TF", OTHER,
              debug_step_ok, 0),

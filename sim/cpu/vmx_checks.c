@@ -44,10 +44,17 @@ u32 vmx_check(const struct core *c, enum vmx_stage stage)
     return 0;
 }
 
+u32 vmx_msr_rule(u32 number)
+{
+    for (size_t t = 0; t < TABLES; t++)
+        number += table[t].rules->count;
+    return number;
+}
+
 const char *vmx_rule_text(u32 number)
 {
     const struct vmx_rule *rule = vmx_rule(number);
-    return rule ? rule->text : NULL;
+    return rule ? rule->text : number ? vmx_msr_rule_text(number - vmx_msr_rule(0)) : NULL;
 }
 
 u32 vmx_proc2(const struct core *c)

@@ -49,6 +49,9 @@ static void load_controls(struct core *c)
     v->posted_descriptor = VMCS_GET(c, POSTED_DESCRIPTOR);
     v->tpr_threshold = VMCS_GET(c, TPR_THRESHOLD);
     v->tsc_offset = VMCS_GET(c, TSC_OFFSET);
+    v->tsc_multiplier = VMCS_GET(c, TSC_MULTIPLIER);
+    v->ple_gap = VMCS_GET(c, PLE_GAP);
+    v->ple_window = VMCS_GET(c, PLE_WINDOW);
     v->eptp = v->proc2 & PROC2_EPT ? VMCS_GET(c, EPTP) : 0;
     v->vpid = v->proc2 & PROC2_VPID ? VMCS_GET(c, VPID) : 0;
 }
@@ -133,10 +136,12 @@ static void load_guest(struct core *c)
     load_controls(c);
     vmx_load_guest(c);
     vmx_phase(c, c->m->p.vm_entry_cycles, PHASES - 1, PHASES);
-    u32 bad = vmx_msr_load(c, VMCS_GET(c, ENTRY_MSR_LOAD_ADDRESS), VMCS_GET(c, ENTRY_MSR_LOAD_COUNT));
-    if (bad) {
+    struct vmx_msr_result bad =
+        vmx_msr_load(c, VMCS_GET(c, ENTRY_MSR_LOAD_ADDRESS), VMCS_GET(c, ENTRY_MSR_LOAD_COUNT));
+    if (bad.entry) {
         c->s.nmi_blocked = nmi_blocked;
-        vmx_entry_failed(c, EXIT_MSR_LOADING, bad);
+        c->rt.vmx_rule = vmx_msr_rule(bad.rule);
+        vmx_entry_failed(c, EXIT_MSR_LOADING, bad.entry);
     }
 }
 

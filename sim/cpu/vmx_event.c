@@ -111,15 +111,6 @@ static void exit_timer(struct core *c)
         vmx_exit(c, EXIT_PREEMPTION_TIMER, 0);
 }
 
-static void exit_nmi(struct core *c)
-{
-    if (!(c->s.vmx.pin & PIN_NMI) || !c->s.nmi_pending || c->s.nmi_blocked || c->s.shadow_ss)
-        return;
-    c->s.nmi_pending = 0;
-    vmx_leave(c,
-              &(struct vmx_exit){.reason = EXIT_EXCEPTION_NMI, .intr_info = INTR_INFO(VEC_NMI, EVENT_NMI)});
-}
-
 static bool window_open(const struct core *c)
 {
     return c->s.vmx.proc & PROC_INTERRUPT_WINDOW && c->s.rflags & FLAG_IF && !shadowed(c);
@@ -164,14 +155,15 @@ void vmx_exit_if_due(struct core *c)
     if (c->s.pending_debug && !c->s.shadow_ss)
         return;
     exit_timer(c);
-    exit_nmi(c);
+    vmx_exit_nmi_window(c);
+    vmx_exit_nmi(c);
     exit_window(c);
     exit_interrupt(c);
 }
 
 bool vmx_exit_is_waiting(const struct core *c)
 {
-    return c->s.vmx_guest && (mtf_pending(c) || window_open(c) || c->s.vapic_exit);
+    return c->s.vmx_guest && (mtf_pending(c) || window_open(c) || vmx_nmi_window_is_open(c) || c->s.vapic_exit);
 }
 
 /* A pending MTF VM exit wants a look before the next instruction. */

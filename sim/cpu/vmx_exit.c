@@ -62,7 +62,7 @@ static void load_host(struct core *c)
     vmx_load_host(c);
     vmx_flush(c, FLUSH_VM_EXIT);
     vmx_phase(c, c->m->p.vm_exit_cycles, PHASES - 1, PHASES);
-    if (vmx_msr_load(c, VMCS_GET(c, EXIT_MSR_LOAD_ADDRESS), VMCS_GET(c, EXIT_MSR_LOAD_COUNT)))
+    if (vmx_msr_load(c, VMCS_GET(c, EXIT_MSR_LOAD_ADDRESS), VMCS_GET(c, EXIT_MSR_LOAD_COUNT)).entry)
         vmx_abort(c, VMX_ABORT_MSR_LOAD);
 }
 
@@ -113,7 +113,7 @@ void vmx_leave(struct core *c, const struct vmx_exit *x)
     vmx_phase(c, cost, 0, PHASES);
     vmx_save_guest(c, rflags);
     vmx_phase(c, cost, 1, PHASES);
-    if (vmx_msr_store(c, VMCS_GET(c, EXIT_MSR_STORE_ADDRESS), VMCS_GET(c, EXIT_MSR_STORE_COUNT)))
+    if (vmx_msr_store(c, VMCS_GET(c, EXIT_MSR_STORE_ADDRESS), VMCS_GET(c, EXIT_MSR_STORE_COUNT)).entry)
         vmx_abort(c, VMX_ABORT_MSR_SAVE);
     load_host(c);
     if (x->intr_info & INTR_VALID && info_type(x->intr_info) == EVENT_NMI)

@@ -346,7 +346,7 @@ void vmx_intercept(struct core *c, const struct insn *in)
     case ROW_cpuid: leave(c, in, EXIT_CPUID, 0);
     case ROW_invd: leave(c, in, EXIT_INVD, 0);
     case ROW_hlt: leave_if(c, in, proc(c, PROC_HLT), EXIT_HLT); return;
-    case ROW_pause: leave_if(c, in, proc(c, PROC_PAUSE), EXIT_PAUSE); return;
+    case ROW_pause: leave_if(c, in, vmx_pause_exits(c), EXIT_PAUSE); return;
     case ROW_wbinvd: leave_if(c, in, proc2(c, PROC2_WBINVD), EXIT_WBINVD); return;
     case ROW_rdtsc: rdtsc(c, in); return;
     case ROW_rdtscp: rdtscp(c, in); return;

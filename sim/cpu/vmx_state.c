@@ -51,7 +51,8 @@ static void load_interruptibility(struct core *c)
     u64 debug = VMCS_GET(c, GUEST_PENDING_DEBUG);
     c->s.shadow_sti = !!(blocking & BLOCKING_STI);
     c->s.shadow_ss = !!(blocking & BLOCKING_MOV_SS);
-    c->s.nmi_blocked = !!(blocking & BLOCKING_NMI);
+    c->s.nmi_blocked = blocking & BLOCKING_NMI && !vmx_virtual_nmis(c);
+    c->s.virtual_nmi_blocked = blocking & BLOCKING_NMI && vmx_virtual_nmis(c);
     bool due = debug & (PENDING_DEBUG_ENABLED | PENDING_DEBUG_BS);
     c->s.pending_debug = due ? debug & (PENDING_DEBUG_B | PENDING_DEBUG_BS) : 0;
     c->s.activity = VMCS_GET(c, GUEST_ACTIVITY);
@@ -61,7 +62,7 @@ static void save_interruptibility(struct core *c)
 {
     u64 debug = c->s.pending_debug & (PENDING_DEBUG_B | PENDING_DEBUG_BS);
     u64 blocking = (c->s.shadow_sti ? BLOCKING_STI : 0) | (c->s.shadow_ss ? BLOCKING_MOV_SS : 0) |
-                   (c->s.nmi_blocked ? BLOCKING_NMI : 0);
+                   (*vmx_nmi_blocking(c) ? BLOCKING_NMI : 0);
     VMCS_PUT(c, GUEST_INTERRUPTIBILITY, blocking);
     VMCS_PUT(c, GUEST_PENDING_DEBUG, debug & PENDING_DEBUG_B ? debug | PENDING_DEBUG_ENABLED : debug);
     VMCS_PUT(c, GUEST_ACTIVITY, c->s.activity);
@@ -178,9 +179,10 @@ static void load_host_events(struct core *c)
     c->s.activity = ACTIVITY_ACTIVE;
     c->s.shadow_sti = c->s.shadow_ss = 0;
     c->s.pending_debug = 0;
-    c->s.nmi_unblocked = 0;
+    c->s.nmi_unblocked = c->s.virtual_nmi_blocked = 0;
     c->s.event_valid = c->s.event_injected = 0;
     c->s.vmx_timer_due = c->s.vmx_mtf_atom = c->s.vapic_exit = c->s.virtual_interrupt = 0;
+    c->s.ple_first = c->s.ple_last = 0;
     c->rt.delivering = false;
 }
 
