@@ -30,6 +30,7 @@ void trap_dispatch(struct trap_frame *frame);
 #else
 
 /* The general registers of a frame. */
+/* clang-format off */
 .macro PUSH_REGISTERS
     pushq %rax
     pushq %rbx
@@ -65,6 +66,7 @@ void trap_dispatch(struct trap_frame *frame);
     popq %rbx
     popq %rax
 .endm
+/* clang-format on */
 
 #endif
 #endif

@@ -86,7 +86,7 @@ static void start_unit(uint64_t unit, const int fd[2])
 
 static int link(uint64_t units)
 {
-    struct object object;
+    struct object object = {0};
     uint64_t check = 0, words = 0;
     int status, failed = 0, fd[2];
 

@@ -12,6 +12,15 @@ static int child(uint64_t value)
     return before && word == value && mapped[0] == value && mapped[600] == 1;
 }
 
+/* The kernel writes to a page that the parent has too, and that this process has just read. */
+static int by_kernel(uint64_t before)
+{
+    int64_t fd = open("source.txt");
+
+    return mapped[0] == before && read(fd, (void *)mapped, 8) == 8 &&
+           memcmp((void *)mapped, "A progra", 8) == 0;
+}
+
 static void show(const char *pages, int big)
 {
     int64_t address = mmap(2 << 20, big);
@@ -22,6 +31,8 @@ static void show(const char *pages, int big)
     child_right = in_child(child, 2);
     print("cow: %s pages: the child's view is %s, the parent's is %lu %lu %lu\n", pages,
           child_right == 1 ? "right" : "wrong", word, mapped[0], mapped[600]);
+    print("cow: what the kernel writes for a child %s\n",
+          in_child(by_kernel, 1) == 1 && mapped[0] == 1 ? "is the child's" : "is lost");
     munmap(address, 2 << 20);
 }
 

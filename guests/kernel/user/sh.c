@@ -105,8 +105,10 @@ static char *run_pipeline(char *s)
         fd[0] = 0, fd[1] = 1;
         if (c.words == 0 || (end != '|' && in == 0 && builtin(&c)))
             break;
-        if (end == '|')
-            pipe(fd);
+        if (end == '|' && pipe(fd) < 0) {
+            print("sh: no pipe is left\n");
+            break;
+        }
         if ((id = fork()) == 0)
             start(&c, in, fd[1]);
         children++;
@@ -163,15 +165,15 @@ static int run_file(int64_t fd, const char *prompt)
 
 static int run_arguments(int argc, char **argv)
 {
-    char line[LINE_BYTES];
+    char line[LINE_BYTES] = {0};
     size_t n = 0;
 
     for (int i = 2; i < argc; i++) {
-        for (const char *s = argv[i]; *s && n < LINE_BYTES - 2; s++)
+        for (const char *s = argv[i]; *s && n < LINE_BYTES - 1; s++)
             line[n++] = *s;
-        line[n++] = ' ';
+        if (n < LINE_BYTES - 1)
+            line[n++] = ' ';
     }
-    line[n] = 0;
     run_line(line);
     return last_status;
 }
