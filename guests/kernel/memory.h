@@ -17,12 +17,13 @@
 #define DIRECT_MAP  UINT64_C(0xffff800000000000)
 #define KERNEL_BASE UINT64_C(0xffffffff80000000)
 
-#define USER_IMAGE     UINT64_C(0x400000)
-#define USER_MMAP      UINT64_C(0x10000000000)
-#define USER_STACK_TOP UINT64_C(0x7fffffe00000)
+/* Image and stack share a page directory: what fork copies and exit frees is four tables, and two for mmap.
+ */
+#define USER_STACK_TOP UINT64_C(0x40000000)
 #define USER_STACK     (UINT64_C(256) * 1024)
+#define USER_MMAP      USER_STACK_TOP
 /* Below the last page of the lower half: no SYSCALL there has a return address that is not canonical. */
-#define USER_END       USER_STACK_TOP
+#define USER_END       UINT64_C(0x7fffffe00000)
 
 static inline void *direct(uint64_t pa)
 {
@@ -39,6 +40,8 @@ static inline uint64_t round_up(uint64_t value, uint64_t to)
 void page_init(uint64_t from, uint64_t to);
 /* A page of zeros that is used once, or 0. */
 uint64_t page_new(uint64_t bytes);
+/* The same with what was left there: for a caller that writes all of it. */
+uint64_t page_new_for_copy(uint64_t bytes);
 void page_hold(uint64_t pa);
 void page_drop(uint64_t pa, uint64_t bytes); /* free, when nobody uses it */
 bool page_shared(uint64_t pa);

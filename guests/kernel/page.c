@@ -67,7 +67,7 @@ static uint64_t new_small(void)
     return pa;
 }
 
-uint64_t page_new(uint64_t bytes)
+uint64_t page_new_for_copy(uint64_t bytes)
 {
     uint64_t pa = bytes == PAGE_2M ? new_big() : new_small();
 
@@ -75,7 +75,15 @@ uint64_t page_new(uint64_t bytes)
         return 0;
     users[pa / PAGE_4K] = 1;
     free_bytes -= bytes;
-    memset(direct(pa), 0, bytes);
+    return pa;
+}
+
+uint64_t page_new(uint64_t bytes)
+{
+    uint64_t pa = page_new_for_copy(bytes);
+
+    if (pa)
+        memset(direct(pa), 0, bytes);
     return pa;
 }
 

@@ -125,7 +125,7 @@ static bool first_write(uint64_t va, uint64_t *entry)
     uint64_t bytes = entry_bytes(*entry), old = entry_page(*entry), page;
 
     if (page_shared(old)) {
-        if (!(page = page_new(bytes)))
+        if (!(page = page_new_for_copy(bytes)))
             return false;
         memcpy(direct(page), direct(old), bytes);
         *entry = (*entry & ~PTE_ADDR) | page;

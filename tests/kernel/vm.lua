@@ -2,5 +2,5 @@
 local host = machine { name = "A", ram = "64M" }
 host:boot("hv", { vms = { { name = "vm", image = "kernel", ram = "16M", mmu = "nested", cmdline = "sh all" } } })
 local vm = host:vm("vm")
-host:run("200ms") -- eight times what it takes
+host:run("200ms") -- more than twice what it takes
 say((vm:console():gsub("\n$", "")))
