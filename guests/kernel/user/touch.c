@@ -10,7 +10,7 @@ int main(int argc, char **argv)
     volatile uint64_t *word = (volatile uint64_t *)address;
     uint64_t words = (mib << 20) / 8;
 
-    if (address < 0) {
+    if (address < 0 || words == 0) {
         print("touch: no room for %lu MiB\n", mib);
         return 1;
     }
