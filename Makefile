@@ -90,6 +90,12 @@ HV_SHARED_SRC := guests/lib/string.c guests/lib/trap_entry.c guests/lib/trap_ent
 GUEST_SRC := $(wildcard guests/*.c guests/*.S)
 GUEST_LIB_SRC := $(wildcard guests/lib/*.c guests/lib/*.S)
 CONFORMANCE_SRC := $(wildcard guests/conformance/*.c guests/conformance/*.S)
+# The guest kernel, which lies in the upper half; its programs, a file each; and what it finds in its initrd.
+KERNEL_SRC := $(wildcard guests/kernel/*.c guests/kernel/*.S)
+KERNEL_LIB_SRC := $(addprefix guests/lib/,end_run.c print.c string.c uart.c trap_entry.c trap_entry.S)
+KERNEL_USER_SRC := $(sort $(wildcard guests/kernel/user/*.c))
+KERNEL_USER_LIB_SRC := $(wildcard guests/kernel/user/lib/*.c guests/kernel/user/lib/*.S)
+KERNEL_FILES := $(sort $(wildcard guests/kernel/files/*))
 TEST_SRC := $(wildcard tests/test_*.c)
 SOAK_SRC := tests/soak.c
 TEST_LIB_SRC := $(wildcard tests/*/*.c)
@@ -109,6 +115,10 @@ HV_SHARED_OBJ := $(call obj,$(HV_SHARED_SRC))
 GUEST_OBJ := $(call obj,$(GUEST_SRC))
 GUEST_LIB_OBJ := $(call obj,$(GUEST_LIB_SRC))
 CONFORMANCE_OBJ := $(call obj,$(CONFORMANCE_SRC))
+KERNEL_OBJ := $(patsubst %,$(BUILD)/obj/upper/%.o,$(KERNEL_SRC) $(KERNEL_LIB_SRC))
+KERNEL_USER_OBJ := $(call obj,$(KERNEL_USER_SRC))
+KERNEL_USER_LIB_OBJ := $(call obj,$(KERNEL_USER_LIB_SRC) guests/lib/print.c guests/lib/string.c)
+KERNEL_PROGRAMS := $(patsubst guests/kernel/user/%.c,$(BUILD)/guests/programs/%,$(KERNEL_USER_SRC))
 TEST_OBJ := $(call obj,$(TEST_SRC))
 TEST_LIB_OBJ := $(call obj,$(TEST_LIB_SRC))
 BENCH_OBJ := $(call obj,$(BENCH_SRC))
@@ -121,11 +131,12 @@ UI_LIB := $(BUILD)/libui.a
 TEST_LIB := $(BUILD)/libtests.a
 HV := $(if $(HV_SRC),$(BUILD)/hv/hv.elf)
 BENCH_IMAGE := $(BUILD)/bench/bench.elf
-GUESTS := $(patsubst guests/%,$(BUILD)/guests/%.elf,$(basename $(GUEST_SRC))) $(BUILD)/guests/conformance.elf
+GUESTS := $(patsubst guests/%,$(BUILD)/guests/%.elf,$(basename $(GUEST_SRC))) $(BUILD)/guests/conformance.elf $(BUILD)/guests/kernel.elf
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 
 HOST_OBJ := $(SIM_OBJ) $(UI_OBJ) $(TEST_OBJ) $(TEST_LIB_OBJ) $(BENCH_OBJ) $(TOOL_OBJ) $(SOAK_OBJ)
-BARE_OBJ := $(HV_OBJ) $(GUEST_OBJ) $(GUEST_LIB_OBJ) $(CONFORMANCE_OBJ) $(BENCH_IMAGE_OBJ)
+BARE_OBJ := $(HV_OBJ) $(GUEST_OBJ) $(GUEST_LIB_OBJ) $(CONFORMANCE_OBJ) $(BENCH_IMAGE_OBJ) \
+    $(KERNEL_OBJ) $(KERNEL_USER_OBJ) $(call obj,$(KERNEL_USER_LIB_SRC))
 
 .PHONY: all lib hv guests images tests demo demo-run check check-run soak hostile bench performance compute lint format install install-files uninstall clean setup docs pictures help FORCE
 
@@ -174,7 +185,7 @@ $(BUILD)/flags-tests: FORCE
 $(BUILD)/flags-bare: FORCE
 	$(call stamp,'$(CLANG) $(BARE_CFLAGS) $(LLD) $(BARE_LDFLAGS)')
 $(BUILD)/sources: FORCE
-	$(call stamp,$(SIM_SRC) $(UI_SRC) $(TEST_LIB_SRC) $(HV_SRC) $(GUEST_LIB_SRC) $(CONFORMANCE_SRC))
+	$(call stamp,$(SIM_SRC) $(UI_SRC) $(TEST_LIB_SRC) $(HV_SRC) $(GUEST_LIB_SRC) $(CONFORMANCE_SRC) $(KERNEL_SRC) $(KERNEL_USER_SRC) $(KERNEL_USER_LIB_SRC) $(KERNEL_FILES))
 
 # ---- the host's programs ----
 
@@ -276,6 +287,32 @@ endef
 $(foreach src,$(GUEST_SRC),$(eval $(call guest_rule,$(basename $(notdir $(src))),$(src))))
 $(eval $(call guest_rule,conformance,$(CONFORMANCE_SRC)))
 
+# The kernel and what it has of the guests' library run in the upper 2 GiB.
+$(KERNEL_OBJ): $(BUILD)/obj/upper/%.o: % $(BUILD)/flags-bare | $(BUILD)/tools-found
+	@mkdir -p $(@D)
+	$(call say,CLANG,$@)
+	$(Q)$(CLANG) $(BARE_CFLAGS) -mcmodel=kernel -Iguests $(DEPS) -c -o $@ $<
+
+$(KERNEL_USER_OBJ) $(call obj,$(KERNEL_USER_LIB_SRC)): $(BUILD)/obj/%.o: % $(BUILD)/flags-bare | $(BUILD)/tools-found
+	@mkdir -p $(@D)
+	$(call say,CLANG,$@)
+	$(Q)$(CLANG) $(BARE_CFLAGS) -Iguests/kernel/user/lib -Iguests $(DEPS) -c -o $@ $<
+
+$(KERNEL_PROGRAMS): $(BUILD)/guests/programs/%: $(BUILD)/obj/guests/kernel/user/%.c.o $(KERNEL_USER_LIB_OBJ) guests/kernel/user/user.ld
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(LLD) $(BARE_LDFLAGS) --strip-debug -T guests/kernel/user/user.ld -o $@ $(filter %.o,$^)
+
+# The initrd is a part of the image, so that every boot loader has it: a table of names, and the files.
+$(BUILD)/guests/initrd.S: $(KERNEL_PROGRAMS) $(KERNEL_FILES) guests/kernel/initrd.sh
+	$(call say,GEN,$@)
+	$(Q)sh guests/kernel/initrd.sh $(KERNEL_PROGRAMS) $(KERNEL_FILES) > $@
+
+$(BUILD)/guests/kernel.elf: $(KERNEL_OBJ) $(BUILD)/guests/initrd.S guests/kernel/kernel.ld $(BUILD)/sources
+	$(Q)$(CLANG) $(BARE_CFLAGS) -c -o $(BUILD)/guests/initrd.o $(BUILD)/guests/initrd.S
+	$(call say,LINK,$@)
+	$(Q)$(LLD) $(BARE_LDFLAGS) -T guests/kernel/kernel.ld -o $@ $(KERNEL_OBJ) $(BUILD)/guests/initrd.o
+
 # ---- jobs ----
 
 # As many at a time as there are cores, unless the caller has said how many.
@@ -331,10 +368,11 @@ docs: $(BUILD)/tables
 	@tools/docs $(BUILD)/tables docs/machine.md docs/probes.md
 
 C_FILES := $(SIM_SRC) $(UI_SRC) $(TEST_SRC) $(SOAK_SRC) $(TEST_LIB_SRC) $(BENCH_SRC) $(TOOL_SRC)
-BARE_C_FILES := $(filter %.c,$(HV_SRC) $(GUEST_SRC) $(GUEST_LIB_SRC) $(CONFORMANCE_SRC) $(BENCH_IMAGE_SRC)) bench/image/compute.c
+BARE_C_FILES := $(filter %.c,$(HV_SRC) $(GUEST_SRC) $(GUEST_LIB_SRC) $(CONFORMANCE_SRC) $(BENCH_IMAGE_SRC) $(KERNEL_SRC) \
+    $(KERNEL_USER_SRC) $(KERNEL_USER_LIB_SRC)) bench/image/compute.c
 FORMAT_FILES := $(sort $(C_FILES) $(BARE_C_FILES) \
-    $(wildcard bench/*.h bench/*/*.h sim/*.h sim/*/*.h ui/*.h ui/*/*.h hv/*.h guests/*.h guests/*/*.h tests/*.h tests/*/*.h))
-SHELL_FILES := $(wildcard bench/peer tools/setup tools/docs tools/picture tests/run .ci/run tests/e2e/*.sh hv/*.sh)
+    $(wildcard bench/*.h bench/*/*.h sim/*.h sim/*/*.h ui/*.h ui/*/*.h hv/*.h guests/*.h guests/*/*.h guests/*/*/*/*.h tests/*.h tests/*/*.h))
+SHELL_FILES := $(wildcard bench/peer tools/setup tools/docs tools/picture tests/run .ci/run tests/e2e/*.sh hv/*.sh guests/kernel/*.sh)
 
 # cppcheck reads lists of macros as C, and takes a test of a bound for a sign that it may be passed.
 CPPCHECK_SUPPRESS := $(addprefix --suppress=,missingIncludeSystem internalAstError unknownMacro syntaxError arrayIndexOutOfBoundsCond)
@@ -358,7 +396,7 @@ compile_commands.json: FORCE
 	for f in $(SIM_SRC); do entry $$f '$(CC) $(call clang_knows,$(SIM_CFLAGS))'; done; \
 	for f in $(UI_SRC); do entry $$f '$(CC) $(call clang_knows,$(UI_CFLAGS))'; done; \
 	for f in $(TEST_SRC) $(SOAK_SRC) $(TEST_LIB_SRC) $(BENCH_SRC) $(TOOL_SRC); do entry $$f '$(CC) $(call clang_knows,$(TEST_CFLAGS))'; done; \
-	for f in $(BARE_C_FILES); do entry $$f "$(CLANG) $(BARE_CFLAGS) -I$${f%%/*} -Iguests"; done; \
+	for f in $(BARE_C_FILES); do entry $$f "$(CLANG) $(BARE_CFLAGS) -I$${f%%/*} -Iguests -Iguests/kernel/user/lib"; done; \
 	printf '\n]\n'; } > $@.new && { cmp -s $@.new $@ && rm $@.new || mv $@.new $@; }
 
 # The installed tree has the layout of $(BUILD), so images are found by the same names.

@@ -1,8 +1,8 @@
 #include "loader.h"
 
 #include "arch/boot.h"
-#include "elf.h"
 #include "print.h"
+#include "guests/lib/elf.h"
 #include "guests/lib/string.h"
 
 struct image {

@@ -1,6 +1,6 @@
 /* elf.h - the part of ELF64 that a loader needs (System V ABI, "Object Files"). */
-#ifndef HV_ELF_H
-#define HV_ELF_H
+#ifndef GUEST_ELF_H
+#define GUEST_ELF_H
 
 #include <stdint.h>
 

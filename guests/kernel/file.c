@@ -1,0 +1,111 @@
+/* file.c - open files and who has them. */
+#include "kernel/file.h"
+
+#include "kernel/console.h"
+#include "kernel/initrd.h"
+#include "kernel/pipe.h"
+#include "kernel/process.h"
+
+#define FILES_MAX 64
+
+enum file_kind { CONSOLE, INITRD, READ_END, WRITE_END };
+
+struct file {
+    unsigned holders; /* 0: free */
+    enum file_kind kind;
+    const struct initrd_file *initrd;
+    uint64_t offset;
+    struct pipe *pipe;
+};
+
+static struct file files[FILES_MAX];
+
+static struct file *new_file(enum file_kind kind)
+{
+    for (struct file *f = files; f < files + FILES_MAX; f++)
+        if (!f->holders) {
+            *f = (struct file){.holders = 1, .kind = kind};
+            return f;
+        }
+    return NULL;
+}
+
+struct file *file_console(void)
+{
+    return new_file(CONSOLE);
+}
+
+struct file *file_open(const char *name)
+{
+    const struct initrd_file *initrd = initrd_find(name);
+    struct file *f = initrd ? new_file(INITRD) : NULL;
+
+    if (f)
+        f->initrd = initrd;
+    return f;
+}
+
+int file_pipe(struct file *end[2])
+{
+    struct pipe *pipe = pipe_new();
+
+    if (!pipe)
+        return -1;
+    end[0] = new_file(READ_END);
+    end[1] = end[0] ? new_file(WRITE_END) : NULL;
+    if (!end[1]) {
+        if (end[0])
+            end[0]->holders = 0;
+        pipe_close(pipe, false);
+        pipe_close(pipe, true);
+        return -1;
+    }
+    end[0]->pipe = end[1]->pipe = pipe;
+    return 0;
+}
+
+struct file *file_hold(struct file *file)
+{
+    if (file)
+        file->holders++;
+    return file;
+}
+
+void file_close(struct file *file)
+{
+    if (!file || --file->holders > 0)
+        return;
+    if (file->kind == READ_END || file->kind == WRITE_END)
+        pipe_close(file->pipe, file->kind == WRITE_END);
+}
+
+static int64_t read_initrd(struct file *file, uint64_t va, uint64_t n)
+{
+    uint64_t left = file->initrd->size - file->offset;
+
+    if (n > left)
+        n = left;
+    if (!copy_out(&current->space, va, file->initrd->bytes + file->offset, n))
+        return -1;
+    file->offset += n;
+    return (int64_t)n;
+}
+
+int64_t file_read(struct file *file, uint64_t va, uint64_t n)
+{
+    switch (file->kind) {
+    case CONSOLE: return console_read(va, n);
+    case INITRD: return read_initrd(file, va, n);
+    case READ_END: return pipe_read(file->pipe, va, n);
+    default: return -1;
+    }
+}
+
+int64_t file_write(struct file *file, uint64_t va, uint64_t n)
+{
+    switch (file->kind) {
+    case CONSOLE: return console_write(va, n);
+    case WRITE_END: return pipe_write(file->pipe, va, n);
+    default: return -1;
+    }
+}

@@ -1,0 +1,23 @@
+/* file.h - what descriptors stand for: the console, a file of the initrd, an end of a pipe. */
+#ifndef KERNEL_FILE_H
+#define KERNEL_FILE_H
+
+#include <stdint.h>
+
+struct file;
+
+/* NULL when all are in use. */
+struct file *file_console(void);
+struct file *file_open(const char *name);
+/* Two ends: [0] to read from, [1] to write to.  -1 when there is no room. */
+int file_pipe(struct file *end[2]);
+
+/* One more descriptor for it, one less.  NULL is no file. */
+struct file *file_hold(struct file *file);
+void file_close(struct file *file);
+
+/* From and to the memory of `current`; the bytes done, 0 at the end, -1 on failure. */
+int64_t file_read(struct file *file, uint64_t va, uint64_t n);
+int64_t file_write(struct file *file, uint64_t va, uint64_t n);
+
+#endif

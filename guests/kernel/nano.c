@@ -1,0 +1,170 @@
+/* nano.c - the nanobenchmarks of ring 0.  Each runs between mark 1 and mark 2; what it prepares lies outside.
+ */
+#include "kernel/nano.h"
+
+#include "arch/board.h"
+#include "arch/insn.h"
+#include "kernel/memory.h"
+#include "kernel/trap.h"
+#include "lib/mark.h"
+
+#define SCRATCH   0x5a
+#define ENTRIES   512 /* of the page table that ptemod writes: one page of RAM, mapped that often */
+#define NANO_VA   UINT64_C(0xffffffffc0000000)
+#define NOT_THERE (NANO_VA + ENTRIES * PAGE_4K)
+
+enum {
+#define N(number, name, ring, what) NANO_##name = number,
+#include "kernel/nano.def"
+#undef N
+};
+
+#define TURNS_MAX (UINT64_C(1) << 24) /* nobody else has a turn meanwhile */
+
+static uint64_t faults;
+
+/* ---- ports and registers ---- */
+
+static uint64_t in(uint64_t n)
+{
+    uint64_t sum = 0;
+
+    out8(PORT_CONSOLE + UART_SCR, SCRATCH);
+    mark(1, NANO_in, n);
+    for (uint64_t i = 0; i < n; i++)
+        sum += in8(PORT_CONSOLE + UART_SCR);
+    mark(2, NANO_in, n);
+    return sum;
+}
+
+static uint64_t cr8wr(uint64_t n)
+{
+    uint64_t cr8;
+
+    mark(1, NANO_cr8wr, n);
+    for (uint64_t i = 0; i < n; i++)
+        __asm__ volatile("movq %0, %%cr8" : : "r"(i & 1));
+    mark(2, NANO_cr8wr, n);
+    __asm__ volatile("movq %%cr8, %0" : "=r"(cr8));
+    __asm__ volatile("movq %0, %%cr8" : : "r"(UINT64_C(0)));
+    return cr8;
+}
+
+/* ---- exceptions: the instruction is followed by the label whose address is in RBX ---- */
+
+static void step_over(struct trap_frame *frame)
+{
+    faults++;
+    frame->rip = frame->rbx;
+}
+
+static void load_absent(uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++)
+        __asm__ volatile("leaq 1f(%%rip), %%rbx\n\tmovb (%0), %%al\n1:"
+                         :
+                         : "r"(NOT_THERE)
+                         : "rax", "rbx", "memory");
+}
+
+static void divide_by_zero(uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++)
+        __asm__ volatile("leaq 1f(%%rip), %%rbx\n\tdivl %0\n1:"
+                         :
+                         : "r"(0)
+                         : "rax", "rbx", "rdx", "cc", "memory");
+}
+
+static uint64_t exceptions(unsigned which, void run(uint64_t n), uint64_t n)
+{
+    kernel_trap_hook = step_over;
+    faults = 0;
+    mark(1, which, n);
+    run(n);
+    mark(2, which, n);
+    kernel_trap_hook = NULL;
+    return faults;
+}
+
+/* ---- page-table entries ---- */
+
+static uint64_t *nano_table(uint64_t pml4, uint64_t page)
+{
+    for (uint64_t i = 0; i < ENTRIES; i++) {
+        uint64_t *entry = tables_entry(pml4, NANO_VA + i * PAGE_4K, PAGE_4K);
+
+        if (!entry)
+            return NULL;
+        *entry = page | PTE_P | PTE_W | tables_no_execute();
+    }
+    return tables_find(pml4, NANO_VA);
+}
+
+/* Reads through all that is mapped, so that whoever keeps copies of the entries has them. */
+static uint64_t touch(const uint64_t *table)
+{
+    uint64_t sum = 0;
+
+    for (uint64_t i = 0; i < ENTRIES; i++)
+        if (table[i] & PTE_P)
+            sum += *(volatile uint64_t *)(NANO_VA + i * PAGE_4K);
+    return sum;
+}
+
+static void set_all(volatile uint64_t *table, uint64_t value)
+{
+    for (uint64_t i = 0; i < ENTRIES; i++)
+        table[i] = value;
+    write_cr3(read_cr3());
+}
+
+/* A round writes each entry once at most; between rounds, outside the marks, they become what they were. */
+static uint64_t ptemod(unsigned which, volatile uint64_t *table, uint64_t page, uint64_t n)
+{
+    uint64_t on = page | PTE_P | PTE_W | PTE_A | tables_no_execute(), off = on & ~(uint64_t)PTE_P, sum = 0,
+             turns;
+    uint64_t before = which == NANO_pte_set ? off : on, after = which == NANO_pte_clear ? off : on;
+
+    for (; n > 0; n -= turns) {
+        turns = n < ENTRIES ? n : ENTRIES;
+        set_all(table, before);
+        touch((const uint64_t *)table);
+        mark(1, which, turns);
+        for (uint64_t i = 0; i < turns; i++)
+            table[i] = after;
+        mark(2, which, turns);
+        write_cr3(read_cr3());
+        sum += touch((const uint64_t *)table);
+    }
+    return sum;
+}
+
+/* The page that all entries map holds 1: the check is how many were present. */
+static int64_t with_table(unsigned which, uint64_t n)
+{
+    static uint64_t page; /* and the table stay: later runs find them */
+    uint64_t pml4 = read_cr3() & CR3_ADDR, *table;
+
+    if (!page && !(page = page_new(PAGE_4K)))
+        return -1;
+    *(uint64_t *)direct(page) = 1;
+    table = nano_table(pml4, page);
+    return table ? (int64_t)ptemod(which, table, page, n) : -1;
+}
+
+int64_t nano_run(unsigned which, uint64_t n)
+{
+    if (n > TURNS_MAX)
+        return -1;
+    switch (which) {
+    case NANO_in: return (int64_t)in(n);
+    case NANO_cr8wr: return (int64_t)cr8wr(n);
+    case NANO_pgfault: return (int64_t)exceptions(which, load_absent, n);
+    case NANO_divzero: return (int64_t)exceptions(which, divide_by_zero, n);
+    case NANO_pte_same:
+    case NANO_pte_clear:
+    case NANO_pte_set: return with_table(which, n);
+    default: return -1;
+    }
+}

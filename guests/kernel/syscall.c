@@ -1,0 +1,211 @@
+/* syscall.c - the system calls: arguments from a process to what does the work. */
+#include "kernel/exec.h"
+#include "kernel/file.h"
+#include "kernel/initrd.h"
+#include "kernel/memory.h"
+#include "kernel/nano.h"
+#include "kernel/process.h"
+#include "lib/paging.h"
+
+#define NAME_MAX 32
+
+typedef int64_t call(uint64_t a, uint64_t b, uint64_t c);
+
+/* ---- processes ---- */
+
+static int64_t sys_exit(uint64_t status, uint64_t b, uint64_t c)
+{
+    (void)b, (void)c;
+    process_exit((int)(status & 0xff));
+}
+
+static int64_t sys_fork(uint64_t a, uint64_t b, uint64_t c)
+{
+    (void)a, (void)b, (void)c;
+    return process_fork();
+}
+
+static int64_t sys_wait(uint64_t status_va, uint64_t b, uint64_t c)
+{
+    int status = 0, id = process_wait(&status);
+
+    (void)b, (void)c;
+    if (id > 0 && status_va && !copy_out(&current->space, status_va, &status, sizeof status))
+        return -1;
+    return id;
+}
+
+static int64_t sys_exec(uint64_t argv, uint64_t b, uint64_t c)
+{
+    struct arguments args = {0};
+    char text[ARGUMENT_BYTES_MAX];
+    uint64_t va;
+
+    (void)b, (void)c;
+    for (;; argv += sizeof va) {
+        if (!copy_in(&current->space, &va, argv, sizeof va))
+            return -1;
+        if (!va)
+            return exec_image(&args);
+        if (!copy_string_in(&current->space, text, va, sizeof text) || !exec_add_argument(&args, text))
+            return -1;
+    }
+}
+
+static int64_t sys_getpid(uint64_t a, uint64_t b, uint64_t c)
+{
+    (void)a, (void)b, (void)c;
+    return current->id;
+}
+
+static int64_t sys_yield(uint64_t a, uint64_t b, uint64_t c)
+{
+    (void)a, (void)b, (void)c;
+    process_yield();
+    return 0;
+}
+
+static int64_t sys_kill(uint64_t id, uint64_t b, uint64_t c)
+{
+    (void)b, (void)c;
+    return process_kill((int)id);
+}
+
+/* ---- files ---- */
+
+static struct file *open_file(uint64_t fd)
+{
+    return fd < FILES ? current->file[fd] : NULL;
+}
+
+static int64_t install(struct file *file)
+{
+    for (unsigned fd = 0; file && fd < FILES; fd++)
+        if (!current->file[fd]) {
+            current->file[fd] = file;
+            return fd;
+        }
+    file_close(file);
+    return -1;
+}
+
+static int64_t sys_open(uint64_t name_va, uint64_t b, uint64_t c)
+{
+    char name[NAME_MAX];
+
+    (void)b, (void)c;
+    return copy_string_in(&current->space, name, name_va, sizeof name) ? install(file_open(name)) : -1;
+}
+
+static int64_t sys_read(uint64_t fd, uint64_t va, uint64_t n)
+{
+    return open_file(fd) ? file_read(open_file(fd), va, n) : -1;
+}
+
+static int64_t sys_write(uint64_t fd, uint64_t va, uint64_t n)
+{
+    return open_file(fd) ? file_write(open_file(fd), va, n) : -1;
+}
+
+static int64_t sys_close(uint64_t fd, uint64_t b, uint64_t c)
+{
+    (void)b, (void)c;
+    if (!open_file(fd))
+        return -1;
+    file_close(current->file[fd]);
+    current->file[fd] = NULL;
+    return 0;
+}
+
+static int64_t sys_dup2(uint64_t from, uint64_t to, uint64_t c)
+{
+    struct file *file = file_hold(open_file(from));
+
+    (void)c;
+    if (!file || to >= FILES) {
+        file_close(file);
+        return -1;
+    }
+    file_close(current->file[to]);
+    current->file[to] = file;
+    return (int64_t)to;
+}
+
+static int64_t sys_pipe(uint64_t fds_va, uint64_t b, uint64_t c)
+{
+    struct file *end[2];
+    int fd[2];
+
+    (void)b, (void)c;
+    if (file_pipe(end) < 0)
+        return -1;
+    fd[0] = (int)install(end[0]);
+    fd[1] = (int)install(end[1]);
+    if (fd[0] >= 0 && fd[1] >= 0 && copy_out(&current->space, fds_va, fd, sizeof fd))
+        return 0;
+    sys_close((uint64_t)fd[0], 0, 0);
+    sys_close((uint64_t)fd[1], 0, 0);
+    return -1;
+}
+
+static int64_t sys_list(uint64_t i, uint64_t name_va, uint64_t c)
+{
+    const struct initrd_file *file = initrd_nth((unsigned)i);
+
+    (void)c;
+    for (uint64_t n = 0; file && n < NAME_MAX; n++)
+        if (!copy_out(&current->space, name_va + n, &file->name[n], 1))
+            return -1;
+        else if (!file->name[n])
+            return (int64_t)file->size;
+    return -1;
+}
+
+/* ---- memory ---- */
+
+static int64_t sys_mmap(uint64_t bytes, uint64_t big, uint64_t c)
+{
+    uint64_t va = space_map(&current->space, bytes, REGION_WRITE | (big ? REGION_BIG : 0));
+
+    (void)c;
+    return va ? (int64_t)va : -1;
+}
+
+static int64_t sys_munmap(uint64_t va, uint64_t bytes, uint64_t c)
+{
+    (void)c;
+    return bytes < USER_END && va < USER_END && space_unmap(&current->space, va, va + bytes) ? 0 : -1;
+}
+
+static int64_t sys_freemem(uint64_t a, uint64_t b, uint64_t c)
+{
+    (void)a, (void)b, (void)c;
+    return (int64_t)page_free_bytes();
+}
+
+static int64_t sys_nano(uint64_t which, uint64_t n, uint64_t c)
+{
+    (void)c;
+    return nano_run((unsigned)which, n);
+}
+
+/* ---- the table ---- */
+
+static call *const calls[] = {
+#define S(number, name) [number] = sys_##name,
+#include "kernel/syscall.def"
+#undef S
+};
+
+void syscall_dispatch(struct trap_frame *frame)
+{
+    if (frame->rax < sizeof calls / sizeof *calls) {
+        int64_t result = calls[frame->rax](frame->rdi, frame->rsi, frame->rdx);
+
+        if (calls[frame->rax] != sys_exec || result < 0)
+            frame->rax = (uint64_t)result;
+    } else {
+        frame->rax = UINT64_MAX;
+    }
+    process_end_if_killed();
+}

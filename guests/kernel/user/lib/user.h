@@ -1,0 +1,53 @@
+/* user.h - what programs have: the kernel's calls, and print() of guests/lib, which goes to descriptor 1. */
+#ifndef USER_H
+#define USER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/mark.h"
+#include "lib/print.h"
+#include "lib/string.h"
+
+/* ---- system calls; -1 is failure ---- */
+
+_Noreturn void end_process(int status); /* at once; see leave() */
+int64_t fork(void);                     /* the child's id, in the child 0 */
+int64_t wait(int *status); /* for a child's end: its id; 255 is the status of one that was killed */
+int64_t exec(const char *const argv[]); /* the program argv[0]; returns only if there is none */
+int64_t getpid(void);
+int64_t yield(void);
+int64_t kill(int64_t id);
+int64_t open(const char *name);               /* a file of the initrd: a descriptor */
+int64_t read(int64_t fd, void *to, size_t n); /* how many bytes; 0 at the end */
+int64_t write(int64_t fd, const void *from, size_t n);
+int64_t close(int64_t fd);
+int64_t dup2(int64_t from, int64_t to);
+int64_t pipe(int fd[2]);             /* [0] to read from, [1] to write to */
+int64_t mmap(size_t bytes, int big); /* zeros; big: of 2 MiB pages.  An address */
+int64_t munmap(int64_t address, size_t bytes);
+int64_t list(unsigned i, char name[32]);  /* the i-th file of the initrd: its size */
+int64_t nano(unsigned which, uint64_t n); /* nano.def */
+int64_t freemem(void);                    /* bytes */
+
+/* ---- lib/console.c ---- */
+
+void flush(void); /* print() keeps a line until its '\n' */
+_Noreturn void leave(int status);
+
+/* ---- lib/words.c ---- */
+
+int same(const char *a, const char *b);
+/* argv[i] as a decimal number, or `otherwise` if there is none or it is no number. */
+uint64_t number(int argc, char **argv, int i, uint64_t otherwise);
+/* The next of a sequence that is as good as random: state must not be 0. */
+uint64_t next_random(uint64_t *state);
+
+/* ---- lib/child.c ---- */
+
+/* Forks, runs body(argument) in the child and waits: the child's exit status, -1 if there was none. */
+int in_child(int body(uint64_t argument), uint64_t argument);
+
+int main(int argc, char **argv);
+
+#endif
