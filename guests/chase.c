@@ -1,9 +1,10 @@
 /* chase - follows pointers over 4 KiB pages, beyond what the TLB reaches, between mark 1 and mark 2 (RDI:
  * steps).
  *
- *     chase [PAGES] [STEPS] [STRIDE]     default 8192 pages (32 MiB), 200000 steps; RAM needed: 4 MiB + PAGES *
- *                                        4 KiB.  STRIDE pages from one to the next, 1 is one after another;
- *                                        without it, or 0, the order is random
+ *     chase [PAGES] [STEPS] [STRIDE]     default 8192 pages (32 MiB), 200000 steps, at random
+ *
+ * Each page leads to the one STRIDE further on: 1 is one after another, 0 a random order.  RAM needed: 4 MiB +
+ * PAGES * 4 KiB.
  */
 #include "lib/guest.h"
 
