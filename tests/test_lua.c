@@ -122,6 +122,7 @@ static const struct misuse {
     {"local h = machine() h:run(1)", "has not been booted"},
     {"local h = machine() h.run(1)", "with a colon"},
     {"local h = machine() h:power_cycle { ram = '1M' }", "was fixed when the machine was made"},
+    {BARE "h:power_cycle { firmware = { vt = true } }", "unknown firmware setting 'vt': did you mean 'vtx'?"},
     /* booting */
     {"machine():boot('helo')", "unknown image 'helo': did you mean 'hello'?"},
     {"machine():boot('./nothing.elf')", "no such image file"},
@@ -653,8 +654,8 @@ START_TEST(walk_caches_one_by_one)
 {
     const char *message =
         run("local h = machine() local names = { 'pwc', 'npwc', 'ntlb' } for _, on in ipairs(names) do "
-            "h:power_cycle { pwc = on == 'pwc', npwc = on == 'npwc', ntlb = on == 'ntlb', [on .. '_entries'] "
-            "= 2 } "
+            "h:power_cycle { pwc = on == 'pwc', npwc = on == 'npwc', ntlb = on == 'ntlb', "
+            "[on .. '_entries'] = 8 } "
             "h:boot('hv', { vms = { { image = 'walk' } } }) h:await('mark', { id = 10 }) "
             "for _, name in ipairs(names) do "
             "check((h:stats()[name .. '_hits'] > 0) == (name == on), on .. ' alone: ' .. name) end end");
