@@ -21,7 +21,4 @@ void exit_io(struct vm *vm);
 void exit_vmcall(struct vm *vm);
 void exit_ept_violation(struct vm *vm);
 
-/* IA32_MISC_ENABLE of a VM that starts. */
-uint64_t msr_misc_enable_reset(void);
-
 #endif

@@ -5,8 +5,6 @@
 #include "exits.h"
 #include "vmx.h"
 
-#define LEAF_EXTENDED_FEATURES 0x80000001
-
 enum place { IN_VMCS, IN_CORE, IN_VCPU, CONSTANT };
 enum rule { ANY, CANONICAL, LOW_32, MEMORY_TYPES, EXTENDED_FEATURES, MISC_ENABLES, AS_IT_IS };
 
@@ -87,14 +85,6 @@ static bool pat_valid(uint64_t value)
     return true;
 }
 
-static bool core_has_nx(void)
-{
-    uint32_t r[4];
-
-    cpuid(LEAF_EXTENDED_FEATURES, 0, r);
-    return r[3] & CPUID_EXT1_EDX_NX;
-}
-
 /* LME stays, and LMA follows: the virtual processor, like the real one, has 64-bit mode alone. */
 static bool efer_valid(const struct vm *vm, uint64_t value)
 {
@@ -103,12 +93,12 @@ static bool efer_valid(const struct vm *vm, uint64_t value)
     return value & EFER_LME && !(value & ~(EFER_SCE | EFER_LME | EFER_LMA | nxe));
 }
 
-/* XD may not vanish while it is in use, and not appear where firmware has turned it off in the core. */
+/* XD may not vanish while it is in use. */
 static bool misc_enable_valid(uint64_t value)
 {
     if (value & ~(uint64_t)(MISC_ENABLE_XD_DISABLE | MISC_ENABLE_FAST_STRINGS))
         return false;
-    return value & MISC_ENABLE_XD_DISABLE ? !(vmread(VMCS_GUEST_EFER) & EFER_NXE) : core_has_nx();
+    return !(value & MISC_ENABLE_XD_DISABLE) || !(vmread(VMCS_GUEST_EFER) & EFER_NXE);
 }
 
 static bool value_valid(const struct vm *vm, const struct virtual_msr *m, uint64_t value)
@@ -136,9 +126,4 @@ void exit_wrmsr(struct vm *vm)
     }
     write_msr(vm, m, m->number == MSR_EFER ? value | EFER_LMA : value);
     vcpu_skip_instruction();
-}
-
-uint64_t msr_misc_enable_reset(void)
-{
-    return MISC_ENABLE_FAST_STRINGS | (core_has_nx() ? 0 : MISC_ENABLE_XD_DISABLE);
 }

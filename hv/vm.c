@@ -142,7 +142,7 @@ static bool prepare_vcpu(struct vm *vm, uint64_t entry)
         return false;
     vcpu_forget(vm);
     vm->dir->vmcs = vmcs;
-    vm->vcpu = (struct vcpu){.vmcs = vmcs, .dr6 = DR6_FIXED, .misc_enable = msr_misc_enable_reset()};
+    vm->vcpu = (struct vcpu){.vmcs = vmcs, .dr6 = DR6_FIXED, .misc_enable = MISC_ENABLE_FAST_STRINGS};
     vm->vcpu.gpr[REG_RAX] = BOOT_MAGIC;
     vm->vcpu.gpr[REG_RBX] = BOOT_INFO;
     vmcs_clear(vmcs); /* so that the first entry is a VMLAUNCH */

@@ -8,6 +8,7 @@
 #define VMX_BASIC_TRUE_CONTROLS (UINT64_C(1) << 55)
 #define VMX_BASIC_REVISION      0x7fffffffu
 #define CONTROL_WORDS           5
+#define LEAF_EXTENDED_FEATURES  0x80000001
 
 static uint64_t vmx_basic;
 
@@ -54,6 +55,17 @@ static void require_vtx(void)
         fatal("this processor offers no VT-x (CPUID.1:ECX.VMX is 0): turn it on in the firmware settings");
 }
 
+/* Guests are promised no-execute pages, and an entry whose bit 63 is set would be malformed without. */
+static void require_nx(void)
+{
+    uint32_t r[4];
+
+    cpuid(LEAF_EXTENDED_FEATURES, 0, r);
+    if (!(r[3] & CPUID_EXT1_EDX_NX))
+        fatal("this processor offers no NX (CPUID.80000001H:EDX.NX is 0): turn it on, as XD, in the firmware "
+              "settings");
+}
+
 /* SDM vol. 3, 23.7 "Enabling and Entering VMX Operation": VMXON faults unless firmware has allowed it and
  * locked. */
 static void require_feature_control(void)
@@ -90,6 +102,7 @@ static uint64_t region_new(void)
 void vmx_init(void)
 {
     require_vtx();
+    require_nx();
     require_feature_control();
     require_ept();
     vmx_basic = rdmsr(MSR_VMX_BASIC);

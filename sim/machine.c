@@ -142,6 +142,16 @@ void rs_power_cycle(rs_machine *m)
     history_begin(m->world, false);
 }
 
+void rs_set_firmware(rs_machine *m, uint64_t firmware)
+{
+    m->firmware = firmware;
+}
+
+uint64_t rs_firmware(const rs_machine *m)
+{
+    return m->firmware;
+}
+
 const char *rs_machine_name(const rs_machine *m)
 {
     return m->name;

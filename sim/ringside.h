@@ -101,6 +101,10 @@ void rs_power_cycle(rs_machine *m);
 struct rs_params *rs_params_of(const rs_machine *m);
 enum rs_status rs_set_params(rs_machine *m, const struct rs_params *p, struct rs_error *err);
 
+/* Firmware settings (enum rs_firmware) from the next power cycle on, and those of now or then. */
+void rs_set_firmware(rs_machine *m, uint64_t firmware);
+uint64_t rs_firmware(const rs_machine *m);
+
 /* ------------------------------------------------------------------ position and running */
 
 /* A position in a run: after `atom` whole atoms and `micro` micros of the next. */

@@ -97,6 +97,7 @@ enum rs_status rs_snapshot_restore(rs_world *w, const rs_snapshot *s, struct rs_
                        "the snapshot is of a machine with other sizes or times: restore it on one with the "
                        "same parameters");
     saved_restore(w, s->saved);
+    w->machine->firmware = w->machine->b.firmware;
     give_text(w->machine, s);
     history_begin(w, true);
     if (s->micro)

@@ -182,6 +182,31 @@ END_TEST
 
 /* ---- bad ---- */
 
+static uint64_t feature_control(void)
+{
+    uint64_t value = UINT64_MAX;
+    ck_assert(rs_state_get(machine, 0, "feature_control", 0, &value) == RS_OK);
+    return value;
+}
+
+/* Firmware settings hold from the next power cycle on, and go back with a snapshot. */
+START_TEST(firmware_settings_need_a_power_cycle)
+{
+    ck_assert(boot() == RS_OK);
+    rs_snapshot *locked = rs_snapshot_take(world);
+    rs_set_firmware(machine, rs_firmware(machine) & ~(uint64_t)RS_FW_LOCK);
+    rs_reset(machine);
+    ck_assert_uint_eq(feature_control(), 5);
+    rs_power_cycle(machine);
+    ck_assert_uint_eq(feature_control(), 4);
+    ck_assert(rs_snapshot_restore(world, locked, &err) == RS_OK);
+    ck_assert_uint_eq(feature_control(), 5);
+    rs_power_cycle(machine);
+    ck_assert_uint_eq(feature_control(), 5);
+    rs_snapshot_free(locked);
+}
+END_TEST
+
 START_TEST(a_missing_file)
 {
     unlink(path);
@@ -329,9 +354,12 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const good[] = {entry_state_is_the_boot_protocols, the_promised_addresses_are_mapped,
+    const TTest *const good[] = {entry_state_is_the_boot_protocols,
+                                 the_promised_addresses_are_mapped,
                                  the_information_block_tells_of_memory_words_and_modules,
-                                 the_memory_map_spares_the_apic, reset_loads_the_image_again};
+                                 the_memory_map_spares_the_apic,
+                                 reset_loads_the_image_again,
+                                 firmware_settings_need_a_power_cycle};
     const TTest *const bad[] = {
         a_missing_file,
         a_directory,

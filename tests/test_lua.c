@@ -105,6 +105,16 @@ static const struct misuse {
     {"machine { firmware = { vtz = true } }", "unknown firmware setting 'vtz'"},
     {"machine { mem_latency = true }", "counted in cycles"},
     {"machine { stlb_entries = 7 }", "stlb_entries"},
+    {"machine { pwc = 2 }",
+     "pwc = 2 is outside 0..1 on/off (paging-structure caches of the guest dimension)"},
+    {"machine { npwc = 'off' }", "npwc must be true or false, not \"off\""},
+    {"machine { ntlb = 'x' }", "ntlb must be true or false, not \"x\""},
+    {"machine { pwc_entries = 0 }", "pwc_entries = 0 is outside 1..64 entries"},
+    {"machine { npwc_entries = 65 }", "npwc_entries = 65 is outside 1..64 entries"},
+    {"machine { ntlb_entries = 257 }", "ntlb_entries = 257 is outside 1..256 entries (nested TLB"},
+    {"machine { ntlb_entries = true }", "ntlb_entries is counted in entries, so it cannot be true"},
+    {"machine { pwc_entires = 8 }", "unknown machine setting 'pwc_entires': did you mean 'pwc_entries'?"},
+    {BARE "h:power_cycle { pwc_entries = 65 }", "pwc_entries = 65 is outside 1..64 entries"},
     {"machine { 'A' }", "given by name"},
     {"machine(5)", "a table of settings is wanted"},
     {"local h = machine() h.frob()", "unknown machine method 'frob'"},
@@ -112,6 +122,7 @@ static const struct misuse {
     {"local h = machine() h:run(1)", "has not been booted"},
     {"local h = machine() h.run(1)", "with a colon"},
     {"local h = machine() h:power_cycle { ram = '1M' }", "was fixed when the machine was made"},
+    {BARE "h:power_cycle { firmware = { vt = true } }", "unknown firmware setting 'vt': did you mean 'vtx'?"},
     /* booting */
     {"machine():boot('helo')", "unknown image 'helo': did you mean 'hello'?"},
     {"machine():boot('./nothing.elf')", "no such image file"},
@@ -639,6 +650,20 @@ START_TEST(parameters)
 }
 END_TEST
 
+START_TEST(walk_caches_one_by_one)
+{
+    const char *message =
+        run("local h = machine() local names = { 'pwc', 'npwc', 'ntlb' } for _, on in ipairs(names) do "
+            "h:power_cycle { pwc = on == 'pwc', npwc = on == 'npwc', ntlb = on == 'ntlb', "
+            "[on .. '_entries'] = 8 } "
+            "h:boot('hv', { vms = { { image = 'walk' } } }) h:await('mark', { id = 10 }) "
+            "for _, name in ipairs(names) do "
+            "check((h:stats()[name .. '_hits'] > 0) == (name == on), on .. ' alone: ' .. name) end end");
+    ck_assert_msg(!*message, "%s", message);
+    ck_assert_uint_eq(scenario_checks(scenario, true), 9);
+}
+END_TEST
+
 START_TEST(pauses_and_questions)
 {
     const struct scenario_options options = {.interactive = true};
@@ -763,6 +788,7 @@ int main(void)
     tcase_add_test(tests, long_input);
     tcase_add_test(tests, handlers_fire_once);
     tcase_add_test(tests, parameters);
+    tcase_add_test(tests, walk_caches_one_by_one);
     tcase_add_test(tests, pauses_and_questions);
     tcase_add_test(tests, interruptions);
     tcase_add_test(tests, patterns);

@@ -93,6 +93,34 @@ START_TEST(second_level)
 }
 END_TEST
 
+/* Each walk cache holds what its parameter says, the paging-structure caches at each level; what is off holds
+ * nothing. */
+START_TEST(walk_caches_have_their_sizes)
+{
+    static const struct {
+        struct setting set[4];
+        unsigned pwc, npwc, ntlb;
+    } rows[] = {
+        {{{"pwc_entries", 1}, {"npwc_entries", 1}, {"ntlb_entries", 1}}, 3, 3, 1},
+        {{{"pwc_entries", 3}, {"npwc_entries", 2}, {"ntlb_entries", 5}}, 5, 4, 5},
+        {{{"pwc", 0}, {"npwc_entries", 2}, {"ntlb_entries", 7}}, 0, 4, 7},
+        {{{"pwc_entries", 4}, {"npwc", 0}, {"ntlb_entries", 6}}, 6, 0, 6},
+        {{{"pwc_entries", 4}, {"npwc_entries", 3}, {"ntlb", 0}}, 6, 5, 0},
+        {{{"walk_caches", 0}, {"pwc_entries", 4}, {"npwc_entries", 3}}, 0, 0, 0},
+    };
+    struct mmu_bench b = bench_new(rows[_i].set);
+    bench_enter_guest(&b, REACH_4K);
+    for (unsigned i = 0; i < 6; i++) { /* six page tables of the guest, in six page tables of EPT */
+        bench_map_guest(&b, page_gva(i * 512), i * 0x200000ull, REACH_4K, PAGE);
+        ck_assert(bench_access(&b, page_gva(i * 512), MMU_READ));
+    }
+    ck_assert_uint_eq(entries(&b, RS_PWC), rows[_i].pwc);
+    ck_assert_uint_eq(entries(&b, RS_NPWC), rows[_i].npwc);
+    ck_assert_uint_eq(entries(&b, RS_NTLB), rows[_i].ntlb);
+    bench_free(&b);
+}
+END_TEST
+
 struct told {
     enum rs_probe probe[16];
     u64 gva[16], which[16];
@@ -303,7 +331,7 @@ static void flush_linear_globals(struct core *c, const void *arg)
 static void flush_vpid(struct core *c, const void *arg)
 {
     (void)arg;
-    mmu_flush_vpid(c, 5, FLUSH_INVVPID);
+    mmu_flush_vpid(c, 5, true, FLUSH_INVVPID);
 }
 static void flush_all_linear(struct core *c, const void *arg)
 {
@@ -545,6 +573,7 @@ static TCase *keeping(void)
     tcase_add_test(t, least_recently_used_goes);
     tcase_add_test(t, sets_are_page_number_modulo);
     tcase_add_test(t, second_level);
+    tcase_add_loop_test(t, walk_caches_have_their_sizes, 0, 6);
     tcase_add_test(t, fills_and_evictions_are_told);
     tcase_add_test(t, pcid_and_global);
     tcase_add_test(t, global_needs_pge);

@@ -356,17 +356,18 @@ END_TEST
 
 /* ---- INVEPT, INVVPID ---- */
 
-static void invalidate(const char *bytes, size_t n, u64 type, u64 low)
+static void invalidate(const char *bytes, size_t n, u64 type, u64 low, u64 high)
 {
     bare_set_u64(&b, POINTER, low);
+    bare_set_u64(&b, POINTER + 8, high);
     c->s.gpr[REG_RAX] = POINTER;
     c->s.gpr[REG_RCX] = type;
     bare_put(&b, c->s.rip, bytes, n);
     bare_atoms(&b, 1);
 }
 
-#define INVEPT(type, eptp)  invalidate(INVEPT_RCX_RAX, 5, type, eptp)
-#define INVVPID(type, vpid) invalidate(INVVPID_RCX_RAX, 5, type, vpid)
+#define INVEPT(type, eptp)  invalidate(INVEPT_RCX_RAX, 5, type, eptp, 0)
+#define INVVPID(type, vpid) invalidate(INVVPID_RCX_RAX, 5, type, vpid, 0)
 
 START_TEST(invept_checks_its_operand)
 {
@@ -391,8 +392,19 @@ START_TEST(invvpid_checks_its_operand)
     check_succeed();
     INVVPID(INVVPID_ALL, 0);
     check_succeed();
-    INVVPID(INVVPID_SINGLE, 0);
+    INVVPID(INVVPID_ADDRESS, 1);
+    check_succeed();
+    INVVPID(INVVPID_SINGLE_GLOBAL, 1);
+    check_succeed();
+    static const u64 needs_vpid[] = {INVVPID_ADDRESS, INVVPID_SINGLE, INVVPID_SINGLE_GLOBAL};
+    for (unsigned i = 0; i < 3; i++) {
+        INVVPID(needs_vpid[i], 0);
+        check_fail(VMXERR_INVEPT_OPERAND);
+    }
+    invalidate(INVVPID_RCX_RAX, 5, INVVPID_ADDRESS, 1, 1ull << 47); /* not canonical */
     check_fail(VMXERR_INVEPT_OPERAND);
+    invalidate(INVVPID_RCX_RAX, 5, INVVPID_SINGLE, 1, 1ull << 47); /* of no concern to the other kinds */
+    check_succeed();
     INVVPID(INVVPID_SINGLE, 0x10001);
     check_fail(VMXERR_INVEPT_OPERAND);
     INVVPID(4, 1);

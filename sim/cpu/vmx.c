@@ -295,21 +295,29 @@ void exec_invept(struct core *c, const struct insn *in)
     succeed(c);
 }
 
+/* False, and no effect, if the operand is wrong.  All but the all-context kind take a VPID that is not 0. */
+static bool invvpid(struct core *c, u64 type, u64 vpid, u64 gva)
+{
+    if (type > INVVPID_SINGLE_GLOBAL || (type != INVVPID_ALL && !vpid) ||
+        (type == INVVPID_ADDRESS && !sys_canonical(gva)))
+        return false;
+    switch (type) {
+    case INVVPID_ADDRESS: mmu_flush_vpid_page(c, vpid, gva, FLUSH_INVVPID); break;
+    case INVVPID_SINGLE: mmu_flush_vpid(c, vpid, true, FLUSH_INVVPID); break;
+    case INVVPID_ALL: mmu_flush_all_linear(c, FLUSH_INVVPID); break;
+    default: mmu_flush_vpid(c, vpid, false, FLUSH_INVVPID);
+    }
+    return true;
+}
+
 void exec_invvpid(struct core *c, const struct insn *in)
 {
     require_root(c);
     u64 type = c->s.gpr[in->reg];
     struct descriptor d = read_descriptor(c, in);
-    u64 vpid = d.low & 0xffff;
     charge(c, c->m->p.invept_cycles);
-    bool single = type == INVVPID_SINGLE && vpid != 0;
-    if (d.low >> 16 || (!single && type != INVVPID_ALL)) {
+    if (d.low >> 16 || !invvpid(c, type, d.low, d.high))
         fail(c, VMXERR_INVEPT_OPERAND);
-        return;
-    }
-    if (single)
-        mmu_flush_vpid(c, vpid, FLUSH_INVVPID);
     else
-        mmu_flush_all_linear(c, FLUSH_INVVPID);
-    succeed(c);
+        succeed(c);
 }

@@ -15,7 +15,7 @@ void vmx_phase(struct core *c, u64 cost, u64 k, u64 n)
 void vmx_flush(struct core *c, enum flush_cause cause)
 {
     if (!(vmx_proc2(c) & PROC2_VPID))
-        mmu_flush_vpid(c, 0, cause);
+        mmu_flush_vpid(c, 0, true, cause);
 }
 
 /* ---- controls, for use until the exit ---- */

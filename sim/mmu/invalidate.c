@@ -164,10 +164,25 @@ void mmu_flush_linear(struct core *c, bool globals, enum flush_cause cause)
     tell(c, cause, 0, drop_linear_side(c, &s));
 }
 
-void mmu_flush_vpid(struct core *c, u64 vpid, enum flush_cause cause)
+static struct scope of_vpid(u64 vpid)
 {
-    struct scope s = {.kinds = LINEAR_KINDS, .one_vpid = true, .vpid = vpid & 0xffff};
+    return (struct scope){.kinds = LINEAR_KINDS, .one_vpid = true, .vpid = vpid & 0xffff};
+}
+
+void mmu_flush_vpid(struct core *c, u64 vpid, bool globals, enum flush_cause cause)
+{
+    struct scope s = of_vpid(vpid);
+    s.globals = globals ? GLOBALS_TOO : GLOBALS_SPARED;
     tell(c, cause, 0, drop_linear_side(c, &s));
+}
+
+void mmu_flush_vpid_page(struct core *c, u64 vpid, u64 gva, enum flush_cause cause)
+{
+    struct scope s = of_vpid(vpid);
+    s.globals = GLOBALS_TOO;
+    s.one_address = true;
+    s.address = gva;
+    tell(c, cause, gva, drop_linear_side(c, &s));
 }
 
 void mmu_flush_all_linear(struct core *c, enum flush_cause cause)

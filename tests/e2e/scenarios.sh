@@ -52,6 +52,11 @@ says nested_walk 'saved by the nested TLB'
 says native_walk '4 references'
 says trap 'mean of 200'
 says page_fault 'exit 48'
+says walk_caches 'a walk is shorter with each cache'
+says walk_caches '+ nested TLB'
+says feature_control 'writing 1 makes #GP'
+says feature_control 'offers no VT-x (CPUID.1:ECX.VMX is 0)'
+says feature_control 'offers no NX (CPUID.80000001H:EDX.NX is 0)'
 says shootdown 'have read the old frame'
 says shootdown '248: that is what a further core costs'
 
@@ -71,4 +76,19 @@ for n in 0 -5 2.5; do
 done
 timeout 120 "$ringside" run "$scenarios/trap.lua" --timing prescott >prescott.out 2>&1 && ! cmp -s trap.out prescott.out
 report $? 'trap on Prescott costs something else' prescott.out
+
+# Lessons about times hold on every processor; walks cost the same on all, since a preset says what exits cost.
+for timing in prescott merom penryn nehalem westmere sandybridge skylake; do
+    for name in walk_caches feature_control; do
+        timeout 120 "$ringside" run "$scenarios/$name.lua" --timing $timing >timing.out 2>&1
+        report $? "$name on $timing" timing.out
+    done
+done
+timeout 120 "$ringside" run "$scenarios/walk_caches.lua" steps=5000 >fewer.out 2>&1 && grep -q '5000 loads' fewer.out
+report $? 'walk_caches steps=5000' fewer.out
+for steps in 4999 15001 5000.5; do
+    timeout 120 "$ringside" run "$scenarios/walk_caches.lua" steps=$steps >bad.out 2>&1
+    [ $? -eq 2 ] && grep -q 'parameter steps must be a whole number' bad.out
+    report $? "walk_caches steps=$steps is refused" bad.out
+done
 exit $bad

@@ -12,8 +12,8 @@ struct core_handle {
     uint32_t id;
 };
 
-static const char *const attributes[] = {"regs", "mode",   "vmcs",  "eptp",     "vm",
-                                         "cpl",  "cycles", "insns", "activity", NULL};
+static const char *const attributes[] = {
+    "regs", "mode", "vmcs", "eptp", "vm", "cpl", "cycles", "insns", "activity", "feature_control", NULL};
 static const char *const others[] = {"rip", "rflags", "cr0", "cr2", "cr3", "cr4", "efer", "cs",  "ss",  "ds",
                                      "es",  "fs",     "gs",  "dr0", "dr1", "dr2", "dr3",  "dr6", "dr7", NULL};
 
@@ -95,6 +95,13 @@ static void push_activity(lua_State *L, const rs_machine *m, uint32_t core)
     lua_pushstring(L, activity < sizeof name / sizeof *name ? name[activity] : "?");
 }
 
+static void push_feature_control(lua_State *L, const rs_machine *m, uint32_t core)
+{
+    uint64_t value = 0;
+    rs_state_get(m, core, "feature_control", 0, &value);
+    lua_pushinteger(L, (lua_Integer)value);
+}
+
 static bool push_attribute(lua_State *L, const struct core_handle *c, const char *key)
 {
     const rs_machine *m = c->host->m;
@@ -110,6 +117,8 @@ static bool push_attribute(lua_State *L, const struct core_handle *c, const char
         push_vm(L, m, c->id);
     else if (strcmp(key, "activity") == 0)
         push_activity(L, m, c->id);
+    else if (strcmp(key, "feature_control") == 0)
+        push_feature_control(L, m, c->id);
     else if (strcmp(key, "cpl") == 0)
         lua_pushinteger(L, rs_cpl(m, c->id));
     else if (strcmp(key, "cycles") == 0)

@@ -359,15 +359,15 @@ static int reset(lua_State *L)
     return 0;
 }
 
-/* host:power_cycle([SETTINGS]): timing and parameters may change while it is off; what it is made of may not.
- */
+/* host:power_cycle([SETTINGS]): timing, parameters and firmware settings may change while it is off; what it
+ * is made of may not. */
 static void read_new_settings(lua_State *L, struct plan *plan)
 {
     luaL_argcheck(L, lua_istable(L, 2), 2, "settings are a table: { walk_caches = true }");
     for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
         const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
         for (size_t i = 0; i < OWN_KEYS; i++)
-            if (strcmp(key, own_keys[i]) == 0 && strcmp(key, "timing") != 0)
+            if (strcmp(key, own_keys[i]) == 0 && strcmp(key, "timing") != 0 && strcmp(key, "firmware") != 0)
                 luaL_error(L, "power_cycle: %s was fixed when the machine was made", key);
         plan_key(L, lua_absindex(L, -1), key, plan);
     }
@@ -380,8 +380,10 @@ static int power_cycle(lua_State *L)
     struct rs_error err;
     lua_settop(L, 2);
     sc_may_move(L, "power_cycle");
+    plan.config.firmware = rs_firmware(h->m);
     if (!lua_isnil(L, 2))
         read_new_settings(L, &plan);
+    rs_set_firmware(h->m, plan.config.firmware);
     rs_power_cycle(h->m);
     sc_forget_boot(h);
     struct rs_params *params = rs_params_of(h->m);
