@@ -199,6 +199,7 @@ static const struct breach guest[] = {
     {{SET(GUEST_INTERRUPTIBILITY, BLOCKING_MOV_SS), SET(GUEST_PENDING_DEBUG, PENDING_DEBUG_BS)}},
     {{SET(VMCS_LINK_POINTER, 0x123)}},
     {{SET(VMCS_LINK_POINTER, 0x5000)}},
+    {{SET(VMCS_LINK_POINTER, GUEST_VMCS)}},
 };
 
 static void break_rule(const struct breach *how)

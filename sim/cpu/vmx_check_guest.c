@@ -214,6 +214,12 @@ static bool link_revision_ok(const struct core *c)
     return !has_link(c) || vmcs_revision(c, V(VMCS_LINK_POINTER)) == VMCS_REVISION;
 }
 
+/* There is no SMM. */
+static bool link_current_ok(const struct core *c)
+{
+    return V(VMCS_LINK_POINTER) != c->s.vmcs_hpa;
+}
+
 static const struct vmx_rule registers[] = {
     VMX_RULE("guest_cr0", "bits as IA32_VMX_CR0_FIXED0 and FIXED1 say", REGISTERS, cr0_ok, 0),
     VMX_RULE("guest_cr4", "bits as IA32_VMX_CR4_FIXED0 and FIXED1 say", REGISTERS, cr4_ok, 0),
@@ -260,6 +266,7 @@ static const struct vmx_rule others[] = {
     VMX_RULE("vmcs_link_pointer",
              "points to a region with this machine's VMCS revision identifier, if not all ones", OTHER,
              link_revision_ok, 4),
+    VMX_RULE("vmcs_link_pointer", "not the address of the current VMCS", OTHER, link_current_ok, 4),
 };
 
 const struct vmx_rules vmx_register_rules = {registers, sizeof registers / sizeof *registers};
