@@ -211,7 +211,13 @@ static bool link_address_ok(const struct core *c)
 
 static bool link_revision_ok(const struct core *c)
 {
-    return !has_link(c) || vmcs_revision(c, V(VMCS_LINK_POINTER)) == VMCS_REVISION;
+    return !has_link(c) || (vmcs_revision(c, V(VMCS_LINK_POINTER)) & ~VMCS_SHADOW) == VMCS_REVISION;
+}
+
+static bool link_shadow_ok(const struct core *c)
+{
+    bool shadows = vmx_proc2(c) & PROC2_VMCS_SHADOWING;
+    return !has_link(c) || !(vmcs_revision(c, V(VMCS_LINK_POINTER)) & VMCS_SHADOW) == !shadows;
 }
 
 /* There is no SMM. */
@@ -266,6 +272,8 @@ static const struct vmx_rule others[] = {
     VMX_RULE("vmcs_link_pointer",
              "points to a region with this machine's VMCS revision identifier, if not all ones", OTHER,
              link_revision_ok, 4),
+    VMX_RULE("vmcs_link_pointer", "bit 31 of that region's first word is the control \"VMCS shadowing\"",
+             OTHER, link_shadow_ok, 4),
     VMX_RULE("vmcs_link_pointer", "not the address of the current VMCS", OTHER, link_current_ok, 4),
 };
 

@@ -262,6 +262,16 @@ static void waiting(void)
     VMCS_PUT(m.c, PREEMPTION_TIMER, below(64));
 }
 
+static void shadowing(void)
+{
+    static const u64 region[] = {SHADOW_VMCS, SHADOW_VMCS, GUEST_VMCS, GUEST_VMCS2, UINT64_MAX};
+    VMCS_PUT(m.c, PROC_CONTROLS, VMCS_GET(m.c, PROC_CONTROLS) | PROC_SECONDARY);
+    VMCS_PUT(m.c, PROC2_CONTROLS, VMCS_GET(m.c, PROC2_CONTROLS) | PROC2_VMCS_SHADOWING);
+    VMCS_PUT(m.c, VMCS_LINK_POINTER, region[below(sizeof region / sizeof *region)]);
+    VMCS_PUT(m.c, VMWRITE_BITMAP, once_in(4) ? GUEST_BITMAPS : rubbish(GUEST_BITMAPS));
+    VMCS_PUT(m.c, VMREAD_BITMAP, GUEST_BITMAPS);
+}
+
 static void segment(void)
 {
     u64 n = below(8), old = field_of((enum vmcs_slot)(SLOT_GUEST_ES_ACCESS_RIGHTS + n));
@@ -352,9 +362,10 @@ static void registers(void)
 
 static void mutate_once(void)
 {
-    static void (*const kind[])(void) = {
-        any_field, any_field, any_field,      any_field, controls, controls,  use_ept, ept_entry,
-        bitmaps,   msr_lists, injected_event, waiting,   segment,  registers, ring_3,  guest_tables};
+    static void (*const kind[])(void) = {any_field,      any_field, any_field, any_field, controls,
+                                         controls,       use_ept,   ept_entry, bitmaps,   msr_lists,
+                                         injected_event, waiting,   segment,   registers, ring_3,
+                                         guest_tables,   shadowing};
     m.raw = false;
     for (u64 n = 1 + below(5); n-- > 0;)
         kind[below(sizeof kind / sizeof *kind)]();
@@ -514,7 +525,9 @@ static void check_exit(void)
     EXPECT(vmx_reason_name(reason) != NULL && !(reason >> 16), "reason");
     EXPECT(!(VMCS_GET(m.c, ENTRY_INTR_INFO) & INTR_VALID), "injection");
     check_host();
+    u32 link_head = m.before.link_head; /* the guest may have written there */
     oracle_look(&m.before, m.c);
+    m.before.link_head = link_head;
     bool delivering = VMCS_GET(m.c, IDT_VECTORING_INFO) & INTR_VALID || reason == EXIT_TRIPLE_FAULT;
     if (m.raw || delivering || !sys_canonical(B(GUEST_RIP)))
         return;
@@ -547,6 +560,8 @@ static void first_entry(void)
         check_entered();
     else if (m.c->s.rflags & FLAG_ZF)
         check_error();
+    else if (m.c->s.rflags & FLAG_CF)
+        EXPECT(m.raw, "no VMCS"); /* it has become a shadow */
     else
         check_entry_exit();
     u32 rule = m.c->rt.vmx_rule;

@@ -101,7 +101,7 @@ static u64 proc2(const struct oracle *o)
 bool oracle_knows(const struct oracle *o)
 {
     /* bit 0 of PIN is external-interrupt exiting, ...: those with a rule below, or with none in the manual */
-    return !((F(PIN_CONTROLS) & ~0x5full) | (F(PROC_CONTROLS) & ~0xdf99fbfeull) | (proc2(o) & ~0x106eull) |
+    return !((F(PIN_CONTROLS) & ~0x5full) | (F(PROC_CONTROLS) & ~0xdf99fbfeull) | (proc2(o) & ~0x506eull) |
              (F(EXIT_CONTROLS) & ~0x7fefffull) | (F(ENTRY_CONTROLS) & ~0xd3ffull));
 }
 
@@ -127,6 +127,7 @@ static const char *execution(const struct oracle *o)
     MUST(!(proc & 1 << 28) || page(F(MSR_BITMAP)));
     MUST(!(proc2(o) & 1 << 5) || F(VPID) != 0);
     MUST(!(proc2(o) & 1 << 1) || eptp(F(EPTP)));
+    MUST(!(proc2(o) & 1 << 14) || (page(F(VMREAD_BITMAP)) && page(F(VMWRITE_BITMAP))));
     return NULL;
 }
 
@@ -314,7 +315,8 @@ static const char *link_pointer(const struct oracle *o)
         return NULL;
     MUST(page(link));
     MUST(link != o->hpa);
-    MUST(o->link_head == VMCS_REVISION);
+    MUST((o->link_head & 0x7fffffff) == VMCS_REVISION);
+    MUST(o->link_head >> 31 == (proc2(o) >> 14 & 1));
     return NULL;
 }
 
