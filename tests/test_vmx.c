@@ -393,6 +393,22 @@ START_TEST(invvpid_checks_its_operand)
     check_fail(VMXERR_INVEPT_OPERAND);
     INVVPID(4, 1);
     check_fail(VMXERR_INVEPT_OPERAND);
+    INVVPID(INVVPID_ALL, 0x10000);
+    check_fail(VMXERR_INVEPT_OPERAND);
+    INVVPID(INVVPID_SINGLE_GLOBAL, 1);
+    check_succeed();
+    INVVPID(INVVPID_SINGLE_GLOBAL, 0);
+    check_fail(VMXERR_INVEPT_OPERAND);
+    bare_set_u64(&b, POINTER + 8, GUEST_CODE);
+    INVVPID(INVVPID_ADDRESS, 1);
+    check_succeed();
+    INVVPID(INVVPID_ADDRESS, 0);
+    check_fail(VMXERR_INVEPT_OPERAND);
+    bare_set_u64(&b, POINTER + 8, 1ull << 63);
+    INVVPID(INVVPID_ADDRESS, 1);
+    check_fail(VMXERR_INVEPT_OPERAND);
+    INVVPID(INVVPID_SINGLE, 1);
+    check_succeed();
 }
 END_TEST
 

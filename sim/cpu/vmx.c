@@ -190,12 +190,16 @@ void exec_vmread(struct core *c, const struct insn *in)
 void exec_vmwrite(struct core *c, const struct insn *in)
 {
     require_root(c);
-    u64 value = e_read(c, in), hpa = accessed_region(c);
-    charge(c, c->m->p.vmwrite_cycles);
-    if (hpa == VMCS_NONE || !vmcs_write_at(c, hpa, g_read(c, in), value))
+    u64 hpa = accessed_region(c), field = g_read(c, in), old;
+    if (hpa == VMCS_NONE || !vmcs_read_at(c, hpa, field, &old)) {
+        charge(c, c->m->p.vmwrite_cycles);
         fail_access(c);
-    else
-        succeed(c);
+        return;
+    }
+    u64 value = e_read(c, in);
+    charge(c, c->m->p.vmwrite_cycles);
+    vmcs_write_at(c, hpa, field, value);
+    succeed(c);
 }
 
 /* ---- VMLAUNCH, VMRESUME, VMCALL, VMFUNC ---- */
@@ -281,38 +285,65 @@ static bool eptp_ok(u64 eptp)
            !(eptp & (EPTP_RESERVED | ~PHYS_MASK));
 }
 
+/* A type that is not offered fails before the descriptor is read. */
+static void fail_type(struct core *c)
+{
+    charge(c, c->m->p.invept_cycles);
+    fail(c, VMXERR_INVEPT_OPERAND);
+}
+
 void exec_invept(struct core *c, const struct insn *in)
 {
     if (!vmx_has_ept(c))
         cpu_fault(c, VEC_UD, 0);
     require_root(c);
     u64 type = c->s.gpr[in->reg];
+    if (type != INVEPT_SINGLE && type != INVEPT_ALL) {
+        fail_type(c);
+        return;
+    }
     struct descriptor d = read_descriptor(c, in);
     charge(c, c->m->p.invept_cycles);
-    bool single = type == INVEPT_SINGLE && eptp_ok(d.low);
-    if (!single && type != INVEPT_ALL) {
+    if (type == INVEPT_SINGLE && !eptp_ok(d.low)) {
         fail(c, VMXERR_INVEPT_OPERAND);
         return;
     }
-    mmu_flush_ept(c, single, EP4TA(d.low), FLUSH_INVEPT);
+    mmu_flush_ept(c, type == INVEPT_SINGLE, EP4TA(d.low), FLUSH_INVEPT);
     succeed(c);
+}
+
+/* The VPID in bits 15:0, the linear address above bit 63. */
+static bool vpid_operand_ok(u64 type, struct descriptor d)
+{
+    if (d.low >> 16 || (type != INVVPID_ALL && d.low == 0))
+        return false;
+    return type != INVVPID_ADDRESS || sys_canonical(d.high);
+}
+
+static void invalidate_vpid(struct core *c, u64 type, struct descriptor d)
+{
+    switch (type) {
+    case INVVPID_ADDRESS: mmu_flush_vpid_page(c, d.low, d.high, FLUSH_INVVPID); return;
+    case INVVPID_SINGLE: mmu_flush_vpid(c, d.low, FLUSH_INVVPID); return;
+    case INVVPID_ALL: mmu_flush_all_linear(c, FLUSH_INVVPID); return;
+    default: mmu_flush_vpid_locals(c, d.low, FLUSH_INVVPID); return;
+    }
 }
 
 void exec_invvpid(struct core *c, const struct insn *in)
 {
     require_root(c);
     u64 type = c->s.gpr[in->reg];
+    if (type > INVVPID_SINGLE_GLOBAL) {
+        fail_type(c);
+        return;
+    }
     struct descriptor d = read_descriptor(c, in);
-    u64 vpid = d.low & 0xffff;
     charge(c, c->m->p.invept_cycles);
-    bool single = type == INVVPID_SINGLE && vpid != 0;
-    if (d.low >> 16 || (!single && type != INVVPID_ALL)) {
+    if (!vpid_operand_ok(type, d)) {
         fail(c, VMXERR_INVEPT_OPERAND);
         return;
     }
-    if (single)
-        mmu_flush_vpid(c, vpid, FLUSH_INVVPID);
-    else
-        mmu_flush_all_linear(c, FLUSH_INVVPID);
+    invalidate_vpid(c, type, d);
     succeed(c);
 }

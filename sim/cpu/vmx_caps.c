@@ -63,7 +63,8 @@ static u64 plain_ctls(const struct core *c, enum vmx_word word)
 
 u64 vmx_ept_vpid_cap(const struct core *c)
 {
-    u64 vpid = EPT_CAP_INVVPID | EPT_CAP_INVVPID_SINGLE | EPT_CAP_INVVPID_ALL;
+    u64 vpid = EPT_CAP_INVVPID | EPT_CAP_INVVPID_ADDRESS | EPT_CAP_INVVPID_SINGLE | EPT_CAP_INVVPID_ALL |
+               EPT_CAP_INVVPID_SINGLE_GLOBAL;
     u64 ept = EPT_CAP_EXECUTE_ONLY | EPT_CAP_WALK_4 | EPT_CAP_UC | EPT_CAP_WB | EPT_CAP_2M | EPT_CAP_1G |
               EPT_CAP_INVEPT | EPT_CAP_AD | EPT_CAP_INVEPT_SINGLE | EPT_CAP_INVEPT_ALL;
     return vpid | (vmx_has_ept(c) ? ept : 0);

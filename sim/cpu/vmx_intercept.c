@@ -284,6 +284,13 @@ static void vmcs_access(struct core *c, const struct insn *in, enum exit_reason 
         leave_operand(c, in, reason, (u32)in->reg << 28);
 }
 
+/* Without EPT it is not there: #UD, which comes before an exit. */
+static void invept(struct core *c, const struct insn *in)
+{
+    if (vmx_has_ept(c))
+        leave_operand(c, in, EXIT_INVEPT, (u32)in->reg << 28);
+}
+
 static void vmx_instruction(struct core *c, const struct insn *in)
 {
     switch (in->row) {
@@ -297,7 +304,7 @@ static void vmx_instruction(struct core *c, const struct insn *in)
     case ROW_vmptrst: leave_operand(c, in, EXIT_VMPTRST, 0);
     case ROW_vmread: vmcs_access(c, in, EXIT_VMREAD, c->s.vmx.vmread_bitmap); return;
     case ROW_vmwrite: vmcs_access(c, in, EXIT_VMWRITE, c->s.vmx.vmwrite_bitmap); return;
-    case ROW_invept: leave_operand(c, in, EXIT_INVEPT, (u32)in->reg << 28);
+    case ROW_invept: invept(c, in); return;
     case ROW_invvpid: leave_operand(c, in, EXIT_INVVPID, (u32)in->reg << 28);
     default: return; /* VMFUNC: #UD, for the control is 0 */
     }

@@ -170,6 +170,20 @@ void mmu_flush_vpid(struct core *c, u64 vpid, enum flush_cause cause)
     tell(c, cause, 0, drop_linear_side(c, &s));
 }
 
+void mmu_flush_vpid_page(struct core *c, u64 vpid, u64 gva, enum flush_cause cause)
+{
+    struct scope s = {
+        .kinds = LINEAR_KINDS, .one_vpid = true, .vpid = vpid & 0xffff, .one_address = true, .address = gva};
+    tell(c, cause, gva, drop_linear_side(c, &s));
+}
+
+void mmu_flush_vpid_locals(struct core *c, u64 vpid, enum flush_cause cause)
+{
+    struct scope s = {
+        .kinds = LINEAR_KINDS, .one_vpid = true, .vpid = vpid & 0xffff, .globals = GLOBALS_SPARED};
+    tell(c, cause, 0, drop_linear_side(c, &s));
+}
+
 void mmu_flush_all_linear(struct core *c, enum flush_cause cause)
 {
     struct scope s = {.kinds = LINEAR_KINDS, .spare_vpid0 = true};

@@ -77,6 +77,10 @@ void mmu_flush_pcid(struct core *c, u64 pcid, bool globals, enum flush_cause cau
 void mmu_flush_linear(struct core *c, bool globals, enum flush_cause cause);
 /* linear and combined of one VPID, all PCIDs */
 void mmu_flush_vpid(struct core *c, u64 vpid, enum flush_cause cause);
+/* INVVPID of an address: what would translate it, in all PCIDs */
+void mmu_flush_vpid_page(struct core *c, u64 vpid, u64 gva, enum flush_cause cause);
+/* INVVPID single-context, retaining globals */
+void mmu_flush_vpid_locals(struct core *c, u64 vpid, enum flush_cause cause);
 /* INVVPID all-context: of every VPID but 0 */
 void mmu_flush_all_linear(struct core *c, enum flush_cause cause);
 /* guest-physical and combined (28.4.3.1) */
