@@ -13,13 +13,15 @@
 #define CODE_BYTES  48
 #define EPT         0x100000u /* PML4, PDPT, PD, PT: the low 8 MiB, the first 2 in pages of 4 KiB */
 #define SHADOW_VMCS 0x99000u
+#define APIC        0x9a000u /* virtual-APIC page, APIC-access page, posted-interrupt descriptor */
 #define TABLES      0x13000u /* the guest's, as the host's at BARE_PML4 */
 
 /* Pages that are as they were before each mutation. */
-static const u32 page[] = {0x8000,  0x10000, 0x11000,      0x12000,      0x13000,     0x14000, 0x15000,
-                           0x18000, 0x19000, 0x1b000,      0x20000,      0x28000,     0x2c000, 0x30000,
-                           0x90000, 0x91000, 0x92000,      0x94000,      0x95000,     0x96000, 0x98000,
-                           0x99000, EPT,     EPT + 0x1000, EPT + 0x2000, EPT + 0x3000};
+static const u32 page[] = {0x8000,        0x10000, 0x11000,      0x12000,      0x13000,     0x14000,
+                           0x15000,       0x18000, 0x19000,      0x1b000,      0x20000,     0x28000,
+                           0x2c000,       0x30000, 0x90000,      0x91000,      0x92000,     0x94000,
+                           0x95000,       0x96000, 0x98000,      0x99000,      APIC,        APIC + 0x1000,
+                           APIC + 0x2000, EPT,     EPT + 0x1000, EPT + 0x2000, EPT + 0x3000};
 #define PAGES (sizeof page / sizeof *page)
 
 /* What of a core's state is put back: up to its clock. */
@@ -272,6 +274,30 @@ static void shadowing(void)
     VMCS_PUT(m.c, VMREAD_BITMAP, GUEST_BITMAPS);
 }
 
+/* Mostly so that it may be entered. */
+static void virtual_apic(void)
+{
+    bool interrupts = once_in(2);
+    u64 some = next() & (PROC2_APIC_ACCESSES | PROC2_X2APIC_MODE | PROC2_APIC_REGISTERS);
+    VMCS_PUT(m.c, PROC_CONTROLS, VMCS_GET(m.c, PROC_CONTROLS) | PROC_SECONDARY | PROC_TPR_SHADOW);
+    VMCS_PUT(m.c, PROC2_CONTROLS,
+             VMCS_GET(m.c, PROC2_CONTROLS) | some | (interrupts ? PROC2_VIRTUAL_INTERRUPTS : 0));
+    if (interrupts && !once_in(8))
+        VMCS_PUT(m.c, PIN_CONTROLS, VMCS_GET(m.c, PIN_CONTROLS) | PIN_EXTERNAL_INTERRUPT);
+    if (interrupts && once_in(2)) {
+        VMCS_PUT(m.c, PIN_CONTROLS, VMCS_GET(m.c, PIN_CONTROLS) | PIN_POSTED_INTERRUPTS);
+        VMCS_PUT(m.c, EXIT_CONTROLS, VMCS_GET(m.c, EXIT_CONTROLS) | VMEXIT_ACK_INTERRUPT);
+    }
+    VMCS_PUT(m.c, VIRTUAL_APIC_ADDRESS, once_in(8) ? rubbish(APIC) : APIC);
+    VMCS_PUT(m.c, APIC_ACCESS_ADDRESS, once_in(8) ? rubbish(APIC) : APIC + 0x1000);
+    VMCS_PUT(m.c, POSTED_DESCRIPTOR, once_in(8) ? rubbish(APIC) : APIC + 0x2000);
+    VMCS_PUT(m.c, POSTED_VECTOR, once_in(8) ? next() : below(256));
+    VMCS_PUT(m.c, TPR_THRESHOLD, below(18));
+    VMCS_PUT(m.c, GUEST_INTERRUPT_STATUS, next());
+    for (u64 at = 0; at < 0x400; at += 0x10)
+        mem_write(m.b.machine->mem, APIC + at, 4, once_in(2) ? next() : 0);
+}
+
 static void segment(void)
 {
     u64 n = below(8), old = field_of((enum vmcs_slot)(SLOT_GUEST_ES_ACCESS_RIGHTS + n));
@@ -362,10 +388,10 @@ static void registers(void)
 
 static void mutate_once(void)
 {
-    static void (*const kind[])(void) = {any_field,      any_field, any_field, any_field, controls,
-                                         controls,       use_ept,   ept_entry, bitmaps,   msr_lists,
-                                         injected_event, waiting,   segment,   registers, ring_3,
-                                         guest_tables,   shadowing};
+    static void (*const kind[])(void) = {any_field,      any_field, any_field,   any_field, controls,
+                                         controls,       use_ept,   ept_entry,   bitmaps,   msr_lists,
+                                         injected_event, waiting,   segment,     registers, ring_3,
+                                         guest_tables,   shadowing, virtual_apic};
     m.raw = false;
     for (u64 n = 1 + below(5); n-- > 0;)
         kind[below(sizeof kind / sizeof *kind)]();

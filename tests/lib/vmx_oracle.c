@@ -36,6 +36,7 @@ void oracle_look(struct oracle *o, struct core *c)
     o->cr4_fixed[1] = msr(c, MSR_VMX_CR4_FIXED1);
     o->misc = msr(c, MSR_VMX_MISC);
     o->link_head = (u32)mem_read(c->m->mem, F(VMCS_LINK_POINTER), 4);
+    o->vtpr = mem_read(c->m->mem, F(VIRTUAL_APIC_ADDRESS) + 0x80, 1);
     o->nx = sys_has_nx(c);
 }
 
@@ -101,7 +102,7 @@ static u64 proc2(const struct oracle *o)
 bool oracle_knows(const struct oracle *o)
 {
     /* bit 0 of PIN is external-interrupt exiting, ...: those with a rule below, or with none in the manual */
-    return !((F(PIN_CONTROLS) & ~0x5full) | (F(PROC_CONTROLS) & ~0xdf99fbfeull) | (proc2(o) & ~0x506eull) |
+    return !((F(PIN_CONTROLS) & ~0xdfull) | (F(PROC_CONTROLS) & ~0xdfb9fbfeull) | (proc2(o) & ~0x537full) |
              (F(EXIT_CONTROLS) & ~0x7fefffull) | (F(ENTRY_CONTROLS) & ~0xd3ffull));
 }
 
@@ -131,6 +132,25 @@ static const char *execution(const struct oracle *o)
     return NULL;
 }
 
+/* What virtualises the local APIC: bits of the secondary controls 0 accesses, 4 x2APIC mode, 8 registers, 9
+ * virtual interrupts. */
+static const char *virtual_apic(const struct oracle *o)
+{
+    bool shadow = F(PROC_CONTROLS)
+    >> 21 & 1, accesses = proc2(o) & 1, x2apic = proc2(o) >> 4 & 1;
+    bool interrupts = proc2(o) >> 9 & 1, posted = F(PIN_CONTROLS)
+    >> 7 & 1;
+    MUST(shadow || !(proc2(o) & 0x310));
+    MUST(!shadow || page(F(VIRTUAL_APIC_ADDRESS)));
+    MUST(!shadow || interrupts || F(TPR_THRESHOLD) < 16);
+    MUST(!shadow || interrupts || accesses || F(TPR_THRESHOLD) <= o->vtpr >> 4);
+    MUST(!accesses || (page(F(APIC_ACCESS_ADDRESS)) && !x2apic));
+    MUST(!interrupts || F(PIN_CONTROLS) & 1);
+    MUST(!posted || (interrupts && F(EXIT_CONTROLS) >> 15 & 1 && F(POSTED_VECTOR) < 256));
+    MUST(!posted || (F(POSTED_DESCRIPTOR) % 64 == 0 && physical(F(POSTED_DESCRIPTOR))));
+    return NULL;
+}
+
 static bool error_code_due(u64 info)
 {
     return (info >> 8 & 7) == 3 && (0x27d00u >> (info & 31) & 1); /* 8, 10 to 14, 17 */
@@ -156,6 +176,7 @@ static const char *injection(const struct oracle *o)
 const char *oracle_controls(const struct oracle *o)
 {
     const char *wrong = execution(o);
+    wrong = wrong ? wrong : virtual_apic(o);
     if (wrong)
         return wrong;
     MUST(word_ok(F(EXIT_CONTROLS), o->cap[3]));

@@ -12,6 +12,7 @@ struct oracle {
     u64 cap[5]; /* pin, processor-based, secondary, exit, entry: the TRUE capability MSRs */
     u64 cr0_fixed[2], cr4_fixed[2], misc;
     u32 link_head; /* the first four bytes of the region that the link pointer names; ones: there is none */
+    u64 vtpr;      /* bits 7:0 of the virtual-APIC page's TPR */
     bool nx;
 };
 
