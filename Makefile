@@ -138,7 +138,7 @@ HOST_OBJ := $(SIM_OBJ) $(UI_OBJ) $(TEST_OBJ) $(TEST_LIB_OBJ) $(BENCH_OBJ) $(TOOL
 BARE_OBJ := $(HV_OBJ) $(GUEST_OBJ) $(GUEST_LIB_OBJ) $(CONFORMANCE_OBJ) $(BENCH_IMAGE_OBJ) \
     $(KERNEL_OBJ) $(KERNEL_USER_OBJ) $(call obj,$(KERNEL_USER_LIB_SRC))
 
-.PHONY: all lib hv guests images tests demo demo-run check check-run soak hostile bench performance compute lint format install install-files uninstall clean setup docs pictures help FORCE
+.PHONY: all lib hv guests images tests demo demo-run check check-run soak mutations hostile bench performance compute lint format install install-files uninstall clean setup docs pictures help FORCE
 
 all: $(BUILD)/ringside images
 lib: $(LIB)
@@ -153,6 +153,7 @@ help:
 	@echo 'make check        set-up, build, and all tests; SANITIZE=1 for ASan and UBSan'
 	@echo 'make hostile      all tests, on a build that keeps nothing it can do without'
 	@echo 'make soak         random instructions in lock-step with this processor, for SECONDS=60'
+	@echo 'make mutations    VMCSs with rubbish in them, MUTATIONS=10000000 of them, from SEED=1000000 on'
 	@echo 'make bench        speed beside Bochs and QEMU; BENCH=ARGUMENTS.  make performance: the same, into docs/'
 	@echo 'make lint         clang-tidy, cppcheck, shellcheck, luacheck'
 	@echo 'make format       clang-format over the C sources'
@@ -357,6 +358,12 @@ SECONDS ?= 60
 
 soak: $(BUILD)/soak
 	@$(BUILD)/soak $(SECONDS)
+
+MUTATIONS ?= 10000000
+SEED ?= 1000000
+
+mutations: $(BUILD)/tests/test_vmx_mutations
+	@MUTATIONS=$(MUTATIONS) SEED=$(SEED) $<
 
 # README's picture, as the view shows it now.
 pictures: all

@@ -93,6 +93,7 @@ struct vmx_controls {
     u64 ple_gap, ple_window;
     u64 virtual_apic, apic_access, tpr_threshold, eoi_exit[4];
     u64 posted_vector, posted_descriptor;
+    u64 vmread_bitmap, vmwrite_bitmap, link; /* of VMCS shadowing */
 };
 
 /* 16550 UART.  The transmitter is always ready; `wire` holds input that the receive FIFO has no room for. */

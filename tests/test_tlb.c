@@ -333,6 +333,21 @@ static void flush_vpid(struct core *c, const void *arg)
     (void)arg;
     mmu_flush_vpid(c, 5, true, FLUSH_INVVPID);
 }
+static void flush_vpid_page(struct core *c, const void *arg)
+{
+    (void)arg;
+    mmu_flush_vpid_page(c, 5, AT + 0x123, FLUSH_INVVPID);
+}
+static void flush_vpid_other_page(struct core *c, const void *arg)
+{
+    (void)arg;
+    mmu_flush_vpid_page(c, 5, AT + 0x1000, FLUSH_INVVPID);
+}
+static void flush_vpid_locals(struct core *c, const void *arg)
+{
+    (void)arg;
+    mmu_flush_vpid(c, 0, false, FLUSH_INVVPID);
+}
 static void flush_all_linear(struct core *c, const void *arg)
 {
     (void)arg;
@@ -381,6 +396,10 @@ static const struct invalidation {
     {"CR4.SMEP from 0 to 1", set_smep, B(LINEAR_0) | B(LINEAR_0_GLOBAL) | B(WALK_0)},
     {"CR4.SMEP from 1 to 0", clear_smep, 0},
     {"INVVPID of one", flush_vpid, B(LINEAR_5) | B(COMBINED_A) | B(WALK_A)},
+    {"INVVPID of an address", flush_vpid_page, B(LINEAR_5) | B(COMBINED_A) | B(WALK_A)},
+    {"INVVPID of another address", flush_vpid_other_page, B(WALK_A)},
+    {"INVVPID of one but globals", flush_vpid_locals,
+     B(LINEAR_0) | B(LINEAR_0_PCID2) | B(WALK_0) | B(WALK_0_PCID2)},
     {"INVVPID of all", flush_all_linear, B(LINEAR_5) | B(COMBINED_A) | B(COMBINED_B) | B(WALK_A)},
     {"INVEPT of one", flush_ept_one, B(COMBINED_A) | B(PHYSICAL_A) | B(WALK_A) | B(NESTED_WALK_A)},
     {"INVEPT of all", flush_ept_all,

@@ -42,6 +42,7 @@ enum vmcs_width { VMCS_WIDTH_16, VMCS_WIDTH_64, VMCS_WIDTH_32, VMCS_WIDTH_NATURA
 
 /* The region in memory (24.2): what follows byte 8 is this machine's own business. */
 #define VMCS_REVISION                 0x52534d31u /* "1MSR" */
+#define VMCS_SHADOW                   (1u << 31) /* shadow-VMCS indicator, above the revision identifier */
 #define VMCS_BYTES                    4096u
 #define VMCS_ABORT                    4 /* VMX-abort indicator: offset in bytes */
 
@@ -93,6 +94,7 @@ enum vmx_abort {
 #define PROC2_VIRTUAL_INTERRUPTS      (1u << 9)
 #define PROC2_PAUSE_LOOP              (1u << 10)
 #define PROC2_INVPCID                 (1u << 12)
+#define PROC2_VMCS_SHADOWING          (1u << 14)
 #define PROC2_TSC_SCALING             (1u << 25)
 
 /* VM-exit controls (24.7.1) */
@@ -138,6 +140,7 @@ enum vmx_abort {
 /* The preemption timer counts down when this bit of the TSC changes (25.5.1); bits 4:0 of IA32_VMX_MISC. */
 #define VMX_TIMER_SHIFT               5
 #define VMX_CR3_TARGETS               4
+#define VMX_MISC_VMWRITE_ANY          (1ull << 29) /* VMWRITE to exit information too */
 #define VMX_MSR_LIST_MAX              512  /* A.6, bits 27:25 */
 
 #define VMX_TSC_FRACTION              48   /* bits of the TSC multiplier behind the point (25.3) */

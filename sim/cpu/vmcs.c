@@ -57,17 +57,27 @@ static void store_8(u8 *at, u64 value)
         at[i] = (u8)(value >> 8 * i);
 }
 
+static inline u64 read_slot(const struct core *c, u64 hpa, enum vmcs_slot slot)
+{
+    const u8 *page = mem_read_page(c->m->mem, hpa);
+    return page ? load_8(page + VMCS_SLOT_OFFSET(slot)) : UINT64_MAX;
+}
+
+static inline void write_slot(struct core *c, u64 hpa, enum vmcs_slot slot, u64 value)
+{
+    u8 *page = mem_write_page(c->m->mem, hpa);
+    if (page)
+        store_8(page + VMCS_SLOT_OFFSET(slot), value & width_mask(encoding_by_slot[slot]));
+}
+
 u64 vmcs_slot_read(const struct core *c, enum vmcs_slot slot)
 {
-    const u8 *page = mem_read_page(c->m->mem, c->s.vmcs_hpa);
-    return page ? load_8(page + VMCS_SLOT_OFFSET(slot)) : UINT64_MAX;
+    return read_slot(c, c->s.vmcs_hpa, slot);
 }
 
 void vmcs_slot_write(struct core *c, enum vmcs_slot slot, u64 value)
 {
-    u8 *page = mem_write_page(c->m->mem, c->s.vmcs_hpa);
-    if (page)
-        store_8(page + VMCS_SLOT_OFFSET(slot), value & width_mask(encoding_by_slot[slot]));
+    write_slot(c, c->s.vmcs_hpa, slot, value);
 }
 
 /* The slot, and whether its high half is meant. */
@@ -79,26 +89,36 @@ static int slot_and_half(u64 encoding, bool *high)
     return vmcs_slot_of(encoding & ~1ull);
 }
 
-bool vmcs_read(const struct core *c, u64 encoding, u64 *value)
+bool vmcs_read_at(const struct core *c, u64 hpa, u64 encoding, u64 *value)
 {
     bool high;
     int slot = slot_and_half(encoding, &high);
     if (slot < 0)
         return false;
-    *value = vmcs_slot_read(c, (enum vmcs_slot)slot) >> (high ? 32 : 0);
+    *value = read_slot(c, hpa, (enum vmcs_slot)slot) >> (high ? 32 : 0);
     return true;
 }
 
-bool vmcs_write(struct core *c, u64 encoding, u64 value)
+bool vmcs_write_at(struct core *c, u64 hpa, u64 encoding, u64 value)
 {
     bool high;
     int slot = slot_and_half(encoding, &high);
     if (slot < 0)
         return false;
     if (high)
-        value = value << 32 | (vmcs_slot_read(c, (enum vmcs_slot)slot) & 0xffffffff);
-    vmcs_slot_write(c, (enum vmcs_slot)slot, value);
+        value = value << 32 | (read_slot(c, hpa, (enum vmcs_slot)slot) & 0xffffffff);
+    write_slot(c, hpa, (enum vmcs_slot)slot, value);
     return true;
+}
+
+bool vmcs_read(const struct core *c, u64 encoding, u64 *value)
+{
+    return vmcs_read_at(c, c->s.vmcs_hpa, encoding, value);
+}
+
+bool vmcs_write(struct core *c, u64 encoding, u64 value)
+{
+    return vmcs_write_at(c, c->s.vmcs_hpa, encoding, value);
 }
 
 u32 vmcs_revision(const struct core *c, u64 hpa)

@@ -35,7 +35,11 @@ void vmcs_slot_write(struct core *c, enum vmcs_slot slot, u64 value);
 /* As VMREAD and VMWRITE: any encoding, the high half of a 64-bit field too.  False: no such field. */
 bool vmcs_read(const struct core *c, u64 encoding, u64 *value);
 bool vmcs_write(struct core *c, u64 encoding, u64 value);
+/* The same of a region that need not be current: what VMCS shadowing works on. */
+bool vmcs_read_at(const struct core *c, u64 hpa, u64 encoding, u64 *value);
+bool vmcs_write_at(struct core *c, u64 hpa, u64 encoding, u64 value);
 
+/* The first word of a region: the revision identifier in bits 30:0, and VMCS_SHADOW. */
 u32 vmcs_revision(const struct core *c, u64 hpa);
 enum launch_state vmcs_launch_state(const struct core *c, u64 hpa);
 void vmcs_set_launch_state(struct core *c, u64 hpa, enum launch_state state);

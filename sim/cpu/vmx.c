@@ -35,7 +35,8 @@ static void charge(struct core *c, u64 cycles)
     stall(c, &c->s.count.stall_vmx, cycles);
 }
 
-/* #UD outside VMX operation, then #GP(0) above ring 0. */
+/* #UD outside VMX operation, then #GP(0) above ring 0.  In non-root operation only VMREAD and VMWRITE come
+ * here. */
 static void require_root(struct core *c)
 {
     if (!c->s.vmx_on)
@@ -134,7 +135,7 @@ void exec_vmptrld(struct core *c, const struct insn *in)
         fail(c, VMXERR_VMPTRLD_ADDRESS);
     else if (hpa == c->s.vmxon_hpa)
         fail(c, VMXERR_VMPTRLD_VMXON);
-    else if (vmcs_revision(c, hpa) != VMCS_REVISION)
+    else if ((vmcs_revision(c, hpa) & ~VMCS_SHADOW) != VMCS_REVISION)
         fail(c, VMXERR_VMPTRLD_REVISION);
     else
         load_pointer(c, hpa);
@@ -152,14 +153,31 @@ void exec_vmptrst(struct core *c, const struct insn *in)
 
 /* ---- VMREAD, VMWRITE ---- */
 
+/* The region that they access: in non-root operation, where VMCS shadowing has let them pass, that of the
+ * VMCS link pointer.  VMCS_NONE: there is none. */
+static u64 accessed_region(const struct core *c)
+{
+    return c->s.vmx_guest ? c->s.vmx.link : c->s.vmcs_hpa;
+}
+
+/* The number goes to the current VMCS, not to the shadow. */
+static void fail_access(struct core *c)
+{
+    if (accessed_region(c) == VMCS_NONE)
+        set_status(c, FLAG_CF);
+    else
+        fail(c, VMXERR_UNSUPPORTED_FIELD);
+}
+
 void exec_vmread(struct core *c, const struct insn *in)
 {
     u64 value;
     struct latch l;
     require_root(c);
-    if (c->s.vmcs_hpa == VMCS_NONE || !vmcs_read(c, g_read(c, in), &value)) {
+    u64 hpa = accessed_region(c);
+    if (hpa == VMCS_NONE || !vmcs_read_at(c, hpa, g_read(c, in), &value)) {
         charge(c, c->m->p.vmread_cycles);
-        fail(c, VMXERR_UNSUPPORTED_FIELD);
+        fail_access(c);
         return;
     }
     e_prepare(c, in, &l);
@@ -168,36 +186,25 @@ void exec_vmread(struct core *c, const struct insn *in)
     succeed(c);
 }
 
-/* IA32_VMX_MISC bit 29 is 0: exit-information fields are read-only. */
-static bool is_read_only(u64 encoding)
-{
-    return VMCS_FIELD_TYPE(encoding) == VMCS_TYPE_EXIT_INFO;
-}
-
-static void write_field(struct core *c, u64 encoding, u64 value)
-{
-    u64 old;
-    if (c->s.vmcs_hpa == VMCS_NONE || !vmcs_read(c, encoding, &old)) {
-        fail(c, VMXERR_UNSUPPORTED_FIELD);
-    } else if (is_read_only(encoding)) {
-        fail(c, VMXERR_READ_ONLY_FIELD);
-    } else {
-        vmcs_write(c, encoding, value);
-        succeed(c);
-    }
-}
-
+/* IA32_VMX_MISC bit 29 is 1: every field can be written, exit information too. */
 void exec_vmwrite(struct core *c, const struct insn *in)
 {
     require_root(c);
+    u64 hpa = accessed_region(c), field = g_read(c, in), old;
+    if (hpa == VMCS_NONE || !vmcs_read_at(c, hpa, field, &old)) {
+        charge(c, c->m->p.vmwrite_cycles);
+        fail_access(c);
+        return;
+    }
     u64 value = e_read(c, in);
     charge(c, c->m->p.vmwrite_cycles);
-    write_field(c, g_read(c, in), value);
+    vmcs_write_at(c, hpa, field, value);
+    succeed(c);
 }
 
 /* ---- VMLAUNCH, VMRESUME, VMCALL, VMFUNC ---- */
 
-/* 0: go on to the checks of VM entry. */
+/* 0: go on to the checks of VM entry (26.1 "Basic VM-Entry Checks"). */
 static enum vmx_error refuse_entry(struct core *c, bool launch)
 {
     bool clear_state = vmcs_launch_state(c, c->s.vmcs_hpa) == LAUNCH_CLEAR;
@@ -213,8 +220,8 @@ static enum vmx_error refuse_entry(struct core *c, bool launch)
 static void vm_entry(struct core *c, bool launch)
 {
     require_root(c);
-    if (c->s.vmcs_hpa == VMCS_NONE) {
-        fail(c, 0); /* VMfailInvalid */
+    if (c->s.vmcs_hpa == VMCS_NONE || vmcs_revision(c, c->s.vmcs_hpa) & VMCS_SHADOW) {
+        set_status(c, FLAG_CF); /* VMfailInvalid */
         return;
     }
     c->rt.vmx_rule = 0;
@@ -278,46 +285,65 @@ static bool eptp_ok(u64 eptp)
            !(eptp & (EPTP_RESERVED | ~PHYS_MASK));
 }
 
+/* A type that is not offered fails before the descriptor is read. */
+static void fail_type(struct core *c)
+{
+    charge(c, c->m->p.invept_cycles);
+    fail(c, VMXERR_INVEPT_OPERAND);
+}
+
 void exec_invept(struct core *c, const struct insn *in)
 {
     if (!vmx_has_ept(c))
         cpu_fault(c, VEC_UD, 0);
     require_root(c);
     u64 type = c->s.gpr[in->reg];
+    if (type != INVEPT_SINGLE && type != INVEPT_ALL) {
+        fail_type(c);
+        return;
+    }
     struct descriptor d = read_descriptor(c, in);
     charge(c, c->m->p.invept_cycles);
-    bool single = type == INVEPT_SINGLE && eptp_ok(d.low);
-    if (!single && type != INVEPT_ALL) {
+    if (type == INVEPT_SINGLE && !eptp_ok(d.low)) {
         fail(c, VMXERR_INVEPT_OPERAND);
         return;
     }
-    mmu_flush_ept(c, single, EP4TA(d.low), FLUSH_INVEPT);
+    mmu_flush_ept(c, type == INVEPT_SINGLE, EP4TA(d.low), FLUSH_INVEPT);
     succeed(c);
 }
 
-/* False, and no effect, if the operand is wrong.  All but the all-context kind take a VPID that is not 0. */
-static bool invvpid(struct core *c, u64 type, u64 vpid, u64 gva)
+/* The VPID in bits 15:0, the linear address above bit 63. */
+static bool vpid_operand_ok(u64 type, struct descriptor d)
 {
-    if (type > INVVPID_SINGLE_GLOBAL || (type != INVVPID_ALL && !vpid) ||
-        (type == INVVPID_ADDRESS && !sys_canonical(gva)))
+    if (d.low >> 16 || (type != INVVPID_ALL && d.low == 0))
         return false;
+    return type != INVVPID_ADDRESS || sys_canonical(d.high);
+}
+
+static void invalidate_vpid(struct core *c, u64 type, struct descriptor d)
+{
     switch (type) {
-    case INVVPID_ADDRESS: mmu_flush_vpid_page(c, vpid, gva, FLUSH_INVVPID); break;
-    case INVVPID_SINGLE: mmu_flush_vpid(c, vpid, true, FLUSH_INVVPID); break;
-    case INVVPID_ALL: mmu_flush_all_linear(c, FLUSH_INVVPID); break;
-    default: mmu_flush_vpid(c, vpid, false, FLUSH_INVVPID);
+    case INVVPID_ADDRESS: mmu_flush_vpid_page(c, d.low, d.high, FLUSH_INVVPID); return;
+    case INVVPID_SINGLE: mmu_flush_vpid(c, d.low, true, FLUSH_INVVPID); return;
+    case INVVPID_ALL: mmu_flush_all_linear(c, FLUSH_INVVPID); return;
+    default: mmu_flush_vpid(c, d.low, false, FLUSH_INVVPID); return;
     }
-    return true;
 }
 
 void exec_invvpid(struct core *c, const struct insn *in)
 {
     require_root(c);
     u64 type = c->s.gpr[in->reg];
+    if (type > INVVPID_SINGLE_GLOBAL) {
+        fail_type(c);
+        return;
+    }
     struct descriptor d = read_descriptor(c, in);
     charge(c, c->m->p.invept_cycles);
-    if (d.low >> 16 || !invvpid(c, type, d.low, d.high))
+    if (!vpid_operand_ok(type, d)) {
         fail(c, VMXERR_INVEPT_OPERAND);
-    else
-        succeed(c);
+        return;
+    }
+    invalidate_vpid(c, type, d);
+    succeed(c);
 }

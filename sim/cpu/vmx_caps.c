@@ -76,10 +76,11 @@ static u64 basic(void)
     return VMCS_REVISION | (u64)VMCS_BYTES << 32 | 6ull << 50 | 1ull << 54 | 1ull << 55;
 }
 
-/* A.6 "Miscellaneous Data": timer rate, activity states HLT and wait-for-SIPI, CR3 targets. */
+/* A.6 "Miscellaneous Data": timer rate, activity states HLT and wait-for-SIPI, CR3 targets, VMWRITE to any
+ * field. */
 static u64 misc(void)
 {
-    return VMX_TIMER_SHIFT | 1ull << 6 | 1ull << 8 | (u64)VMX_CR3_TARGETS << 16;
+    return VMX_TIMER_SHIFT | 1ull << 6 | 1ull << 8 | (u64)VMX_CR3_TARGETS << 16 | VMX_MISC_VMWRITE_ANY;
 }
 
 /* A.9 "VMCS Enumeration": the highest index of any field. */

@@ -80,6 +80,21 @@ static bool ept_reserved_ok(const struct core *c)
     return !uses_ept(c) || !(V(EPTP) & (EPTP_RESERVED | ~PHYS_MASK));
 }
 
+static bool shadows(const struct core *c)
+{
+    return vmx_proc2(c) & PROC2_VMCS_SHADOWING;
+}
+
+static bool vmread_bitmap_ok(const struct core *c)
+{
+    return !shadows(c) || vmx_address_ok(V(VMREAD_BITMAP), 12);
+}
+
+static bool vmwrite_bitmap_ok(const struct core *c)
+{
+    return !shadows(c) || vmx_address_ok(V(VMWRITE_BITMAP), 12);
+}
+
 static bool tsc_multiplier_ok(const struct core *c)
 {
     return !(vmx_proc2(c) & PROC2_TSC_SCALING) || V(TSC_MULTIPLIER) != 0;
@@ -221,6 +236,10 @@ static const struct vmx_rule rules[] = {
     VMX_RULE("eptp", "page-walk length minus 1 (bits 5:3) is 3", EXECUTION, ept_walk_ok, 0),
     VMX_RULE("eptp", "bits 11:7 and those beyond the physical-address width are 0", EXECUTION,
              ept_reserved_ok, 0),
+    VMX_RULE("vmread_bitmap", "bits 11:0 and those beyond the physical-address width are 0", EXECUTION,
+             vmread_bitmap_ok, 0),
+    VMX_RULE("vmwrite_bitmap", "bits 11:0 and those beyond the physical-address width are 0", EXECUTION,
+             vmwrite_bitmap_ok, 0),
     VMX_RULE("tsc_multiplier", "not 0 if TSC scaling is used", EXECUTION, tsc_multiplier_ok, 0),
     VMX_RULE("exit_controls", "reserved bits as IA32_VMX_TRUE_EXIT_CTLS says", EXIT, exit_ok, 0),
     VMX_RULE("exit_controls", "the preemption timer is saved only if it is activated", EXIT, exit_timer_ok,

@@ -216,7 +216,19 @@ static bool link_address_ok(const struct core *c)
 
 static bool link_revision_ok(const struct core *c)
 {
-    return !has_link(c) || vmcs_revision(c, V(VMCS_LINK_POINTER)) == VMCS_REVISION;
+    return !has_link(c) || (vmcs_revision(c, V(VMCS_LINK_POINTER)) & ~VMCS_SHADOW) == VMCS_REVISION;
+}
+
+static bool link_shadow_ok(const struct core *c)
+{
+    bool shadows = vmx_proc2(c) & PROC2_VMCS_SHADOWING;
+    return !has_link(c) || !(vmcs_revision(c, V(VMCS_LINK_POINTER)) & VMCS_SHADOW) == !shadows;
+}
+
+/* There is no SMM. */
+static bool link_current_ok(const struct core *c)
+{
+    return V(VMCS_LINK_POINTER) != c->s.vmcs_hpa;
 }
 
 static const struct vmx_rule registers[] = {
@@ -267,6 +279,9 @@ static const struct vmx_rule others[] = {
     VMX_RULE("vmcs_link_pointer",
              "points to a region with this machine's VMCS revision identifier, if not all ones", OTHER,
              link_revision_ok, 4),
+    VMX_RULE("vmcs_link_pointer", "bit 31 of that region's first word is the control \"VMCS shadowing\"",
+             OTHER, link_shadow_ok, 4),
+    VMX_RULE("vmcs_link_pointer", "not the address of the current VMCS", OTHER, link_current_ok, 4),
 };
 
 const struct vmx_rules vmx_register_rules = {registers, sizeof registers / sizeof *registers};

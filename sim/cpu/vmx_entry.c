@@ -49,6 +49,9 @@ static void load_controls(struct core *c)
     v->posted_descriptor = VMCS_GET(c, POSTED_DESCRIPTOR);
     v->tpr_threshold = VMCS_GET(c, TPR_THRESHOLD);
     v->tsc_offset = VMCS_GET(c, TSC_OFFSET);
+    v->vmread_bitmap = VMCS_GET(c, VMREAD_BITMAP);
+    v->vmwrite_bitmap = VMCS_GET(c, VMWRITE_BITMAP);
+    v->link = VMCS_GET(c, VMCS_LINK_POINTER);
     v->tsc_multiplier = VMCS_GET(c, TSC_MULTIPLIER);
     v->ple_gap = VMCS_GET(c, PLE_GAP);
     v->ple_window = VMCS_GET(c, PLE_WINDOW);

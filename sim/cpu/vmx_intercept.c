@@ -275,10 +275,20 @@ static _Noreturn void vmcall(struct core *c, const struct insn *in)
 }
 
 /* VMREAD and VMWRITE: the register that holds the field is register 2, one that holds the value register 1.
- */
-static _Noreturn void vmcs_access(struct core *c, const struct insn *in, enum exit_reason reason)
+ * With VMCS shadowing those whose bit is clear go on, to the VMCS that the link pointer names (24.6.15 "VMCS
+ * Shadowing Bitmap Addresses"). */
+static void vmcs_access(struct core *c, const struct insn *in, enum exit_reason reason, u64 bitmap)
 {
-    leave_operand(c, in, reason, (u32)in->reg << 28);
+    u64 field = c->s.gpr[in->reg];
+    if (!proc2(c, PROC2_VMCS_SHADOWING) || field >> 15 || bitmap_bit(c, bitmap, (u32)field))
+        leave_operand(c, in, reason, (u32)in->reg << 28);
+}
+
+/* Without EPT it is not there: #UD, which comes before an exit. */
+static void invept(struct core *c, const struct insn *in)
+{
+    if (vmx_has_ept(c))
+        leave_operand(c, in, EXIT_INVEPT, (u32)in->reg << 28);
 }
 
 static void vmx_instruction(struct core *c, const struct insn *in)
@@ -292,9 +302,9 @@ static void vmx_instruction(struct core *c, const struct insn *in)
     case ROW_vmclear: leave_operand(c, in, EXIT_VMCLEAR, 0);
     case ROW_vmptrld: leave_operand(c, in, EXIT_VMPTRLD, 0);
     case ROW_vmptrst: leave_operand(c, in, EXIT_VMPTRST, 0);
-    case ROW_vmread: vmcs_access(c, in, EXIT_VMREAD);
-    case ROW_vmwrite: vmcs_access(c, in, EXIT_VMWRITE);
-    case ROW_invept: leave_operand(c, in, EXIT_INVEPT, (u32)in->reg << 28);
+    case ROW_vmread: vmcs_access(c, in, EXIT_VMREAD, c->s.vmx.vmread_bitmap); return;
+    case ROW_vmwrite: vmcs_access(c, in, EXIT_VMWRITE, c->s.vmx.vmwrite_bitmap); return;
+    case ROW_invept: invept(c, in); return;
     case ROW_invvpid: leave_operand(c, in, EXIT_INVVPID, (u32)in->reg << 28);
     default: return; /* VMFUNC: #UD, for the control is 0 */
     }

@@ -1,0 +1,53 @@
+/* test_vmx_mutations.c - a million VMCSs with rubbish in them: none hurts the machine, and whatever is
+ * entered is legal (SDM vol. 3, 26 "VM Entries").
+ *
+ * MUTATIONS=N in the environment makes it as many as one likes, SEED=S begins there: `make mutations`. */
+#include "lib/mutate.h"
+#include "lib/suite.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define A_RUN 10000u /* mutations of a seed */
+#define USUAL 1000000u
+
+static u64 setting(const char *name, u64 usual)
+{
+    const char *text = getenv(name);
+    return text && *text ? strtoull(text, NULL, 0) : usual;
+}
+
+START_TEST(rubbish_is_answered)
+{
+    struct mutations sum = {.made = 0};
+    u64 seed = setting("SEED", 1), count = setting("MUTATIONS", USUAL);
+    while (sum.made < count)
+        mutate(seed++, A_RUN, &sum);
+    u64 rules = 0;
+    for (unsigned i = 1; i < 512; i++)
+        rules += sum.rules[i / 64] >> i % 64 & 1;
+    printf("%llu mutations: %llu entered, %llu bad controls, %llu bad host state, %llu bad guest state, %llu "
+           "bad MSRs; "
+           "%llu exits, %llu resumed, %llu aborts; %llu rules\n",
+           (unsigned long long)sum.made, (unsigned long long)sum.entered, (unsigned long long)sum.controls,
+           (unsigned long long)sum.host, (unsigned long long)sum.guest, (unsigned long long)sum.msrs,
+           (unsigned long long)sum.exits, (unsigned long long)sum.resumed, (unsigned long long)sum.aborts,
+           (unsigned long long)rules);
+    if (sum.made < A_RUN)
+        return;
+    ck_assert_uint_gt(sum.entered, sum.made / 10);
+    ck_assert_uint_gt(sum.exits, sum.entered / 10);
+    ck_assert(sum.controls && sum.host && sum.guest && sum.msrs && sum.aborts && sum.resumed);
+    ck_assert_uint_gt(rules, 100);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("vmx mutations");
+    TCase *t = tcase_create("mutations");
+    tcase_set_timeout(t, 0);
+    tcase_add_test(t, rubbish_is_answered);
+    suite_add_tcase(s, t);
+    return suite_run(s);
+}
