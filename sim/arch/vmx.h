@@ -90,6 +90,7 @@ enum vmx_abort {
 #define PROC2_APIC_REGISTERS          (1u << 8)
 #define PROC2_VIRTUAL_INTERRUPTS      (1u << 9)
 #define PROC2_INVPCID                 (1u << 12)
+#define PROC2_PML                     (1u << 17)
 
 /* VM-exit controls (24.7.1) */
 #define VMEXIT_SAVE_DEBUG_CONTROLS    (1u << 2)
@@ -145,6 +146,8 @@ enum vmx_abort {
 #define EPTP_AD                       (1ull << 6) /* accessed and dirty flags for EPT */
 #define EPTP_RESERVED                 0xf80ull
 #define EP4TA(eptp)                   ((eptp) & ~0xfffull) /* what the TLB tags with (28.3.1): bits 51:12 */
+
+#define PML_ENTRIES                   512u /* of the page-modification log, 8 bytes each (28.3.6) */
 
 /* EPT entries (28.2.2).  Execute-only mappings are supported; W without R is a misconfiguration. */
 #define EPT_R                         (1ull << 0)

@@ -80,6 +80,21 @@ static bool ept_reserved_ok(const struct core *c)
     return !uses_ept(c) || !(V(EPTP) & (EPTP_RESERVED | ~PHYS_MASK));
 }
 
+static bool uses_pml(const struct core *c)
+{
+    return vmx_proc2(c) & PROC2_PML;
+}
+
+static bool pml_needs_ept(const struct core *c)
+{
+    return !uses_pml(c) || uses_ept(c);
+}
+
+static bool pml_address_ok(const struct core *c)
+{
+    return !uses_pml(c) || vmx_address_ok(V(PML_ADDRESS), 12);
+}
+
 /* ---- VM-exit controls ---- */
 
 static bool exit_ok(const struct core *c)
@@ -204,6 +219,10 @@ static const struct vmx_rule rules[] = {
     VMX_RULE("eptp", "page-walk length minus 1 (bits 5:3) is 3", EXECUTION, ept_walk_ok, 0),
     VMX_RULE("eptp", "bits 11:7 and those beyond the physical-address width are 0", EXECUTION,
              ept_reserved_ok, 0),
+    VMX_RULE("proc2_controls", "page modifications are logged only if EPT is enabled", EXECUTION,
+             pml_needs_ept, 0),
+    VMX_RULE("pml_address", "bits 11:0 and those beyond the physical-address width are 0", EXECUTION,
+             pml_address_ok, 0),
     VMX_RULE("exit_controls", "reserved bits as IA32_VMX_TRUE_EXIT_CTLS says", EXIT, exit_ok, 0),
     VMX_RULE("exit_controls", "the preemption timer is saved only if it is activated", EXIT, exit_timer_ok,
              0),

@@ -27,7 +27,7 @@ static bool unblocking_shows(const struct core *c)
 
 void vmx_exit_ept(struct core *c, u32 reason, u64 qualification, u64 gpa, u64 gva)
 {
-    if (reason == EXIT_EPT_VIOLATION && unblocking_shows(c))
+    if (reason != EXIT_EPT_MISCONFIG && unblocking_shows(c))
         qualification |= QUAL_EPT_NMI_UNBLOCKING;
     vmx_leave(
         c, &(struct vmx_exit){

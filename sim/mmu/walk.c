@@ -12,6 +12,7 @@
 #include "mmu/level.h"
 #include "mmu/mem.h"
 #include "mmu/mmu.h"
+#include "mmu/pml.h"
 #include "mmu/walk_cache.h"
 
 #define DATA_ROW  5
@@ -145,8 +146,8 @@ static u64 update_takes(struct walk *w, const struct rs_walk_ref *ref)
     return w->dry ? coherence_write_cost(w->c, line, ref->from) : coherence_write(w->c, line, ref->from);
 }
 
-/* Sets A or D: a locked update, which is no reference of its own. */
-static void update_flags(struct walk *w, const struct rs_walk_ref *ref)
+/* Sets A or D: a locked update, which is no reference of its own.  One of D in EPT is logged. */
+static void update_flags(struct walk *w, const struct pass *s, const struct rs_walk_ref *ref)
 {
     if (!w->dry)
         mem_write(w->mem, ref->hpa, 8, ref->entry);
@@ -155,6 +156,8 @@ static void update_flags(struct walk *w, const struct rs_walk_ref *ref)
     stall(w->c, &w->c->s.count.stall_walk, update_takes(w, ref));
     w->rec->cycles = w->c->s.cycle - w->rec->start_cycle;
     micro(w->c, MICRO_AD_UPDATE);
+    if (s->stage == RS_NESTED && ref->entry & ~ref->before & EPT_D)
+        pml_log(w->c, ref->gpa, w->dry);
 }
 
 /* ---- failing ---- */
@@ -182,6 +185,18 @@ static void fail_ept(struct walk *w, enum ept_fault fault, u64 gpa, u64 qual)
     w->rec->qualification = qual;
     w->rec->fault_text = walk_text_ept(fault);
     w->rec->fault_gpa = gpa;
+}
+
+/* The entry's flags stay: EPT refuses to have a guest's set, or the log has no room for its own. */
+static void fail_update(struct walk *w, const struct pass *s, const struct place *p)
+{
+    if (s->stage == RS_GUEST) {
+        fail_ept(w, EPT_REFUSES_TABLE_WRITE, p->gpa, qualification(QUAL_EPT_WRITE, p->perms, true));
+        return;
+    }
+    w->rec->owner = RS_PML_FULL;
+    w->rec->fault_text = walk_text_log_full();
+    w->rec->fault_gpa = p->gpa;
 }
 
 static u64 access_bits(const struct pass *s)
@@ -286,7 +301,8 @@ INLINED bool visit(struct walk *w, const struct pass *s, struct cursor *at, u64 
     if (!ref)
         return v == ENTRY_OK;
     u64 flagged = v == ENTRY_OK ? with_flags(s, at->level, *entry) : *entry;
-    bool forbidden = flagged != *entry && !(p.perms & PERM_EPT_W);
+    bool forbidden =
+        flagged != *entry && (!(p.perms & PERM_EPT_W) || (s->stage == RS_NESTED && pml_is_full(w->c)));
     ref->leaf = v == ENTRY_OK && level_is_leaf(s->format, at->level, *entry);
     ref->entry = forbidden ? *entry : flagged;
     at->base_ref = ref->n;
@@ -296,9 +312,9 @@ INLINED bool visit(struct walk *w, const struct pass *s, struct cursor *at, u64 
     if (v != ENTRY_OK)
         return failed(w, *s, v, p.gpa, at->perms);
     if (forbidden)
-        fail_ept(w, EPT_REFUSES_TABLE_WRITE, p.gpa, qualification(QUAL_EPT_WRITE, p.perms, true));
+        fail_update(w, s, &p);
     else if (update)
-        update_flags(w, ref);
+        update_flags(w, s, ref);
     return !forbidden;
 }
 

@@ -49,5 +49,6 @@ enum ept_fault {
     EPT_FAULTS
 };
 const char *walk_text_ept(enum ept_fault fault);
+const char *walk_text_log_full(void);
 
 #endif

@@ -54,3 +54,8 @@ const char *walk_text_ept(enum ept_fault fault)
 {
     return ept_text[fault];
 }
+
+const char *walk_text_log_full(void)
+{
+    return "page-modification log full: the hypervisor's (exit 62)";
+}

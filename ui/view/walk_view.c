@@ -252,6 +252,8 @@ static void draw_fault_detail(const struct rs_walk *walk, const struct area *a)
                    (ull)walk->fault_gpa);
     } else if (walk->owner == RS_EPT_MISCONFIG) {
         area_print(a, 3, 4, STYLE_TEXT, "EPT misconfiguration at g:%llx", (ull)walk->fault_gpa);
+    } else if (walk->owner == RS_PML_FULL) {
+        area_print(a, 3, 4, STYLE_TEXT, "A or D for g:%llx stays clear", (ull)walk->fault_gpa);
     }
 }
 
