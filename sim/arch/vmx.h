@@ -90,6 +90,7 @@ enum vmx_abort {
 #define PROC2_APIC_REGISTERS          (1u << 8)
 #define PROC2_VIRTUAL_INTERRUPTS      (1u << 9)
 #define PROC2_INVPCID                 (1u << 12)
+#define PROC2_VMFUNC                  (1u << 13)
 #define PROC2_PML                     (1u << 17)
 
 /* VM-exit controls (24.7.1) */
@@ -146,6 +147,11 @@ enum vmx_abort {
 #define EPTP_AD                       (1ull << 6) /* accessed and dirty flags for EPT */
 #define EPTP_RESERVED                 0xf80ull
 #define EP4TA(eptp)                   ((eptp) & ~0xfffull) /* what the TLB tags with (28.3.1): bits 51:12 */
+
+/* VM functions (24.6.14, 25.5.6): their controls, and IA32_VMX_VMFUNC (A.11) */
+#define VMFUNC_EPTP_SWITCHING         (1ull << 0)
+#define VMFUNC_MAX                    63u
+#define EPTP_LIST_ENTRIES             512u
 
 #define PML_ENTRIES                   512u /* of the page-modification log, 8 bytes each (28.3.6) */
 

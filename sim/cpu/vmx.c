@@ -195,7 +195,7 @@ void exec_vmwrite(struct core *c, const struct insn *in)
     write_field(c, g_read(c, in), value);
 }
 
-/* ---- VMLAUNCH, VMRESUME, VMCALL, VMFUNC ---- */
+/* ---- VMLAUNCH, VMRESUME, VMCALL ---- */
 
 /* 0: go on to the checks of VM entry. */
 static enum vmx_error refuse_entry(struct core *c, bool launch)
@@ -247,13 +247,6 @@ void exec_vmcall(struct core *c, const struct insn *in)
     fail(c, VMXERR_VMCALL_IN_ROOT);
 }
 
-/* No VM functions: "enable VM functions" cannot be 1. */
-void exec_vmfunc(struct core *c, const struct insn *in)
-{
-    (void)in;
-    cpu_fault(c, VEC_UD, 0);
-}
-
 /* ---- INVEPT, INVVPID ---- */
 
 struct descriptor {
@@ -270,14 +263,6 @@ static struct descriptor read_descriptor(struct core *c, const struct insn *in)
     return d;
 }
 
-/* Would VM entry take this EPTP?  (26.2.1.1) */
-static bool eptp_ok(u64 eptp)
-{
-    u64 type = eptp & EPTP_MEMORY_TYPE;
-    return (type == EPTP_WB || type == EPTP_UC) && (eptp & EPTP_WALK_MASK) == EPTP_WALK_4 &&
-           !(eptp & (EPTP_RESERVED | ~PHYS_MASK));
-}
-
 void exec_invept(struct core *c, const struct insn *in)
 {
     if (!vmx_has_ept(c))
@@ -286,7 +271,7 @@ void exec_invept(struct core *c, const struct insn *in)
     u64 type = c->s.gpr[in->reg];
     struct descriptor d = read_descriptor(c, in);
     charge(c, c->m->p.invept_cycles);
-    bool single = type == INVEPT_SINGLE && eptp_ok(d.low);
+    bool single = type == INVEPT_SINGLE && vmx_eptp_ok(d.low);
     if (!single && type != INVEPT_ALL) {
         fail(c, VMXERR_INVEPT_OPERAND);
         return;

@@ -19,6 +19,7 @@ struct vmx_allowed {
 struct vmx_allowed vmx_allowed(const struct core *c, enum vmx_word word);
 u64 vmx_ept_vpid_cap(const struct core *c);
 bool vmx_has_ept(const struct core *c);
+u64 vmx_vm_functions(const struct core *c); /* IA32_VMX_VMFUNC; 0: there are none */
 
 /* ---- VM-entry checks: vmx_checks.c, and a file for each kind ---- */
 
@@ -58,6 +59,7 @@ static inline bool vmx_address_ok(u64 address, unsigned bits)
 }
 
 bool vmx_pat_ok(u64 pat);
+bool vmx_eptp_ok(u64 eptp); /* would VM entry take it? (26.2.1.1) */
 bool vmx_efer_ok(const struct core *c, u64 efer);
 
 /* Controls of the current VMCS; the secondary ones are 0 unless activated. */

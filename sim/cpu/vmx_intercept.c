@@ -296,7 +296,7 @@ static void vmx_instruction(struct core *c, const struct insn *in)
     case ROW_vmwrite: vmcs_access(c, in, EXIT_VMWRITE);
     case ROW_invept: leave_operand(c, in, EXIT_INVEPT, (u32)in->reg << 28);
     case ROW_invvpid: leave_operand(c, in, EXIT_INVVPID, (u32)in->reg << 28);
-    default: return; /* VMFUNC: #UD, for the control is 0 */
+    default: return; /* VMFUNC decides itself: vmx_function.c */
     }
 }
 

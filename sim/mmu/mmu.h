@@ -67,6 +67,7 @@ enum flush_cause {
     FLUSH_FAULT,
     FLUSH_STARTUP,
     FLUSH_APIC_BASE,
+    FLUSH_VMFUNC,
     FLUSH_CAUSES
 };
 
@@ -78,6 +79,8 @@ void mmu_flush_pcid(struct core *c, u64 pcid, bool globals, enum flush_cause cau
 void mmu_flush_linear(struct core *c, bool globals, enum flush_cause cause);
 /* linear and combined of one VPID, all PCIDs */
 void mmu_flush_vpid(struct core *c, u64 vpid, enum flush_cause cause);
+/* combined of one VPID, all PCIDs and EP4TAs: EPTP switching without VPIDs (25.5.6.3) */
+void mmu_flush_combined(struct core *c, u64 vpid, enum flush_cause cause);
 /* INVVPID all-context: of every VPID but 0 */
 void mmu_flush_all_linear(struct core *c, enum flush_cause cause);
 /* guest-physical and combined (28.4.3.1) */
