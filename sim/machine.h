@@ -92,6 +92,7 @@ struct vmx_controls {
     u64 tsc_offset;
     u64 virtual_apic, apic_access, tpr_threshold, eoi_exit[4];
     u64 posted_vector, posted_descriptor;
+    u64 ve_information, eptp_index;
     u64 vm_functions, eptp_list; /* none are enabled without "enable VM functions" */
     u64 pml_address, pml_index;  /* the index is saved at the exit */
 };

@@ -101,6 +101,9 @@ _Noreturn void vmx_leave(struct core *c, const struct vmx_exit *x);
  * done. */
 void vmx_phase(struct core *c, u64 cost, u64 k, u64 n);
 
+/* Bit 12 of the qualification of EPT violations and of a log that is full. */
+u64 vmx_unblocking(const struct core *c);
+
 /* Ticks of the preemption timer left. */
 u64 vmx_timer_value(const struct core *c);
 

@@ -45,7 +45,7 @@ struct vmx_allowed vmx_allowed(const struct core *c, enum vmx_word word)
     a.must = (default1[word] & ~controls(word, KIND_DEFAULT1)) | controls(word, KIND_REQUIRED);
     a.may = default1[word] | controls(word, KIND_OPTIONAL | KIND_DEFAULT1 | KIND_REQUIRED);
     if (word == VMX_PROC2 && !vmx_has_ept(c))
-        a.may &= ~(PROC2_EPT | PROC2_VMFUNC | PROC2_PML);
+        a.may &= ~(PROC2_EPT | PROC2_VMFUNC | PROC2_PML | PROC2_EPT_VE);
     return a;
 }
 

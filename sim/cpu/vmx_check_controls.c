@@ -120,6 +120,11 @@ static bool eptp_list_ok(const struct core *c)
     return !switches_eptp(c) || vmx_address_ok(V(EPTP_LIST_ADDRESS), 12);
 }
 
+static bool ve_information_ok(const struct core *c)
+{
+    return !(vmx_proc2(c) & PROC2_EPT_VE) || vmx_address_ok(V(VE_INFORMATION_ADDRESS), 12);
+}
+
 /* ---- VM-exit controls ---- */
 
 static bool exit_ok(const struct core *c)
@@ -252,6 +257,8 @@ static const struct vmx_rule rules[] = {
     VMX_RULE("vm_functions", "EPTP switching is enabled only if EPT is", EXECUTION, switching_needs_ept, 0),
     VMX_RULE("eptp_list_address", "bits 11:0 and those beyond the physical-address width are 0", EXECUTION,
              eptp_list_ok, 0),
+    VMX_RULE("ve_information_address", "bits 11:0 and those beyond the physical-address width are 0",
+             EXECUTION, ve_information_ok, 0),
     VMX_RULE("exit_controls", "reserved bits as IA32_VMX_TRUE_EXIT_CTLS says", EXIT, exit_ok, 0),
     VMX_RULE("exit_controls", "the preemption timer is saved only if it is activated", EXIT, exit_timer_ok,
              0),

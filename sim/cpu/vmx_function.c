@@ -10,10 +10,12 @@ static _Noreturn void leave(struct core *c, const struct insn *in)
 
 /* Linear and guest-physical mappings stay: they do not depend on which EPTP is in use, or are tagged by it.
  */
-static void load_eptp(struct core *c, u64 eptp)
+static void load_eptp(struct core *c, u64 eptp, u64 index)
 {
     c->s.vmx.eptp = eptp;
+    c->s.vmx.eptp_index = index;
     VMCS_PUT(c, EPTP, eptp);
+    VMCS_PUT(c, EPTP_INDEX, index);
     if (!(c->s.vmx.proc2 & PROC2_VPID))
         mmu_flush_combined(c, 0, FLUSH_VMFUNC);
 }
@@ -28,7 +30,7 @@ static void switch_eptp(struct core *c, const struct insn *in)
     if (!vmx_eptp_ok(eptp))
         leave(c, in);
     stall(c, &c->s.count.stall_vmx, c->m->p.vmfunc_cycles);
-    load_eptp(c, eptp);
+    load_eptp(c, eptp, index);
     PROBE(c, RS_PROBE_vmfunc, index, old);
     micro(c, MICRO_VMCS);
 }
