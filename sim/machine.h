@@ -94,6 +94,9 @@ struct vmx_controls {
     u64 virtual_apic, apic_access, tpr_threshold, eoi_exit[4];
     u64 posted_vector, posted_descriptor;
     u64 vmread_bitmap, vmwrite_bitmap, link; /* of VMCS shadowing */
+    u64 ve_information, eptp_index;
+    u64 vm_functions, eptp_list; /* none are enabled without "enable VM functions" */
+    u64 pml_address, pml_index;  /* the index is saved at the exit */
 };
 
 /* 16550 UART.  The transmitter is always ready; `wire` holds input that the receive FIFO has no room for. */

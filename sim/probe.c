@@ -48,9 +48,9 @@ const struct rs_probe_info rs_probe_info[RS_PROBES] = {
 
 static const char *const access_word[] = {"read", "write", "fetch"};
 static const char *const tlb_word[] = {"itlb", "dtlb", "stlb", "pwc", "npwc", "ntlb"};
-static const char *const flush_word[] = {"MOV CR3",       "MOV CR0/CR4", "INVLPG",      "INVPCID",
-                                         "INVEPT",        "INVVPID",     "VM entry",    "VM exit",
-                                         "EPT violation", "fault",       "start-up IPI", "APIC base"};
+static const char *const flush_word[] = {"MOV CR3",      "MOV CR0/CR4", "INVLPG",  "INVPCID",       "INVEPT",
+                                         "INVVPID",      "VM entry",    "VM exit", "EPT violation", "fault",
+                                         "start-up IPI", "APIC base",   "VMFUNC"};
 static const char *const hit_word[RS_HITS] = {"l1", "l2", "mem", "core"};
 static const char *const ipi_word[] = {"fixed", "lowest priority", "SMI", "reserved", "NMI",
                                        "INIT",  "start-up"};

@@ -240,7 +240,9 @@ enum rs_walk_owner {
     RS_EPT_VIOLATION,
     RS_EPT_MISCONFIG,
     RS_NON_CANONICAL,
-    RS_APIC_ACCESS /* a guest table lies in the APIC-access page */
+    RS_APIC_ACCESS, /* a guest table lies in the APIC-access page */
+    RS_PML_FULL,    /* the page-modification log has no room */
+    RS_EPT_VE       /* an EPT violation that becomes #VE */
 };
 
 #define RS_WALK_ROWS 6 /* gL5..gL1 and the data address */
@@ -288,7 +290,8 @@ struct rs_walk {
     enum rs_walk_owner owner;
     uint32_t error;         /* #PF error code */
     uint64_t qualification; /* EPT violation */
-    uint64_t fault_gpa;     /* EPT violation and misconfiguration: of which gPA */
+    bool convertible;       /* EPT violation: #VE, unless its information area is busy */
+    uint64_t fault_gpa;     /* EPT violation and misconfiguration, log full: of which gPA */
     uint64_t page_bytes;    /* of the composite entry */
     const char *fault_text; /* in words, or NULL */
 };

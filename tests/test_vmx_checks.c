@@ -66,6 +66,13 @@ static const struct breach controls[] = {
     {{WITH(PROC2_VMCS_SHADOWING), SET(VMREAD_BITMAP, 0x10)}},
     {{WITH(PROC2_VMCS_SHADOWING), SET(VMWRITE_BITMAP, BEYOND)}},
     {{WITH(PROC2_TSC_SCALING)}},
+    {{WITH(PROC2_PML)}},
+    {{WITH(PROC2_EPT | PROC2_PML), SET(EPTP, EPTP_WB | EPTP_WALK_4), SET(PML_ADDRESS, 0x800)}},
+    {{WITH(PROC2_VMFUNC), SET(VM_FUNCTIONS, 2)}},
+    {{WITH(PROC2_VMFUNC), SET(VM_FUNCTIONS, VMFUNC_EPTP_SWITCHING)}},
+    {{WITH(PROC2_EPT | PROC2_VMFUNC), SET(VM_FUNCTIONS, VMFUNC_EPTP_SWITCHING),
+      SET(EPTP_LIST_ADDRESS, BEYOND)}}, /* and a good EPTP: break_rule() */
+    {{WITH(PROC2_EPT_VE), SET(VE_INFORMATION_ADDRESS, 0x40)}},
     {{SET(EXIT_CONTROLS, 0)}},
     {{OR(EXIT_CONTROLS, VMEXIT_SAVE_PREEMPTION_TIMER)}},
     {{SET(EXIT_MSR_STORE_ADDRESS, 8), SET(EXIT_MSR_STORE_COUNT, 1)}},
@@ -220,6 +227,8 @@ static void break_rule(const struct breach *how)
     }
     if (how->set[0].field == VMCS_GUEST_CS_SELECTOR)
         guest_set(c, VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_HLT);
+    if (guest_get(c, VMCS_EPTP_LIST_ADDRESS))
+        guest_set(c, VMCS_EPTP, EPTP_WB | EPTP_WALK_4);
 }
 
 /* Each breach breaks its rule, and none before it; and there are as many breaches as rules. */

@@ -94,7 +94,10 @@ enum vmx_abort {
 #define PROC2_VIRTUAL_INTERRUPTS      (1u << 9)
 #define PROC2_PAUSE_LOOP              (1u << 10)
 #define PROC2_INVPCID                 (1u << 12)
+#define PROC2_VMFUNC                  (1u << 13)
 #define PROC2_VMCS_SHADOWING          (1u << 14)
+#define PROC2_PML                     (1u << 17)
+#define PROC2_EPT_VE                  (1u << 18)
 #define PROC2_TSC_SCALING             (1u << 25)
 
 /* VM-exit controls (24.7.1) */
@@ -155,6 +158,21 @@ enum vmx_abort {
 #define EPTP_RESERVED                 0xf80ull
 #define EP4TA(eptp)                   ((eptp) & ~0xfffull) /* what the TLB tags with (28.3.1): bits 51:12 */
 
+/* VM functions (24.6.14, 25.5.6): their controls, and IA32_VMX_VMFUNC (A.11) */
+#define VMFUNC_EPTP_SWITCHING         (1ull << 0)
+#define VMFUNC_MAX                    63u
+#define EPTP_LIST_ENTRIES             512u
+
+/* Virtualization-exception information area (table 25-1): offsets in bytes */
+#define VE_REASON                     0  /* 32 bits */
+#define VE_BUSY                       4  /* 32 bits; not 0: EPT violations exit */
+#define VE_QUALIFICATION              8
+#define VE_GUEST_LINEAR               16
+#define VE_GUEST_PHYSICAL             24
+#define VE_EPTP_INDEX                 32 /* 16 bits */
+
+#define PML_ENTRIES                   512u /* of the page-modification log, 8 bytes each (28.3.6) */
+
 /* EPT entries (28.2.2).  Execute-only mappings are supported; W without R is a misconfiguration. */
 #define EPT_R                         (1ull << 0)
 #define EPT_W                         (1ull << 1)
@@ -167,6 +185,7 @@ enum vmx_abort {
 #define EPT_PS                  (1ull << 7) /* 2 MiB or 1 GiB page */
 #define EPT_A                   (1ull << 8)
 #define EPT_D                   (1ull << 9)
+#define EPT_SUPPRESS_VE         (1ull << 63) /* of an entry that maps a page or is not present: violations exit */
 #define EPT_FRAME               0x000ffffffffff000ull
 
 /* Interruption information: VM entry (24.8.3), VM exit (24.9.2), IDT vectoring (24.9.3) */

@@ -112,6 +112,12 @@ void vmx_intercept(struct core *c, const struct insn *in);
 _Noreturn void vmx_exit(struct core *c, u32 reason, u64 qualification);
 /* The same with what EPT exits record. */
 _Noreturn void vmx_exit_ept(struct core *c, u32 reason, u64 qualification, u64 gpa, u64 gva);
+/* "EPT-violation #VE" is 1 and no event is being delivered: a convertible EPT violation becomes #VE, unless the
+ * information area is busy.  cpu/vmx_ve.c */
+bool vmx_converts(const struct core *c);
+bool vmx_ve_is_busy(const struct core *c); /* without a cycle */
+/* Raises #VE for a convertible EPT violation; returns if the area is busy. */
+void vmx_virtualization_exception(struct core *c, u64 qualification, u64 gpa, u64 gva);
 /* Exit for the pending event, if the exception bitmap (or external-interrupt exiting, NMI exiting) says so;
  * else returns. */
 void vmx_exit_on_event(struct core *c);

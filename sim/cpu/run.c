@@ -165,7 +165,7 @@ static bool fits(const struct core *c, const struct block *b, const struct op *f
 /* Events of a load that does not fault. */
 #define TOLD_BY_LOADS \
     (PROBE_BIT(access) | PROBE_BIT(walk_begin) | PROBE_BIT(walk_ref) | PROBE_BIT(walk_end) | \
-     PROBE_BIT(tlb_fill) | PROBE_BIT(tlb_evict) | PROBE_BIT(mmio) | PROBE_BIT(vapic))
+     PROBE_BIT(tlb_fill) | PROBE_BIT(tlb_evict) | PROBE_BIT(mmio) | PROBE_BIT(vapic) | PROBE_BIT(pml))
 
 static void begin(struct core *c)
 {

@@ -202,7 +202,7 @@ void exec_vmwrite(struct core *c, const struct insn *in)
     succeed(c);
 }
 
-/* ---- VMLAUNCH, VMRESUME, VMCALL, VMFUNC ---- */
+/* ---- VMLAUNCH, VMRESUME, VMCALL ---- */
 
 /* 0: go on to the checks of VM entry (26.1 "Basic VM-Entry Checks"). */
 static enum vmx_error refuse_entry(struct core *c, bool launch)
@@ -254,13 +254,6 @@ void exec_vmcall(struct core *c, const struct insn *in)
     fail(c, VMXERR_VMCALL_IN_ROOT);
 }
 
-/* No VM functions: "enable VM functions" cannot be 1. */
-void exec_vmfunc(struct core *c, const struct insn *in)
-{
-    (void)in;
-    cpu_fault(c, VEC_UD, 0);
-}
-
 /* ---- INVEPT, INVVPID ---- */
 
 struct descriptor {
@@ -275,14 +268,6 @@ static struct descriptor read_descriptor(struct core *c, const struct insn *in)
     d.low = mem_load(c, in, gva, 8);
     d.high = mem_load(c, in, gva + 8, 8);
     return d;
-}
-
-/* Would VM entry take this EPTP?  (26.2.1.1) */
-static bool eptp_ok(u64 eptp)
-{
-    u64 type = eptp & EPTP_MEMORY_TYPE;
-    return (type == EPTP_WB || type == EPTP_UC) && (eptp & EPTP_WALK_MASK) == EPTP_WALK_4 &&
-           !(eptp & (EPTP_RESERVED | ~PHYS_MASK));
 }
 
 /* A type that is not offered fails before the descriptor is read. */
@@ -304,7 +289,7 @@ void exec_invept(struct core *c, const struct insn *in)
     }
     struct descriptor d = read_descriptor(c, in);
     charge(c, c->m->p.invept_cycles);
-    if (type == INVEPT_SINGLE && !eptp_ok(d.low)) {
+    if (type == INVEPT_SINGLE && !vmx_eptp_ok(d.low)) {
         fail(c, VMXERR_INVEPT_OPERAND);
         return;
     }

@@ -19,6 +19,7 @@ struct vmx_allowed {
 struct vmx_allowed vmx_allowed(const struct core *c, enum vmx_word word);
 u64 vmx_ept_vpid_cap(const struct core *c);
 bool vmx_has_ept(const struct core *c);
+u64 vmx_vm_functions(const struct core *c); /* IA32_VMX_VMFUNC; 0: there are none */
 
 /* ---- VM-entry checks: vmx_checks.c, and a file for each kind ---- */
 
@@ -60,6 +61,7 @@ static inline bool vmx_address_ok(u64 address, unsigned bits)
 }
 
 bool vmx_pat_ok(u64 pat);
+bool vmx_eptp_ok(u64 eptp); /* would VM entry take it? (26.2.1.1) */
 bool vmx_efer_ok(const struct core *c, u64 efer);
 
 /* Controls of the current VMCS; the secondary ones are 0 unless activated. */
@@ -117,6 +119,9 @@ _Noreturn void vmx_leave(struct core *c, const struct vmx_exit *x);
 /* Charges the k-th of n equal parts of a cost under stall_vmx, and reports the VMCS phase that has just been
  * done. */
 void vmx_phase(struct core *c, u64 cost, u64 k, u64 n);
+
+/* Bit 12 of the qualification of EPT violations and of a log that is full. */
+u64 vmx_unblocking(const struct core *c);
 
 /* Ticks of the preemption timer left. */
 u64 vmx_timer_value(const struct core *c);

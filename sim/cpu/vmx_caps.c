@@ -45,7 +45,7 @@ struct vmx_allowed vmx_allowed(const struct core *c, enum vmx_word word)
     a.must = (default1[word] & ~controls(word, KIND_DEFAULT1)) | controls(word, KIND_REQUIRED);
     a.may = default1[word] | controls(word, KIND_OPTIONAL | KIND_DEFAULT1 | KIND_REQUIRED);
     if (word == VMX_PROC2 && !vmx_has_ept(c))
-        a.may &= ~PROC2_EPT;
+        a.may &= ~(PROC2_EPT | PROC2_VMFUNC | PROC2_PML | PROC2_EPT_VE);
     return a;
 }
 
@@ -68,6 +68,11 @@ u64 vmx_ept_vpid_cap(const struct core *c)
     u64 ept = EPT_CAP_EXECUTE_ONLY | EPT_CAP_WALK_4 | EPT_CAP_UC | EPT_CAP_WB | EPT_CAP_2M | EPT_CAP_1G |
               EPT_CAP_INVEPT | EPT_CAP_AD | EPT_CAP_INVEPT_SINGLE | EPT_CAP_INVEPT_ALL;
     return vpid | (vmx_has_ept(c) ? ept : 0);
+}
+
+u64 vmx_vm_functions(const struct core *c)
+{
+    return vmx_has_ept(c) ? VMFUNC_EPTP_SWITCHING : 0;
 }
 
 /* A.1 "Basic VMX Information": write-back VMCS, information for INS and OUTS, TRUE capability MSRs. */
@@ -130,6 +135,7 @@ bool vmx_read_msr(struct core *c, u32 msr, u64 *value)
     case MSR_VMX_TRUE_PROCBASED_CTLS: *value = true_ctls(c, VMX_PROC); return true;
     case MSR_VMX_TRUE_EXIT_CTLS: *value = true_ctls(c, VMX_VMEXIT); return true;
     case MSR_VMX_TRUE_ENTRY_CTLS: *value = true_ctls(c, VMX_VMENTRY); return true;
-    default: return false; /* IA32_VMX_VMFUNC too: there are no VM functions */
+    case MSR_VMX_VMFUNC: *value = vmx_vm_functions(c); return *value != 0; /* there if the control is */
+    default: return false;
     }
 }

@@ -110,6 +110,51 @@ static bool nmi_window_ok(const struct core *c)
     return V(PIN_CONTROLS) & PIN_VIRTUAL_NMIS || !(V(PROC_CONTROLS) & PROC_NMI_WINDOW);
 }
 
+static bool uses_pml(const struct core *c)
+{
+    return vmx_proc2(c) & PROC2_PML;
+}
+
+static bool pml_needs_ept(const struct core *c)
+{
+    return !uses_pml(c) || uses_ept(c);
+}
+
+static bool pml_address_ok(const struct core *c)
+{
+    return !uses_pml(c) || vmx_address_ok(V(PML_ADDRESS), 12);
+}
+
+static bool uses_vm_functions(const struct core *c)
+{
+    return vmx_proc2(c) & PROC2_VMFUNC;
+}
+
+static bool switches_eptp(const struct core *c)
+{
+    return uses_vm_functions(c) && V(VM_FUNCTIONS) & VMFUNC_EPTP_SWITCHING;
+}
+
+static bool vm_functions_ok(const struct core *c)
+{
+    return !uses_vm_functions(c) || !(V(VM_FUNCTIONS) & ~vmx_vm_functions(c));
+}
+
+static bool switching_needs_ept(const struct core *c)
+{
+    return !switches_eptp(c) || uses_ept(c);
+}
+
+static bool eptp_list_ok(const struct core *c)
+{
+    return !switches_eptp(c) || vmx_address_ok(V(EPTP_LIST_ADDRESS), 12);
+}
+
+static bool ve_information_ok(const struct core *c)
+{
+    return !(vmx_proc2(c) & PROC2_EPT_VE) || vmx_address_ok(V(VE_INFORMATION_ADDRESS), 12);
+}
+
 /* ---- VM-exit controls ---- */
 
 static bool exit_ok(const struct core *c)
@@ -241,6 +286,16 @@ static const struct vmx_rule rules[] = {
     VMX_RULE("vmwrite_bitmap", "bits 11:0 and those beyond the physical-address width are 0", EXECUTION,
              vmwrite_bitmap_ok, 0),
     VMX_RULE("tsc_multiplier", "not 0 if TSC scaling is used", EXECUTION, tsc_multiplier_ok, 0),
+    VMX_RULE("proc2_controls", "page modifications are logged only if EPT is enabled", EXECUTION,
+             pml_needs_ept, 0),
+    VMX_RULE("pml_address", "bits 11:0 and those beyond the physical-address width are 0", EXECUTION,
+             pml_address_ok, 0),
+    VMX_RULE("vm_functions", "reserved bits as IA32_VMX_VMFUNC says", EXECUTION, vm_functions_ok, 0),
+    VMX_RULE("vm_functions", "EPTP switching is enabled only if EPT is", EXECUTION, switching_needs_ept, 0),
+    VMX_RULE("eptp_list_address", "bits 11:0 and those beyond the physical-address width are 0", EXECUTION,
+             eptp_list_ok, 0),
+    VMX_RULE("ve_information_address", "bits 11:0 and those beyond the physical-address width are 0",
+             EXECUTION, ve_information_ok, 0),
     VMX_RULE("exit_controls", "reserved bits as IA32_VMX_TRUE_EXIT_CTLS says", EXIT, exit_ok, 0),
     VMX_RULE("exit_controls", "the preemption timer is saved only if it is activated", EXIT, exit_timer_ok,
              0),

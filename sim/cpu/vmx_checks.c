@@ -73,6 +73,13 @@ bool vmx_pat_ok(u64 pat)
     return true;
 }
 
+bool vmx_eptp_ok(u64 eptp)
+{
+    u64 type = eptp & EPTP_MEMORY_TYPE;
+    return (type == EPTP_WB || type == EPTP_UC) && (eptp & EPTP_WALK_MASK) == EPTP_WALK_4 &&
+           !(eptp & (EPTP_RESERVED | ~PHYS_MASK));
+}
+
 /* This machine has IA-32e mode only: LMA and LME must both be 1. */
 bool vmx_efer_ok(const struct core *c, u64 efer)
 {

@@ -57,6 +57,12 @@ static void load_controls(struct core *c)
     v->ple_window = VMCS_GET(c, PLE_WINDOW);
     v->eptp = v->proc2 & PROC2_EPT ? VMCS_GET(c, EPTP) : 0;
     v->vpid = v->proc2 & PROC2_VPID ? VMCS_GET(c, VPID) : 0;
+    v->vm_functions = v->proc2 & PROC2_VMFUNC ? VMCS_GET(c, VM_FUNCTIONS) : 0;
+    v->eptp_list = VMCS_GET(c, EPTP_LIST_ADDRESS);
+    v->ve_information = VMCS_GET(c, VE_INFORMATION_ADDRESS);
+    v->eptp_index = VMCS_GET(c, EPTP_INDEX);
+    v->pml_address = VMCS_GET(c, PML_ADDRESS);
+    v->pml_index = VMCS_GET(c, PML_INDEX);
 }
 
 /* ---- event injection (26.6) ---- */

@@ -25,10 +25,15 @@ static bool unblocking_shows(const struct core *c)
     return c->s.nmi_unblocked && !c->rt.delivering;
 }
 
+u64 vmx_unblocking(const struct core *c)
+{
+    return unblocking_shows(c) ? QUAL_EPT_NMI_UNBLOCKING : 0;
+}
+
 void vmx_exit_ept(struct core *c, u32 reason, u64 qualification, u64 gpa, u64 gva)
 {
-    if (reason == EXIT_EPT_VIOLATION && unblocking_shows(c))
-        qualification |= QUAL_EPT_NMI_UNBLOCKING;
+    if (reason != EXIT_EPT_MISCONFIG)
+        qualification |= vmx_unblocking(c);
     vmx_leave(
         c, &(struct vmx_exit){
                .reason = (enum exit_reason)reason, .qualification = qualification, .gpa = gpa, .gva = gva});

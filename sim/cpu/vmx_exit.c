@@ -88,7 +88,8 @@ static bool is_event(const struct vmx_exit *x)
 
 static bool is_access(const struct vmx_exit *x)
 {
-    return x->reason == EXIT_EPT_VIOLATION || x->reason == EXIT_EPT_MISCONFIG || x->reason == EXIT_APIC_ACCESS;
+    return x->reason == EXIT_EPT_VIOLATION || x->reason == EXIT_EPT_MISCONFIG ||
+           x->reason == EXIT_APIC_ACCESS || x->reason == EXIT_PML_FULL;
 }
 
 /* RF of events and of accesses is that of the frame which was or would have been pushed; an instruction that

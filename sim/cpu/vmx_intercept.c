@@ -306,7 +306,7 @@ static void vmx_instruction(struct core *c, const struct insn *in)
     case ROW_vmwrite: vmcs_access(c, in, EXIT_VMWRITE, c->s.vmx.vmwrite_bitmap); return;
     case ROW_invept: invept(c, in); return;
     case ROW_invvpid: leave_operand(c, in, EXIT_INVVPID, (u32)in->reg << 28);
-    default: return; /* VMFUNC: #UD, for the control is 0 */
+    default: return; /* VMFUNC decides itself: vmx_function.c */
     }
 }
 

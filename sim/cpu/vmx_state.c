@@ -68,6 +68,8 @@ static void save_interruptibility(struct core *c)
     VMCS_PUT(c, GUEST_ACTIVITY, c->s.activity);
     if (c->s.vmx.proc2 & PROC2_VIRTUAL_INTERRUPTS)
         VMCS_PUT(c, GUEST_INTERRUPT_STATUS, c->s.rvi | c->s.svi << 8);
+    if (c->s.vmx.proc2 & PROC2_PML)
+        VMCS_PUT(c, PML_INDEX, c->s.vmx.pml_index);
 }
 
 /* ---- guest: MSRs and debug registers, some by controls ---- */

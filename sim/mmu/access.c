@@ -346,21 +346,31 @@ u64 mmu_fetch_line(struct core *c, u64 gva)
 
 /* ---- physical ---- */
 
-static void physical_lines(struct core *c, u64 hpa, unsigned n, bool write, u64 *counter)
+enum physical { PHYSICAL_READ, PHYSICAL_WRITE, PHYSICAL_DRY_WRITE };
+
+static u64 physical_takes(struct core *c, enum physical how, u64 line, enum rs_hit from)
+{
+    switch (how) {
+    case PHYSICAL_WRITE: return coherence_write(c, line, from);
+    case PHYSICAL_DRY_WRITE: return coherence_write_cost(c, line, from);
+    default: return 0;
+    }
+}
+
+static void physical_lines(struct core *c, u64 hpa, unsigned n, enum physical how, u64 *counter)
 {
     for (u64 line = hpa >> LINE_SHIFT; line <= (hpa + n - 1) >> LINE_SHIFT; line++) {
         if (!mem_has(c->m->mem, line << LINE_SHIFT, LINE_BYTES))
             continue;
         enum rs_hit from = read_line(c, line << LINE_SHIFT, counter);
-        if (write)
-            stall(c, counter, coherence_write(c, line, from));
+        stall(c, counter, physical_takes(c, how, line, from));
     }
 }
 
 u64 phys_read(struct core *c, u64 hpa, unsigned n, u64 *counter)
 {
     unsigned first = min_unsigned(n, PAGE_BYTES - (unsigned)(hpa & (PAGE_BYTES - 1)));
-    physical_lines(c, hpa, n, false, counter);
+    physical_lines(c, hpa, n, PHYSICAL_READ, counter);
     u64 value = mem_read(c->m->mem, hpa, first);
     return first == n ? value : value | mem_read(c->m->mem, hpa + first, n - first) << 8 * first;
 }
@@ -373,8 +383,13 @@ u64 phys_load(struct core *c, u64 hpa, unsigned n)
 void phys_store(struct core *c, u64 hpa, unsigned n, u64 value)
 {
     unsigned first = min_unsigned(n, PAGE_BYTES - (unsigned)(hpa & (PAGE_BYTES - 1)));
-    physical_lines(c, hpa, n, true, &c->s.count.stall_vmx);
+    physical_lines(c, hpa, n, PHYSICAL_WRITE, &c->s.count.stall_vmx);
     mem_write(c->m->mem, hpa, first, value);
     if (first < n)
         mem_write(c->m->mem, hpa + first, n - first, value >> 8 * first);
+}
+
+void phys_store_dry(struct core *c, u64 hpa, unsigned n)
+{
+    physical_lines(c, hpa, n, PHYSICAL_DRY_WRITE, &c->s.count.stall_vmx);
 }

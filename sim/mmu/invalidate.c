@@ -185,6 +185,12 @@ void mmu_flush_vpid_page(struct core *c, u64 vpid, u64 gva, enum flush_cause cau
     tell(c, cause, gva, drop_linear_side(c, &s));
 }
 
+void mmu_flush_combined(struct core *c, u64 vpid, enum flush_cause cause)
+{
+    struct scope s = {.kinds = 1u << KIND_COMBINED, .one_vpid = true, .vpid = vpid & 0xffff};
+    tell(c, cause, 0, drop_linear_side(c, &s));
+}
+
 void mmu_flush_all_linear(struct core *c, enum flush_cause cause)
 {
     struct scope s = {.kinds = LINEAR_KINDS, .spare_vpid0 = true};

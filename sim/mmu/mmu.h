@@ -50,6 +50,7 @@ u64 mmu_fetch_line(struct core *c, u64 gva);
 u64 phys_read(struct core *c, u64 hpa, unsigned n, u64 *counter); /* through L1D, cycles under counter */
 u64 phys_load(struct core *c, u64 hpa, unsigned n); /* through L1D, cycles under stall_vmx */
 void phys_store(struct core *c, u64 hpa, unsigned n, u64 value);
+void phys_store_dry(struct core *c, u64 hpa, unsigned n); /* a scratch core's: the cycles alone */
 
 /* ---- invalidation; each reports tlb.flush with its cause ---- */
 
@@ -66,6 +67,7 @@ enum flush_cause {
     FLUSH_FAULT,
     FLUSH_STARTUP,
     FLUSH_APIC_BASE,
+    FLUSH_VMFUNC,
     FLUSH_CAUSES
 };
 
@@ -79,6 +81,8 @@ void mmu_flush_linear(struct core *c, bool globals, enum flush_cause cause);
 void mmu_flush_vpid(struct core *c, u64 vpid, bool globals, enum flush_cause cause);
 /* of those what serves gva, global or not: INVVPID individual-address */
 void mmu_flush_vpid_page(struct core *c, u64 vpid, u64 gva, enum flush_cause cause);
+/* combined of one VPID, all PCIDs and EP4TAs: EPTP switching without VPIDs (25.5.6.3) */
+void mmu_flush_combined(struct core *c, u64 vpid, enum flush_cause cause);
 /* INVVPID all-context: of every VPID but 0 */
 void mmu_flush_all_linear(struct core *c, enum flush_cause cause);
 /* guest-physical and combined (28.4.3.1) */

@@ -53,7 +53,8 @@ enum tlb_perm {
     PERM_KIND_SHIFT = 9, /* enum page_kind, three bits */
     PERM_KIND = 7 << PERM_KIND_SHIFT,
     PERM_REACH_SHIFT = 12, /* reach of the guest's own page, two bits: INVLPG drops all pieces of it */
-    PERM_REACH = 3 << PERM_REACH_SHIFT
+    PERM_REACH = 3 << PERM_REACH_SHIFT,
+    PERM_SUPPRESS_VE = 1 << 14 /* guest-physical mappings: bit 63 of the entry that maps the page */
 };
 
 enum tlb_kind { KIND_LINEAR, KIND_COMBINED, KIND_GUEST_PHYSICAL };

@@ -34,7 +34,11 @@ static _Noreturn void raise_failure(struct core *c, u64 gva, u64 gpa)
         vapic_exit_physical(c);
     if (w->owner == RS_EPT_MISCONFIG)
         vmx_exit_ept(c, EXIT_EPT_MISCONFIG, 0, gpa, gva);
+    if (w->owner == RS_PML_FULL)
+        vmx_exit_ept(c, EXIT_PML_FULL, 0, 0, 0);
     flush_for_ept_violation(c, gva, gpa);
+    if (w->convertible)
+        vmx_virtualization_exception(c, w->qualification, gpa, gva);
     vmx_exit_ept(c, EXIT_EPT_VIOLATION, w->qualification, gpa, gva);
 }
 

@@ -12,6 +12,7 @@
 #include "mmu/level.h"
 #include "mmu/mem.h"
 #include "mmu/mmu.h"
+#include "mmu/pml.h"
 #include "mmu/walk_cache.h"
 
 #define DATA_ROW  5
@@ -145,8 +146,8 @@ static u64 update_takes(struct walk *w, const struct rs_walk_ref *ref)
     return w->dry ? coherence_write_cost(w->c, line, ref->from) : coherence_write(w->c, line, ref->from);
 }
 
-/* Sets A or D: a locked update, which is no reference of its own. */
-static void update_flags(struct walk *w, const struct rs_walk_ref *ref)
+/* Sets A or D: a locked update, which is no reference of its own.  One of D in EPT is logged. */
+static void update_flags(struct walk *w, const struct pass *s, const struct rs_walk_ref *ref)
 {
     if (!w->dry)
         mem_write(w->mem, ref->hpa, 8, ref->entry);
@@ -155,6 +156,8 @@ static void update_flags(struct walk *w, const struct rs_walk_ref *ref)
     stall(w->c, &w->c->s.count.stall_walk, update_takes(w, ref));
     w->rec->cycles = w->c->s.cycle - w->rec->start_cycle;
     micro(w->c, MICRO_AD_UPDATE);
+    if (s->stage == RS_NESTED && ref->entry & ~ref->before & EPT_D)
+        pml_log(w->c, ref->gpa, w->dry);
 }
 
 /* ---- failing ---- */
@@ -174,14 +177,33 @@ static u64 qualification(u64 access_bits, u64 perms, bool table)
            QUAL_EPT_LINEAR_VALID | (table ? 0 : QUAL_EPT_TRANSLATED);
 }
 
-static void fail_ept(struct walk *w, enum ept_fault fault, u64 gpa, u64 qual)
+/* Other reasons than an EPT violation. */
+static void fail_nested(struct walk *w, enum rs_walk_owner owner, u64 gpa)
 {
-    w->rec->owner = fault == EPT_MALFORMED     ? RS_EPT_MISCONFIG
-                    : fault == EPT_APIC_ACCESS ? RS_APIC_ACCESS
-                                               : RS_EPT_VIOLATION;
-    w->rec->qualification = qual;
-    w->rec->fault_text = walk_text_ept(fault);
+    w->rec->owner = owner;
+    w->rec->fault_text = walk_text_nested(owner);
     w->rec->fault_gpa = gpa;
+}
+
+/* suppress: bit 63 of the entry that decides whether the violation may become #VE. */
+static void fail_ept(struct walk *w, enum ept_fault fault, u64 gpa, u64 qual, bool suppress)
+{
+    w->rec->convertible = !suppress && vmx_converts(w->c);
+    bool converted = w->rec->convertible && !vmx_ve_is_busy(w->c);
+    w->rec->owner = converted ? RS_EPT_VE : RS_EPT_VIOLATION;
+    w->rec->qualification = qual;
+    w->rec->fault_text = walk_text_ept(w->c, fault, converted);
+    w->rec->fault_gpa = gpa;
+}
+
+/* The entry's flags stay: EPT refuses to have a guest's set, or the log has no room for its own. */
+static void fail_update(struct walk *w, const struct pass *s, const struct place *p)
+{
+    if (s->stage == RS_GUEST)
+        fail_ept(w, EPT_REFUSES_TABLE_WRITE, p->gpa, qualification(QUAL_EPT_WRITE, p->perms, true),
+                 p->perms & PERM_SUPPRESS_VE);
+    else
+        fail_nested(w, RS_PML_FULL, p->gpa);
 }
 
 static u64 access_bits(const struct pass *s)
@@ -230,7 +252,7 @@ INLINED enum verdict judge(const struct walk *w, const struct pass *s, unsigned 
 }
 
 /* Takes the pass by value: where nothing fails, its fields stay in registers. */
-static bool failed(struct walk *w, struct pass s, enum verdict v, u64 gpa, u64 perms)
+static bool failed(struct walk *w, struct pass s, enum verdict v, u64 gpa, u64 perms, u64 entry)
 {
     static const enum guest_fault simple[] = {FAULT_NONE, FAULT_NOT_PRESENT, FAULT_RESERVED};
     if (!w->c)
@@ -238,10 +260,10 @@ static bool failed(struct walk *w, struct pass s, enum verdict v, u64 gpa, u64 p
     if (s.stage == RS_GUEST)
         fail_guest(w, v == ENTRY_REFUSED ? guest_refusal(w, perms) : simple[v]);
     else if (v == ENTRY_MALFORMED)
-        fail_ept(w, EPT_MALFORMED, gpa, 0);
+        fail_nested(w, RS_EPT_MISCONFIG, gpa);
     else
         fail_ept(w, v == ENTRY_NOT_PRESENT ? EPT_NOT_PRESENT : refused_as(s.need & ~perms), gpa,
-                 qualification(access_bits(&s), perms, s.table));
+                 qualification(access_bits(&s), perms, s.table), entry & EPT_SUPPRESS_VE);
     return false;
 }
 
@@ -268,7 +290,7 @@ INLINED bool locate(struct walk *w, const struct pass *s, const struct cursor *a
     *p =
         (struct place){.gpa = entry, .hpa = m.frame | (entry & (reach_bytes(m.reach) - 1)), .perms = m.perms};
     if (w->c && vapic_virtualises(w->c, p->hpa)) {
-        fail_ept(w, EPT_APIC_ACCESS, entry, 0);
+        fail_nested(w, RS_APIC_ACCESS, entry);
         return false;
     }
     return true;
@@ -286,7 +308,8 @@ INLINED bool visit(struct walk *w, const struct pass *s, struct cursor *at, u64 
     if (!ref)
         return v == ENTRY_OK;
     u64 flagged = v == ENTRY_OK ? with_flags(s, at->level, *entry) : *entry;
-    bool forbidden = flagged != *entry && !(p.perms & PERM_EPT_W);
+    bool forbidden =
+        flagged != *entry && (!(p.perms & PERM_EPT_W) || (s->stage == RS_NESTED && pml_is_full(w->c)));
     ref->leaf = v == ENTRY_OK && level_is_leaf(s->format, at->level, *entry);
     ref->entry = forbidden ? *entry : flagged;
     at->base_ref = ref->n;
@@ -294,11 +317,11 @@ INLINED bool visit(struct walk *w, const struct pass *s, struct cursor *at, u64 
     *entry = ref->entry;
     tell_reference(w, ref);
     if (v != ENTRY_OK)
-        return failed(w, *s, v, p.gpa, at->perms);
+        return failed(w, *s, v, p.gpa, at->perms, *entry);
     if (forbidden)
-        fail_ept(w, EPT_REFUSES_TABLE_WRITE, p.gpa, qualification(QUAL_EPT_WRITE, p.perms, true));
+        fail_update(w, s, &p);
     else if (update)
-        update_flags(w, ref);
+        update_flags(w, s, ref);
     return !forbidden;
 }
 
@@ -340,7 +363,8 @@ INLINED struct mapping mapping_of(const struct pass *s, const struct cursor *at,
     return (struct mapping){
         .frame = level_frame(s->format, at->level, entry),
         .perms =
-            at->perms | (dirty ? PERM_DIRTY : 0) | (s->stage == RS_GUEST && entry & PTE_G ? PERM_GLOBAL : 0),
+            at->perms | (dirty ? PERM_DIRTY : 0) | (s->stage == RS_GUEST && entry & PTE_G ? PERM_GLOBAL : 0) |
+            (s->stage == RS_NESTED && entry & EPT_SUPPRESS_VE ? PERM_SUPPRESS_VE : 0),
         .reach = at->level - 1,
     };
 }
@@ -434,7 +458,7 @@ INLINED void begin_record(struct walk *w)
     rec->user = (w->access & (MMU_USER | MMU_IMPLICIT)) == MMU_USER;
     rec->gva = w->gva;
     rec->gpa = rec->hpa = rec->fault_gpa = 0;
-    rec->gpa_known = false;
+    rec->gpa_known = rec->convertible = false;
     rec->cr3 = s->cr3;
     rec->eptp = w->x.nested ? s->vmx.eptp : 0;
     rec->vpid = w->x.space >> SPACE_VPID_SHIFT & 0xffff;

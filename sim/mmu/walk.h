@@ -44,10 +44,9 @@ enum ept_fault {
     EPT_REFUSES_WRITE,
     EPT_REFUSES_FETCH,
     EPT_REFUSES_TABLE_WRITE,
-    EPT_MALFORMED,
-    EPT_APIC_ACCESS, /* no fault of EPT: the guest table that it leads to is in the APIC-access page */
     EPT_FAULTS
 };
-const char *walk_text_ept(enum ept_fault fault);
+const char *walk_text_ept(const struct core *c, enum ept_fault fault, bool converted); /* to #VE */
+const char *walk_text_nested(enum rs_walk_owner owner); /* of what else the nested dimension ends by */
 
 #endif

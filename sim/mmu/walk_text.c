@@ -22,15 +22,20 @@ static const char *const guest_text[GUEST_FAULTS][ANSWERS] = {
     [FAULT_SMAP] = WORDS("supervisor access to a user page (SMAP)"),
 };
 
-static const char *const ept_text[EPT_FAULTS] = {
-    [EPT_NOT_PRESENT] = "EPT entry not present: the hypervisor's (exit 48)",
-    [EPT_REFUSES_READ] = "EPT does not allow reading: the hypervisor's (exit 48)",
-    [EPT_REFUSES_WRITE] = "EPT does not allow writing: the hypervisor's (exit 48)",
-    [EPT_REFUSES_FETCH] = "EPT does not allow execution: the hypervisor's (exit 48)",
-    [EPT_REFUSES_TABLE_WRITE] =
-        "EPT does not allow setting A or D in a guest table: the hypervisor's (exit 48)",
-    [EPT_MALFORMED] = "EPT entry with a combination that is not allowed: the hypervisor's (exit 49)",
-    [EPT_APIC_ACCESS] = "a guest table in the APIC-access page: the hypervisor's (exit 44)",
+#define EPT_WORDS(what) \
+    { \
+        what ": the hypervisor's (exit 48)", what ": the guest kernel's (#VE, no exit)", \
+            what ": the hypervisor's (exit 0, #VE)" \
+    }
+
+enum ept_answer { ANSWER_EXIT, ANSWER_VE, ANSWER_VE_EXITS, EPT_ANSWERS };
+
+static const char *const ept_text[EPT_FAULTS][EPT_ANSWERS] = {
+    [EPT_NOT_PRESENT] = EPT_WORDS("EPT entry not present"),
+    [EPT_REFUSES_READ] = EPT_WORDS("EPT does not allow reading"),
+    [EPT_REFUSES_WRITE] = EPT_WORDS("EPT does not allow writing"),
+    [EPT_REFUSES_FETCH] = EPT_WORDS("EPT does not allow execution"),
+    [EPT_REFUSES_TABLE_WRITE] = EPT_WORDS("EPT does not allow setting A or D in a guest table"),
 };
 
 /* A #PF exits as the exception bitmap and the error-code mask and match say (SDM vol. 3, 25.2 "Other Causes
@@ -50,7 +55,20 @@ const char *walk_text_guest(const struct core *c, enum guest_fault fault, u32 er
     return guest_text[fault][answers(c, error)];
 }
 
-const char *walk_text_ept(enum ept_fault fault)
+const char *walk_text_ept(const struct core *c, enum ept_fault fault, bool converted)
 {
-    return ept_text[fault];
+    bool exits = c->s.vmx.exception_bitmap >> VEC_VE & 1;
+    enum ept_answer how = exits ? ANSWER_VE_EXITS : ANSWER_VE;
+    return ept_text[fault][converted ? how : ANSWER_EXIT];
+}
+
+const char *walk_text_nested(enum rs_walk_owner owner)
+{
+    switch (owner) {
+    case RS_EPT_MISCONFIG:
+        return "EPT entry with a combination that is not allowed: the hypervisor's (exit 49)";
+    case RS_APIC_ACCESS: return "a guest table in the APIC-access page: the hypervisor's (exit 44)";
+    case RS_PML_FULL: return "page-modification log full: the hypervisor's (exit 62)";
+    default: return NULL;
+    }
 }

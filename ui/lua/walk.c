@@ -94,8 +94,10 @@ static void set_cells(lua_State *L, const struct rs_walk *walk)
 
 static void set_outcome(lua_State *L, const struct rs_walk *walk)
 {
-    static const char *const owners[] = {NULL, "guest", "hypervisor", "hypervisor", "guest", "hypervisor"};
-    static const char *const faults[] = {NULL, "#PF", "EPT violation", "EPT misconfiguration", "#GP"};
+    static const char *const owners[] = {NULL,    "guest",      "hypervisor", "hypervisor",
+                                         "guest", "hypervisor", "hypervisor", "guest"};
+    static const char *const faults[] = {NULL,  "#PF",         "EPT violation", "EPT misconfiguration",
+                                         "#GP", "APIC access", "log full",      "#VE"};
     if (walk->owner == RS_NO_FAULT) {
         set_text(L, "fault", NULL); /* nil, also where the event's own field says false */
         set_u64(L, "hpa", walk->hpa);

@@ -246,12 +246,14 @@ static void draw_fault_detail(const struct rs_walk *walk, const struct area *a)
     if (walk->owner == RS_GUEST_FAULT) {
         word_pf_error(walk->error, words, sizeof words);
         area_print(a, 3, 4, STYLE_TEXT, "error code %x: %s", walk->error, words);
-    } else if (walk->owner == RS_EPT_VIOLATION) {
+    } else if (walk->owner == RS_EPT_VIOLATION || walk->owner == RS_EPT_VE) {
         word_ept_violation(walk->qualification, words, sizeof words);
         area_print(a, 3, 4, STYLE_TEXT, "qualification %llx: %s; at g:%llx", (ull)walk->qualification, words,
                    (ull)walk->fault_gpa);
     } else if (walk->owner == RS_EPT_MISCONFIG) {
         area_print(a, 3, 4, STYLE_TEXT, "EPT misconfiguration at g:%llx", (ull)walk->fault_gpa);
+    } else if (walk->owner == RS_PML_FULL) {
+        area_print(a, 3, 4, STYLE_TEXT, "A or D for g:%llx stays clear", (ull)walk->fault_gpa);
     }
 }
 

@@ -160,6 +160,8 @@ const char *word_owner(const struct rs_walk *walk)
     case RS_EPT_VIOLATION: return "the hypervisor's (exit 48)";
     case RS_EPT_MISCONFIG: return "the hypervisor's (exit 49)";
     case RS_APIC_ACCESS: return "the hypervisor's (exit 44)";
+    case RS_EPT_VE: return "the guest kernel's (#VE, no exit)";
+    case RS_PML_FULL: return "the hypervisor's (exit 62)";
     case RS_NON_CANONICAL: return walk->guest ? "the guest kernel's (#GP, no exit)" : "the kernel's (#GP)";
     default: return "";
     }
