@@ -237,6 +237,8 @@ int term_key(int milliseconds)
     wint_t key = 0;
     timeout(milliseconds);
     int kind = get_wch(&key);
+    if (kind == KEY_CODE_YES && key == KEY_RESIZE)
+        term_redraw(); /* what was on its way may have been drawn into the new size, and scrolled it */
     if (kind == KEY_CODE_YES)
         return special_key((int)key);
     if (kind == OK)
