@@ -110,13 +110,8 @@ static bool atom_ends(struct core *c)
 
 bool cpu_insn_of_block(struct core *c, const struct insn *in)
 {
-    u64 flags_before = c->s.rflags;
     begin_atom(c);
-    pipeline_issue(c, in);
-    c->rt.next_rip = c->s.rip + in->length;
-    in->execute(c, in);
-    pipeline_retire(c, in);
-    insn_retired(c, in, flags_before);
+    run_insn(c, in);
     return atom_ends(c);
 }
 

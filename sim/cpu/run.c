@@ -216,7 +216,6 @@ void run_leaves(struct core *c)
     c->s.stamp -= op->ages;
     settle(c, r->from, op, r->late);
     c->s.count.stall_agi += op->late;
-    c->rt.next_rip = c->s.rip + op->length;
     end(c, c->rt.atom_cycle);
 }
 

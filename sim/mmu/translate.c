@@ -22,9 +22,10 @@ struct tlb_entry *translate_by(struct core *c, enum tlb_unit unit, const struct 
 
 /* ---- a miss ---- */
 
-static _Noreturn void raise_failure(struct core *c, u64 gva, u64 gpa)
+static _Noreturn void raise_failure(struct core *c, u64 gva)
 {
     const struct rs_walk *w = &c->rt.walk;
+    u64 gpa = w->fault_gpa;
     run_leaves(c);
     if (w->owner == RS_GUEST_FAULT) {
         flush_for_fault(c, gva);
@@ -46,11 +47,10 @@ static struct tlb_entry *walk_and_fill(struct core *c, enum tlb_unit l1, const s
                                        unsigned access)
 {
     struct tlb_entry found;
-    u64 gpa;
     bool is_short = walk_short(c, x, gva, access, &found);
-    if (!is_short && !walk_page(c, x, gva, access, false, &found, &gpa)) {
+    if (!is_short && !walk_page(c, x, gva, access, false, &found)) {
         walk_end(c);
-        raise_failure(c, gva, gpa);
+        raise_failure(c, gva);
     }
     if (c->m->p.stlb)
         tlb_fill(c, UNIT_STLB, &found);
@@ -126,8 +126,7 @@ static void translate_dry(struct core *c, u64 gva, unsigned access, bool caches)
         return;
     }
     struct tlb_entry found;
-    u64 gpa;
-    walk_page(c, &x, gva, access, true, &found, &gpa);
+    walk_page(c, &x, gva, access, true, &found);
     walk_end(c);
 }
 

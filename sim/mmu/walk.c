@@ -546,7 +546,7 @@ static bool walk_guest(struct walk *w, struct tlb_entry *out)
 }
 
 bool walk_page(struct core *c, const struct mmu_context *x, u64 gva, unsigned access, bool dry,
-               struct tlb_entry *out, u64 *fault_gpa)
+               struct tlb_entry *out)
 {
     struct walk w = {
         .c = c, .mem = c->m->mem, .rec = &c->rt.walk, .x = *x, .gva = gva, .access = access, .dry = dry};
@@ -556,7 +556,6 @@ bool walk_page(struct core *c, const struct mmu_context *x, u64 gva, unsigned ac
     micro(c, MICRO_TLB);
     bool found = walk_guest(&w, out);
     w.rec->cycles = c->s.cycle - w.rec->start_cycle;
-    *fault_gpa = w.rec->fault_gpa;
     return found;
 }
 

@@ -6,11 +6,11 @@
 #include "mmu/tlb.h"
 
 /* Walks the tables for gva and fills c->rt.walk.  On success *out is the TLB entry to be.  Else the reason is
- * in c->rt.walk.owner, and *fault_gpa the address that EPT refused.  dry: A and D bits are not written to
- * memory, though the record shows them; the core is then a scratch one, since its clock and caches move.
+ * in c->rt.walk.owner, and in its fault_gpa the address that EPT refused.  dry: A and D bits are not written
+ * to memory, though the record shows them; the core is then a scratch one, since its clock and caches move.
  * Leaves the atom only by a micro-stop. */
 bool walk_page(struct core *c, const struct mmu_context *x, u64 gva, unsigned access, bool dry,
-               struct tlb_entry *out, u64 *fault_gpa);
+               struct tlb_entry *out);
 
 /* The same for the commonest walk, at little cost to the host: native, shortened to its last level, with nothing
  * to set and nobody watching.  False, and nothing has happened, if it is another one.  walk_short.c */
