@@ -34,7 +34,7 @@ static void hypervisor_leaf(uint32_t r[4])
     memcpy(&r[EBX], HYPERVISOR_SIGNATURE, 12);
 }
 
-static void emulate(const struct vm *vm, uint32_t leaf, uint32_t subleaf, uint32_t r[4])
+static void emulate(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t r[4])
 {
     cpuid(leaf, subleaf, r);
     switch (leaf) {
@@ -49,7 +49,7 @@ static void emulate(const struct vm *vm, uint32_t leaf, uint32_t subleaf, uint32
     case LEAF_TOPOLOGY:
     case LEAF_XSAVE: memset(r, 0, 4 * sizeof r[0]); break;
     case LEAF_EXTENDED:
-        if (vm->vcpu.misc_enable & MISC_ENABLE_XD_DISABLE)
+        if (v->misc_enable & MISC_ENABLE_XD_DISABLE)
             r[EDX] &= ~(uint32_t)CPUID_EXT1_EDX_NX;
         break;
     case HYPERVISOR_LEAF: hypervisor_leaf(r); break;
@@ -57,12 +57,12 @@ static void emulate(const struct vm *vm, uint32_t leaf, uint32_t subleaf, uint32
     }
 }
 
-void exit_cpuid(struct vm *vm)
+void exit_cpuid(struct vcpu *v)
 {
-    uint64_t *gpr = vm->vcpu.gpr;
+    uint64_t *gpr = v->gpr;
     uint32_t r[4];
 
-    emulate(vm, (uint32_t)gpr[REG_RAX], (uint32_t)gpr[REG_RCX], r);
+    emulate(v, (uint32_t)gpr[REG_RAX], (uint32_t)gpr[REG_RCX], r);
     gpr[REG_RAX] = r[EAX];
     gpr[REG_RBX] = r[EBX];
     gpr[REG_RCX] = r[ECX];

@@ -25,8 +25,9 @@ static void crash_outside(struct vm *vm, uint64_t gpa, uint64_t qualification)
 
 /* A violation leaves no translation of the page in the processor (SDM vol. 3, 28.3.3.1), so no INVEPT is
  * needed.  The instruction runs again, or the event that was being delivered is delivered again. */
-void exit_ept_violation(struct vm *vm)
+void exit_ept_violation(struct vcpu *v)
 {
+    struct vm *vm = v->vm;
     uint64_t gpa = vmread(VMCS_GUEST_PHYSICAL_ADDRESS), qualification = vmread(VMCS_EXIT_QUALIFICATION);
 
     if (gpa >= vm->config.ram_bytes) {

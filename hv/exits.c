@@ -10,85 +10,85 @@
 /* ---- handlers of few lines ---- */
 
 /* The interrupt is the idle timer's: our own IDT takes it. */
-static void exit_interrupt(struct vm *vm)
+static void exit_interrupt(struct vcpu *v)
 {
-    (void)vm;
+    (void)v;
     take_interrupts();
 }
 
-static void exit_triple_fault(struct vm *vm)
+static void exit_triple_fault(struct vcpu *v)
 {
-    vm_crash(vm, "triple fault (an exception in delivering a double fault) at rip 0x%lx",
+    vm_crash(v->vm, "triple fault (an exception in delivering a double fault) at rip 0x%lx",
              vmread(VMCS_GUEST_RIP));
-    vmcs_dump(vm);
+    vmcs_dump(v);
 }
 
 /* No interrupt reaches a VM yet, so one that waits for it waits until it is told to stop; with interrupts
  * off, nothing could wake even a real processor. */
-static void exit_hlt(struct vm *vm)
+static void exit_hlt(struct vcpu *v)
 {
     bool interrupts_on = vmread(VMCS_GUEST_RFLAGS) & FLAG_IF;
 
     vcpu_skip_instruction();
     if (interrupts_on)
-        vm->halted = true;
+        v->halted = true;
     else
-        vm_stop(vm, STATUS_HALTED, "halted for ever: HLT with interrupts off");
+        vm_stop(v->vm, STATUS_HALTED, "halted for ever: HLT with interrupts off");
 }
 
 /* Caches need no write-back here: memory is coherent. */
-static void exit_wbinvd(struct vm *vm)
+static void exit_wbinvd(struct vcpu *v)
 {
-    (void)vm;
+    (void)v;
     vcpu_skip_instruction();
 }
 
 /* Instructions that the virtual processor does not have: its CPUID says so. */
-static void exit_undefined(struct vm *vm)
+static void exit_undefined(struct vcpu *v)
 {
-    (void)vm;
+    (void)v;
     vcpu_inject(VEC_UD, false, 0);
 }
 
-static void exit_general_protection(struct vm *vm)
+static void exit_general_protection(struct vcpu *v)
 {
-    (void)vm;
+    (void)v;
     vcpu_inject(VEC_GP, true, 0);
 }
 
-static void exit_unhandled(struct vm *vm, uint64_t reason)
+static void exit_unhandled(struct vcpu *v, uint64_t reason)
 {
-    vm_crash(vm, "VM exit %lu (%s) that this hypervisor does not handle", reason, exit_reason_name(reason));
-    vmcs_dump(vm);
+    vm_crash(v->vm, "VM exit %lu (%s) that this hypervisor does not handle", reason, exit_reason_name(reason));
+    vmcs_dump(v);
 }
 
 /* SDM vol. 3, 26.8 "VM-Entry Failures During or After Loading Guest State" */
-static void exit_entry_failure(struct vm *vm, uint64_t reason)
+static void exit_entry_failure(struct vcpu *v, uint64_t reason)
 {
-    vm_crash(vm, "%s, qualification %lu", exit_reason_name(reason), vmread(VMCS_EXIT_QUALIFICATION));
-    vmcs_dump(vm);
+    vm_crash(v->vm, "%s, qualification %lu", exit_reason_name(reason), vmread(VMCS_EXIT_QUALIFICATION));
+    vmcs_dump(v);
 }
 
 /* ---- the switch ---- */
 
-static void handle(struct vm *vm, uint64_t reason)
+static void handle(struct vcpu *v, uint64_t reason)
 {
     /* clang-format off */
     switch (reason) {
-    case EXIT_EXTERNAL_INTERRUPT: exit_interrupt(vm); break;
-    case EXIT_TRIPLE_FAULT: exit_triple_fault(vm); break;
-    case EXIT_CPUID: exit_cpuid(vm); break;
-    case EXIT_HLT: exit_hlt(vm); break;
-    case EXIT_VMCALL: exit_vmcall(vm); break;
-    case EXIT_CR_ACCESS: exit_cr_access(vm); break;
-    case EXIT_IO: exit_io(vm); break;
-    case EXIT_RDMSR: exit_rdmsr(vm); break;
-    case EXIT_WRMSR: exit_wrmsr(vm); break;
-    case EXIT_EPT_VIOLATION: exit_ept_violation(vm); break;
+    case EXIT_EXTERNAL_INTERRUPT: exit_interrupt(v); break;
+    case EXIT_TRIPLE_FAULT: exit_triple_fault(v); break;
+    case EXIT_CPUID: exit_cpuid(v); break;
+    case EXIT_HLT: exit_hlt(v); break;
+    case EXIT_VMCALL: exit_vmcall(v); break;
+    case EXIT_CR_ACCESS: exit_cr_access(v); break;
+    case EXIT_IO: exit_io(v); break;
+    case EXIT_RDMSR: exit_rdmsr(v); break;
+    case EXIT_WRMSR: exit_wrmsr(v); break;
+    case EXIT_EPT_VIOLATION: exit_ept_violation(v); break;
     case EXIT_PREEMPTION_TIMER: break; /* the scheduler's */
     case EXIT_INVD:
-    case EXIT_WBINVD: exit_wbinvd(vm); break;
-    case EXIT_XSETBV: exit_general_protection(vm); break;
+    case EXIT_WBINVD: exit_wbinvd(v); break;
+    case EXIT_XSETBV: exit_general_protection(v); break;
     case EXIT_GETSEC:
     case EXIT_VMCLEAR:
     case EXIT_VMLAUNCH:
@@ -100,36 +100,36 @@ static void handle(struct vm *vm, uint64_t reason)
     case EXIT_VMXOFF:
     case EXIT_VMXON:
     case EXIT_INVEPT:
-    case EXIT_INVVPID: exit_undefined(vm); break;
-    default: exit_unhandled(vm, reason); break;
+    case EXIT_INVVPID: exit_undefined(v); break;
+    default: exit_unhandled(v, reason); break;
     }
     /* clang-format on */
 }
 
 /* SDM vol. 3, 26.2: the entry failed before any guest state was loaded. */
-static uint64_t entry_refused(struct vm *vm)
+static uint64_t entry_refused(struct vcpu *v)
 {
     uint64_t error = vmread(VMCS_INSTRUCTION_ERROR);
 
-    vm_crash(vm, "VM entry refused, error %lu: %s", error, vmx_error_name(error));
-    vmcs_dump(vm);
+    vm_crash(v->vm, "VM entry refused, error %lu: %s", error, vmx_error_name(error));
+    vmcs_dump(v);
     return EXIT_INVALID_GUEST_STATE;
 }
 
-uint64_t vm_enter_once(struct vm *vm)
+uint64_t vcpu_run_once(struct vcpu *v)
 {
     uint64_t entry = rdtsc(), exit, reason;
 
-    vm->stats.entries++;
-    if (!vcpu_enter(&vm->vcpu))
-        return entry_refused(vm);
+    v->vm->stats.entries++;
+    if (!vcpu_enter(v))
+        return entry_refused(v);
     exit = rdtsc();
-    vm->stats.guest_cycles += exit - entry;
+    v->vm->stats.guest_cycles += exit - entry;
     reason = vmread(VMCS_EXIT_REASON);
     if (reason & EXIT_ENTRY_FAILURE)
-        exit_entry_failure(vm, reason & REASON_BASIC);
+        exit_entry_failure(v, reason & REASON_BASIC);
     else
-        handle(vm, reason & REASON_BASIC);
-    stats_exit(&vm->stats, reason & REASON_BASIC, rdtsc() - exit);
+        handle(v, reason & REASON_BASIC);
+    stats_exit(&v->vm->stats, reason & REASON_BASIC, rdtsc() - exit);
     return reason & REASON_BASIC;
 }

@@ -9,16 +9,16 @@
 #define STATUS_SUCCESS 1 /* debug-exit of 0: 2 value + 1 */
 #define STATUS_HALTED  255
 
-/* One entry into vm, whose VMCS is current, and the handling of its exit.  Returns the basic exit reason. */
-uint64_t vm_enter_once(struct vm *vm);
+/* One entry into v, whose VMCS is current, and the handling of its exit.  Returns the basic exit reason. */
+uint64_t vcpu_run_once(struct vcpu *v);
 
-/* Handlers that have files of their own.  vm is the VM that has exited; its VMCS is current. */
-void exit_cpuid(struct vm *vm);
-void exit_rdmsr(struct vm *vm);
-void exit_wrmsr(struct vm *vm);
-void exit_cr_access(struct vm *vm);
-void exit_io(struct vm *vm);
-void exit_vmcall(struct vm *vm);
-void exit_ept_violation(struct vm *vm);
+/* Handlers that have files of their own.  v is the virtual CPU that has exited; its VMCS is current. */
+void exit_cpuid(struct vcpu *v);
+void exit_rdmsr(struct vcpu *v);
+void exit_wrmsr(struct vcpu *v);
+void exit_cr_access(struct vcpu *v);
+void exit_io(struct vcpu *v);
+void exit_vmcall(struct vcpu *v);
+void exit_ept_violation(struct vcpu *v);
 
 #endif

@@ -3,17 +3,17 @@
 #include "arch/x86.h"
 #include "exits.h"
 
-static uint64_t hypercall(struct vm *vm, uint64_t number)
+static uint64_t hypercall(struct vcpu *v, uint64_t number)
 {
     switch (number) {
     case HC_NOP: return HC_OK;
-    case HC_FLUSH: vm_flush(vm); return HC_OK;
+    case HC_FLUSH: vm_flush(v->vm); return HC_OK;
     default: return (uint64_t)HC_UNKNOWN;
     }
 }
 
-void exit_vmcall(struct vm *vm)
+void exit_vmcall(struct vcpu *v)
 {
-    vm->vcpu.gpr[REG_RAX] = hypercall(vm, vm->vcpu.gpr[REG_RAX]);
+    v->gpr[REG_RAX] = hypercall(v, v->gpr[REG_RAX]);
     vcpu_skip_instruction();
 }

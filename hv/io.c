@@ -43,18 +43,18 @@ static uint64_t merge(uint64_t rax, uint32_t value, unsigned bytes)
     return bytes == 4 ? value : (rax & ~mask) | (value & mask);
 }
 
-void exit_io(struct vm *vm)
+void exit_io(struct vcpu *v)
 {
-    uint64_t q = vmread(VMCS_EXIT_QUALIFICATION), *rax = &vm->vcpu.gpr[REG_RAX];
+    uint64_t q = vmread(VMCS_EXIT_QUALIFICATION), *rax = &v->gpr[REG_RAX];
     unsigned port = QUAL_IO_PORT(q), bytes = QUAL_IO_BYTES(q);
 
     if (q & QUAL_IO_STRING) {
-        exit_io_string(vm, q);
+        exit_io_string(v, q);
         return;
     }
     if (q & QUAL_IO_IN)
-        *rax = merge(*rax, port_in(vm, port, bytes), bytes);
+        *rax = merge(*rax, port_in(v->vm, port, bytes), bytes);
     else
-        port_out(vm, port, bytes, (uint32_t)(*rax & ((UINT64_C(1) << 8 * bytes) - 1)));
+        port_out(v->vm, port, bytes, (uint32_t)(*rax & ((UINT64_C(1) << 8 * bytes) - 1)));
     vcpu_skip_instruction();
 }

@@ -9,6 +9,6 @@ uint32_t port_in(struct vm *vm, unsigned port, unsigned bytes);
 void port_out(struct vm *vm, unsigned port, unsigned bytes, uint32_t value);
 
 /* An exit for INS or OUTS. */
-void exit_io_string(struct vm *vm, uint64_t qualification);
+void exit_io_string(struct vcpu *v, uint64_t qualification);
 
 #endif

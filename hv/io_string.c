@@ -78,21 +78,21 @@ static void advance(uint64_t *reg, uint64_t by, uint64_t mask)
 }
 
 /* A processor may exit before it looks at the counter: a REP with nothing to do comes here too. */
-void exit_io_string(struct vm *vm, uint64_t qualification)
+void exit_io_string(struct vcpu *v, uint64_t qualification)
 {
     bool in = qualification & QUAL_IO_IN, rep = qualification & QUAL_IO_REP;
     unsigned n = QUAL_IO_BYTES(qualification);
     uint64_t step = vmread(VMCS_GUEST_RFLAGS) & FLAG_DF ? -(uint64_t)n : n;
-    uint64_t *gpr = vm->vcpu.gpr, mask = register_mask();
+    uint64_t *gpr = v->gpr, mask = register_mask();
     uint8_t *bytes[BYTES_MAX];
 
     if (rep && (gpr[REG_RCX] & mask) == 0) {
         vcpu_skip_instruction();
         return;
     }
-    if (!find_bytes(vm, vmread(VMCS_GUEST_LINEAR_ADDRESS), n, in, bytes))
+    if (!find_bytes(v->vm, vmread(VMCS_GUEST_LINEAR_ADDRESS), n, in, bytes))
         return;
-    transfer(vm, in, QUAL_IO_PORT(qualification), n, bytes);
+    transfer(v->vm, in, QUAL_IO_PORT(qualification), n, bytes);
     advance(&gpr[in ? REG_RDI : REG_RSI], step, mask);
     if (rep)
         advance(&gpr[REG_RCX], -UINT64_C(1), mask);

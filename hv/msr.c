@@ -41,38 +41,38 @@ static const struct virtual_msr *find(uint32_t number)
     return NULL;
 }
 
-static uint64_t read_msr(const struct vm *vm, const struct virtual_msr *m)
+static uint64_t read_msr(const struct vcpu *v, const struct virtual_msr *m)
 {
     switch (m->place) {
     case IN_VMCS: return vmread((uint32_t)m->value) + (m->number == MSR_TSC ? rdtsc() : 0);
     case IN_CORE: return rdmsr(m->number);
-    case IN_VCPU: return vm->vcpu.misc_enable;
+    case IN_VCPU: return v->misc_enable;
     default: return m->value;
     }
 }
 
-static void write_msr(struct vm *vm, const struct virtual_msr *m, uint64_t value)
+static void write_msr(struct vcpu *v, const struct virtual_msr *m, uint64_t value)
 {
     switch (m->place) {
     case IN_VMCS: vmwrite((uint32_t)m->value, value - (m->number == MSR_TSC ? rdtsc() : 0)); break;
     case IN_CORE: wrmsr(m->number, value); break;
-    case IN_VCPU: vm->vcpu.misc_enable = value; break;
+    case IN_VCPU: v->misc_enable = value; break;
     default: break;
     }
 }
 
-void exit_rdmsr(struct vm *vm)
+void exit_rdmsr(struct vcpu *v)
 {
-    const struct virtual_msr *m = find((uint32_t)vm->vcpu.gpr[REG_RCX]);
+    const struct virtual_msr *m = find((uint32_t)v->gpr[REG_RCX]);
     uint64_t value;
 
     if (!m) {
         vcpu_inject(VEC_GP, true, 0);
         return;
     }
-    value = read_msr(vm, m);
-    vm->vcpu.gpr[REG_RAX] = (uint32_t)value;
-    vm->vcpu.gpr[REG_RDX] = value >> 32;
+    value = read_msr(v, m);
+    v->gpr[REG_RAX] = (uint32_t)value;
+    v->gpr[REG_RDX] = value >> 32;
     vcpu_skip_instruction();
 }
 
@@ -86,9 +86,9 @@ static bool pat_valid(uint64_t value)
 }
 
 /* LME stays, and LMA follows: the virtual processor, like the real one, has 64-bit mode alone. */
-static bool efer_valid(const struct vm *vm, uint64_t value)
+static bool efer_valid(const struct vcpu *v, uint64_t value)
 {
-    uint64_t nxe = vm->vcpu.misc_enable & MISC_ENABLE_XD_DISABLE ? 0 : EFER_NXE;
+    uint64_t nxe = v->misc_enable & MISC_ENABLE_XD_DISABLE ? 0 : EFER_NXE;
 
     return value & EFER_LME && !(value & ~(EFER_SCE | EFER_LME | EFER_LMA | nxe));
 }
@@ -101,29 +101,29 @@ static bool misc_enable_valid(uint64_t value)
     return !(value & MISC_ENABLE_XD_DISABLE) || !(vmread(VMCS_GUEST_EFER) & EFER_NXE);
 }
 
-static bool value_valid(const struct vm *vm, const struct virtual_msr *m, uint64_t value)
+static bool value_valid(const struct vcpu *v, const struct virtual_msr *m, uint64_t value)
 {
     switch (m->rule) {
     case ANY: return true;
     case CANONICAL: return canonical(value);
     case LOW_32: return value >> 32 == 0;
     case MEMORY_TYPES: return pat_valid(value);
-    case EXTENDED_FEATURES: return efer_valid(vm, value);
+    case EXTENDED_FEATURES: return efer_valid(v, value);
     case MISC_ENABLES: return misc_enable_valid(value);
     default: return value == m->value;
     }
 }
 
-void exit_wrmsr(struct vm *vm)
+void exit_wrmsr(struct vcpu *v)
 {
-    const uint64_t *gpr = vm->vcpu.gpr;
+    const uint64_t *gpr = v->gpr;
     const struct virtual_msr *m = find((uint32_t)gpr[REG_RCX]);
     uint64_t value = gpr[REG_RDX] << 32 | (uint32_t)gpr[REG_RAX];
 
-    if (!m || !value_valid(vm, m, value)) {
+    if (!m || !value_valid(v, m, value)) {
         vcpu_inject(VEC_GP, true, 0);
         return;
     }
-    write_msr(vm, m, m->number == MSR_EFER ? value | EFER_LMA : value);
+    write_msr(v, m, m->number == MSR_EFER ? value | EFER_LMA : value);
     vcpu_skip_instruction();
 }

@@ -9,43 +9,52 @@
 #include "vm.h"
 #include "vmx.h"
 
-/* Round-robin: the next VM after the last one that can run, NULL if there is none. */
-static struct vm *next_vm(void)
+#define VCPUS (VMDIR_VMS * VMDIR_VCPUS)
+
+static struct vcpu *vcpu_at(unsigned i)
 {
-    static unsigned last = VMDIR_VMS - 1;
+    struct vm *vm = vm_at(i / VMDIR_VCPUS);
 
-    for (unsigned tried = 0; tried < VMDIR_VMS; tried++) {
-        struct vm *vm;
+    return vm && i % VMDIR_VCPUS < vm->dir->vcpus ? &vm->vcpu[i % VMDIR_VCPUS] : NULL;
+}
 
-        last = (last + 1) % VMDIR_VMS;
-        vm = vm_at(last);
-        if (vm && vm_runnable(vm))
-            return vm;
+/* Round-robin: the next virtual CPU after the last one that can run, NULL if there is none. */
+static struct vcpu *next_vcpu(void)
+{
+    static unsigned last = VCPUS - 1;
+
+    for (unsigned tried = 0; tried < VCPUS; tried++) {
+        struct vcpu *v;
+
+        last = (last + 1) % VCPUS;
+        v = vcpu_at(last);
+        if (v && vcpu_runnable(v))
+            return v;
     }
     return NULL;
 }
 
 /* The processor itself keeps what is left of the timer from an exit to the next entry ("Save VMX-preemption
  * timer value"), but that is guest time alone: handlers count too, by the TSC. */
-static void run_quantum(struct vm *vm)
+static void run_quantum(struct vcpu *v)
 {
     uint64_t end = rdtsc() + QUANTUM_CYCLES;
 
-    vcpu_switch_to(vm);
+    vcpu_switch_to(v);
     vmwrite(VMCS_PREEMPTION_TIMER, QUANTUM_CYCLES >> vmx_timer_shift());
-    while (vm_runnable(vm)) {
-        uint64_t reason = vm_enter_once(vm);
+    while (vcpu_runnable(v)) {
+        uint64_t reason = vcpu_run_once(v);
 
         if (reason == EXIT_PREEMPTION_TIMER || rdtsc() >= end)
             break;
     }
 }
 
-static void run_turn(struct vm *vm)
+static void run_turn(struct vcpu *v)
 {
-    vm->stats.turns++;
-    for (uint64_t i = 0; i < vm->config.weight && vm_runnable(vm); i++) {
-        run_quantum(vm);
+    v->vm->stats.turns++;
+    for (uint64_t i = 0; i < v->vm->config.weight && vcpu_runnable(v); i++) {
+        run_quantum(v);
         manage_poll();
     }
 }
@@ -88,10 +97,10 @@ bool scheduler_run(bool stay)
 {
     manage_start();
     while (stay || !all_over()) {
-        struct vm *vm = next_vm();
+        struct vcpu *v = next_vcpu();
 
-        if (vm)
-            run_turn(vm);
+        if (v)
+            run_turn(v);
         else
             idle();
     }

@@ -17,7 +17,7 @@ bool vmx_enter(struct vcpu *vcpu, uint64_t launched);
 static const uint32_t vcpu_msrs[VCPU_MSRS] = {MSR_STAR,  MSR_LSTAR,          MSR_CSTAR,
                                               MSR_FMASK, MSR_KERNEL_GS_BASE, MSR_TSC_AUX};
 
-static struct vm *current; /* whose state the core holds, and whose VMCS is current */
+static struct vcpu *current; /* whose state the core holds, and whose VMCS is current */
 
 static void save(struct vcpu *v)
 {
@@ -43,28 +43,28 @@ static void load(const struct vcpu *v)
     write_dr6(v->dr6);
 }
 
-void vcpu_switch_to(struct vm *vm)
+void vcpu_switch_to(struct vcpu *v)
 {
-    if (vm == current)
+    if (v == current)
         return;
     if (current)
-        save(&current->vcpu);
-    vmcs_load(vm->vcpu.vmcs);
-    load(&vm->vcpu);
-    current = vm;
+        save(current);
+    vmcs_load(v->vmcs);
+    load(v);
+    current = v;
 }
 
-void vcpu_forget(const struct vm *vm)
+void vcpu_forget(const struct vcpu *v)
 {
-    if (current == vm)
+    if (current == v)
         current = NULL;
 }
 
-bool vcpu_enter(struct vcpu *vcpu)
+bool vcpu_enter(struct vcpu *v)
 {
-    bool entered = vmx_enter(vcpu, vcpu->launched);
+    bool entered = vmx_enter(v, v->launched);
 
-    vcpu->launched |= entered;
+    v->launched |= entered;
     return entered;
 }
 

@@ -13,6 +13,8 @@
 
 #define VCPU_MSRS 6
 
+struct vm;
+
 struct vcpu {
     uint64_t gpr[16];  /* in encoding order (REG_RAX ...); RSP is in the VMCS */
     uint64_t host_rsp; /* what the host RSP field holds */
@@ -22,17 +24,19 @@ struct vcpu {
     uint64_t dr[4], dr6;
     uint64_t msr[VCPU_MSRS]; /* vcpu_msrs[] in vcpu.c */
     uint64_t misc_enable;    /* as the guest sees it; the core keeps its own */
+    struct vm *vm;
+    uint64_t index; /* within its VM: the number of the virtual CPU, and its APIC's at reset */
+    uint16_t vpid;
+    bool halted; /* in HLT, with nothing to wake it yet */
 };
 
-struct vm;
-
-/* Makes vm's state that of the core, all but what VM entry loads; the one that was there before is saved. */
-void vcpu_switch_to(struct vm *vm);
+/* Makes v's state that of the core, all but what VM entry loads; the one that was there before is saved. */
+void vcpu_switch_to(struct vcpu *v);
 /* Must be called before a virtual CPU goes away. */
-void vcpu_forget(const struct vm *vm);
+void vcpu_forget(const struct vcpu *v);
 
 /* One VM entry and the exit that ends it.  False if the entry failed and the guest did not run (VMfail). */
-bool vcpu_enter(struct vcpu *vcpu);
+bool vcpu_enter(struct vcpu *v);
 
 /* Guest state of the current VMCS, as exit handlers change it. */
 void vcpu_skip_instruction(void);

@@ -134,20 +134,32 @@ static bool prepare_memory(struct vm *vm, uint64_t *entry, char *why, size_t siz
     return vm->config.lazy || map_all(vm) || out_of_memory(vm, why, size);
 }
 
-static bool prepare_vcpu(struct vm *vm, uint64_t entry)
+static bool prepare_vcpu(struct vm *vm, uint64_t i, uint64_t entry)
 {
-    uint64_t vmcs = vm->dir->vmcs ? vm->dir->vmcs : vmcs_new();
+    struct vcpu *v = &vm->vcpu[i];
+    uint64_t vmcs = vm->dir->vmcs[i] ? vm->dir->vmcs[i] : vmcs_new();
 
     if (!vmcs)
         return false;
-    vcpu_forget(vm);
-    vm->dir->vmcs = vmcs;
-    vm->vcpu = (struct vcpu){.vmcs = vmcs, .dr6 = DR6_FIXED, .misc_enable = MISC_ENABLE_FAST_STRINGS};
-    vm->vcpu.gpr[REG_RAX] = BOOT_MAGIC;
-    vm->vcpu.gpr[REG_RBX] = BOOT_INFO;
+    vcpu_forget(v);
+    vm->dir->vmcs[i] = vmcs;
+    *v = (struct vcpu){
+        .vmcs = vmcs, .dr6 = DR6_FIXED, .misc_enable = MISC_ENABLE_FAST_STRINGS, .vm = vm, .index = i};
+    v->vpid = (uint16_t)(1 + (vm - vms) * VMDIR_VCPUS + (unsigned)i); /* VPID 0 is the hypervisor's */
+    v->gpr[REG_RAX] = BOOT_MAGIC;
+    v->gpr[REG_RBX] = BOOT_INFO;
     vmcs_clear(vmcs); /* so that the first entry is a VMLAUNCH */
-    vcpu_switch_to(vm);
-    vmcs_setup(vm, entry);
+    vcpu_switch_to(v);
+    vmcs_setup(v, entry);
+    vmx_flush_vpid(v->vpid);
+    return true;
+}
+
+static bool prepare_vcpus(struct vm *vm, uint64_t entry)
+{
+    for (uint64_t i = 0; i < vm->dir->vcpus; i++)
+        if (!prepare_vcpu(vm, i, entry))
+            return false;
     return true;
 }
 
@@ -163,15 +175,13 @@ bool vm_start(struct vm *vm, char *why, size_t size)
         release_memory(vm);
         return false;
     }
-    if (!prepare_vcpu(vm, entry)) {
+    if (!prepare_vcpus(vm, entry)) {
         format_text(why, size, "out of memory for a VMCS");
         return false;
     }
-    vm->halted = false;
     vm->stats = (struct stats){0};
     vuart_init(&vm->uart, &vm->console);
     vm_flush(vm);
-    vmx_flush_vpid(vm->vpid);
     vm->dir->state = VMDIR_RUNNING;
     return true;
 }
@@ -197,16 +207,24 @@ void vm_crash(struct vm *vm, const char *format, ...)
     print("\n");
 }
 
-bool vm_runnable(const struct vm *vm)
+bool vcpu_runnable(const struct vcpu *v)
 {
-    return vm->dir->state == VMDIR_RUNNING && !vm->halted;
+    return v->vm->dir->state == VMDIR_RUNNING && !v->halted;
+}
+
+static bool all_halted(const struct vm *vm)
+{
+    for (uint64_t i = 0; i < vm->dir->vcpus; i++)
+        if (!vm->vcpu[i].halted)
+            return false;
+    return true;
 }
 
 const char *vm_state_name(const struct vm *vm)
 {
     static const char *const name[] = {"free", "running", "paused", "stopped", "crashed"};
 
-    return vm->dir->state == VMDIR_RUNNING && vm->halted ? "halted" : name[vm->dir->state];
+    return vm->dir->state == VMDIR_RUNNING && all_halted(vm) ? "halted" : name[vm->dir->state];
 }
 
 /* ---- creation ---- */
@@ -218,9 +236,9 @@ static struct vm *new_vm(const struct vm_config *config)
 
     vm->config = *config;
     vm->dir = &vm_directory.vm[i];
-    vm->vpid = (uint16_t)(i + 1); /* VPID 0 is the hypervisor's */
     text_copy(vm->dir->name, config->name, sizeof vm->dir->name);
     text_copy(vm->dir->image, config->image, sizeof vm->dir->image);
+    vm->dir->vcpus = 1;
     vm->dir->ram_bytes = config->ram_bytes;
     vm->dir->state = VMDIR_STOPPED;
     console_init(&vm->console, vm->dir, i);

@@ -31,10 +31,8 @@ struct vm {
     struct vm_config config;
     const uint8_t *module; /* the ELF image */
     uint64_t module_bytes;
-    uint16_t vpid;
     bool ever_started;
-    bool halted; /* in HLT, with nothing to wake it yet */
-    struct vcpu vcpu;
+    struct vcpu vcpu[VMDIR_VCPUS]; /* the first dir->vcpus of them */
     struct vuart uart;
     struct console console;
     struct stats stats;
@@ -56,8 +54,8 @@ bool vm_start(struct vm *vm, char *why, size_t size);
 void vm_stop(struct vm *vm, uint64_t status, const char *cause);
 void vm_crash(struct vm *vm, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-bool vm_runnable(const struct vm *vm);
-/* "running", "halted", "paused", "stopped", "crashed" */
+bool vcpu_runnable(const struct vcpu *v);
+/* "running", "halted" (all its virtual CPUs are), "paused", "stopped", "crashed" */
 const char *vm_state_name(const struct vm *vm);
 
 /* The host's view of a page of guest RAM, mapped now if it was not yet; NULL outside RAM or when memory has

@@ -15,7 +15,7 @@ extern const char vmx_exit_point[];
 /* What the guest may not do by itself: keep the processor (timer, interrupts), stop it (HLT), reach the board
  * (I/O, TPR). Without MSR bitmaps every RDMSR and WRMSR exits; without a bit in the exception bitmap no
  * exception does. */
-static void setup_controls(const struct vm *vm)
+static void setup_controls(const struct vcpu *v)
 {
     vmwrite(VMCS_PIN_CONTROLS,
             vmx_controls(WORD_PIN, PIN_EXTERNAL_INTERRUPT | PIN_NMI | PIN_PREEMPTION_TIMER));
@@ -33,8 +33,8 @@ static void setup_controls(const struct vm *vm)
     vmwrite(VMCS_EXCEPTION_BITMAP, 0);
     vmwrite(VMCS_CR3_TARGET_COUNT, 0);
     vmwrite(VMCS_ENTRY_INTR_INFO, 0);
-    vmwrite(VMCS_EPTP, ept_pointer(vm->dir->root));
-    vmwrite(VMCS_VPID, vm->vpid);
+    vmwrite(VMCS_EPTP, ept_pointer(v->vm->dir->root));
+    vmwrite(VMCS_VPID, v->vpid);
 }
 
 /* Bits that the guest does not own: a MOV that would change one of them exits, and reading gives the shadow's
@@ -126,9 +126,9 @@ static void setup_host(void)
     vmwrite(VMCS_HOST_RIP, (uint64_t)vmx_exit_point);
 }
 
-void vmcs_setup(const struct vm *vm, uint64_t entry)
+void vmcs_setup(const struct vcpu *v, uint64_t entry)
 {
-    setup_controls(vm);
+    setup_controls(v);
     setup_guest(entry);
     setup_host();
 }
@@ -156,13 +156,13 @@ static void dump_registers(const struct vcpu *v)
     print("     rip %016lx   flags %08lx\n", vmread(VMCS_GUEST_RIP), vmread(VMCS_GUEST_RFLAGS));
 }
 
-void vmcs_dump(const struct vm *vm)
+void vmcs_dump(const struct vcpu *v)
 {
     uint64_t reason = vmread(VMCS_EXIT_REASON);
 
-    print("  last exit of %s: %lu, %s; qualification 0x%lx\n", vm->dir->name, reason & 0xffff,
+    print("  last exit of %s: %lu, %s; qualification 0x%lx\n", v->vm->dir->name, reason & 0xffff,
           exit_reason_name(reason & 0xffff), vmread(VMCS_EXIT_QUALIFICATION));
-    dump_registers(&vm->vcpu);
+    dump_registers(v);
     print("     cr0 %016lx   cr3 %016lx   cr4 %016lx  efer %016lx\n", vmread(VMCS_GUEST_CR0),
           vmread(VMCS_GUEST_CR3), vmread(VMCS_GUEST_CR4), vmread(VMCS_GUEST_EFER));
     dump_segments();

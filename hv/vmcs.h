@@ -4,9 +4,9 @@
 
 #include "vm.h"
 
-/* Fills the current VMCS: vm starts at `entry`, as the boot protocol has it. */
-void vmcs_setup(const struct vm *vm, uint64_t entry);
-/* Prints the guest's state in words. */
-void vmcs_dump(const struct vm *vm);
+/* Fills the current VMCS: v starts at `entry`, as the boot protocol has it. */
+void vmcs_setup(const struct vcpu *v, uint64_t entry);
+/* Prints v's state; its VMCS is current in words. */
+void vmcs_dump(const struct vcpu *v);
 
 #endif

@@ -3,9 +3,10 @@
 #ifndef ARCH_VMDIR_H
 #define ARCH_VMDIR_H
 
-#define VMDIR_MAGIC 0x315249444d56u /* "VMDIR1" */
+#define VMDIR_MAGIC 0x325249444d56u /* "VMDIR2" */
 #define VMDIR_VMS   8
 #define VMDIR_NAME  32
+#define VMDIR_VCPUS 8 /* of a VM, at most */
 
 enum vmdir_state { VMDIR_FREE, VMDIR_RUNNING, VMDIR_PAUSED, VMDIR_STOPPED, VMDIR_CRASHED };
 
@@ -14,13 +15,14 @@ struct vmdir_vm {
     char name[VMDIR_NAME];
     char image[VMDIR_NAME];   /* name of its image: symbols */
     unsigned long long state; /* enum vmdir_state */
-    unsigned long long vmcs;  /* of its virtual CPU */
     unsigned long long root;  /* gPA -> hPA tables in EPT format */
     unsigned long long ram_bytes;
     unsigned long long console;         /* ring of the bytes that its console has written */
     unsigned long long console_bytes;   /* size of the ring, a power of 2 */
     unsigned long long console_written; /* bytes ever written: byte i is at i mod size */
     unsigned long long status;          /* of its debug-exit, when stopped */
+    unsigned long long vcpus;             /* its virtual CPUs */
+    unsigned long long vmcs[VMDIR_VCPUS]; /* of each */
 };
 
 struct vmdir {

@@ -272,7 +272,7 @@ continue
 continue
 GDB
 finish
-after 'break in the exit handler' exit 'Breakpoint 1, handle \(vm=.* <vms>, reason=30\)'
+after 'break in the exit handler' exit 'Breakpoint 1, handle \(v=.* <vms[^>]*>, reason=30\)'
 after 'backtrace of the hypervisor' exit ' in hv_main \('
 after 'the VMCS' exit 'guest_rip +0x10[0-9a-f]{4}$'
 after 'with words' exit 'exit_reason +0x1e  I/O instruction'

@@ -503,7 +503,7 @@ static void vm(struct gdb *g, const struct words *w, struct bytes *out)
             bytes_addf(out, "%-16s %-16s %-8s %10s  %-12s %s\n", "name", "image", "state", "RAM", "VMCS",
                        "EPT root");
         bytes_addf(out, "%-16s %-16s %-8s %7" PRIu64 " KiB  h:%-10" PRIx64 " h:%" PRIx64 "\n", v.name,
-                   v.image, v.state, v.ram_bytes / 1024, v.vmcs, v.root);
+                   v.image, v.state, v.ram_bytes / 1024, v.vmcs[0], v.root);
     }
     if (i == 0)
         bytes_addf(out, "no VMs: the image has no directory of them, or the hypervisor has made none yet\n");

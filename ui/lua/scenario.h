@@ -16,6 +16,7 @@
 #ifndef UI_SCENARIO_H
 #define UI_SCENARIO_H
 
+#include "arch/vmdir.h"
 #include "ringside.h"
 
 struct scenario;
@@ -100,7 +101,8 @@ const char *scenario_path(const struct scenario *s);
 struct scenario_vm {
     char name[RS_NAME_MAX], image[RS_NAME_MAX];
     const char *state; /* "running", "paused", "stopped", "crashed" */
-    uint64_t vmcs, root, ram_bytes, status;
+    uint64_t root, ram_bytes, status;
+    uint64_t vcpus, vmcs[VMDIR_VCPUS]; /* a VMCS for each virtual CPU */
     uint64_t console, console_bytes, console_written;
 };
 
@@ -111,7 +113,8 @@ void scenario_forget_modules(void);
 
 /* The i-th VM of the machine; false after the last, or if no hypervisor with a directory runs. */
 bool scenario_vm(const struct scenario *s, const rs_machine *m, size_t i, struct scenario_vm *vm);
-/* The VM whose virtual CPU has this VMCS. */
+bool scenario_vm_has(const struct scenario_vm *vm, uint64_t vmcs); /* of one of its virtual CPUs */
+/* The VM of which a virtual CPU has this VMCS. */
 bool scenario_vm_at(const struct scenario *s, const rs_machine *m, uint64_t vmcs, struct scenario_vm *vm);
 /* Symbols of a VM's image, NULL if it has none.  The booted image's: rs_machine_symbols. */
 const struct rs_symbols *scenario_vm_symbols(struct scenario *s, const rs_machine *m, const char *vm);

@@ -113,7 +113,7 @@ static bool guest_walk(const rs_machine *m, uint64_t root, uint64_t cr3, uint64_
 static int translate_asleep(lua_State *L, const rs_machine *m, const struct scenario_vm *vm, uint64_t gva)
 {
     uint64_t cr3, gpa, hpa;
-    if (rs_vmcs_get(m, vm->vmcs, "guest_cr3", &cr3) != RS_OK)
+    if (rs_vmcs_get(m, vm->vmcs[0], "guest_cr3", &cr3) != RS_OK)
         return luaL_error(L, "VM %s has no VMCS to read", vm->name);
     lua_newtable(L);
     lua_pushinteger(L, (lua_Integer)gva);
@@ -141,7 +141,7 @@ static int translate(lua_State *L)
     struct scenario_vm vm;
     find(L, v, &vm);
     for (uint32_t core = 0; core < rs_cores(m); core++)
-        if (rs_guest_mode(m, core) && rs_current_vmcs(m, core) == vm.vmcs) {
+        if (rs_guest_mode(m, core) && scenario_vm_has(&vm, rs_current_vmcs(m, core))) {
             sc_push_host(L, v->host); /* it runs: the core's own walk */
             lua_replace(L, 1);
             return sc_translate(L);
@@ -311,7 +311,7 @@ static int symbol(lua_State *L)
 static const luaL_Reg methods[] = {{"console", console}, {"send", send},    {"expect", expect},
                                    {"read", read_bytes}, {"u64", read_u64}, {"translate", translate},
                                    {"stats", stats},     {"sym", symbol},   {NULL, NULL}};
-static const char *const attributes[] = {"name", "state", "image", "ram", "vmcs", "root", "status", NULL};
+static const char *const attributes[] = {"name", "state", "image", "ram", "vmcs", "root", "status", "vcpus", NULL};
 
 static const char *member_at(size_t i, const void *arg)
 {
@@ -339,9 +339,10 @@ static bool push_attribute(lua_State *L, const struct vm_handle *v, const char *
     case 1: lua_pushstring(L, vm.state); break;
     case 2: lua_pushstring(L, vm.image); break;
     case 3: lua_pushinteger(L, (lua_Integer)vm.ram_bytes); break;
-    case 4: lua_pushinteger(L, (lua_Integer)vm.vmcs); break;
+    case 4: lua_pushinteger(L, (lua_Integer)vm.vmcs[0]); break;
     case 5: lua_pushinteger(L, (lua_Integer)vm.root); break;
-    default: lua_pushinteger(L, (lua_Integer)vm.status);
+    case 6: lua_pushinteger(L, (lua_Integer)vm.status); break;
+    default: lua_pushinteger(L, (lua_Integer)vm.vcpus);
     }
     return true;
 }

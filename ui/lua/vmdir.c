@@ -46,13 +46,15 @@ static bool read_vm(const rs_machine *m, uint64_t directory, size_t i, struct sc
     read_name(m, entry + offsetof(struct vmdir_vm, name), vm->name);
     read_name(m, entry + offsetof(struct vmdir_vm, image), vm->image);
     vm->state = state_name(state);
-    vm->vmcs = FIELD(vmcs);
     vm->root = FIELD(root);
     vm->ram_bytes = FIELD(ram_bytes);
     vm->status = FIELD(status);
     vm->console = FIELD(console);
     vm->console_bytes = FIELD(console_bytes);
     vm->console_written = FIELD(console_written);
+    vm->vcpus = FIELD(vcpus) < VMDIR_VCPUS ? FIELD(vcpus) : VMDIR_VCPUS;
+    for (size_t v = 0; v < VMDIR_VCPUS; v++)
+        vm->vmcs[v] = FIELD(vmcs[v]);
     return true;
 }
 
@@ -73,10 +75,18 @@ bool scenario_vm(const struct scenario *s, const rs_machine *m, size_t i, struct
     return false;
 }
 
+bool scenario_vm_has(const struct scenario_vm *vm, uint64_t vmcs)
+{
+    for (size_t v = 0; v < vm->vcpus; v++)
+        if (vm->vmcs[v] == vmcs)
+            return true;
+    return false;
+}
+
 bool scenario_vm_at(const struct scenario *s, const rs_machine *m, uint64_t vmcs, struct scenario_vm *vm)
 {
     for (size_t i = 0; vmcs != UINT64_MAX && scenario_vm(s, m, i, vm); i++)
-        if (vm->vmcs == vmcs)
+        if (scenario_vm_has(vm, vmcs))
             return true;
     return false;
 }
