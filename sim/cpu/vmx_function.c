@@ -39,9 +39,11 @@ static void switch_eptp(struct core *c, const struct insn *in)
 void exec_vmfunc(struct core *c, const struct insn *in)
 {
     u32 function = (u32)c->s.gpr[REG_RAX];
-    if (!c->s.vmx_guest || !(c->s.vmx.proc2 & PROC2_VMFUNC) || function > VMFUNC_MAX)
+    if (!c->s.vmx_guest || !(c->s.vmx.proc2 & PROC2_VMFUNC))
         cpu_fault(c, VEC_UD, 0);
-    if (!(c->s.vmx.vm_functions >> function & 1))
+    if (function > VMFUNC_MAX)
+        cpu_fault(c, VEC_UD, 0);
+    else if (!(c->s.vmx.vm_functions >> function & 1))
         leave(c, in);
     switch_eptp(c, in);
 }

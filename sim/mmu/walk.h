@@ -20,7 +20,7 @@ bool walk_short(struct core *c, const struct mmu_context *x, u64 gva, unsigned a
 const struct rs_walk *walk_of(struct core *c);
 void walk_forget(struct core *c);
 /* Makes it from what walk_short has noted. */
-void walk_record_short(struct core *c, const struct short_walk *s);
+void walk_record_short(struct core *c, const struct short_walk *n);
 
 /* The walk has ended: its cycles, its event. */
 void walk_end(struct core *c);
