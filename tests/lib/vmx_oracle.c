@@ -343,7 +343,7 @@ static const char *link_pointer(const struct oracle *o)
 
 const char *oracle_guest(const struct oracle *o)
 {
-    const char *(*const part[])(const struct oracle *o) = {registers, segments, non_register, link_pointer};
+    static const char *(*const part[])(const struct oracle *o) = {registers, segments, non_register, link_pointer};
     for (unsigned i = 0; i < sizeof part / sizeof *part; i++) {
         const char *wrong = part[i](o);
         if (wrong)
