@@ -9,23 +9,14 @@
 #include <string.h>
 
 #include "cpu/decode.h"
+#include "lib/chance.h"
 #include "mmu/mem.h"
 
-/* ---- random numbers: splitmix64 ---- */
-
-static u64 state;
-
-static u64 next_random(void)
-{
-    u64 z = state += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
+/* ---- chance ---- */
 
 static unsigned below(unsigned n)
 {
-    return (unsigned)((next_random() >> 32) * n >> 32);
+    return (unsigned)((chance() >> 32) * n >> 32);
 }
 
 static bool one_in(unsigned n)
@@ -49,7 +40,7 @@ static u64 random_value(void)
                                0x7fffffffffffffffu,
                                0x8000000000000000u,
                                UINT64_MAX};
-    u64 r = next_random();
+    u64 r = chance();
     switch (below(4)) {
     case 0: return edge[below(sizeof edge / sizeof *edge)];
     case 1: return r >> (r & 63);
@@ -170,7 +161,7 @@ static void random_registers(struct sequence *s)
         s->gpr[REG_RSP] &= ~(u64)7;
     for (unsigned i = 0; i < SEQUENCE_STACK; i++)
         s->stack[i] = one_in(2) ? NATIVE_CODE + s->at + below(48) : random_value();
-    s->rflags = next_random() & (FLAGS_STATUS | (one_in(4) ? FLAG_DF : 0));
+    s->rflags = chance() & (FLAGS_STATUS | (one_in(4) ? FLAG_DF : 0));
 }
 
 /* After an instruction has been taken.  Strings and the stack only move their registers. */
@@ -327,7 +318,7 @@ static void put_based(struct build *b, u8 reg, unsigned base)
 static void put_wild(struct build *b, u8 reg)
 {
     put(b, (u8)(below(3) << 6 | reg << 3 | below(8)), 1);
-    put(b, next_random(), 5);
+    put(b, chance(), 5);
 }
 
 static void put_memory(struct build *b, u8 reg)
@@ -500,7 +491,7 @@ void sequence_make(struct sequence *s, u64 seed)
 {
     if (!going_count)
         sort_rows();
-    state = seed;
+    chance_seed(seed);
     seq = s;
     s->seed = seed;
     s->at = random_place();

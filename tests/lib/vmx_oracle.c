@@ -35,6 +35,7 @@ void oracle_look(struct oracle *o, struct core *c)
     o->cr4_fixed[0] = msr(c, MSR_VMX_CR4_FIXED0);
     o->cr4_fixed[1] = msr(c, MSR_VMX_CR4_FIXED1);
     o->misc = msr(c, MSR_VMX_MISC);
+    o->functions = msr(c, MSR_VMX_VMFUNC);
     o->link_head = (u32)mem_read(c->m->mem, F(VMCS_LINK_POINTER), 4);
     o->vtpr = mem_read(c->m->mem, F(VIRTUAL_APIC_ADDRESS) + 0x80, 1);
     o->nx = sys_has_nx(c);
@@ -99,11 +100,15 @@ static u64 proc2(const struct oracle *o)
     >> 31 & 1 ? F(PROC2_CONTROLS) : 0;
 }
 
-bool oracle_knows(const struct oracle *o)
+/* Bit 0 of the first is external-interrupt exiting, ...: those with a rule below, or with none in the manual.
+ */
+bool oracle_knows_all(const struct oracle *o)
 {
-    /* bit 0 of PIN is external-interrupt exiting, ...: those with a rule below, or with none in the manual */
-    return !((F(PIN_CONTROLS) & ~0xdfull) | (F(PROC_CONTROLS) & ~0xdfb9fbfeull) | (proc2(o) & ~0x537full) |
-             (F(EXIT_CONTROLS) & ~0x7fefffull) | (F(ENTRY_CONTROLS) & ~0xd3ffull));
+    static const u32 known[5] = {0xff, 0xfff9fbfe, 0x0206777f, 0x007fefff, 0x0000d3ff};
+    for (unsigned i = 0; i < 5; i++)
+        if (o->cap[i] >> 32 & ~(u64)known[i])
+            return false;
+    return true;
 }
 
 /* ---- 26.2.1 ---- */
@@ -129,6 +134,28 @@ static const char *execution(const struct oracle *o)
     MUST(!(proc2(o) & 1 << 5) || F(VPID) != 0);
     MUST(!(proc2(o) & 1 << 1) || eptp(F(EPTP)));
     MUST(!(proc2(o) & 1 << 14) || (page(F(VMREAD_BITMAP)) && page(F(VMWRITE_BITMAP))));
+    MUST(!(proc2(o) & 1 << 25) || F(TSC_MULTIPLIER) != 0);
+    return NULL;
+}
+
+/* Pin-based control 3 is NMI exiting, 5 virtual NMIs; primary control 22 NMI-window exiting. */
+static const char *nmis(const struct oracle *o)
+{
+    u64 pin = F(PIN_CONTROLS);
+    MUST(!(pin & 1 << 5) || pin & 1 << 3);
+    MUST(!(F(PROC_CONTROLS) & 1 << 22) || pin & 1 << 5);
+    return NULL;
+}
+
+/* What goes with EPT: bits of the secondary controls 1 EPT itself, 13 VM functions, 17 PML, 18 #VE, which
+ * alone may be without it. */
+static const char *with_ept(const struct oracle *o)
+{
+    bool ept = proc2(o) & 1 << 1, functions = proc2(o) & 1 << 13;
+    MUST(!(proc2(o) & 1 << 17) || (ept && page(F(PML_ADDRESS))));
+    MUST(!(proc2(o) & 1 << 18) || page(F(VE_INFORMATION_ADDRESS)));
+    MUST(!functions || !(F(VM_FUNCTIONS) & ~o->functions));
+    MUST(!functions || !(F(VM_FUNCTIONS) & 1) || (ept && page(F(EPTP_LIST_ADDRESS))));
     return NULL;
 }
 
@@ -176,6 +203,8 @@ static const char *injection(const struct oracle *o)
 const char *oracle_controls(const struct oracle *o)
 {
     const char *wrong = execution(o);
+    wrong = wrong ? wrong : nmis(o);
+    wrong = wrong ? wrong : with_ept(o);
     wrong = wrong ? wrong : virtual_apic(o);
     if (wrong)
         return wrong;
@@ -324,6 +353,7 @@ static const char *non_register(const struct oracle *o)
     MUST(!(blocking & 1) || flags >> 9 & 1);
     MUST(kind != 0 || !shadow);
     MUST(kind != 2 || !(blocking & 2));
+    MUST(kind != 2 || !(F(PIN_CONTROLS) & 1 << 5) || !(blocking & 8));
     MUST(!(debug & ~0x500full));
     MUST(!(shadow || halt) || (debug >> 14 & 1) == (flags >> 8 & 1));
     return NULL;

@@ -10,7 +10,7 @@ struct oracle {
     u8 region[VMCS_BYTES];
     u64 hpa;
     u64 cap[5]; /* pin, processor-based, secondary, exit, entry: the TRUE capability MSRs */
-    u64 cr0_fixed[2], cr4_fixed[2], misc;
+    u64 cr0_fixed[2], cr4_fixed[2], misc, functions;
     u32 link_head; /* the first four bytes of the region that the link pointer names; ones: there is none */
     u64 vtpr;      /* bits 7:0 of the virtual-APIC page's TPR */
     bool nx;
@@ -22,8 +22,8 @@ void oracle_look(struct oracle *o, struct core *c);
 u64 oracle_field(const struct oracle *o, enum vmcs_slot slot);
 #define ORACLE(o, ID) oracle_field((o), SLOT_##ID)
 
-/* No control is set that has rules of its own which this oracle does not have. */
-bool oracle_knows(const struct oracle *o);
+/* The processor offers no control that has rules of its own which this oracle does not have. */
+bool oracle_knows_all(const struct oracle *o);
 
 /* NULL, or the first thing that is wrong. */
 const char *oracle_controls(const struct oracle *o);
