@@ -3,6 +3,7 @@
  *
  * MUTATIONS=N in the environment makes it as many as one likes, SEED=S begins there: `make mutations`. */
 #include "lib/mutate.h"
+#include "lib/mutate_walk.h"
 #include "lib/suite.h"
 
 #include <stdio.h>
@@ -42,12 +43,35 @@ START_TEST(rubbish_is_answered)
 }
 END_TEST
 
+START_TEST(walks_over_rubbish_end_as_they_should)
+{
+    struct walk_mutations sum = {.made = 0};
+    u64 seed = setting("SEED", 1), count = setting("MUTATIONS", USUAL) / 4;
+    while (sum.made < count)
+        mutate_walk(seed++, A_RUN, &sum);
+    printf("%llu walks: %llu land, %llu page faults, %llu violations (%llu #VE), %llu misconfigurations, "
+           "%llu full "
+           "logs, %llu logged; %llu in two ways\n",
+           (unsigned long long)sum.made, (unsigned long long)sum.ends[0], (unsigned long long)sum.ends[1],
+           (unsigned long long)sum.ends[2], (unsigned long long)sum.converted,
+           (unsigned long long)sum.ends[3], (unsigned long long)sum.ends[4], (unsigned long long)sum.logged,
+           (unsigned long long)sum.twofold);
+    if (sum.made < A_RUN)
+        return;
+    for (unsigned i = 0; i < 5; i++)
+        ck_assert_uint_gt(sum.ends[i], sum.made / 200);
+    ck_assert(sum.converted && sum.logged);
+    ck_assert_uint_lt(sum.twofold, sum.made / 10);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("vmx mutations");
     TCase *t = tcase_create("mutations");
     tcase_set_timeout(t, 0);
     tcase_add_test(t, rubbish_is_answered);
+    tcase_add_test(t, walks_over_rubbish_end_as_they_should);
     suite_add_tcase(s, t);
     return suite_run(s);
 }

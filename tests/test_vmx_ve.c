@@ -218,7 +218,8 @@ START_TEST(a_guest_table)
         return;
     }
     check_ve();
-    check_information(QUAL_EPT_WRITE | QUAL_EPT_READABLE | QUAL_EPT_LINEAR_VALID, table + 24, EPT_PAGE + 8);
+    check_information(QUAL_EPT_READ | QUAL_EPT_WRITE | QUAL_EPT_READABLE | QUAL_EPT_LINEAR_VALID, table + 24,
+                      EPT_PAGE + 8);
 }
 END_TEST
 

@@ -568,7 +568,8 @@ START_TEST(ept_read_only_table)
     bench_map_guest(&b, GVA, FRAME, REACH_4K, USER_PAGE | PTE_A | PTE_D);
     u64 hpa = bench_guest_entry(&b, GVA, 1);
     bench_clear(&b, bench_ept_entry(&b, hpa - GUEST_HPA, 1), EPT_W);
-    u64 table = QUAL_EPT_LINEAR_VALID | QUAL_EPT_READABLE | QUAL_EPT_EXECUTABLE | QUAL_EPT_WRITE;
+    u64 table =
+        QUAL_EPT_LINEAR_VALID | QUAL_EPT_READABLE | QUAL_EPT_EXECUTABLE | QUAL_EPT_READ | QUAL_EPT_WRITE;
     ck_assert_int_eq(bench_access(&b, GVA, MMU_WRITE), !flags);
     if (flags) {
         check_exit(&b, EXIT_EPT_VIOLATION, table | QUAL_EPT_READ, hpa - GUEST_HPA);

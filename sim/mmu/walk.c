@@ -196,12 +196,13 @@ static void fail_ept(struct walk *w, enum ept_fault fault, u64 gpa, u64 qual, bo
     w->rec->fault_gpa = gpa;
 }
 
-/* The entry's flags stay: EPT refuses to have a guest's set, or the log has no room for its own. */
+/* The entry's flags stay: EPT refuses to have a guest's set, which is to read and to write, or the log has no
+ * room for its own. */
 static void fail_update(struct walk *w, const struct pass *s, const struct place *p)
 {
     if (s->stage == RS_GUEST)
-        fail_ept(w, EPT_REFUSES_TABLE_WRITE, p->gpa, qualification(QUAL_EPT_WRITE, p->perms, true),
-                 p->perms & PERM_SUPPRESS_VE);
+        fail_ept(w, EPT_REFUSES_TABLE_WRITE, p->gpa,
+                 qualification(QUAL_EPT_READ | QUAL_EPT_WRITE, p->perms, true), p->perms & PERM_SUPPRESS_VE);
     else
         fail_nested(w, RS_PML_FULL, p->gpa);
 }

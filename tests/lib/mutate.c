@@ -4,6 +4,7 @@
 #include "cpu/vmx.h"
 #include "lib/chance.h"
 #include "lib/guest.h"
+#include "lib/kept.h"
 #include "lib/vmx_oracle.h"
 #include "mmu/mem.h"
 
@@ -28,17 +29,12 @@ static const u32 page[] = {
     APIC + 0x2000, EPT,     EPT + 0x1000, EPT + 0x2000, EPT + 0x3000, LOG,     VE_AREA, EPTP_LIST};
 #define PAGES (sizeof page / sizeof *page)
 
-/* What of a core's state is put back: up to its clock. */
-#define STATE_BYTES offsetof(struct core_state, cycle)
-
 static struct {
     struct bare b;
     struct core *c;
     u64 seed, number;
     bool raw; /* bytes of the region were written: the oracle knows fields alone */
-    u8 state[STATE_BYTES];
-    u8 bytes[PAGES][PAGE_BYTES];
-    u64 stamp[PAGES];
+    struct kept kept;
     struct oracle before;
     struct mutations *sum;
 } m;
@@ -92,28 +88,9 @@ static void open_machine(void)
     m.c->s.rip = BARE_CODE;
     oracle_look(&m.before, m.c);
     EXPECT(oracle_knows_all(&m.before), "a control of which the oracle knows nothing");
-    memcpy(m.state, &m.c->s, STATE_BYTES);
-    for (size_t i = 0; i < PAGES; i++) {
-        mem_copy_out(m.b.machine->mem, page[i], m.bytes[i], PAGE_BYTES);
-        m.stamp[i] = mem_stamp(m.b.machine->mem, page[i]);
-    }
-}
-
-static void put_back(void)
-{
-    struct mem *mem = m.b.machine->mem;
-    if (m.c->s.vmx_guest)
-        mmu_flush_vpid(m.c, 0, true, FLUSH_VM_EXIT); /* the exit that does not happen */
-    memcpy(&m.c->s, m.state, STATE_BYTES);
-    m.c->s.fetch_line = 0;
-    m.c->rt.look_again = 0;
-    m.b.machine->b.halted = HALT_NONE;
-    for (size_t i = 0; i < PAGES; i++) {
-        if (mem_stamp(mem, page[i]) == m.stamp[i])
-            continue;
-        mem_copy_in(mem, page[i], m.bytes[i], PAGE_BYTES);
-        m.stamp[i] = mem_stamp(mem, page[i]);
-    }
+    kept_take(&m.kept, &m.b);
+    for (size_t i = 0; i < PAGES; i++)
+        kept_add(&m.kept, page[i]);
 }
 
 /* ---- rubbish ---- */
@@ -673,7 +650,7 @@ static void first_entry(void)
 
 static void one(void)
 {
-    put_back();
+    kept_put_back(&m.kept);
     mutate_once();
     first_entry();
     if (!m.c->s.vmx_guest || m.b.machine->b.halted || !run_guest())
