@@ -3,6 +3,7 @@
  *
  * MUTATIONS=N in the environment makes it as many as one likes, SEED=S begins there: `make mutations`. */
 #include "lib/mutate.h"
+#include "lib/mutate_vmx.h"
 #include "lib/mutate_walk.h"
 #include "lib/suite.h"
 
@@ -65,12 +66,29 @@ START_TEST(walks_over_rubbish_end_as_they_should)
 }
 END_TEST
 
+START_TEST(instructions_end_as_they_should)
+{
+    struct vmx_mutations sum = {.made = 0};
+    u64 seed = setting("SEED", 1), count = setting("MUTATIONS", USUAL) / 4;
+    while (sum.made < count)
+        mutate_vmx(seed++, A_RUN, &sum);
+    printf("%llu VMX instructions: %llu faults, %llu VMfailInvalid, %llu VMsucceed; errors %#llx\n",
+           (unsigned long long)sum.made, (unsigned long long)sum.faults, (unsigned long long)sum.invalid,
+           (unsigned long long)sum.succeeded, (unsigned long long)sum.errors);
+    if (sum.made < A_RUN)
+        return;
+    ck_assert(sum.faults && sum.invalid && sum.succeeded);
+    ck_assert_uint_eq(sum.errors, 0x14009ebe); /* 1 to 5, 7, 9 to 12, 15, 26, 28 */
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("vmx mutations");
     TCase *t = tcase_create("mutations");
     tcase_set_timeout(t, 0);
     tcase_add_test(t, rubbish_is_answered);
+    tcase_add_test(t, instructions_end_as_they_should);
     tcase_add_test(t, walks_over_rubbish_end_as_they_should);
     suite_add_tcase(s, t);
     return suite_run(s);
