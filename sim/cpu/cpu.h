@@ -63,6 +63,8 @@ u64 cpu_flags_image(const struct core *c);
 /* If an external interrupt or NMI is due and may be taken now, makes it the pending event (or its VM exit)
  * and returns true. */
 bool cpu_take_interrupt(struct core *c);
+/* An NMI is what it would take, rather than the cause of a VM exit. */
+bool cpu_nmi_is_due(const struct core *c);
 /* True if something due would wake the core from HLT now. */
 bool cpu_wakes(const struct core *c);
 

@@ -362,7 +362,7 @@ static bool shadowed(const struct core *c)
 }
 
 /* In non-root operation with NMI exiting or external-interrupt exiting, vmx_exit_if_due() takes them. */
-static bool nmi_due(const struct core *c)
+bool cpu_nmi_is_due(const struct core *c)
 {
     bool exits = c->s.vmx_guest && c->s.vmx.pin & PIN_NMI;
 
@@ -386,7 +386,7 @@ static void take(struct core *c, unsigned vector, enum event_type type)
 
 bool cpu_take_interrupt(struct core *c)
 {
-    if (nmi_due(c)) {
+    if (cpu_nmi_is_due(c)) {
         c->s.nmi_pending = 0;
         take(c, VEC_NMI, EVENT_NMI);
         return true;

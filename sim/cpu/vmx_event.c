@@ -153,7 +153,8 @@ static void exit_interrupt(struct core *c)
 }
 
 /* Debug exceptions come after MTF VM exits and before the rest (25.5.1, 25.5.2; table 6-2 "Priority
- * Among Concurrent Events"). */
+ * Among Concurrent Events").  An NMI that does not exit is delivered before interrupt windows and interrupts
+ * (25.2). */
 void vmx_exit_if_due(struct core *c)
 {
     exit_mtf(c);
@@ -162,6 +163,8 @@ void vmx_exit_if_due(struct core *c)
     exit_timer(c);
     vmx_exit_nmi_window(c);
     vmx_exit_nmi(c);
+    if (cpu_nmi_is_due(c))
+        return;
     exit_window(c);
     exit_interrupt(c);
 }
