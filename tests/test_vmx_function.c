@@ -176,6 +176,28 @@ START_TEST(mappings_are_tagged)
 }
 END_TEST
 
+/* A switch invalidates nothing of the hierarchy that it leaves or enters, and INVEPT of the one spares the
+ * other: what has changed in its tables is seen when its own mappings go. */
+START_TEST(a_change_is_seen_after_invept_of_its_own_eptp)
+{
+    use_list();
+    use_vpid();
+    guest_launch(&b);
+    loaded();
+    switch_to(511);
+    ck_assert_uint_eq(loaded(), 0x2222);
+    switch_to(0);
+    bare_set_u64(&b, ept_entry(1, EPT_PAGE), EPT_PAGE | EPT_RWX | EPT_WB);
+    mmu_flush_ept(c, true, eptp(0), FLUSH_INVEPT);
+    switch_to(511);
+    ck_assert_uint_eq(loaded(), 0x2222);
+    switch_to(0);
+    mmu_flush_ept(c, true, eptp(1), FLUSH_INVEPT);
+    switch_to(511);
+    ck_assert_uint_eq(loaded(), 0x1111);
+}
+END_TEST
+
 static struct rs_event told[2];
 
 static void hear(const struct rs_event *e, void *arg)
@@ -327,6 +349,7 @@ int main(void)
     tcase_add_test(t, flags_are_those_of_the_new_eptp);
     tcase_add_test(t, the_next_entry_goes_on_with_it);
     tcase_add_loop_test(t, mappings_are_tagged, 0, 2);
+    tcase_add_test(t, a_change_is_seen_after_invept_of_its_own_eptp);
     tcase_add_test(t, is_told_of);
     tcase_add_test(t, time);
     suite_add_tcase(s, t);

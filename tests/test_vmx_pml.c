@@ -241,6 +241,27 @@ START_TEST(full_while_an_event_is_delivered)
 }
 END_TEST
 
+/* The walk comes before what the APIC-access page makes of a write: virtualised or an exit, it is logged. */
+START_TEST(the_apic_access_page)
+{
+    launch_clean(7);
+    c->s.vmx.proc |= PROC_TPR_SHADOW;
+    c->s.vmx.proc2 |= PROC2_APIC_ACCESSES;
+    c->s.vmx.apic_access = EPT_PAGE;
+    c->s.vmx.virtual_apic = 0x9e000;
+    c->s.gpr[REG_RBX] = EPT_PAGE + (_i ? 0x300 : 0x80);
+    GUEST_RUN(&b, "\x89\x03"); /* mov %eax,(%rbx) */
+    ck_assert_uint_eq(c->s.vmx_guest, !_i);
+    ck_assert_uint_eq(c->s.vmx.pml_index, 6);
+    ck_assert_uint_eq(logged(7), EPT_PAGE);
+    ck_assert_uint_eq(page_flags(), FLAGS_SET);
+    ck_assert_uint_eq(bare_u64(&b, 0x9e080), _i ? 0 : c->s.gpr[REG_RAX] & 0xff);
+    ck_assert_uint_eq(bare_u64(&b, c->s.gpr[REG_RBX]), 0);
+    if (_i)
+        ck_assert_uint_eq(guest_get(c, VMCS_EXIT_REASON), EXIT_APIC_ACCESS);
+}
+END_TEST
+
 /* 27.2.1: bit 12 of the qualification. */
 START_TEST(full_in_iret_from_nmi)
 {
@@ -317,6 +338,7 @@ int main(void)
     tcase_add_test(t, violation_comes_first);
     tcase_add_test(t, full_while_an_event_is_delivered);
     tcase_add_loop_test(t, full_in_iret_from_nmi, 0, 2);
+    tcase_add_loop_test(t, the_apic_access_page, 0, 2);
     suite_add_tcase(s, t);
     return suite_run(s);
 }

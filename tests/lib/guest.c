@@ -93,9 +93,8 @@ void guest_fill(struct core *c)
     fill_host(c);
 }
 
-void guest_open_root(struct bare *b, u64 firmware)
+static void enter_root(struct bare *b)
 {
-    bare_open(b, firmware);
     struct core *c = b->core;
     c->s.cr4 |= CR4_VMXE;
     mem_write(b->machine->mem, GUEST_VMXON, 4, VMCS_REVISION);
@@ -107,13 +106,25 @@ void guest_open_root(struct bare *b, u64 firmware)
     ck_assert_uint_eq(c->s.vmx_on, 1);
 }
 
-void guest_open(struct bare *b)
+void guest_open_root(struct bare *b, u64 firmware)
 {
-    guest_open_root(b, RS_FW_VTX | RS_FW_XD | RS_FW_EPT | RS_FW_LOCK);
+    bare_open(b, firmware);
+    enter_root(b);
+}
+
+void guest_open_cores(struct bare *b, u64 cores)
+{
+    bare_open_cores(b, RS_FW_VTX | RS_FW_XD | RS_FW_EPT | RS_FW_LOCK, cores);
+    enter_root(b);
     bare_set_u64(b, 0x8000, GUEST_VMCS);
     GUEST_RUN(b, VMPTRLD_RAX);
     ck_assert_uint_eq(b->core->s.vmcs_hpa, GUEST_VMCS);
     guest_fill(b->core);
+}
+
+void guest_open(struct bare *b)
+{
+    guest_open_cores(b, 1);
 }
 
 void guest_launch(struct bare *b)

@@ -20,6 +20,8 @@ enum {
 void guest_open_root(struct bare *b, u64 firmware);
 /* After VMXON and VMPTRLD, with every field set so that all checks pass; no EPT, no VPID. */
 void guest_open(struct bare *b);
+/* The same of core 0 of several; the others wait to be started. */
+void guest_open_cores(struct bare *b, u64 cores);
 
 /* Sets every field of the current VMCS anew. */
 void guest_fill(struct core *c);
