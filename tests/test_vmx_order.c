@@ -163,6 +163,25 @@ START_TEST(mtf_behind_the_first_instruction)
 }
 END_TEST
 
+/* A guest that is entered halted stays so, and the exit comes behind the interrupt that wakes it. */
+START_TEST(mtf_waits_in_hlt)
+{
+    guest_set_bits(c, VMCS_PROC_CONTROLS, PROC_MONITOR_TRAP_FLAG);
+    guest_set_bits(c, VMCS_GUEST_RFLAGS, FLAG_IF);
+    guest_set(c, VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_HLT);
+    guest_launch(&b);
+    c->s.apic_reg[APIC_SVR >> 4] |= APIC_SVR_ENABLE;
+    c->s.ipi_due[VECTOR] = c->s.ipi_first_due = c->s.cycle + 500;
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.cycle, c->s.ipi_first_due);
+    bare_atoms(&b, 1);
+    ck_assert_uint_eq(c->s.rip, bare_handler(VECTOR));
+    bare_atoms(&b, 1);
+    check_exit(EXIT_MONITOR_TRAP_FLAG, bare_handler(VECTOR));
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_ACTIVITY), VMX_ACTIVITY_ACTIVE);
+}
+END_TEST
+
 /* Behind one iteration, whatever is left. */
 START_TEST(mtf_behind_an_iteration)
 {
@@ -272,6 +291,7 @@ int main(void)
     tcase_add_loop_test(t, mtf_behind_an_injected_event, 0, INJECTED);
     tcase_add_test(t, mtf_behind_a_nested_fault);
     tcase_add_loop_test(t, mtf_behind_the_first_instruction, 0, 4);
+    tcase_add_test(t, mtf_waits_in_hlt);
     tcase_add_test(t, mtf_behind_an_iteration);
     tcase_add_loop_test(t, the_shadow_ends_behind_an_iteration, 0, 2);
     tcase_add_test(t, the_timer_does_not_wake_from_wait_for_sipi);

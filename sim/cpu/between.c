@@ -16,6 +16,7 @@ u64 cpu_next_due(const struct core *c)
 static void idle(struct core *c)
 {
     u64 due = cpu_next_due(c);
+    vmx_idle(c);
     if (due < c->rt.turn && due > c->s.cycle)
         stall(c, &c->s.count.cycles_halted, due - c->s.cycle);
     else if (due == UINT64_MAX && machine_is_parked(c->m))

@@ -125,6 +125,8 @@ void vmx_virtualization_exception(struct core *c, u64 qualification, u64 gpa, u6
 void vmx_exit_on_event(struct core *c);
 /* Preemption timer: cycle at which it expires, UINT64_MAX: off. */
 u64 vmx_next_due(const struct core *c);
+/* The atom is one of waiting: a guest's single steps do not count it. */
+void vmx_idle(struct core *c);
 /* Before an instruction in non-root operation: makes the exits that are due without one (preemption timer,
  * interrupt window, NMI window, external interrupt) in the priority of SDM vol. 3, 25.2, and leaves the atom;
  * else returns. */

@@ -174,12 +174,19 @@ bool vmx_exit_is_waiting(const struct core *c)
     return c->s.vmx_guest && (mtf_pending(c) || window_open(c) || vmx_nmi_window_is_open(c) || c->s.vapic_exit);
 }
 
+/* In HLT and wait-for-SIPI no instruction and no event has been that an MTF VM exit could come behind (25.5.2). */
+void vmx_idle(struct core *c)
+{
+    if (c->s.vmx_mtf_atom > c->s.atom)
+        c->s.vmx_mtf_atom++;
+}
+
 /* A pending MTF VM exit wants a look before the next instruction. */
 u64 vmx_next_due(const struct core *c)
 {
     if (!c->s.vmx_guest)
         return UINT64_MAX;
-    if (c->s.vmx_mtf_atom)
+    if (c->s.vmx_mtf_atom && (mtf_pending(c) || c->s.activity == ACTIVITY_ACTIVE))
         return c->s.cycle + 1;
     return c->s.vmx_timer_due ? c->s.vmx_timer_due : UINT64_MAX;
 }
