@@ -3,6 +3,7 @@
  *
  * MUTATIONS=N in the environment makes it as many as one likes, SEED=S begins there: `make mutations`. */
 #include "lib/mutate.h"
+#include "lib/mutate_nonroot.h"
 #include "lib/mutate_vmx.h"
 #include "lib/mutate_walk.h"
 #include "lib/suite.h"
@@ -82,6 +83,22 @@ START_TEST(instructions_end_as_they_should)
 }
 END_TEST
 
+START_TEST(instructions_of_guests_end_as_they_should)
+{
+    struct nonroot_mutations sum = {.made = 0};
+    u64 seed = setting("SEED", 1), count = setting("MUTATIONS", USUAL) / 4;
+    while (sum.made < count)
+        mutate_nonroot(seed++, A_RUN, &sum);
+    printf("%llu of guests: %llu exits, %llu faults, %llu VMfail, %llu succeed, %llu of them VMFUNC\n",
+           (unsigned long long)sum.made, (unsigned long long)sum.exits, (unsigned long long)sum.faults,
+           (unsigned long long)sum.failed, (unsigned long long)sum.succeeded,
+           (unsigned long long)sum.switched);
+    if (sum.made < A_RUN)
+        return;
+    ck_assert(sum.exits && sum.faults && sum.failed && sum.succeeded > sum.switched && sum.switched);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("vmx mutations");
@@ -89,6 +106,7 @@ int main(void)
     tcase_set_timeout(t, 0);
     tcase_add_test(t, rubbish_is_answered);
     tcase_add_test(t, instructions_end_as_they_should);
+    tcase_add_test(t, instructions_of_guests_end_as_they_should);
     tcase_add_test(t, walks_over_rubbish_end_as_they_should);
     suite_add_tcase(s, t);
     return suite_run(s);
