@@ -31,16 +31,16 @@ START_TEST(rubbish_is_answered)
         rules += sum.rules[i / 64] >> i % 64 & 1;
     printf("%llu mutations: %llu entered, %llu bad controls, %llu bad host state, %llu bad guest state, %llu "
            "bad MSRs; "
-           "%llu exits, %llu resumed, %llu aborts; %llu rules\n",
+           "%llu exits (%llu from deliveries), %llu resumed, %llu aborts; %llu rules\n",
            (unsigned long long)sum.made, (unsigned long long)sum.entered, (unsigned long long)sum.controls,
            (unsigned long long)sum.host, (unsigned long long)sum.guest, (unsigned long long)sum.msrs,
-           (unsigned long long)sum.exits, (unsigned long long)sum.resumed, (unsigned long long)sum.aborts,
-           (unsigned long long)rules);
+           (unsigned long long)sum.exits, (unsigned long long)sum.again, (unsigned long long)sum.resumed,
+           (unsigned long long)sum.aborts, (unsigned long long)rules);
     if (sum.made < A_RUN)
         return;
     ck_assert_uint_gt(sum.entered, sum.made / 10);
     ck_assert_uint_gt(sum.exits, sum.entered / 10);
-    ck_assert(sum.controls && sum.host && sum.guest && sum.msrs && sum.aborts && sum.resumed);
+    ck_assert(sum.controls && sum.host && sum.guest && sum.msrs && sum.aborts && sum.resumed && sum.again);
     ck_assert_uint_gt(rules, 100);
 }
 END_TEST

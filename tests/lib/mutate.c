@@ -594,6 +594,20 @@ static void atom(void)
     EXPECT(cpu_atom(m.c) == ATOM_DONE, "a whole atom");
 }
 
+/* What an exit from an event's delivery tells of the event is as it may be injected (27.2.4). */
+static void inject_again(void)
+{
+    if (m.raw || !(VMCS_GET(m.c, IDT_VECTORING_INFO) & INTR_VALID))
+        return;
+    VMCS_PUT(m.c, ENTRY_INTR_INFO, VMCS_GET(m.c, IDT_VECTORING_INFO));
+    VMCS_PUT(m.c, ENTRY_ERROR_CODE, VMCS_GET(m.c, IDT_VECTORING_ERROR));
+    VMCS_PUT(m.c, ENTRY_INSN_LENGTH, VMCS_GET(m.c, EXIT_INSN_LENGTH));
+    oracle_look(&m.before, m.c);
+    const char *wrong = oracle_injection(&m.before);
+    EXPECT(!wrong, wrong);
+    m.sum->again++;
+}
+
 /* What an exit leaves may be entered again (27.3), unless RIP has run off the end of the canonical addresses.
  */
 static void check_exit(void)
@@ -656,6 +670,7 @@ static void one(void)
     if (!m.c->s.vmx_guest || m.b.machine->b.halted || !run_guest())
         return;
     check_exit();
+    inject_again();
     atom(); /* VMRESUME, if the host's state leads there */
     m.sum->resumed += m.c->s.vmx_guest;
     if (m.c->s.vmx_guest)

@@ -183,7 +183,7 @@ static bool error_code_due(u64 info)
     return (info >> 8 & 7) == 3 && (0x27d00u >> (info & 31) & 1); /* 8, 10 to 14, 17 */
 }
 
-static const char *injection(const struct oracle *o)
+const char *oracle_injection(const struct oracle *o)
 {
     u64 info = F(ENTRY_INTR_INFO)
     , type = info >> 8 & 7, vector = info & 0xff;
@@ -214,7 +214,7 @@ const char *oracle_controls(const struct oracle *o)
     MUST(list(F(EXIT_MSR_LOAD_ADDRESS), F(EXIT_MSR_LOAD_COUNT)));
     MUST(word_ok(F(ENTRY_CONTROLS), o->cap[4]));
     MUST(list(F(ENTRY_MSR_LOAD_ADDRESS), F(ENTRY_MSR_LOAD_COUNT)));
-    return injection(o);
+    return oracle_injection(o);
 }
 
 /* ---- 26.2.2 to 26.2.4 ---- */

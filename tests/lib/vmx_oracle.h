@@ -27,6 +27,7 @@ bool oracle_knows_all(const struct oracle *o);
 
 /* NULL, or the first thing that is wrong. */
 const char *oracle_controls(const struct oracle *o);
+const char *oracle_injection(const struct oracle *o); /* of the controls, what is about the injected event */
 const char *oracle_host(const struct oracle *o);
 const char *oracle_guest(const struct oracle *o);
 
