@@ -237,6 +237,20 @@ START_TEST(entry_below_the_threshold)
 }
 END_TEST
 
+/* Only a start-up IPI ends the wait for one. */
+START_TEST(entry_below_the_threshold_to_wait)
+{
+    guest_set(c, VMCS_TPR_THRESHOLD, 3);
+    va_with_page(&b, 0);
+    guest_set(c, VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_WAIT_SIPI);
+    guest_launch(&b);
+    c->s.ipi_sipi_due[0] = c->s.cycle + 100;
+    c->s.ipi_sipi_vector[0] = 0x9a;
+    bare_atoms(&b, 2);
+    va_check_exit(&b, EXIT_SIPI, 0x9a);
+}
+END_TEST
+
 /* Event delivery reads and pushes 8 bytes: never virtualised. */
 START_TEST(events_exit)
 {
@@ -481,6 +495,7 @@ int main(void)
     tcase_add_loop_test(t, other_accesses_exit, 0, 6);
     tcase_add_test(t, a_write_below_the_threshold);
     tcase_add_loop_test(t, entry_below_the_threshold, 0, 2);
+    tcase_add_test(t, entry_below_the_threshold_to_wait);
     tcase_add_test(t, events_exit);
     tcase_add_test(t, the_page_is_found_by_the_tlb);
     tcase_add_test(t, a_guest_table_in_the_page);

@@ -365,6 +365,20 @@ START_TEST(posted_behind_a_higher_one)
 }
 END_TEST
 
+/* What is posted comes to what VIRR holds, in the same 32 vectors too. */
+START_TEST(posted_beside_another)
+{
+    request(0x62);
+    guest_set(c, VMCS_GUEST_INTERRUPT_STATUS, 0x62);
+    launch_with_posted(0);
+    post(0x61);
+    apic_raise(c, NOTIFICATION);
+    GUEST(NOP);
+    ck_assert(page_has(APIC_IRR, 0x61) && page_has(APIC_IRR, 0x62));
+    ck_assert_uint_eq(c->s.rvi, 0x62);
+}
+END_TEST
+
 START_TEST(other_vectors_exit)
 {
     launch_with_posted(0);
@@ -481,6 +495,7 @@ int main(void)
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, posted_interrupts_are_delivered);
     tcase_add_test(t, posted_behind_a_higher_one);
+    tcase_add_test(t, posted_beside_another);
     tcase_add_test(t, other_vectors_exit);
     tcase_add_loop_test(t, posted_in_hlt, 0, 2);
     tcase_add_test(t, cycles_of_posting);
