@@ -3,6 +3,7 @@
  *
  * MUTATIONS=N in the environment makes it as many as one likes, SEED=S begins there: `make mutations`. */
 #include "lib/mutate.h"
+#include "lib/mutate_apic.h"
 #include "lib/mutate_nonroot.h"
 #include "lib/mutate_vmx.h"
 #include "lib/mutate_walk.h"
@@ -99,6 +100,25 @@ START_TEST(instructions_of_guests_end_as_they_should)
 }
 END_TEST
 
+START_TEST(virtual_apics_do_as_they_should)
+{
+    struct apic_mutations sum = {.made = 0};
+    u64 seed = setting("SEED", 1), count = setting("MUTATIONS", USUAL) / 4;
+    while (sum.made < count)
+        mutate_apic(seed++, A_RUN, &sum);
+    printf("%llu of virtual APICs: %llu faults, %llu recognise an interrupt;", (unsigned long long)sum.made,
+           (unsigned long long)sum.faults, (unsigned long long)sum.recognised);
+    for (unsigned i = 0; i < 64; i++)
+        if (sum.exits[i])
+            printf(" %llu by %u", (unsigned long long)sum.exits[i], i);
+    printf("\n");
+    if (sum.made < A_RUN)
+        return;
+    ck_assert(sum.faults && sum.recognised && sum.exits[43] && sum.exits[44] && sum.exits[45] &&
+              sum.exits[56]);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("vmx mutations");
@@ -107,6 +127,7 @@ int main(void)
     tcase_add_test(t, rubbish_is_answered);
     tcase_add_test(t, instructions_end_as_they_should);
     tcase_add_test(t, instructions_of_guests_end_as_they_should);
+    tcase_add_test(t, virtual_apics_do_as_they_should);
     tcase_add_test(t, walks_over_rubbish_end_as_they_should);
     suite_add_tcase(s, t);
     return suite_run(s);

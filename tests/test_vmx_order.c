@@ -218,6 +218,19 @@ START_TEST(the_shadow_ends_behind_an_iteration)
 }
 END_TEST
 
+/* One that is over before it begins neither reaches a port nor exits. */
+START_TEST(a_string_of_nothing)
+{
+    guest_set_bits(c, VMCS_PROC_CONTROLS, PROC_UNCONDITIONAL_IO);
+    guest_launch(&b);
+    c->s.gpr[REG_RCX] = _i;
+    GUEST_RUN(&b, "\xf3\x6e"); /* rep outsb */
+    ck_assert_uint_eq(c->s.vmx_guest, !_i);
+    if (!_i)
+        ck_assert_uint_eq(c->s.rip, GUEST_CODE + 2);
+}
+END_TEST
+
 /* ---- preemption timer (25.5.1, 26.7.4) ---- */
 
 static void with_timer(u64 value)
@@ -294,6 +307,7 @@ int main(void)
     tcase_add_test(t, mtf_waits_in_hlt);
     tcase_add_test(t, mtf_behind_an_iteration);
     tcase_add_loop_test(t, the_shadow_ends_behind_an_iteration, 0, 2);
+    tcase_add_loop_test(t, a_string_of_nothing, 0, 2);
     tcase_add_test(t, the_timer_does_not_wake_from_wait_for_sipi);
     tcase_add_loop_test(t, the_timer_waits_for_an_injected_event, 0, 2);
     tcase_add_test(t, the_rest_of_the_timer_is_kept_in_hlt);

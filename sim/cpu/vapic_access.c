@@ -145,16 +145,18 @@ static void write_tpr(struct core *c)
     vapic_virtualise_tpr(c);
 }
 
-/* 29.4.3.2 "APIC-Write Emulation" */
+/* 29.4.3.2 "APIC-Write Emulation": by the offset of the access, which need not be that of its register. */
 static void emulate_write(struct core *c, u32 offset)
 {
-    switch (offset & ~15u) {
-    case APIC_TPR: write_tpr(c); break;
-    case APIC_EOI: write_eoi(c, offset); break;
-    case APIC_ICR_LOW: write_icr(c, offset); break;
-    case APIC_ICR_HIGH: vapic_store(c, APIC_ICR_HIGH, 3, 0); break;
-    default: vapic_exit_later(c, EXIT_APIC_WRITE, offset);
+    switch (offset) {
+    case APIC_TPR: write_tpr(c); return;
+    case APIC_EOI: write_eoi(c, offset); return;
+    case APIC_ICR_LOW: write_icr(c, offset); return;
     }
+    if ((offset & ~15u) == APIC_ICR_HIGH)
+        vapic_store(c, APIC_ICR_HIGH, 3, 0);
+    else
+        vapic_exit_later(c, EXIT_APIC_WRITE, offset);
 }
 
 /* No other access of the operation is behind a write, so what follows it can be done at once. */

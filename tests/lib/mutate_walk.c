@@ -88,6 +88,9 @@ static u64 rubbish(u64 old)
     case 2: return (old & 0xfff0000000000fff) | place[chance_below(sizeof place / sizeof *place)];
     case 3: return old & ~(chance() & 7);
     case 4: return 0;
+    case 5:
+        return (old & 0xfff) | PTE_PS | chance_below(4) << 21 |
+               (chance_once_in(2) ? 1ull << (12 + chance_below(18)) : 0);
     default: return old ^ 1ull << (chance_once_in(2) ? chance_below(12) : chance_below(64));
     }
 }
