@@ -1,6 +1,7 @@
 /* mutate_apic.c - see mutate_apic.h. */
 #include "lib/mutate_apic.h"
 
+#include "arch/apic.h"
 #include "cpu/cpu.h"
 #include "cpu/vmcs.h"
 #include "mmu/mmu.h"
@@ -13,8 +14,10 @@
 
 #define VIRTUAL 0x9a000u /* virtual-APIC page */
 #define ACCESS  0x605000u
+#define POSTED  0x9b040u /* posted-interrupt descriptor */
+#define NOTIFY  0xf2u
 
-enum access { LOAD, STORE, CR8_LOAD, CR8_STORE, MSR_READ, MSR_WRITE, OPS };
+enum access { LOAD, STORE, CR8_LOAD, CR8_STORE, MSR_READ, MSR_WRITE, POST, OPS };
 
 static struct {
     struct bare b;
@@ -29,7 +32,7 @@ static struct {
 
 /* The virtual APIC as the oracle has it. */
 static struct {
-    u8 page[PAGE_BYTES];
+    u8 page[PAGE_BYTES], posted[64];
     bool shadow, accesses, x2apic, registers, delivery, window;
     unsigned rvi, svi;
     bool pending;  /* a virtual interrupt is recognised */
@@ -182,6 +185,33 @@ static void access_page(u64 value, bool write)
     after_write();
 }
 
+/* ---- 29.2.2, 29.6 ---- */
+
+static void deliver(void)
+{
+    unsigned vector = o.rvi;
+    set_vector(0x100, vector, true);
+    o.svi = vector;
+    set_field(0xa0, 4, vector & 0xf0);
+    set_vector(0x200, vector, false);
+    o.rvi = highest(0x200);
+    o.pending = false;
+}
+
+/* The first 256 bits are requests, the next is the outstanding notification. */
+static void take_posted(void)
+{
+    for (unsigned vector = 0; vector < 256; vector++) {
+        if (!(o.posted[vector / 8] >> vector % 8 & 1))
+            continue;
+        set_vector(0x200, vector, true);
+        o.rvi = vector > o.rvi ? vector : o.rvi;
+    }
+    memset(o.posted, 0, 32);
+    o.posted[32] &= 0xfe;
+    evaluate();
+}
+
 /* ---- 29.3, 29.5 ---- */
 
 static void read_msr(u32 msr)
@@ -225,6 +255,7 @@ static void foresee(void)
     case STORE: access_page(rax, true); return;
     case CR8_LOAD: o.value = o.page[0x80] >> 4; return;
     case CR8_STORE: write_cr8(rax); return;
+    case POST: take_posted(); return;
     case MSR_READ: read_msr((u32)t.c->s.gpr[REG_RCX]); return;
     default: write_msr((u32)t.c->s.gpr[REG_RCX], msr_value);
     }
@@ -242,11 +273,11 @@ static u32 some_register(void)
 static void choose_controls(void)
 {
     struct vmx_controls *v = &t.c->s.vmx;
-    o.shadow = !chance_once_in(8);
+    o.shadow = t.op == POST || !chance_once_in(8);
     o.accesses = t.op <= STORE ? !chance_once_in(8) : chance_once_in(8);
     o.x2apic = o.shadow && !o.accesses && !chance_once_in(8);
     o.registers = o.shadow && chance_once_in(2);
-    o.delivery = o.shadow && chance_once_in(2);
+    o.delivery = o.shadow && (t.op == POST || chance_once_in(2));
     o.window = chance_once_in(4);
     v->proc = (v->proc & ~(u64)(PROC_TPR_SHADOW | PROC_INTERRUPT_WINDOW)) | (o.shadow ? PROC_TPR_SHADOW : 0) |
               (o.window ? PROC_INTERRUPT_WINDOW : 0);
@@ -265,6 +296,9 @@ static void choose_page(void)
                   : chance_once_in(2) ? chance() & chance() & chance() & chance()
                                       : 0);
     mem_copy_in(t.b.machine->mem, VIRTUAL, o.page, PAGE_BYTES);
+    for (u32 at = 0; at < 64; at++)
+        o.posted[at] = chance_once_in(4) ? (u8)(chance() & chance()) : 0;
+    mem_copy_in(t.b.machine->mem, POSTED, o.posted, 64);
     o.rvi = (unsigned)chance_below(256);
     o.svi = (unsigned)chance_below(256);
     t.c->s.rvi = o.rvi;
@@ -281,6 +315,7 @@ static void choose_operands(void)
         {"\x44\x0f\x22\xc0"},
         {"\x0f\x32\x90\x90"},
         {"\x0f\x30\x90\x90"},
+        {"\x90\x90\x90\x90"},
     };
     u64 *gpr = t.c->s.gpr, icr = 1 << 18 | chance_below(256);
     unsigned size = t.op <= STORE ? chance_once_in(2) ? 2 : (unsigned)chance_below(4) : 0;
@@ -306,6 +341,8 @@ static void mutate_once(void)
     t.op = (enum access)chance_below(OPS);
     choose_controls();
     choose_page();
+    if (t.op == POST)
+        apic_raise(t.c, NOTIFY);
     if (!o.shadow && (t.op == CR8_LOAD || t.op == CR8_STORE))
         t.op = LOAD; /* CR8 would be the processor's own */
     choose_operands();
@@ -353,6 +390,27 @@ static void check_page(void)
         EXPECT(page[at], o.page[at], at == 0xa0 ? "PPR" : "a byte of the page");
 }
 
+static void check_descriptor(void)
+{
+    u8 posted[64];
+    mem_copy_out(t.b.machine->mem, POSTED, posted, 64);
+    EXPECT((u64)memcmp(posted, o.posted, 64), 0, "the posted-interrupt descriptor");
+}
+
+static void check_delivery(void)
+{
+    u64 vector = o.rvi;
+    t.c->s.rflags |= FLAG_IF;
+    t.c->rt.look_again = 0;
+    deliver();
+    EXPECT(cpu_atom(t.c), ATOM_DONE, "the end of the delivery");
+    EXPECT(t.c->s.rip, bare_handler((unsigned)vector), "RIP");
+    EXPECT(t.c->s.rvi | t.c->s.svi << 8, o.rvi | o.svi << 8, "RVI and SVI");
+    EXPECT(t.c->s.virtual_interrupt, false, "a pending virtual interrupt");
+    check_page();
+    t.sum->delivered++;
+}
+
 static void one(void)
 {
     kept_put_back(&t.kept);
@@ -366,6 +424,7 @@ static void one(void)
     t.sum->recognised += o.pending;
     EXPECT(t.c->s.event_valid, o.fault, "an exception");
     check_page();
+    check_descriptor();
     if (o.exit) {
         check_exit();
         return;
@@ -376,17 +435,25 @@ static void one(void)
     EXPECT(t.c->s.svi, o.svi, "SVI");
     if (!o.fault && (t.op == LOAD || t.op == CR8_LOAD || t.op == MSR_READ))
         check_value(rax);
+    if (o.pending && o.delivery)
+        check_delivery();
 }
 
 static void open_machine(void)
 {
-    static const u64 page[] = {GUEST_VMCS, VIRTUAL, ACCESS, GUEST_CODE};
+    static const u64 page[] = {GUEST_VMCS, VIRTUAL, ACCESS, GUEST_CODE, POSTED & ~0xfffu};
     guest_open(&t.b);
     t.c = t.b.core;
     guest_set_bits(t.c, VMCS_PROC_CONTROLS, PROC_TPR_SHADOW | PROC_SECONDARY | PROC_MSR_BITMAPS);
     guest_set_bits(t.c, VMCS_PROC2_CONTROLS, PROC2_APIC_ACCESSES);
     guest_set(t.c, VMCS_VIRTUAL_APIC_ADDRESS, VIRTUAL);
     guest_set(t.c, VMCS_APIC_ACCESS_ADDRESS, ACCESS);
+    guest_set_bits(t.c, VMCS_PIN_CONTROLS, PIN_EXTERNAL_INTERRUPT | PIN_POSTED_INTERRUPTS);
+    guest_set_bits(t.c, VMCS_PROC2_CONTROLS, PROC2_VIRTUAL_INTERRUPTS);
+    guest_set_bits(t.c, VMCS_EXIT_CONTROLS, VMEXIT_ACK_INTERRUPT);
+    guest_set(t.c, VMCS_POSTED_VECTOR, NOTIFY);
+    guest_set(t.c, VMCS_POSTED_DESCRIPTOR, POSTED);
+    t.c->s.apic_reg[APIC_SVR >> 4] |= APIC_SVR_ENABLE;
     guest_launch(&t.b);
     kept_take(&t.kept, &t.b);
     for (size_t i = 0; i < sizeof page / sizeof *page; i++)

@@ -7,7 +7,7 @@
 #include "machine.h"
 
 struct apic_mutations {
-    u64 made, faults, recognised;
+    u64 made, faults, recognised, delivered;
     u64 exits[64]; /* by basic exit reason; [0]: none */
 };
 
