@@ -288,16 +288,22 @@ static void choose_controls(void)
         v->eoi_exit[i] = chance();
 }
 
+/* Each is 1 by one chance in two to the n. */
+static u64 some_bits(unsigned n)
+{
+    u64 bits = UINT64_MAX;
+    while (n-- > 0)
+        bits &= chance();
+    return bits;
+}
+
 static void choose_page(void)
 {
     for (u32 at = 0; at < 0x400; at += 8)
-        set_field(at, 8,
-                  chance_once_in(2)   ? chance()
-                  : chance_once_in(2) ? chance() & chance() & chance() & chance()
-                                      : 0);
+        set_field(at, 8, chance_once_in(4) ? 0 : some_bits(chance_once_in(2) ? 1 : 4));
     mem_copy_in(t.b.machine->mem, VIRTUAL, o.page, PAGE_BYTES);
     for (u32 at = 0; at < 64; at++)
-        o.posted[at] = chance_once_in(4) ? (u8)(chance() & chance()) : 0;
+        o.posted[at] = chance_once_in(4) ? (u8)some_bits(2) : 0;
     mem_copy_in(t.b.machine->mem, POSTED, o.posted, 64);
     o.rvi = (unsigned)chance_below(256);
     o.svi = (unsigned)chance_below(256);
