@@ -146,6 +146,21 @@ static void choose_controls(void)
     bare_set_u64(&w.b, VE_AREA, chance_once_in(4) ? chance() : 0);
 }
 
+/* CPL 3, in pages of which most are its own. */
+static void ring_3(void)
+{
+    const u64 page[] = {CODE, w.data};
+    VMCS_PUT(w.c, GUEST_CS_SELECTOR, BARE_CS3);
+    VMCS_PUT(w.c, GUEST_CS_ACCESS_RIGHTS, 0xa0fb);
+    VMCS_PUT(w.c, GUEST_SS_SELECTOR, BARE_DS3);
+    VMCS_PUT(w.c, GUEST_SS_ACCESS_RIGHTS, 0xc0f3);
+    for (unsigned i = 0; i < 2; i++) {
+        u64 at = page[i] < 0x200000 ? PT + 8 * (page[i] >> 12) : TABLES + 0x2000 + 8 * (page[i] >> 21);
+        if (!chance_once_in(8))
+            bare_set_u64(&w.b, at, bare_u64(&w.b, at) | PTE_U);
+    }
+}
+
 static void mutate_once(void)
 {
     static const u64 place[] = {EPT_PAGE, 0x604000, 0x20000, 0xa3000, PT, 0x606000};
@@ -156,6 +171,8 @@ static void mutate_once(void)
     w.c->s.gpr[REG_RAX] = chance();
     choose_controls();
     flags_of_tables();
+    if (chance_once_in(3))
+        ring_3();
     for (u64 n = chance_below(3); n-- > 0;)
         mutate_ept();
     for (u64 n = chance_below(3); n-- > 0;)
@@ -173,6 +190,7 @@ static struct walk_oracle oracle_now(void)
                                 .cr3 = s->cr3,
                                 .cr4 = s->cr4,
                                 .efer = s->efer,
+                                .user = cpl(w.c) == 3,
                                 .logs = s->vmx.proc2 & PROC2_PML,
                                 .log = LOG,
                                 .log_index = s->vmx.pml_index};

@@ -130,7 +130,8 @@ static enum oracle_end page_fault(const struct walk_oracle *o, struct oracle_ans
                                   unsigned access)
 {
     bool tells_fetch = o->efer >> 11 & 1 || o->cr4 >> 20 & 1;
-    a->error = why | (access & ORACLE_WRITE ? 2 : 0) | (access & ORACLE_FETCH && tells_fetch ? 16 : 0);
+    a->error = why | (access & ORACLE_WRITE ? 2 : 0) | (o->user ? 4 : 0) |
+               (access & ORACLE_FETCH && tells_fetch ? 16 : 0);
     return ORACLE_PAGE_FAULT;
 }
 
@@ -142,10 +143,12 @@ static bool reserved(const struct walk_oracle *o, unsigned level, u64 entry)
     return entry & bits;
 }
 
-/* 4.6, for supervisor-mode accesses.  all: bits that all entries have; nx: one of them has. */
+/* 4.6.  all: bits that all entries have; nx: one of them has. */
 static bool refuses(const struct walk_oracle *o, unsigned access, u64 all, bool nx)
 {
     bool user = all >> 2 & 1;
+    if (o->user)
+        return !user || (access & ORACLE_FETCH ? nx : access & ORACLE_WRITE && !(all >> 1 & 1));
     if (access & ORACLE_FETCH)
         return nx || (user && o->cr4 >> 20 & 1);
     return (user && o->cr4 >> 21 & 1) || (access & ORACLE_WRITE && o->cr0 >> 16 & 1 && !(all >> 1 & 1));

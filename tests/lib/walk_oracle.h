@@ -27,7 +27,8 @@ struct oracle_answer {
 
 struct walk_oracle {
     const struct mem *mem;
-    u64 eptp, cr0, cr3, cr4, efer; /* the guest's, at CPL 0 with RFLAGS.AC clear */
+    u64 eptp, cr0, cr3, cr4, efer; /* the guest's, with RFLAGS.AC clear */
+    bool user;                     /* CPL 3 */
     bool logs;                     /* page modifications */
     u64 log, log_index;
     unsigned changes, visits;
