@@ -25,6 +25,7 @@ struct slot {
 struct blocks {
     size_t used; /* of arena */
     unsigned insns;
+    u64 forgotten; /* times */
     struct slot slot[SLOTS];
     struct insn insn[INSNS]; /* of ops with general handlers */
     _Alignas(64) u8 arena[ARENA_BYTES];
@@ -35,6 +36,7 @@ struct blocks {
 static void forget(struct blocks *bs)
 {
     bs->used = bs->insns = 0;
+    bs->forgotten++;
     memset(bs->slot, 0, sizeof bs->slot);
 }
 
@@ -80,7 +82,8 @@ static void next_op(struct builder *b, unsigned bytes, unsigned cycles)
                          .loads = op->loads,
                          .stores = op->stores,
                          .lines = op->lines,
-                         .ages = op->ages};
+                         .ages = op->ages,
+                         .branches = op->branches};
 }
 
 /* An op about the line of gva; src: its age, if it is taken after its instruction. */
@@ -191,6 +194,7 @@ static bool add_insn(struct builder *b, const struct insn *in)
     next_op(b, in->length, late + in->latency);
     b->op->exec += in->latency - 1;
     b->op->insns++;
+    b->op->branches = (in->flags & INSN_BRANCH) != 0;
     count_accesses(b, in);
     if (tries)
         add_line(b, run_line_taken, last, age);
@@ -209,6 +213,31 @@ static void fill(struct builder *b)
     }
     b->op->run = run_end;
     b->op->imm = b->gva;
+    b->op->writes = b->written;
+}
+
+struct sums sums_before(const struct op *op)
+{
+    unsigned late = op->cycles - op->exec - op->insns;
+    unsigned accesses = op->ages - 2u * op->lines - op->loads - op->stores;
+    return (struct sums){{
+        (u64)op->insns << SUM_SHIFT(SUM_INSNS) | (u64)op->exec << SUM_SHIFT(SUM_EXEC) |
+            (u64)late << SUM_SHIFT(SUM_LATE) | (u64)op->lines << SUM_SHIFT(SUM_LINES),
+        (u64)op->loads << SUM_SHIFT(SUM_LOADS) | (u64)op->stores << SUM_SHIFT(SUM_STORES) |
+            (u64)accesses << SUM_SHIFT(SUM_ACCESSES) | (u64)op->branches << SUM_SHIFT(SUM_BRANCHES),
+    }};
+}
+
+/* Follows no block, for no code is at its address. */
+static struct block no_block = {.gva = (u64)1 << 62, .code_changes = UINT64_MAX};
+
+static void sum_up(struct block *block)
+{
+    block->sums = sums_before(block->end);
+    block->cycles = block->end->cycles;
+    block->ages = block->end->ages;
+    block->bytes = block->end->offset;
+    block->next[0] = block->next[1] = &no_block;
 }
 
 /* Its code is looked at: whoever writes there says so (mmu/mem.h). */
@@ -228,12 +257,15 @@ static struct block *build(struct core *c, u64 hpa)
     if (bs->used + BLOCK_MAX > ARENA_BYTES || bs->insns + BLOCK_OPS > INSNS)
         forget(bs);
     struct block *block = (struct block *)(void *)(bs->arena + bs->used);
-    *block = (struct block){.hpa = hpa, .gva = c->s.rip};
+    *block = (struct block){.hpa = hpa,
+                            .gva = c->s.rip,
+                            .line = (c->s.rip >> LINE_SHIFT) + 1,
+                            .line_hpa = hpa & ~(u64)(LINE_BYTES - 1)};
     block->op[0] = (struct op){0};
     struct builder b = {c, block, block->op, page, c->s.rip, c->s.rip >> LINE_SHIFT, 0};
     fill(&b);
     block->end = b.op;
-    block->bytes = b.op->offset;
+    sum_up(block);
     memcpy(block->code, page + (hpa & (PAGE_BYTES - 1)), block->bytes);
     bs->used += sizeof *block + (size_t)(b.op + 1 - block->op) * sizeof(struct op);
     bs->used = (bs->used + 63) & ~(size_t)63;
@@ -252,7 +284,7 @@ static bool still_same(struct core *c, struct block *b)
     return true;
 }
 
-const struct block *block_at_rip(struct core *c)
+struct block *block_at_rip(struct core *c)
 {
     u64 rip = c->s.rip, hpa = c->s.fetch_hpa | (rip & (LINE_BYTES - 1));
     struct slot *s = &blocks_of(c)->slot[(hpa ^ hpa >> 14) & (SLOTS - 1)];
@@ -266,4 +298,22 @@ const struct block *block_at_rip(struct core *c)
         *s = (struct slot){hpa, rip, b}; /* building may have emptied the slots */
     }
     return likely(s->block && s->block->bytes) ? s->block : NULL;
+}
+
+/* One can follow another at a glance if no address of its first instruction may have to wait (A1). */
+static void link_blocks(struct block *before, struct block *after)
+{
+    if (before->end->writes || after->bulk || before->next[0] == after || before->next[1] == after)
+        return;
+    before->next[1] = before->next[0];
+    before->next[0] = after;
+}
+
+struct block *block_after(struct core *c, struct block *before)
+{
+    u64 forgotten = c->rt.blocks->forgotten;
+    struct block *b = block_at_rip(c);
+    if (b && c->rt.blocks->forgotten == forgotten)
+        link_blocks(before, b);
+    return b;
 }

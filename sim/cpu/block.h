@@ -37,6 +37,7 @@ struct op {
     u8 loads, stores; /* data accesses */
     u8 lines;         /* fetched */
     u8 ages;          /* look-ups in TLBs and L1: steps of the age clock */
+    u8 branches;
     u8 length;
     u16 writes;         /* registers written, as the next instruction sees it (A1) */
     u16 btb, direction; /* of branches: their entries in the predictor */
@@ -48,20 +49,40 @@ enum op_access { ACCESS_NONE, ACCESS_LOAD = 1, ACCESS_STORE = 2, ACCESS_BOTH = 3
 #define BLOCK_OPS   48  /* with lines and the end */
 #define BLOCK_BYTES 128 /* of code */
 
+/* What instructions count, besides cycles and ages: a field of 16 bits each, so that two additions do for all. */
+enum { SUM_INSNS, SUM_EXEC, SUM_LATE, SUM_LINES, SUM_LOADS, SUM_STORES, SUM_ACCESSES, SUM_BRANCHES, SUMS };
+#define SUM_BITS         16
+#define SUM_CYCLES       16384 /* no field overflows in as many cycles */
+#define SUM_SHIFT(field) ((field) % 4 * SUM_BITS)
+struct sums {
+    u64 word[SUMS / 4];
+};
+
 struct block {
-    u64 hpa, gva;
-    u64 code_changes; /* of memory, of which this block knows */
+    u64 gva, line, line_hpa; /* of its first instruction; its line as fetch_line and fetch_hpa have it */
+    u64 code_changes;        /* of memory, of which this block knows */
     struct op *end;
+    struct block *next[2]; /* those that have followed last, no_block if none: link_blocks() */
+    struct sums sums;      /* of all its ops, as are these: */
+    u16 cycles, ages;
     u16 address_regs; /* of its first instruction */
     u8 insns, bytes;
     bool bulk; /* a REP string instruction, alone: run_string */
+    u64 hpa;
     u8 code[BLOCK_BYTES];
     struct op op[];
 };
 
+/* The sums of the ops before this one. */
+struct sums sums_before(const struct op *op);
+
 /* The block at RIP, whose line is in the fetch buffer at fetch_hpa.  It is built when it is asked for the
  * second time; NULL: there is none, or its first instruction is one for the run loop. */
-const struct block *block_at_rip(struct core *c);
+struct block *block_at_rip(struct core *c);
+
+/* The same, remembered as one that follows `before`: blocks that do are not looked for again. */
+struct block *block_after(struct core *c, struct block *before);
+
 
 /* A string instruction whose iterations can be done together, if they hit.  run_string.c */
 bool is_bulk(const struct insn *in);

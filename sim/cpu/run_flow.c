@@ -14,22 +14,21 @@ static inline struct btb_entry *btb_of(struct core *c, const struct op *op)
     return &c->s.btb[op->btb];
 }
 
-static inline void mispredicted(struct core *c)
+static inline void mispredicted(struct core *c, const struct op *op)
 {
     c->s.count.mispredicts++;
     c->s.count.stall_branch += REDIRECT_CYCLES;
     c->s.cycle += REDIRECT_CYCLES;
-    c->rt.run.redirected = 1;
+    c->rt.run.redirected = c->s.cycle + op[1].cycles;
 }
 
 /* The branch goes to `target`, which the BTB keeps. */
 static inline const struct op *taken(struct core *c, const struct op *op, enum branch_kind kind, u64 guess,
                                      u64 target)
 {
-    c->s.count.branches++;
     c->s.rip = target;
     if (unlikely(guess != target))
-        mispredicted(c);
+        mispredicted(c, op);
     *btb_of(c, op) = (struct btb_entry){address_of(op) + 1, target, kind};
     return op + 1;
 }
@@ -61,10 +60,9 @@ static inline const struct op *conditional(struct core *c, const struct op *op, 
         return taken(c, op, BRANCH_CONDITIONAL, guess, op->imm);
     }
     *counter = (u8)(*counter - (*counter > 0));
-    c->s.count.branches++;
     c->s.rip = op->disp;
     if (unlikely(guess != op->disp))
-        mispredicted(c);
+        mispredicted(c, op);
     return op + 1;
 }
 

@@ -192,9 +192,10 @@ RUN(general_flags)
     flags_give(c);
     op->in->execute(c, op->in);
     c->rt.run.flags_kept = !flags_take(c);
-    if (unlikely(c->rt.run.flags_kept && op[1].run != run_end))
-        return op + 1;
-    NEXT;
+    if (likely(!c->rt.run.flags_kept))
+        NEXT;
+    c->rt.run.limit = 0; /* no block follows */
+    return op[1].run == run_end ? op[1].run(c, op + 1) : op + 1;
 }
 
 RUN(nop)
