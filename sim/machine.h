@@ -195,6 +195,7 @@ struct block_run {
     u64 cycle;      /* at which the first one began that is not told */
     struct shortcuts *read, *write, *fetch;
     struct cache_line **line; /* of L1D */
+    u64 store_last;           /* entry of the store buffer */
     const struct sole *sole;  /* NULL: there is one core */
 };
 

@@ -69,6 +69,8 @@ struct builder {
     const u8 *page;
     u64 gva, line; /* of the next instruction; number of the line fetched last */
     u16 written;   /* by the instruction before */
+    struct op *setter; /* replaced the flags that stand, which nobody has needed yet; NULL: none did */
+    op_run *quiet;     /* its handler if nobody ever does */
 };
 
 /* The op after this one starts with its sums. */
@@ -100,6 +102,7 @@ static void add_line(struct builder *b, op_run *run, u64 gva, u8 age)
         b->op->ages += 2;
     }
     b->line = gva >> LINE_SHIFT;
+    b->setter = NULL; /* the block may be left here */
 }
 
 /* The registers that the next instruction finds late (A1). */
@@ -128,6 +131,7 @@ static void describe(struct builder *b, const struct insn *in)
     op->length = in->length;
     op->writes = late_registers(in);
     op->late = b->block->insns && (in->address_regs & b->written);
+    op->issued = op->cycles + op->late;
     if (in->flags & INSN_BRANCH)
         describe_branch(b, op, in);
 }
@@ -140,6 +144,19 @@ static void count_accesses(struct builder *b, const struct insn *in)
     b->op->loads += load;
     b->op->stores += store;
     b->op->ages += (u8)(load + store + (load || store));
+}
+
+/* Whoever replaces flags that nobody has needed makes their setting idle. */
+static void follow_flags(struct builder *b, const struct insn *in)
+{
+    op_run *quiet;
+    enum op_flags flags = op_flags(in, &quiet);
+    if (flags == FLAGS_KEPT)
+        return;
+    if (flags == FLAGS_SET && b->setter)
+        b->setter->run = b->quiet;
+    b->setter = flags == FLAGS_SET ? b->op : NULL;
+    b->quiet = quiet;
 }
 
 static bool crosses(const struct builder *b, u64 last)
@@ -187,6 +204,7 @@ static bool add_insn(struct builder *b, const struct insn *in)
     b->op->src = described.src;
     b->op->in = keep(b->c, in);
     describe(b, in);
+    follow_flags(b, in);
     if (!block->insns++)
         block->address_regs = in->address_regs;
     b->written = b->op->writes;
@@ -262,7 +280,12 @@ static struct block *build(struct core *c, u64 hpa)
                             .line = (c->s.rip >> LINE_SHIFT) + 1,
                             .line_hpa = hpa & ~(u64)(LINE_BYTES - 1)};
     block->op[0] = (struct op){0};
-    struct builder b = {c, block, block->op, page, c->s.rip, c->s.rip >> LINE_SHIFT, 0};
+    struct builder b = {.c = c,
+                        .block = block,
+                        .op = block->op,
+                        .page = page,
+                        .gva = c->s.rip,
+                        .line = c->s.rip >> LINE_SHIFT};
     fill(&b);
     block->end = b.op;
     sum_up(block);

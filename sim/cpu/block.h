@@ -33,6 +33,7 @@ struct op {
     u8 offset;             /* sums: bytes */
     u8 insns;
     u8 cycles;        /* all of them */
+    u8 issued;        /* cycles with that of `late` */
     u8 exec;          /* of those, stall_exec */
     u8 loads, stores; /* data accesses */
     u8 lines;         /* fetched */
@@ -45,6 +46,10 @@ struct op {
 
 /* Data accesses of an instruction that has a handler for blocks.  Values are bits. */
 enum op_access { ACCESS_NONE, ACCESS_LOAD = 1, ACCESS_STORE = 2, ACCESS_BOTH = 3 };
+
+/* What an instruction has to do with the status flags: it needs them, or may leave the block and show them; it
+ * neither needs nor changes them; it replaces them all. */
+enum op_flags { FLAGS_USED, FLAGS_KEPT, FLAGS_SET };
 
 #define BLOCK_OPS   48  /* with lines and the end */
 #define BLOCK_BYTES 128 /* of code */
@@ -100,5 +105,7 @@ op_run run_line, run_line_try, run_line_taken;
 /* The handler for an instruction, with dst and src set; NULL: it is one for the run loop.  choose.c */
 op_run *choose_run(const struct insn *in, struct op *op);
 enum op_access op_accesses(const struct insn *in);
+/* *quiet: the handler for when nobody will see the flags that it sets; NULL: there is none. */
+enum op_flags op_flags(const struct insn *in, op_run **quiet);
 
 #endif

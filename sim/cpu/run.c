@@ -17,7 +17,7 @@ static inline bool line_will_hit(const struct core *c, const struct op *op, stru
     u64 gva = op->imm, number = op->disp >> LINE_SHIFT;
     const struct shortcut *s = &c->rt.run.fetch->row[gva >> 12 & (SHORTCUTS - 1)];
     struct cache_line *l = c->rt.fast->line[false][number & (LINE_SHORTCUTS - 1)];
-    *h = (struct hit){s->entry, l, NULL};
+    *h = (struct hit){s->entry, l, NULL, 0};
     return s->page == gva >> 12 && s->frame == (op->disp & ~(u64)(PAGE_BYTES - 1)) && l->tag == number + 1;
 }
 
@@ -206,12 +206,13 @@ static bool nobody_looks(const struct core *c)
     return !c->rt.micro_stop && !c->rt.clock && !watched(c, RS_PROBE_insn) && !watched(c, RS_PROBE_atom);
 }
 
-/* What the general way does before and after an instruction is nothing. */
+/* What the general way does before and after an instruction is nothing; where its store goes need not be
+ * put right. */
 static bool nothing_special(const struct core *c)
 {
     const struct core_state *s = &c->s;
     return !(s->event_valid | s->pending_debug | s->shadow_sti | s->shadow_ss | (s->rflags & FLAG_TF) |
-             (s->dr[7] & DR7_ENABLED));
+             (s->dr[7] & DR7_ENABLED) | (s->store_next >= c->m->p.store_buffer));
 }
 
 static u64 next_look(const struct core *c)
@@ -259,6 +260,7 @@ static void begin(struct core *c)
     c->rt.run.write = &f->to[SHORTCUT_WRITE][mode];
     c->rt.run.fetch = &f->to[SHORTCUT_FETCH][mode];
     c->rt.run.line = f->line[true];
+    c->rt.run.store_last = c->m->p.store_buffer - 1;
     c->rt.run.sole = c->m->cores > 1 ? c->rt.sole : NULL;
     c->rt.run.flags_kept = c->rt.run.leave = false;
     c->rt.run.redirected = c->rt.run.missed = UINT64_MAX;

@@ -51,17 +51,36 @@ static inline u64 predicted(struct core *c, const struct op *op)
 
 /* ---- jumps ---- */
 
-static inline const struct op *conditional(struct core *c, const struct op *op, bool holds)
+static inline u8 counter_moved(u8 counter, bool holds)
+{
+    return (u8)(holds ? counter + (counter < 3) : counter - (counter > 0));
+}
+
+/* Whatever the entry says. */
+static const struct op *conditional_anyhow(struct core *c, const struct op *op, bool holds)
 {
     u8 *counter = &c->s.direction[op->direction];
     u64 guess = predicted(c, op);
-    if (holds) {
-        *counter = (u8)(*counter + (*counter < 3));
+    *counter = counter_moved(*counter, holds);
+    if (holds)
         return taken(c, op, BRANCH_CONDITIONAL, guess, op->imm);
-    }
-    *counter = (u8)(*counter - (*counter > 0));
     c->s.rip = op->disp;
     if (unlikely(guess != op->disp))
+        mispredicted(c, op);
+    return op + 1;
+}
+
+/* A branch that has been taken before finds its entry as it would leave it. */
+static inline const struct op *conditional(struct core *c, const struct op *op, bool holds)
+{
+    u8 *counter = &c->s.direction[op->direction];
+    const struct btb_entry *e = btb_of(c, op);
+    if (unlikely(e->rip != address_of(op) + 1 || e->target != op->imm || e->kind != BRANCH_CONDITIONAL))
+        return conditional_anyhow(c, op, holds);
+    bool expected = *counter >= 2;
+    *counter = counter_moved(*counter, holds);
+    c->s.rip = holds ? op->imm : op->disp;
+    if (unlikely(expected != holds) && likely(op->imm != op->disp))
         mispredicted(c, op);
     return op + 1;
 }
@@ -158,7 +177,7 @@ RUN(ret)
     u64 rsp = c->s.gpr[REG_RSP];
     if (unlikely(!hits(c, c->rt.run.read, rsp, 8, &h)))
         GIVE_UP;
-    u64 target = load_le(h.at, 8);
+    u64 target = load_le(bytes_of(&h), 8);
     if (unlikely(!sys_canonical(target)))
         GIVE_UP;
     note_load(c, op, &h);

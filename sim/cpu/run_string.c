@@ -69,19 +69,19 @@ static bool overlap(const u8 *a, const u8 *b, u64 bytes)
 static void move_bytes(const struct iterations *it)
 {
     u64 bytes = it->count * it->n, back = it->down ? bytes - it->n : 0;
-    if (!overlap(it->from.at - back, it->to.at - back, bytes)) {
-        memcpy(it->to.at - back, it->from.at - back, bytes);
+    if (!overlap(bytes_of(&it->from) - back, bytes_of(&it->to) - back, bytes)) {
+        memcpy(bytes_of(&it->to) - back, bytes_of(&it->from) - back, bytes);
         return;
     }
     for (u64 i = 0; i < it->count; i++) {
         i64 at = it->down ? -(i64)(i * it->n) : (i64)(i * it->n);
-        store_le(it->to.at + at, it->n, load_le(it->from.at + at, it->n));
+        store_le(bytes_of(&it->to) + at, it->n, load_le(bytes_of(&it->from) + at, it->n));
     }
 }
 
 static void fill_bytes(const struct iterations *it, u64 value)
 {
-    u8 *at = it->to.at - (it->down ? (it->count - 1) * it->n : 0);
+    u8 *at = bytes_of(&it->to) - (it->down ? (it->count - 1) * it->n : 0);
     if (it->n == 8)
         for (u64 i = 0; i < it->count; i++)
             store_le(at + 8 * i, 8, value);
@@ -99,7 +99,7 @@ static u64 together(struct core *c, struct iterations *it, u64 most)
     u64 count = min(most, min(c->s.gpr[REG_RCX], room(to, it)));
     if (it->reads)
         count = min(count, room(from, it));
-    if (!count || !hits(c, c->rt.run.write, to, it->n, &it->to) || !is_sole(c, it->to.line) ||
+    if (!count || !hits(c, c->rt.run.write, to, it->n, &it->to) || !it->to.host || !is_sole(c, it->to.line) ||
         !all_drained(c) || (it->reads && !hits(c, c->rt.run.read, from, it->n, &it->from)))
         return 0;
     return count;
