@@ -17,13 +17,13 @@ static inline bool line_will_hit(const struct core *c, const struct op *op, stru
     u64 gva = op->imm, number = op->disp >> LINE_SHIFT;
     const struct shortcut *s = &c->rt.run.fetch->row[gva >> 12 & (SHORTCUTS - 1)];
     struct cache_line *l = c->rt.fast->line[false][number & (LINE_SHORTCUTS - 1)];
-    *h = (struct hit){s->entry, l, NULL, 0};
+    *h = (struct hit){s, l, 0};
     return s->page == gva >> 12 && s->frame == (op->disp & ~(u64)(PAGE_BYTES - 1)) && l->tag == number + 1;
 }
 
 static inline void take_line(struct core *c, const struct op *op, const struct hit *h, u64 age)
 {
-    h->page->stamp = c->s.stamp + age + 1;
+    h->page->entry->stamp = c->s.stamp + age + 1;
     h->line->stamp = c->s.stamp + age + 2;
     c->s.fetch_line = (op->imm >> LINE_SHIFT) + 1;
     c->s.fetch_hpa = op->disp;

@@ -99,7 +99,7 @@ static u64 together(struct core *c, struct iterations *it, u64 most)
     u64 count = min(most, min(c->s.gpr[REG_RCX], room(to, it)));
     if (it->reads)
         count = min(count, room(from, it));
-    if (!count || !hits(c, c->rt.run.write, to, it->n, &it->to) || !it->to.host || !is_sole(c, it->to.line) ||
+    if (!count || !hits(c, c->rt.run.write, to, it->n, &it->to) || !it->to.page->host || !is_sole(c, it->to.line) ||
         !all_drained(c) || (it->reads && !hits(c, c->rt.run.read, from, it->n, &it->from)))
         return 0;
     return count;
@@ -111,10 +111,10 @@ static void note_ages(struct core *c, const struct iterations *it)
     u64 each = it->reads ? 4 : 2;
     c->s.stamp += each * it->count;
     if (it->reads) {
-        it->from.page->stamp = c->s.stamp - 3;
+        it->from.page->entry->stamp = c->s.stamp - 3;
         it->from.line->stamp = c->s.stamp - 2;
     }
-    it->to.page->stamp = c->s.stamp - 1;
+    it->to.page->entry->stamp = c->s.stamp - 1;
     it->to.line->stamp = c->s.stamp;
 }
 
