@@ -308,6 +308,18 @@ static inline void micro(struct core *c, enum micro_kind kind)
         micro_stop(c);
 }
 
+/* n micros of a kind, with nothing between them that anybody could see. */
+static inline void micros(struct core *c, enum micro_kind kind, u64 n)
+{
+    if (unlikely(c->rt.clock || c->rt.micro_stop)) {
+        while (n--)
+            micro(c, kind);
+        return;
+    }
+    c->rt.last_micro = kind;
+    c->rt.micro += n;
+}
+
 /* Ends the atom early: a fault is pending, or an exit has been made. */
 static inline _Noreturn void atom_leave(struct core *c, enum atom_end how)
 {
