@@ -10,8 +10,8 @@
 #include "mmu/mem.h"
 
 #define SLOTS       HOSTILE_OR(1u, 16384u)
-#define ARENA_BYTES (4u << 20)
-#define INSNS       32768u
+#define ARENA_BYTES (8u << 20)
+#define INSNS       65536u
 #define BLOCK_MAX   (sizeof(struct block) + BLOCK_OPS * sizeof(struct op))
 #define CYCLES_MAX  200 /* sums are u8: a block ends before */
 #define RSP_BIT     (1u << REG_RSP)
@@ -177,6 +177,49 @@ static bool may_give_up(const struct insn *in)
     return op_accesses(in) != ACCESS_NONE || in->execute == exec_jmp_E;
 }
 
+struct sums sums_before(const struct op *op)
+{
+    unsigned late = op->cycles - op->exec - op->insns;
+    unsigned accesses = op->ages - 2u * op->lines - op->loads - op->stores;
+    return (struct sums){{
+        (u64)op->insns << SUM_SHIFT(SUM_INSNS) | (u64)op->exec << SUM_SHIFT(SUM_EXEC) |
+            (u64)late << SUM_SHIFT(SUM_LATE) | (u64)op->lines << SUM_SHIFT(SUM_LINES),
+        (u64)op->loads << SUM_SHIFT(SUM_LOADS) | (u64)op->stores << SUM_SHIFT(SUM_STORES) |
+            (u64)accesses << SUM_SHIFT(SUM_ACCESSES) | (u64)op->branches << SUM_SHIFT(SUM_BRANCHES),
+    }};
+}
+
+/* Follows no block, for no code is at its address. */
+static struct block no_block = {.gva = (u64)1 << 62, .code_changes = UINT64_MAX};
+
+static void add_exit(struct builder *b, op_run *run)
+{
+    struct op *op = b->op;
+    op->run = run;
+    op->writes = b->written;
+    op->exits = true;
+    op->to = &b->block->exit[b->block->exits++];
+    *op->to = (struct block_exit){.sums = sums_before(op),
+                                  .next = {&no_block, &no_block},
+                                  .cycles = op->cycles,
+                                  .ages = op->ages,
+                                  .writes = op->writes};
+}
+
+/* Of the branches that have a handler for blocks. */
+static bool is_conditional(const struct insn *in)
+{
+    return !(in->flags & INSN_STACK) && in->execute != exec_jmp_J && in->execute != exec_jmp_E;
+}
+
+/* The way out of the conditional branch that has just been added; false: there is to be no other but the end. */
+static bool leave_by(struct builder *b)
+{
+    add_exit(b, run_exit);
+    next_op(b, 0, 0);
+    return b->block->exits < BLOCK_EXITS - 1;
+}
+
 /* Adds the next instruction, if it is one for blocks. */
 static bool add_insn(struct builder *b, const struct insn *in)
 {
@@ -186,8 +229,7 @@ static bool add_insn(struct builder *b, const struct insn *in)
     struct op described = {0};
     op_run *run = choose_run(in, &described);
     if (!block->insns && is_bulk(in) && !crosses(b, last)) {
-        block->bulk = true;
-        b->op->in = keep(b->c, in);
+        block->bulk = keep(b->c, in);
         b->op->offset = in->length;
         return false;
     }
@@ -212,50 +254,25 @@ static bool add_insn(struct builder *b, const struct insn *in)
     next_op(b, in->length, late + in->latency);
     b->op->exec += in->latency - 1;
     b->op->insns++;
-    b->op->branches = (in->flags & INSN_BRANCH) != 0;
+    b->op->branches += (in->flags & INSN_BRANCH) != 0;
     count_accesses(b, in);
     if (tries)
         add_line(b, run_line_taken, last, age);
     b->gva += in->length;
-    return !(in->flags & INSN_BRANCH);
+    return !(in->flags & INSN_BRANCH) || (is_conditional(in) && leave_by(b));
 }
 
 static void fill(struct builder *b)
 {
     unsigned offset = (unsigned)(b->block->hpa & (PAGE_BYTES - 1));
     struct insn in;
-    while (b->op < b->block->op + BLOCK_OPS - 4) {
+    while (b->op < b->block->op + BLOCK_OPS - 5) {
         unsigned at = offset + (unsigned)(b->gva - b->block->gva);
         if (at >= PAGE_BYTES || decode(b->page + at, PAGE_BYTES - at, &in) != DECODE_OK || !add_insn(b, &in))
             break;
     }
-    b->op->run = run_end;
     b->op->imm = b->gva;
-    b->op->writes = b->written;
-}
-
-struct sums sums_before(const struct op *op)
-{
-    unsigned late = op->cycles - op->exec - op->insns;
-    unsigned accesses = op->ages - 2u * op->lines - op->loads - op->stores;
-    return (struct sums){{
-        (u64)op->insns << SUM_SHIFT(SUM_INSNS) | (u64)op->exec << SUM_SHIFT(SUM_EXEC) |
-            (u64)late << SUM_SHIFT(SUM_LATE) | (u64)op->lines << SUM_SHIFT(SUM_LINES),
-        (u64)op->loads << SUM_SHIFT(SUM_LOADS) | (u64)op->stores << SUM_SHIFT(SUM_STORES) |
-            (u64)accesses << SUM_SHIFT(SUM_ACCESSES) | (u64)op->branches << SUM_SHIFT(SUM_BRANCHES),
-    }};
-}
-
-/* Follows no block, for no code is at its address. */
-static struct block no_block = {.gva = (u64)1 << 62, .code_changes = UINT64_MAX};
-
-static void sum_up(struct block *block)
-{
-    block->sums = sums_before(block->end);
-    block->cycles = block->end->cycles;
-    block->ages = block->end->ages;
-    block->bytes = block->end->offset;
-    block->next[0] = block->next[1] = &no_block;
+    add_exit(b, run_end);
 }
 
 /* Its code is looked at: whoever writes there says so (mmu/mem.h). */
@@ -287,8 +304,8 @@ static struct block *build(struct core *c, u64 hpa)
                         .gva = c->s.rip,
                         .line = c->s.rip >> LINE_SHIFT};
     fill(&b);
-    block->end = b.op;
-    sum_up(block);
+    block->cycles = (u16)(b.op->cycles + REDIRECT_CYCLES * (block->exits - 1u));
+    block->bytes = b.op->offset;
     memcpy(block->code, page + (hpa & (PAGE_BYTES - 1)), block->bytes);
     bs->used += sizeof *block + (size_t)(b.op + 1 - block->op) * sizeof(struct op);
     bs->used = (bs->used + 63) & ~(size_t)63;
@@ -324,15 +341,15 @@ struct block *block_at_rip(struct core *c)
 }
 
 /* One can follow another at a glance if no address of its first instruction may have to wait (A1). */
-static void link_blocks(struct block *before, struct block *after)
+static void link_blocks(struct block_exit *before, struct block *after)
 {
-    if (before->end->writes || after->bulk || before->next[0] == after || before->next[1] == after)
+    if (before->writes || after->bulk || before->next[0] == after || before->next[1] == after)
         return;
     before->next[1] = before->next[0];
     before->next[0] = after;
 }
 
-struct block *block_after(struct core *c, struct block *before)
+struct block *block_after(struct core *c, struct block_exit *before)
 {
     u64 forgotten = c->rt.blocks->forgotten;
     struct block *b = block_at_rip(c);

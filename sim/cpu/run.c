@@ -3,11 +3,18 @@
 
 #include "cpu/cpu.h"
 
-/* ---- two ops that are no instructions ---- */
+/* ---- ops that are no instructions ---- */
 
 RUN(end)
 {
     c->s.rip = op->imm;
+    return op;
+}
+
+/* The branch before it comes here itself. */
+RUN(exit)
+{
+    (void)c;
     return op;
 }
 
@@ -79,10 +86,13 @@ static inline bool fetch_hits(struct core *c)
 
 /* ---- sums ---- */
 
-static inline void add_sums(struct core *c, const struct sums *n)
+/* What the ops before an exit have taken. */
+static inline void add_exit(struct core *c, const struct block_exit *e)
 {
-    c->rt.run.sums[0] += n->word[0];
-    c->rt.run.sums[1] += n->word[1];
+    c->rt.run.sums[0] += e->sums.word[0];
+    c->rt.run.sums[1] += e->sums.word[1];
+    c->s.cycle += e->cycles;
+    c->s.stamp += e->ages;
 }
 
 /* What ops before `op` of its block have taken; `sign` is 1, or -1 if they have been taken into account. */
@@ -131,7 +141,7 @@ static void settle(struct core *c)
 /* A handler has returned `at`: returns the first op that did not run, and has those before counted. */
 static const struct op *stopped_at(struct core *c, const struct block *b, const struct op *at)
 {
-    if (at != b->end) {
+    if (!at->exits) {
         at -= at > b->op && at[-1].run == run_line_try;
         c->s.rip = b->gva + at->offset;
     }
@@ -160,12 +170,12 @@ static const struct op *run_from(struct core *c, const struct block *b, const st
     return at;
 }
 
-/* The block that follows and is linked to this one, if nothing is to be done but to run it. */
-static inline struct block *linked(struct core *c, const struct block *b)
+/* The block that follows that exit of this one, if it is linked and nothing is to be done but to run it. */
+static inline struct block *linked(struct core *c, const struct block *b, const struct block_exit *e)
 {
-    struct block *n = b->next[0];
+    struct block *n = e->next[0];
     if (n->gva != c->s.rip)
-        n = b->next[1];
+        n = e->next[1];
     if (unlikely(n->gva != c->s.rip || n->code_changes != b->code_changes ||
                  c->s.cycle + n->cycles >= c->rt.run.limit))
         return NULL;
@@ -174,23 +184,23 @@ static inline struct block *linked(struct core *c, const struct block *b)
     return likely(c->s.fetch_hpa == n->line_hpa) ? n : NULL;
 }
 
-/* Runs the blocks that follow `*which`, which has run; makes that the last one, and returns the first op of it
- * that did not run. */
-static const struct op *run_linked(struct core *c, struct block **which)
+/* Runs the blocks that follow `*which`, which has run to its exit `at`; makes that the last one, and returns the
+ * exit that it has left by, or its first op that did not run. */
+static const struct op *run_linked(struct core *c, struct block **which, const struct op *at)
 {
     struct block *b = *which, *n;
+    struct block_exit *e = at->to;
     c->rt.run.late = 0;
-    while ((n = linked(c, b)) != NULL) {
+    while ((n = linked(c, b, e)) != NULL) {
         c->rt.run.block = *which = b = n;
-        const struct op *at = b->op->run(c, b->op);
-        if (unlikely(at != b->end))
+        at = b->op->run(c, b->op);
+        if (unlikely(!at->exits))
             return stopped_at(c, b, at);
-        add_sums(c, &b->sums);
-        c->s.cycle += b->cycles;
-        c->s.stamp += b->ages;
+        e = at->to;
+        add_exit(c, e);
     }
-    c->s.prev_writes = b->end->writes;
-    return b->end;
+    c->s.prev_writes = e->writes;
+    return at;
 }
 
 /* ---- one after another ---- */
@@ -230,7 +240,7 @@ static void set_limit(struct core *c, u64 atoms)
 /* There is time for the instructions of a block from an op on. */
 static bool fits(struct core *c, const struct block *b, const struct op *from, u64 atoms)
 {
-    u64 end = c->s.cycle + b->end->cycles - from->cycles;
+    u64 end = c->s.cycle + b->cycles - from->cycles;
     if (likely(end < c->rt.run.limit))
         return true;
     set_limit(c, atoms);
@@ -301,7 +311,8 @@ void run_leaves(struct core *c)
         c->s.prev_writes = op[-1].writes;
     c->s.redirected = 0;
     struct sums before = sums_before(op);
-    add_sums(c, &before);
+    r->sums[0] += before.word[0];
+    r->sums[1] += before.word[1];
     add_late(c, r->late + op->late);
     end(c, c->rt.atom_cycle);
 }
@@ -309,7 +320,7 @@ void run_leaves(struct core *c)
 static bool goes_on(const struct core *c)
 {
     const struct block *b = c->rt.run.block;
-    return next_look(c) > c->s.cycle + b->end->cycles && !c->m->b.halted && nothing_special(c) &&
+    return next_look(c) > c->s.cycle + b->cycles && !c->m->b.halted && nothing_special(c) &&
            c->rt.fast->layout == *c->rt.fast->layout_now && b->code_changes == *mem_code_changes(c->m->mem);
 }
 
@@ -366,49 +377,47 @@ static bool run_generally(struct core *c, const struct block *b, const struct op
     return !r->flags_kept;
 }
 
-/* Runs a block and those linked to it; false if what comes next is for the run loop. */
-static bool run_block(struct core *c, struct block **which, u64 atoms)
+/* Runs a block and those linked to it; returns the exit of the last, NULL if what comes next is for the run
+ * loop. */
+static struct block_exit *run_block(struct core *c, struct block *b, u64 atoms)
 {
     struct block_run *r = &c->rt.run;
-    struct block *b = *which;
     const struct op *op = run_from(c, b, b->op, (b->address_regs & c->s.prev_writes) != 0);
     for (;;) {
-        if (op == b->end)
-            op = run_linked(c, &b);
+        if (op->exits)
+            op = run_linked(c, &b, op);
         if (r->redirected == c->s.cycle)
             c->s.redirected = 1;
-        if (op == b->end)
-            break;
+        if (op->exits)
+            return r->flags_kept | r->leave ? NULL : op->to;
         if (!op->in || r->leave || r->flags_kept || !run_generally(c, b, op) || !fits(c, b, op + 1, atoms))
-            return false;
+            return NULL;
         op = run_from(c, b, op + 1, 0);
     }
-    *which = b;
-    return !(r->flags_kept | r->leave);
-}
-
-/* The one that follows `before`, NULL: none has run.  Fetches, as only an atom may that is about to start. */
-static struct block *next_block(struct core *c, struct block *before)
-{
-    if (!fetch_hits(c))
-        return NULL;
-    return before ? block_after(c, before) : block_at_rip(c);
 }
 
 /* Iterations of a REP instruction, likewise. */
-static bool run_bulk(struct core *c, const struct block *b, u64 atoms)
+static struct block_exit *run_bulk(struct core *c, struct block *b, u64 atoms)
 {
     settle(c);
     u64 iterations = run_string(c, b, atoms - c->rt.run.done, next_look(c));
     c->rt.run.done += iterations;
-    return iterations != 0;
+    return iterations ? b->exit : NULL;
 }
 
-static bool run_next(struct core *c, struct block **b, u64 atoms)
+static struct block_exit *run_next(struct core *c, struct block *b, u64 atoms)
 {
-    if (unlikely((*b)->bulk))
-        return run_bulk(c, *b, atoms);
-    return fits(c, *b, (*b)->op, atoms) && run_block(c, b, atoms);
+    if (unlikely(b->bulk))
+        return run_bulk(c, b, atoms);
+    return fits(c, b, b->op, atoms) ? run_block(c, b, atoms) : NULL;
+}
+
+/* The one that follows `before`, NULL: none has run.  Fetches, as only an atom may that is about to start. */
+static struct block *next_block(struct core *c, struct block_exit *before)
+{
+    if (!fetch_hits(c))
+        return NULL;
+    return before ? block_after(c, before) : block_at_rip(c);
 }
 
 u64 run_blocks(struct core *c, u64 atoms)
@@ -424,8 +433,8 @@ u64 run_blocks(struct core *c, u64 atoms)
         return 0;
     }
     r->cycle = c->s.cycle;
-    while (b && run_next(c, &b, atoms))
-        b = may_start(c, atoms) ? next_block(c, b) : NULL;
+    for (struct block_exit *e; b && (e = run_next(c, b, atoms)) != NULL;)
+        b = may_start(c, atoms) ? next_block(c, e) : NULL;
     end(c, c->s.cycle);
     u64 done = r->done;
     r->done = r->told = 0;

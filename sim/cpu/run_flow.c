@@ -1,4 +1,5 @@
-/* run_flow.c - branches and the stack in blocks.  A branch is its block's last instruction. */
+/* run_flow.c - branches and the stack in blocks.  A block goes on behind a conditional branch that is not taken;
+ * of those that are taken the exit is the op behind. */
 #include "cpu/cpu.h"
 #include "cpu/run.h"
 
@@ -64,10 +65,9 @@ static const struct op *conditional_anyhow(struct core *c, const struct op *op, 
     *counter = counter_moved(*counter, holds);
     if (holds)
         return taken(c, op, BRANCH_CONDITIONAL, guess, op->imm);
-    c->s.rip = op->disp;
     if (unlikely(guess != op->disp))
         mispredicted(c, op);
-    return op + 1;
+    return op[2].run(c, op + 2);
 }
 
 /* A branch that has been taken before finds its entry as it would leave it. */
@@ -79,9 +79,11 @@ static inline const struct op *conditional(struct core *c, const struct op *op, 
         return conditional_anyhow(c, op, holds);
     bool expected = *counter >= 2;
     *counter = counter_moved(*counter, holds);
-    c->s.rip = holds ? op->imm : op->disp;
     if (unlikely(expected != holds) && likely(op->imm != op->disp))
         mispredicted(c, op);
+    if (!holds)
+        return op[2].run(c, op + 2);
+    c->s.rip = op->imm;
     return op + 1;
 }
 

@@ -201,7 +201,7 @@ static void iterate(struct core *c, const struct iterations *it)
 
 u64 run_string(struct core *c, const struct block *b, u64 atoms, u64 limit)
 {
-    const struct insn *in = b->op->in;
+    const struct insn *in = b->bulk;
     struct iterations it = {.n = in->op_bytes,
                             .shift = in->op_bytes == 8 ? 3 : in->op_bytes >> 1,
                             .down = c->s.rflags & FLAG_DF,
