@@ -179,21 +179,23 @@ struct micro_clock {
 struct block_run {
     u64 result, carries; /* the status flags as yet */
     bool flags_kept;     /* they are in RFLAGS, and there only */
-    u64 redirected;      /* the last branch emptied the front end */
+    u64 redirected;      /* cycle at which a branch emptied the front end; the same of a load that missed: */
+    u64 missed;
     bool repeats;        /* the last instruction is a string instruction that goes on */
     bool stopped;        /* a stop was asked for at the end of the last instruction */
     bool cautious;       /* somebody watches what a load that misses does */
     bool leave;          /* what comes next is for the run loop */
     const struct block *block;
-    const struct op *from;         /* first op of those that are running */
-    const struct op *missing;      /* the move whose load is missing; NULL: none */
-    const struct op *after_missed; /* the op behind the last of those */
-    u64 late;                      /* cycles that the first op waited (A1) */
-    u64 micros;                    /* of the last instruction */
+    const struct op *missing; /* the move whose load is missing; NULL: none */
+    u64 late;                 /* cycles that the block's first instruction has waited (A1) */
+    u64 limit;                /* blocks that end before this cycle need not ask what is due */
+    u64 sums[2];              /* struct sums (cpu/block.h) of what has run and is not yet counted */
+    u64 micros;               /* of the load that missed; of the last instruction when blocks are left */
     u64 done, told; /* instructions since the run loop was left; of those, what it would know by now */
     u64 cycle;      /* at which the first one began that is not told */
     struct shortcuts *read, *write, *fetch;
     struct cache_line **line; /* of L1D */
+    u64 store_last;           /* entry of the store buffer */
     const struct sole *sole;  /* NULL: there is one core */
 };
 
@@ -304,6 +306,18 @@ static inline void micro(struct core *c, enum micro_kind kind)
         note_clock(c);
     if (unlikely(++c->rt.micro == c->rt.micro_stop))
         micro_stop(c);
+}
+
+/* n micros of a kind, with nothing between them that anybody could see. */
+static inline void micros(struct core *c, enum micro_kind kind, u64 n)
+{
+    if (unlikely(c->rt.clock || c->rt.micro_stop)) {
+        while (n--)
+            micro(c, kind);
+        return;
+    }
+    c->rt.last_micro = kind;
+    c->rt.micro += n;
 }
 
 /* Ends the atom early: a fault is pending, or an exit has been made. */

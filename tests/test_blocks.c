@@ -503,6 +503,71 @@ static void same_state(const struct bare *got, const struct bare *want)
         ck_abort_msg("%s", difference(got, want));
 }
 
+/* In blocks and without. */
+static void same_both_ways(void (*open)(struct bare *), u64 atoms, u64 rax)
+{
+    struct bare b[2];
+    for (int i = 0; i < 2; i++) {
+        open(&b[i]);
+        if (i == 0)
+            watch_each(&b[i]);
+        cpu_run(b[i].core, atoms, UINT64_MAX);
+    }
+    ck_assert_uint_eq(b[0].core->s.gpr[RAX], rax);
+    same_state(&b[1], &b[0]);
+    bare_close(&b[0]);
+    bare_close(&b[1]);
+}
+
+/* Its linear address and that of the block before stay as they are; the frame is now one, now the other. */
+enum { ELSEWHERE = 0x600000, OTHER_FRAME = 0x400000, IN_PAGE = 64, ELSEWHERE_PDE = BARE_PML4 + 0x2000 + 8 * 3 };
+
+static void open_code_that_moves(struct bare *b)
+{
+    static const char loop[] = "\x4c\x89\x06"         /* L: mov [rsi], r8 */
+                               "\x0f\x01\x3f"         /*    invlpg [rdi] */
+                               "\xb9\x0c\0\0\0"       /*    mov ecx, 12 */
+                               "\xe9\x30\x00\x5e\x00" /* M: jmp ELSEWHERE + IN_PAGE */
+                               "\xff\xc9\x75\xf7"     /* N: dec ecx; jnz M */
+                               "\x4d\x87\xc8"         /*    xchg r8, r9 */
+                               "\xff\xca\x75\xe5";    /*    dec edx; jnz L */
+    static const char one[] = "\x48\x83\xc0\x01\xe9\xc7\xff\xa1\xff"; /* add rax, 1; jmp N */
+    static const char two[] = "\x48\x83\xc0\x02\xe9\xc7\xff\xa1\xff";
+    open_program(b, BARE_CODE, loop, sizeof loop - 1);
+    bare_put(b, ELSEWHERE + IN_PAGE, one, sizeof one - 1);
+    bare_put(b, OTHER_FRAME + IN_PAGE, two, sizeof two - 1);
+    b->core->s.gpr[RAX] = 0;
+    b->core->s.gpr[RDX] = 6;
+    b->core->s.gpr[RSI] = ELSEWHERE_PDE;
+    b->core->s.gpr[RDI] = ELSEWHERE;
+    b->core->s.gpr[8] = ELSEWHERE | PTE_P | PTE_W | PTE_PS;
+    b->core->s.gpr[9] = OTHER_FRAME | PTE_P | PTE_W | PTE_PS;
+}
+
+START_TEST(what_follows_a_block_is_where_it_is_mapped)
+{
+    same_both_ways(open_code_that_moves, 6 * 66, 3 * 12 * (1 + 2));
+}
+END_TEST
+
+/* Sixty times lea rax, [rax + 1], more than a block holds; dec ecx; jnz to the first. */
+static void open_late_addresses(struct bare *b)
+{
+    static const char end[] = "\xff\xc9\x0f\x85\x08\xff\xff\xff";
+    open_program(b, BARE_CODE, "", 0);
+    for (u64 i = 0; i < 60; i++)
+        bare_put(b, BARE_CODE + 4 * i, "\x48\x8d\x40\x01", 4);
+    bare_put(b, BARE_CODE + 4 * 60, end, sizeof end - 1);
+    b->core->s.gpr[RAX] = 0;
+    b->core->s.gpr[RCX] = 8;
+}
+
+START_TEST(an_address_waits_for_the_block_before)
+{
+    same_both_ways(open_late_addresses, 8 * 62, 8 * 60);
+}
+END_TEST
+
 /* An access that misses, and sets flags in its PDE, between two reads of that PDE; 200 turns. */
 /* clang-format off */
 #define TABLE_LOOP(access) \
@@ -687,6 +752,10 @@ int main(void)
     tcase_set_timeout(c, 120);
     tcase_add_loop_test(c, random_programs, 0, 8);
     suite_add_tcase(s, c);
+    TCase *f = tcase_create("what follows");
+    tcase_add_test(f, what_follows_a_block_is_where_it_is_mapped);
+    tcase_add_test(f, an_address_waits_for_the_block_before);
+    suite_add_tcase(s, f);
     TCase *p = tcase_create("behind an access");
     tcase_add_loop_test(p, pages_that_move_are_read_where_they_are, 0, 6);
     tcase_add_loop_test(p, a_load_leaves_its_block, 0, 2 * BODIES);

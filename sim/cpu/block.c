@@ -10,8 +10,8 @@
 #include "mmu/mem.h"
 
 #define SLOTS       HOSTILE_OR(1u, 16384u)
-#define ARENA_BYTES (4u << 20)
-#define INSNS       32768u
+#define ARENA_BYTES (8u << 20)
+#define INSNS       65536u
 #define BLOCK_MAX   (sizeof(struct block) + BLOCK_OPS * sizeof(struct op))
 #define CYCLES_MAX  200 /* sums are u8: a block ends before */
 #define RSP_BIT     (1u << REG_RSP)
@@ -25,6 +25,7 @@ struct slot {
 struct blocks {
     size_t used; /* of arena */
     unsigned insns;
+    u64 forgotten; /* times */
     struct slot slot[SLOTS];
     struct insn insn[INSNS]; /* of ops with general handlers */
     _Alignas(64) u8 arena[ARENA_BYTES];
@@ -35,6 +36,7 @@ struct blocks {
 static void forget(struct blocks *bs)
 {
     bs->used = bs->insns = 0;
+    bs->forgotten++;
     memset(bs->slot, 0, sizeof bs->slot);
 }
 
@@ -67,6 +69,8 @@ struct builder {
     const u8 *page;
     u64 gva, line; /* of the next instruction; number of the line fetched last */
     u16 written;   /* by the instruction before */
+    struct op *setter; /* replaced the flags that stand, which nobody has needed yet; NULL: none did */
+    op_run *quiet;     /* its handler if nobody ever does */
 };
 
 /* The op after this one starts with its sums. */
@@ -80,7 +84,8 @@ static void next_op(struct builder *b, unsigned bytes, unsigned cycles)
                          .loads = op->loads,
                          .stores = op->stores,
                          .lines = op->lines,
-                         .ages = op->ages};
+                         .ages = op->ages,
+                         .branches = op->branches};
 }
 
 /* An op about the line of gva; src: its age, if it is taken after its instruction. */
@@ -97,6 +102,7 @@ static void add_line(struct builder *b, op_run *run, u64 gva, u8 age)
         b->op->ages += 2;
     }
     b->line = gva >> LINE_SHIFT;
+    b->setter = NULL; /* the block may be left here */
 }
 
 /* The registers that the next instruction finds late (A1). */
@@ -125,6 +131,7 @@ static void describe(struct builder *b, const struct insn *in)
     op->length = in->length;
     op->writes = late_registers(in);
     op->late = b->block->insns && (in->address_regs & b->written);
+    op->issued = op->cycles + op->late;
     if (in->flags & INSN_BRANCH)
         describe_branch(b, op, in);
 }
@@ -137,6 +144,19 @@ static void count_accesses(struct builder *b, const struct insn *in)
     b->op->loads += load;
     b->op->stores += store;
     b->op->ages += (u8)(load + store + (load || store));
+}
+
+/* Whoever replaces flags that nobody has needed makes their setting idle. */
+static void follow_flags(struct builder *b, const struct insn *in)
+{
+    op_run *quiet;
+    enum op_flags flags = op_flags(in, &quiet);
+    if (flags == FLAGS_KEPT)
+        return;
+    if (flags == FLAGS_SET && b->setter)
+        b->setter->run = b->quiet;
+    b->setter = flags == FLAGS_SET ? b->op : NULL;
+    b->quiet = quiet;
 }
 
 static bool crosses(const struct builder *b, u64 last)
@@ -157,6 +177,49 @@ static bool may_give_up(const struct insn *in)
     return op_accesses(in) != ACCESS_NONE || in->execute == exec_jmp_E;
 }
 
+struct sums sums_before(const struct op *op)
+{
+    unsigned late = op->cycles - op->exec - op->insns;
+    unsigned accesses = op->ages - 2u * op->lines - op->loads - op->stores;
+    return (struct sums){{
+        (u64)op->insns << SUM_SHIFT(SUM_INSNS) | (u64)op->exec << SUM_SHIFT(SUM_EXEC) |
+            (u64)late << SUM_SHIFT(SUM_LATE) | (u64)op->lines << SUM_SHIFT(SUM_LINES),
+        (u64)op->loads << SUM_SHIFT(SUM_LOADS) | (u64)op->stores << SUM_SHIFT(SUM_STORES) |
+            (u64)accesses << SUM_SHIFT(SUM_ACCESSES) | (u64)op->branches << SUM_SHIFT(SUM_BRANCHES),
+    }};
+}
+
+/* Follows no block, for no code is at its address. */
+static struct block no_block = {.gva = (u64)1 << 62, .code_changes = UINT64_MAX};
+
+static void add_exit(struct builder *b, op_run *run)
+{
+    struct op *op = b->op;
+    op->run = run;
+    op->writes = b->written;
+    op->exits = true;
+    op->to = &b->block->exit[b->block->exits++];
+    *op->to = (struct block_exit){.sums = sums_before(op),
+                                  .next = {&no_block, &no_block},
+                                  .cycles = op->cycles,
+                                  .ages = op->ages,
+                                  .writes = op->writes};
+}
+
+/* Of the branches that have a handler for blocks. */
+static bool is_conditional(const struct insn *in)
+{
+    return !(in->flags & INSN_STACK) && in->execute != exec_jmp_J && in->execute != exec_jmp_E;
+}
+
+/* The way out of the conditional branch that has just been added; false: there is to be no other but the end. */
+static bool leave_by(struct builder *b)
+{
+    add_exit(b, run_exit);
+    next_op(b, 0, 0);
+    return b->block->exits < BLOCK_EXITS - 1;
+}
+
 /* Adds the next instruction, if it is one for blocks. */
 static bool add_insn(struct builder *b, const struct insn *in)
 {
@@ -166,8 +229,7 @@ static bool add_insn(struct builder *b, const struct insn *in)
     struct op described = {0};
     op_run *run = choose_run(in, &described);
     if (!block->insns && is_bulk(in) && !crosses(b, last)) {
-        block->bulk = true;
-        b->op->in = keep(b->c, in);
+        block->bulk = keep(b->c, in);
         b->op->offset = in->length;
         return false;
     }
@@ -184,6 +246,7 @@ static bool add_insn(struct builder *b, const struct insn *in)
     b->op->src = described.src;
     b->op->in = keep(b->c, in);
     describe(b, in);
+    follow_flags(b, in);
     if (!block->insns++)
         block->address_regs = in->address_regs;
     b->written = b->op->writes;
@@ -191,24 +254,25 @@ static bool add_insn(struct builder *b, const struct insn *in)
     next_op(b, in->length, late + in->latency);
     b->op->exec += in->latency - 1;
     b->op->insns++;
+    b->op->branches += (in->flags & INSN_BRANCH) != 0;
     count_accesses(b, in);
     if (tries)
         add_line(b, run_line_taken, last, age);
     b->gva += in->length;
-    return !(in->flags & INSN_BRANCH);
+    return !(in->flags & INSN_BRANCH) || (is_conditional(in) && leave_by(b));
 }
 
 static void fill(struct builder *b)
 {
     unsigned offset = (unsigned)(b->block->hpa & (PAGE_BYTES - 1));
     struct insn in;
-    while (b->op < b->block->op + BLOCK_OPS - 4) {
+    while (b->op < b->block->op + BLOCK_OPS - 5) {
         unsigned at = offset + (unsigned)(b->gva - b->block->gva);
         if (at >= PAGE_BYTES || decode(b->page + at, PAGE_BYTES - at, &in) != DECODE_OK || !add_insn(b, &in))
             break;
     }
-    b->op->run = run_end;
     b->op->imm = b->gva;
+    add_exit(b, run_end);
 }
 
 /* Its code is looked at: whoever writes there says so (mmu/mem.h). */
@@ -228,11 +292,19 @@ static struct block *build(struct core *c, u64 hpa)
     if (bs->used + BLOCK_MAX > ARENA_BYTES || bs->insns + BLOCK_OPS > INSNS)
         forget(bs);
     struct block *block = (struct block *)(void *)(bs->arena + bs->used);
-    *block = (struct block){.hpa = hpa, .gva = c->s.rip};
+    *block = (struct block){.hpa = hpa,
+                            .gva = c->s.rip,
+                            .line = (c->s.rip >> LINE_SHIFT) + 1,
+                            .line_hpa = hpa & ~(u64)(LINE_BYTES - 1)};
     block->op[0] = (struct op){0};
-    struct builder b = {c, block, block->op, page, c->s.rip, c->s.rip >> LINE_SHIFT, 0};
+    struct builder b = {.c = c,
+                        .block = block,
+                        .op = block->op,
+                        .page = page,
+                        .gva = c->s.rip,
+                        .line = c->s.rip >> LINE_SHIFT};
     fill(&b);
-    block->end = b.op;
+    block->cycles = (u16)(b.op->cycles + REDIRECT_CYCLES * (block->exits - 1u));
     block->bytes = b.op->offset;
     memcpy(block->code, page + (hpa & (PAGE_BYTES - 1)), block->bytes);
     bs->used += sizeof *block + (size_t)(b.op + 1 - block->op) * sizeof(struct op);
@@ -252,7 +324,7 @@ static bool still_same(struct core *c, struct block *b)
     return true;
 }
 
-const struct block *block_at_rip(struct core *c)
+struct block *block_at_rip(struct core *c)
 {
     u64 rip = c->s.rip, hpa = c->s.fetch_hpa | (rip & (LINE_BYTES - 1));
     struct slot *s = &blocks_of(c)->slot[(hpa ^ hpa >> 14) & (SLOTS - 1)];
@@ -266,4 +338,22 @@ const struct block *block_at_rip(struct core *c)
         *s = (struct slot){hpa, rip, b}; /* building may have emptied the slots */
     }
     return likely(s->block && s->block->bytes) ? s->block : NULL;
+}
+
+/* One can follow another at a glance if no address of its first instruction may have to wait (A1). */
+static void link_blocks(struct block_exit *before, struct block *after)
+{
+    if (before->writes || after->bulk || before->next[0] == after || before->next[1] == after)
+        return;
+    before->next[1] = before->next[0];
+    before->next[0] = after;
+}
+
+struct block *block_after(struct core *c, struct block_exit *before)
+{
+    u64 forgotten = c->rt.blocks->forgotten;
+    struct block *b = block_at_rip(c);
+    if (b && c->rt.blocks->forgotten == forgotten)
+        link_blocks(before, b);
+    return b;
 }

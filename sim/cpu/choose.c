@@ -41,6 +41,7 @@
     DECLARE_1248(run_##memory)
 #define FORM_R(handler, order, sizes, registers)        DECLARE_##sizes(run_##registers)
 #define FORM_M(handler, order, sizes, memory, accesses) DECLARE_##sizes(run_##memory)
+#define QUIET(handler, sizes, registers)                DECLARE_##sizes(run_quiet_##registers)
 #include "cpu/run.def"
 op_run run_general, run_general_flags, run_nop;
 
@@ -71,9 +72,15 @@ static const struct form form[] = {
 
 #define FORMS (sizeof form / sizeof *form)
 
+/* Of the handler for its operands' size. */
+static unsigned size_number(const struct insn *in)
+{
+    return in->op_bytes == 8 ? 3 : in->op_bytes >> 1;
+}
+
 static const struct form *form_of(const struct insn *in)
 {
-    unsigned size = in->op_bytes == 8 ? 3 : in->op_bytes >> 1;
+    unsigned size = size_number(in);
     for (size_t i = 0; i < FORMS; i++)
         if (form[i].execute == in->execute && form[i].memory == is_memory(in) && form[i].run[size])
             return &form[i];
@@ -127,7 +134,36 @@ op_run *choose_run(const struct insn *in, struct op *op)
         return NULL;
     op->dst = f->order == ORDER_G ? in->reg : in->rm;
     op->src = f->order == ORDER_G ? in->rm : in->reg;
-    return f->run[in->op_bytes == 8 ? 3 : in->op_bytes >> 1];
+    return f->run[size_number(in)];
+}
+
+/* ---- flags ---- */
+
+struct flags_form {
+    insn_handler *execute;
+    enum op_flags flags;
+    op_run *quiet[4];
+};
+
+static const struct flags_form flags_form[] = {
+#define QUIET(handler, sizes, registers) {exec_##handler, FLAGS_SET, SIZES_##sizes(run_quiet_##registers)},
+#define KEEPS(handler)                   {exec_##handler, FLAGS_KEPT, {NULL}},
+#include "cpu/run.def"
+};
+
+enum op_flags op_flags(const struct insn *in, op_run **quiet)
+{
+    *quiet = NULL;
+    if (in->execute == exec_nop)
+        return FLAGS_KEPT;
+    if (op_accesses(in) != ACCESS_NONE)
+        return FLAGS_USED;
+    for (size_t i = 0; i < sizeof flags_form / sizeof *flags_form; i++)
+        if (flags_form[i].execute == in->execute) {
+            *quiet = flags_form[i].quiet[size_number(in)];
+            return flags_form[i].flags == FLAGS_SET && !*quiet ? FLAGS_USED : flags_form[i].flags;
+        }
+    return FLAGS_USED;
 }
 
 enum op_access op_accesses(const struct insn *in)

@@ -3,11 +3,18 @@
 
 #include "cpu/cpu.h"
 
-/* ---- two ops that are no instructions ---- */
+/* ---- ops that are no instructions ---- */
 
 RUN(end)
 {
     c->s.rip = op->imm;
+    return op;
+}
+
+/* The branch before it comes here itself. */
+RUN(exit)
+{
+    (void)c;
     return op;
 }
 
@@ -17,13 +24,13 @@ static inline bool line_will_hit(const struct core *c, const struct op *op, stru
     u64 gva = op->imm, number = op->disp >> LINE_SHIFT;
     const struct shortcut *s = &c->rt.run.fetch->row[gva >> 12 & (SHORTCUTS - 1)];
     struct cache_line *l = c->rt.fast->line[false][number & (LINE_SHORTCUTS - 1)];
-    *h = (struct hit){s->entry, l, NULL};
+    *h = (struct hit){s, l, 0};
     return s->page == gva >> 12 && s->frame == (op->disp & ~(u64)(PAGE_BYTES - 1)) && l->tag == number + 1;
 }
 
 static inline void take_line(struct core *c, const struct op *op, const struct hit *h, u64 age)
 {
-    h->page->stamp = c->s.stamp + age + 1;
+    h->page->entry->stamp = c->s.stamp + age + 1;
     h->line->stamp = c->s.stamp + age + 2;
     c->s.fetch_line = (op->imm >> LINE_SHIFT) + 1;
     c->s.fetch_hpa = op->disp;
@@ -56,18 +63,15 @@ RUN(line_taken)
 
 /* ---- fetching the first line ---- */
 
-static bool fetch_hits(struct core *c)
+static bool line_hits_at_rip(struct core *c)
 {
     u64 rip = c->s.rip;
-    if (likely(c->s.fetch_line == (rip >> LINE_SHIFT) + 1))
-        return true;
     const struct shortcut *s = &c->rt.run.fetch->row[rip >> 12 & (SHORTCUTS - 1)];
     u64 number = (s->frame | (rip & (PAGE_BYTES - 1))) >> LINE_SHIFT;
     struct cache_line *l = c->rt.fast->line[false][number & (LINE_SHORTCUTS - 1)];
     if (unlikely(s->page != rip >> 12 || l->tag != number + 1))
         return false;
-    c->s.count.itlb_lookups++;
-    c->s.count.l1i_lookups++;
+    c->rt.run.sums[SUM_LINES / 4] += (u64)1 << SUM_SHIFT(SUM_LINES);
     s->entry->stamp = ++c->s.stamp;
     l->stamp = ++c->s.stamp;
     c->s.fetch_line = (rip >> LINE_SHIFT) + 1;
@@ -75,56 +79,127 @@ static bool fetch_hits(struct core *c)
     return true;
 }
 
-/* ---- one block ---- */
+static inline bool fetch_hits(struct core *c)
+{
+    return likely(c->s.fetch_line == (c->s.rip >> LINE_SHIFT) + 1) || line_hits_at_rip(c);
+}
 
-/* Adds the sums of the ops from `from` up to `stop`, whose cycles and ages begin at the block's.  late: the
- * first instruction's address was (A1). */
-static void settle(struct core *c, const struct op *from, const struct op *stop, u64 late)
+/* ---- sums ---- */
+
+/* What the ops before an exit have taken. */
+static inline void add_exit(struct core *c, const struct block_exit *e)
+{
+    c->rt.run.sums[0] += e->sums.word[0];
+    c->rt.run.sums[1] += e->sums.word[1];
+    c->s.cycle += e->cycles;
+    c->s.stamp += e->ages;
+}
+
+/* What ops before `op` of its block have taken; `sign` is 1, or -1 if they have been taken into account. */
+static void add_before(struct core *c, const struct op *op, u64 sign)
+{
+    struct sums n = sums_before(op);
+    c->rt.run.sums[0] += sign * n.word[0];
+    c->rt.run.sums[1] += sign * n.word[1];
+    c->s.cycle += sign * op->cycles;
+    c->s.stamp += sign * op->ages;
+}
+
+static void add_late(struct core *c, u64 cycles)
+{
+    c->rt.run.sums[SUM_LATE / 4] += cycles << SUM_SHIFT(SUM_LATE);
+}
+
+static u64 sum_of(const struct core *c, unsigned field)
+{
+    return c->rt.run.sums[field / 4] >> SUM_SHIFT(field) & (((u64)1 << SUM_BITS) - 1);
+}
+
+/* Counts what has been added up. */
+static void settle(struct core *c)
 {
     struct counters *n = &c->s.count;
-    u64 insns = stop->insns - from->insns, lines = stop->lines - from->lines;
-    u64 loads = stop->loads - from->loads, stores = stop->stores - from->stores;
-    u64 ages = stop->ages - from->ages, exec = stop->exec - from->exec;
-    c->s.stamp += stop->ages;
+    u64 insns = sum_of(c, SUM_INSNS), lines = sum_of(c, SUM_LINES);
+    u64 loads = sum_of(c, SUM_LOADS), stores = sum_of(c, SUM_STORES);
     c->s.atom += insns;
+    c->rt.run.done += insns;
     n->insns += insns;
-    n->stall_agi += late + stop->cycles - from->cycles - exec - insns;
-    n->stall_exec += exec;
+    n->stall_exec += sum_of(c, SUM_EXEC);
+    n->stall_agi += sum_of(c, SUM_LATE);
+    n->itlb_lookups += lines;
+    n->l1i_lookups += lines;
     n->loads += loads;
     n->stores += stores;
     n->l1d_lookups += loads + stores;
-    n->dtlb_lookups += ages - 2 * lines - loads - stores;
-    n->itlb_lookups += lines;
-    n->l1i_lookups += lines;
-    c->s.cycle += stop->cycles;
-    c->rt.run.done += insns;
+    n->dtlb_lookups += sum_of(c, SUM_ACCESSES);
+    n->branches += sum_of(c, SUM_BRANCHES);
+    c->rt.run.sums[0] = c->rt.run.sums[1] = 0;
+}
+
+/* ---- one block, and those linked to it ---- */
+
+/* A handler has returned `at`: returns the first op that did not run, and has those before counted. */
+static const struct op *stopped_at(struct core *c, const struct block *b, const struct op *at)
+{
+    if (!at->exits) {
+        at -= at > b->op && at[-1].run == run_line_try;
+        c->s.rip = b->gva + at->offset;
+    }
+    if (at->insns)
+        c->s.prev_writes = at[-1].writes;
+    add_before(c, at, 1);
+    return at;
 }
 
 /* Runs a block from an op on as far as it goes; returns the first op that did not run. */
-static const struct op *run_ops(struct core *c, const struct block *b, const struct op *from, u64 late)
+static const struct op *run_from(struct core *c, const struct block *b, const struct op *from, u64 late)
 {
     struct block_run *r = &c->rt.run;
-    r->redirected = 0;
-    r->repeats = false;
-    r->from = from;
+    r->block = b;
     r->late = late;
-    c->s.cycle += late - from->cycles;
-    c->s.stamp -= from->ages;
-    const struct op *at = from->run(c, from);
-    if (at != b->end) {
-        at -= at > from && at[-1].run == run_line_try;
-        c->s.rip = b->gva + at->offset;
-    }
+    r->repeats = false;
+    add_before(c, from, (u64)-1);
+    c->s.cycle += late;
+    const struct op *at = stopped_at(c, b, from->run(c, from));
     if (unlikely(at->insns == from->insns)) {
         c->s.cycle -= late;
-        late = 0;
-    } else {
-        c->s.redirected = r->redirected;
-        c->s.prev_writes = r->redirected ? 0 : at[-1].writes;
-        r->micros = r->after_missed && r->after_missed->insns == at->insns ? r->micros : 1;
+        return at;
     }
-    r->after_missed = NULL;
-    settle(c, from, at, late);
+    add_late(c, late);
+    c->s.redirected = 0;
+    return at;
+}
+
+/* The block that follows that exit of this one, if it is linked and nothing is to be done but to run it. */
+static inline struct block *linked(struct core *c, const struct block *b, const struct block_exit *e)
+{
+    struct block *n = e->next[0];
+    if (n->gva != c->s.rip)
+        n = e->next[1];
+    if (unlikely(n->gva != c->s.rip || n->code_changes != b->code_changes ||
+                 c->s.cycle + n->cycles >= c->rt.run.limit))
+        return NULL;
+    if (c->s.fetch_line != n->line && unlikely(!line_hits_at_rip(c)))
+        return NULL;
+    return likely(c->s.fetch_hpa == n->line_hpa) ? n : NULL;
+}
+
+/* Runs the blocks that follow `*which`, which has run to its exit `at`; makes that the last one, and returns the
+ * exit that it has left by, or its first op that did not run. */
+static const struct op *run_linked(struct core *c, struct block **which, const struct op *at)
+{
+    struct block *b = *which, *n;
+    struct block_exit *e = at->to;
+    c->rt.run.late = 0;
+    while ((n = linked(c, b, e)) != NULL) {
+        c->rt.run.block = *which = b = n;
+        at = b->op->run(c, b->op);
+        if (unlikely(!at->exits))
+            return stopped_at(c, b, at);
+        e = at->to;
+        add_exit(c, e);
+    }
+    c->s.prev_writes = e->writes;
     return at;
 }
 
@@ -141,12 +216,13 @@ static bool nobody_looks(const struct core *c)
     return !c->rt.micro_stop && !c->rt.clock && !watched(c, RS_PROBE_insn) && !watched(c, RS_PROBE_atom);
 }
 
-/* What the general way does before and after an instruction is nothing. */
+/* What the general way does before and after an instruction is nothing; where its store goes need not be
+ * put right. */
 static bool nothing_special(const struct core *c)
 {
     const struct core_state *s = &c->s;
     return !(s->event_valid | s->pending_debug | s->shadow_sti | s->shadow_ss | (s->rflags & FLAG_TF) |
-             (s->dr[7] & DR7_ENABLED));
+             (s->dr[7] & DR7_ENABLED) | (s->store_next >= c->m->p.store_buffer));
 }
 
 static u64 next_look(const struct core *c)
@@ -154,12 +230,30 @@ static u64 next_look(const struct core *c)
     return c->rt.look_again < c->rt.until ? c->rt.look_again : c->rt.until;
 }
 
-/* There is time for the instructions of a block from an op on. */
-static bool fits(const struct core *c, const struct block *b, const struct op *from, u64 atoms)
+/* An atom takes a cycle or more: so there are enough of them for what ends before the limit. */
+static void set_limit(struct core *c, u64 atoms)
 {
-    u64 now = c->s.cycle, limit = next_look(c);
-    return now < limit && (u64)b->end->cycles - from->cycles < limit - now &&
-           (u64)b->insns - from->insns <= atoms - c->rt.run.done;
+    settle(c);
+    c->rt.run.limit = min(next_look(c), c->s.cycle + min(atoms - c->rt.run.done, SUM_CYCLES));
+}
+
+/* There is time for the instructions of a block from an op on. */
+static bool fits(struct core *c, const struct block *b, const struct op *from, u64 atoms)
+{
+    u64 end = c->s.cycle + b->cycles - from->cycles;
+    if (likely(end < c->rt.run.limit))
+        return true;
+    set_limit(c, atoms);
+    return end < next_look(c) && (u64)b->insns - from->insns <= atoms - c->rt.run.done;
+}
+
+/* An atom may start. */
+static bool may_start(struct core *c, u64 atoms)
+{
+    if (likely(c->s.cycle < c->rt.run.limit))
+        return true;
+    settle(c);
+    return c->rt.run.done < atoms && c->s.cycle < next_look(c);
 }
 
 /* Events of a load that does not fault. */
@@ -176,8 +270,11 @@ static void begin(struct core *c)
     c->rt.run.write = &f->to[SHORTCUT_WRITE][mode];
     c->rt.run.fetch = &f->to[SHORTCUT_FETCH][mode];
     c->rt.run.line = f->line[true];
+    c->rt.run.store_last = c->m->p.store_buffer - 1;
     c->rt.run.sole = c->m->cores > 1 ? c->rt.sole : NULL;
     c->rt.run.flags_kept = c->rt.run.leave = false;
+    c->rt.run.redirected = c->rt.run.missed = UINT64_MAX;
+    c->rt.run.limit = 0;
     c->rt.run.cautious = c->m->watched & TOLD_BY_LOADS;
 }
 
@@ -185,6 +282,7 @@ static void begin(struct core *c)
 static void end(struct core *c, u64 cycle)
 {
     struct block_run *r = &c->rt.run;
+    settle(c);
     if (!r->flags_kept)
         flags_give(c);
     if (r->done == r->told)
@@ -195,7 +293,7 @@ static void end(struct core *c, u64 cycle)
         c->s.count.cycles_guest += cycle - r->cycle;
     }
     c->rt.last_micro = MICRO_RETIRE;
-    c->rt.atom_micros = r->micros;
+    c->rt.atom_micros = r->missed == cycle ? r->micros : 1;
     r->told = r->done;
 }
 
@@ -209,20 +307,20 @@ void run_leaves(struct core *c)
     if (!op)
         return;
     r->missing = NULL;
-    if (op->insns != r->from->insns)
+    if (op->insns)
         c->s.prev_writes = op[-1].writes;
     c->s.redirected = 0;
-    c->s.cycle -= op->cycles;
-    c->s.stamp -= op->ages;
-    settle(c, r->from, op, r->late);
-    c->s.count.stall_agi += op->late;
+    struct sums before = sums_before(op);
+    r->sums[0] += before.word[0];
+    r->sums[1] += before.word[1];
+    add_late(c, r->late + op->late);
     end(c, c->rt.atom_cycle);
 }
 
 static bool goes_on(const struct core *c)
 {
     const struct block *b = c->rt.run.block;
-    return next_look(c) > c->s.cycle + b->end->cycles && !c->m->b.halted && nothing_special(c) &&
+    return next_look(c) > c->s.cycle + b->cycles && !c->m->b.halted && nothing_special(c) &&
            c->rt.fast->layout == *c->rt.fast->layout_now && b->code_changes == *mem_code_changes(c->m->mem);
 }
 
@@ -231,9 +329,9 @@ static bool goes_on(const struct core *c)
 const struct op *run_missing_load(struct core *c, const struct op *op)
 {
     struct block_run *r = &c->rt.run;
-    if (r->cautious || (op > r->from && op[-1].run == run_line_try))
+    if (r->cautious || (op > r->block->op && op[-1].run == run_line_try))
         GIVE_UP;
-    c->rt.atom_cycle = c->s.cycle + op->cycles - (op == r->from ? r->late : 0);
+    c->rt.atom_cycle = c->s.cycle + op->cycles - (op->insns ? 0 : r->late);
     c->s.cycle += op->cycles + op->late;
     c->s.stamp += op->ages;
     c->s.rip = r->block->gva + op->offset;
@@ -247,11 +345,13 @@ const struct op *run_missing_load(struct core *c, const struct op *op)
     c->s.count.l1d_lookups--;
     c->rt.general_atoms++;
     r->micros = c->rt.micro + 1;
-    r->after_missed = op + 1;
+    r->missed = c->s.cycle + op[1].cycles;
     c->rt.micro = 0;
+    r->limit = min(r->limit, next_look(c));
     if (likely(goes_on(c)))
         NEXT;
     r->leave = true;
+    r->limit = 0;
     return op[1].run == run_end ? op[1].run(c, op + 1) : op + 1;
 }
 
@@ -268,6 +368,7 @@ static bool run_generally(struct core *c, const struct block *b, const struct op
     r->stopped = cpu_insn_of_block(c, op->in);
     r->told = ++r->done;
     r->cycle = c->s.cycle;
+    r->limit = 0;
     if (r->stopped || c->m->b.halted || !nobody_looks(c) || !nothing_special(c) ||
         c->rt.fast->layout != *c->rt.fast->layout_now || b->code_changes != *mem_code_changes(c->m->mem) ||
         c->s.rip != b->gva + op[1].offset)
@@ -276,50 +377,64 @@ static bool run_generally(struct core *c, const struct block *b, const struct op
     return !r->flags_kept;
 }
 
-/* Runs a block; false if what comes next is for the run loop. */
-static bool run_block(struct core *c, const struct block *b, u64 atoms)
+/* Runs a block and those linked to it; returns the exit of the last, NULL if what comes next is for the run
+ * loop. */
+static struct block_exit *run_block(struct core *c, struct block *b, u64 atoms)
 {
-    u64 late = (b->address_regs & c->s.prev_writes) != 0;
-    c->rt.run.block = b;
-    const struct op *op = run_ops(c, b, b->op, late);
-    while (op != b->end) {
-        if (!op->in || c->rt.run.leave || c->rt.run.flags_kept || !run_generally(c, b, op) ||
-            !fits(c, b, op + 1, atoms))
-            return false;
-        op = run_ops(c, b, op + 1, 0);
+    struct block_run *r = &c->rt.run;
+    const struct op *op = run_from(c, b, b->op, (b->address_regs & c->s.prev_writes) != 0);
+    for (;;) {
+        if (op->exits)
+            op = run_linked(c, &b, op);
+        if (r->redirected == c->s.cycle)
+            c->s.redirected = 1;
+        if (op->exits)
+            return r->flags_kept | r->leave ? NULL : op->to;
+        if (!op->in || r->leave || r->flags_kept || !run_generally(c, b, op) || !fits(c, b, op + 1, atoms))
+            return NULL;
+        op = run_from(c, b, op + 1, 0);
     }
-    return !(c->rt.run.flags_kept | c->rt.run.leave);
 }
 
-/* Fetches, as only an atom may that is about to start. */
-static const struct block *next_block(struct core *c)
+/* Iterations of a REP instruction, likewise. */
+static struct block_exit *run_bulk(struct core *c, struct block *b, u64 atoms)
 {
-    return fetch_hits(c) ? block_at_rip(c) : NULL;
-}
-
-static bool run_next(struct core *c, const struct block *b, u64 atoms)
-{
-    if (likely(!b->bulk))
-        return fits(c, b, b->op, atoms) && run_block(c, b, atoms);
+    settle(c);
     u64 iterations = run_string(c, b, atoms - c->rt.run.done, next_look(c));
     c->rt.run.done += iterations;
-    c->rt.run.micros = 1;
-    return iterations != 0;
+    return iterations ? b->exit : NULL;
+}
+
+static struct block_exit *run_next(struct core *c, struct block *b, u64 atoms)
+{
+    if (unlikely(b->bulk))
+        return run_bulk(c, b, atoms);
+    return fits(c, b, b->op, atoms) ? run_block(c, b, atoms) : NULL;
+}
+
+/* The one that follows `before`, NULL: none has run.  Fetches, as only an atom may that is about to start. */
+static struct block *next_block(struct core *c, struct block_exit *before)
+{
+    if (!fetch_hits(c))
+        return NULL;
+    return before ? block_after(c, before) : block_at_rip(c);
 }
 
 u64 run_blocks(struct core *c, u64 atoms)
 {
     struct block_run *r = &c->rt.run;
     r->stopped = false;
-    const struct block *b;
     if (c->s.cycle >= next_look(c) || !nobody_looks(c) || !nothing_special(c) || !knows_its_lines(c))
         return 0;
     begin(c);
-    if (!(b = next_block(c)) || !flags_take(c))
+    struct block *b = next_block(c, NULL);
+    if (!b || !flags_take(c)) {
+        settle(c);
         return 0;
+    }
     r->cycle = c->s.cycle;
-    while (b && run_next(c, b, atoms))
-        b = r->done < atoms && c->s.cycle < next_look(c) ? next_block(c) : NULL;
+    for (struct block_exit *e; b && (e = run_next(c, b, atoms)) != NULL;)
+        b = may_start(c, atoms) ? next_block(c, e) : NULL;
     end(c, c->s.cycle);
     u64 done = r->done;
     r->done = r->told = 0;

@@ -61,16 +61,21 @@ static inline void gpr_put(struct core *c, unsigned reg, unsigned n, u64 value)
         *r = (*r & ~(u64)0xff) | (u8)value;
 }
 
-/* ---- memory ---- */
+/* ---- memory: inlined, so that nothing has an address on the stack and NEXT can be a jump ---- */
 
-/* An access that hits: the entries whose age it will move, and its bytes. */
+/* An access that hits: the page and the line whose ages it will move. */
 struct hit {
-    struct tlb_entry *page;
+    const struct shortcut *page;
     struct cache_line *line;
-    u8 *at;
+    u64 offset;
 };
 
-static inline u64 op_address(const struct core *c, const struct op *op)
+static inline u8 *bytes_of(const struct hit *h)
+{
+    return h->page->host + h->offset;
+}
+
+INLINED u64 op_address(const struct core *c, const struct op *op)
 {
     u64 a = op->disp;
     if (op->base != 0xff)
@@ -81,22 +86,22 @@ static inline u64 op_address(const struct core *c, const struct op *op)
 }
 
 /* True if n bytes at gva lie in one line, and data TLB and L1D hit.  Nothing has happened yet. */
-static inline bool hits(const struct core *c, const struct shortcuts *t, u64 gva, unsigned n, struct hit *h)
+INLINED bool hits(const struct core *c, const struct shortcuts *t, u64 gva, unsigned n, struct hit *h)
 {
     const struct shortcut *s = &t->row[gva >> 12 & (SHORTCUTS - 1)];
     u64 offset = gva & (PAGE_BYTES - 1), number = (s->frame | offset) >> LINE_SHIFT;
     if (unlikely(s->page != gva >> 12) || unlikely((gva & (LINE_BYTES - 1)) + n > LINE_BYTES))
         return false;
     struct cache_line *l = c->rt.run.line[number & (LINE_SHORTCUTS - 1)];
-    *h = (struct hit){s->entry, l, s->host + offset};
-    return likely(l->tag == number + 1 && s->host);
+    *h = (struct hit){s, l, offset};
+    return likely(l->tag == number + 1);
 }
 
 /* M1: the data TLB, then the L1D. */
-static inline void note_load(const struct core *c, const struct op *op, const struct hit *h)
+INLINED void note_load(const struct core *c, const struct op *op, const struct hit *h)
 {
     u64 age = c->s.stamp + op->ages;
-    h->page->stamp = age + 1;
+    h->page->entry->stamp = age + 1;
     h->line->stamp = age + 2;
 }
 
@@ -107,60 +112,61 @@ static inline bool is_sole(const struct core *c, const struct cache_line *l)
     return likely(!sole) || sole->line[(l->tag - 1) & (SOLE_LINES - 1)] == l->tag;
 }
 
-/* S1 to S3, C5: the store buffer's next entry is free, and no other core has the line. */
-static inline bool store_fits(const struct core *c, const struct op *op, const struct hit *h)
+/* Data TLB and L1D hit, the page takes a pointer; S1 to S3, C5: the store buffer's next entry is free, and no
+ * other core has the line. */
+INLINED bool store_fits(const struct core *c, const struct op *op, u64 gva, unsigned n, struct hit *h)
 {
-    u64 entry = c->s.store_next < c->m->p.store_buffer ? c->s.store_next : 0;
-    return is_sole(c, h->line) && likely(c->s.store_done[entry] <= c->s.cycle + op->cycles + op->late);
+    return hits(c, c->rt.run.write, gva, n, h) && likely(h->page->host) && is_sole(c, h->line) &&
+           likely(c->s.store_done[c->s.store_next] <= c->s.cycle + op->issued);
 }
 
-/* Takes that entry; the line hits.  first: the age of the look-up before its own. */
-static inline void note_store(struct core *c, const struct op *op, const struct hit *h, u64 first)
+/* Takes that entry.  first: the age of the look-up before its own. */
+INLINED void note_store(struct core *c, const struct op *op, const struct hit *h, u64 first)
 {
-    u64 size = c->m->p.store_buffer, now = c->s.cycle + op->cycles + op->late;
-    u64 entry = c->s.store_next < size ? c->s.store_next : 0;
-    u64 before = c->s.store_done[entry ? entry - 1 : size - 1];
-    c->s.store_done[entry] = (before > now ? before : now) + 1;
-    c->s.store_next = entry + 1 == size ? 0 : entry + 1;
-    h->page->stamp = c->s.stamp + op->ages + 1;
-    h->line->stamp = c->s.stamp + op->ages + first + 1;
+    u64 last = c->rt.run.store_last, now = c->s.cycle + op->issued, entry = c->s.store_next;
+    u64 age = c->s.stamp + op->ages;
+    h->page->entry->stamp = age + 1;
+    h->line->stamp = age + first + 1;
+    u64 before = c->s.store_done[entry ? entry - 1 : last];
+    c->s.store_done[entry] = max(before, now) + 1;
+    c->s.store_next = entry == last ? 0 : entry + 1;
 }
 
 /* Both return false, and have done nothing, if the access does not hit. */
-static inline bool op_load(struct core *c, const struct op *op, u64 gva, unsigned n, u64 *value)
+INLINED bool op_load(struct core *c, const struct op *op, u64 gva, unsigned n, u64 *value)
 {
     struct hit h;
     if (unlikely(!hits(c, c->rt.run.read, gva, n, &h)))
         return false;
     note_load(c, op, &h);
-    *value = load_le(h.at, n);
+    *value = load_le(bytes_of(&h), n);
     return true;
 }
 
-static inline bool op_store(struct core *c, const struct op *op, u64 gva, unsigned n, u64 value)
+INLINED bool op_store(struct core *c, const struct op *op, u64 gva, unsigned n, u64 value)
 {
     struct hit h;
-    if (unlikely(!hits(c, c->rt.run.write, gva, n, &h) || !store_fits(c, op, &h)))
+    if (unlikely(!store_fits(c, op, gva, n, &h)))
         return false;
+    store_le(bytes_of(&h), n, value);
     note_store(c, op, &h, 1);
-    store_le(h.at, n, value);
     return true;
 }
 
 /* For reading and writing: one look-up in the data TLB, two of the line. */
-static inline bool op_modify(struct core *c, const struct op *op, unsigned n, struct hit *h, u64 *value)
+INLINED bool op_modify(struct core *c, const struct op *op, unsigned n, struct hit *h, u64 *value)
 {
-    if (unlikely(!hits(c, c->rt.run.write, op_address(c, op), n, h) || !store_fits(c, op, h)))
+    if (unlikely(!store_fits(c, op, op_address(c, op), n, h)))
         return false;
-    *value = load_le(h->at, n);
+    *value = load_le(bytes_of(h), n);
     return true;
 }
 
-static inline void op_modified(struct core *c, const struct op *op, unsigned n, const struct hit *h,
+INLINED void op_modified(struct core *c, const struct op *op, unsigned n, const struct hit *h,
                                u64 value)
 {
+    store_le(bytes_of(h), n, value);
     note_store(c, op, h, 2);
-    store_le(h->at, n, value);
 }
 
 /* ---- flags ---- */

@@ -96,6 +96,39 @@ static inline u64 logic(struct core *c, u64 result, unsigned n)
     WITH_MEMORY(name, operation, mr, SRC, n) \
     WITH_MEMORY(name, operation, mi, op->imm, n)
 
+/* ---- the same when nobody will see the flags ---- */
+
+#define TO_REGISTER_QUIETLY(name, operation, what, n) \
+    RUN(quiet_##name##_rr_##n) \
+    { \
+        what(n, DST operation SRC); \
+        NEXT; \
+    } \
+    RUN(quiet_##name##_ri_##n) \
+    { \
+        what(n, DST operation op->imm); \
+        NEXT; \
+    }
+
+#define QUIETLY(n) \
+    TO_REGISTER_QUIETLY(add, +, KEEP, n) \
+    TO_REGISTER_QUIETLY(or, |, KEEP, n) \
+    TO_REGISTER_QUIETLY(and, &, KEEP, n) \
+    TO_REGISTER_QUIETLY(sub, -, KEEP, n) \
+    TO_REGISTER_QUIETLY(xor, ^, KEEP, n) \
+    TO_REGISTER_QUIETLY(cmp, -, LOSE, n) \
+    TO_REGISTER_QUIETLY(test, &, LOSE, n) \
+    RUN(quiet_neg_r_##n) \
+    { \
+        KEEP(n, -DST); \
+        NEXT; \
+    }
+
+QUIETLY(1)
+QUIETLY(2)
+QUIETLY(4)
+QUIETLY(8)
+
 /* ---- one operand ---- */
 
 /* INC and DEC leave CF. */

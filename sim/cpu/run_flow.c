@@ -1,4 +1,5 @@
-/* run_flow.c - branches and the stack in blocks.  A branch is its block's last instruction. */
+/* run_flow.c - branches and the stack in blocks.  A block goes on behind a conditional branch that is not taken;
+ * of those that are taken the exit is the op behind. */
 #include "cpu/cpu.h"
 #include "cpu/run.h"
 
@@ -14,22 +15,21 @@ static inline struct btb_entry *btb_of(struct core *c, const struct op *op)
     return &c->s.btb[op->btb];
 }
 
-static inline void mispredicted(struct core *c)
+static inline void mispredicted(struct core *c, const struct op *op)
 {
     c->s.count.mispredicts++;
     c->s.count.stall_branch += REDIRECT_CYCLES;
     c->s.cycle += REDIRECT_CYCLES;
-    c->rt.run.redirected = 1;
+    c->rt.run.redirected = c->s.cycle + op[1].cycles;
 }
 
 /* The branch goes to `target`, which the BTB keeps. */
 static inline const struct op *taken(struct core *c, const struct op *op, enum branch_kind kind, u64 guess,
                                      u64 target)
 {
-    c->s.count.branches++;
     c->s.rip = target;
     if (unlikely(guess != target))
-        mispredicted(c);
+        mispredicted(c, op);
     *btb_of(c, op) = (struct btb_entry){address_of(op) + 1, target, kind};
     return op + 1;
 }
@@ -52,19 +52,38 @@ static inline u64 predicted(struct core *c, const struct op *op)
 
 /* ---- jumps ---- */
 
-static inline const struct op *conditional(struct core *c, const struct op *op, bool holds)
+static inline u8 counter_moved(u8 counter, bool holds)
+{
+    return (u8)(holds ? counter + (counter < 3) : counter - (counter > 0));
+}
+
+/* Whatever the entry says. */
+static const struct op *conditional_anyhow(struct core *c, const struct op *op, bool holds)
 {
     u8 *counter = &c->s.direction[op->direction];
     u64 guess = predicted(c, op);
-    if (holds) {
-        *counter = (u8)(*counter + (*counter < 3));
+    *counter = counter_moved(*counter, holds);
+    if (holds)
         return taken(c, op, BRANCH_CONDITIONAL, guess, op->imm);
-    }
-    *counter = (u8)(*counter - (*counter > 0));
-    c->s.count.branches++;
-    c->s.rip = op->disp;
     if (unlikely(guess != op->disp))
-        mispredicted(c);
+        mispredicted(c, op);
+    return op[2].run(c, op + 2);
+}
+
+/* A branch that has been taken before finds its entry as it would leave it. */
+static inline const struct op *conditional(struct core *c, const struct op *op, bool holds)
+{
+    u8 *counter = &c->s.direction[op->direction];
+    const struct btb_entry *e = btb_of(c, op);
+    if (unlikely(e->rip != address_of(op) + 1 || e->target != op->imm || e->kind != BRANCH_CONDITIONAL))
+        return conditional_anyhow(c, op, holds);
+    bool expected = *counter >= 2;
+    *counter = counter_moved(*counter, holds);
+    if (unlikely(expected != holds) && likely(op->imm != op->disp))
+        mispredicted(c, op);
+    if (!holds)
+        return op[2].run(c, op + 2);
+    c->s.rip = op->imm;
     return op + 1;
 }
 
@@ -160,7 +179,7 @@ RUN(ret)
     u64 rsp = c->s.gpr[REG_RSP];
     if (unlikely(!hits(c, c->rt.run.read, rsp, 8, &h)))
         GIVE_UP;
-    u64 target = load_le(h.at, 8);
+    u64 target = load_le(bytes_of(&h), 8);
     if (unlikely(!sys_canonical(target)))
         GIVE_UP;
     note_load(c, op, &h);

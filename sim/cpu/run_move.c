@@ -82,22 +82,38 @@ static inline u64 shifted(struct core *c, u64 result, unsigned n, u64 cf, u64 of
     return result;
 }
 
+static inline u64 shl_bits(u64 a, unsigned count, unsigned n)
+{
+    (void)n;
+    return a << count;
+}
+
+static inline u64 shr_bits(u64 a, unsigned count, unsigned n)
+{
+    return narrowed(a, n) >> count;
+}
+
+static inline u64 sar_bits(u64 a, unsigned count, unsigned n)
+{
+    u64 s = widened(a, n), fill = s >> 63 ? ~(UINT64_MAX >> count) : 0;
+    return s >> count | fill;
+}
+
 static inline u64 shl(struct core *c, u64 a, unsigned count, unsigned n)
 {
-    u64 r = a << count, cf = count <= N_BITS(n) ? a >> (N_BITS(n) - count) : 0;
+    u64 r = shl_bits(a, count, n), cf = count <= N_BITS(n) ? a >> (N_BITS(n) - count) : 0;
     return shifted(c, r, n, cf, r >> (N_BITS(n) - 1) ^ cf);
 }
 
 static inline u64 shr(struct core *c, u64 a, unsigned count, unsigned n)
 {
-    u64 r = narrowed(a, n) >> count;
+    u64 r = shr_bits(a, count, n);
     return shifted(c, r, n, narrowed(a, n) >> (count - 1), r >> (N_BITS(n) - 1) ^ r >> (N_BITS(n) - 2));
 }
 
 static inline u64 sar(struct core *c, u64 a, unsigned count, unsigned n)
 {
-    u64 s = widened(a, n), fill = s >> 63 ? ~(UINT64_MAX >> count) : 0;
-    return shifted(c, s >> count | fill, n, s >> (count - 1), 0);
+    return shifted(c, sar_bits(a, count, n), n, widened(a, n) >> (count - 1), 0);
 }
 
 static inline u64 rol(struct core *c, u64 a, unsigned count, unsigned n)
@@ -124,7 +140,18 @@ static inline u64 ror(struct core *c, u64 a, unsigned count, unsigned n)
         NEXT; \
     }
 
+/* When nobody will see the flags. */
+#define QUIET_SHIFT(name, n) \
+    RUN(quiet_##name##_ri_##n) \
+    { \
+        gpr_put(c, op->dst, n, name##_bits(c->s.gpr[op->dst], (unsigned)op->imm &(n == 8 ? 63 : 31), n)); \
+        NEXT; \
+    }
+
 #define SHIFTS(n) \
+    QUIET_SHIFT(shl, n) \
+    QUIET_SHIFT(shr, n) \
+    QUIET_SHIFT(sar, n) \
     SHIFT(shl, n) \
     SHIFT(shr, n) \
     SHIFT(sar, n) \
@@ -155,6 +182,18 @@ RUN(imul_rr_4)
 RUN(imul_ri_4)
 {
     gpr_put(c, op->dst, 4, product_4(c, c->s.gpr[op->src], op->imm));
+    NEXT;
+}
+
+RUN(quiet_imul_rr_4)
+{
+    gpr_put(c, op->dst, 4, c->s.gpr[op->dst] * c->s.gpr[op->src]);
+    NEXT;
+}
+
+RUN(quiet_imul_ri_4)
+{
+    gpr_put(c, op->dst, 4, c->s.gpr[op->src] * op->imm);
     NEXT;
 }
 
@@ -192,9 +231,10 @@ RUN(general_flags)
     flags_give(c);
     op->in->execute(c, op->in);
     c->rt.run.flags_kept = !flags_take(c);
-    if (unlikely(c->rt.run.flags_kept && op[1].run != run_end))
-        return op + 1;
-    NEXT;
+    if (likely(!c->rt.run.flags_kept))
+        NEXT;
+    c->rt.run.limit = 0; /* no block follows */
+    return op[1].run == run_end ? op[1].run(c, op + 1) : op + 1;
 }
 
 RUN(nop)

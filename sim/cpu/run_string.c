@@ -1,18 +1,18 @@
-/* run_string.c - REP MOVS and REP STOS in blocks: the iterations that stay in one line at a time.
+/* run_string.c - REP MOVS and REP STOS in blocks: the iterations that stay in one page at a time.
  *
  * An iteration is an atom (docs/machine.md, "Atoms and micros").  Of those that hit, and whose store finds
- * the store buffer's next entry free, each takes a cycle; so as many as lie in the lines at hand are done
+ * the store buffer's next entry free, each takes a cycle; so as many as lie in lines that are there are done
  * together, and leave the ages, the counters and the store buffer as one after another would. */
 #include "cpu/run.h"
 
 #include "cpu/exec.h"
 
-/* One run of iterations, all in one line of each operand. */
+/* One run of iterations, all in one page of each operand. */
 struct iterations {
     u64 count;
-    unsigned n; /* bytes of an element */
-    bool down;  /* DF */
-    bool reads; /* MOVS */
+    unsigned n, shift; /* bytes of an element, and their logarithm */
+    bool down;         /* DF */
+    bool reads;        /* MOVS */
     struct hit from, to;
 };
 
@@ -22,11 +22,17 @@ bool is_bulk(const struct insn *in)
            (in->execute == exec_movs || in->execute == exec_stos);
 }
 
-/* Elements from gva on that lie in its line. */
+/* Elements from an address on that lie in the `unit` bytes around it, a power of two. */
+static u64 elements(u64 address, u64 unit, const struct iterations *it)
+{
+    u64 offset = address & (unit - 1);
+    return (it->down ? offset + it->n : unit - offset) >> it->shift;
+}
+
+/* Those that can be done together at best: in the page, if none lies in two lines. */
 static u64 room(u64 gva, const struct iterations *it)
 {
-    u64 offset = gva & (LINE_BYTES - 1);
-    return (it->down ? offset + it->n : LINE_BYTES - offset) / it->n;
+    return elements(gva, gva & (it->n - 1) ? LINE_BYTES : PAGE_BYTES, it);
 }
 
 /* ---- the store buffer: rules S2 and S3 ---- */
@@ -69,25 +75,66 @@ static bool overlap(const u8 *a, const u8 *b, u64 bytes)
 static void move_bytes(const struct iterations *it)
 {
     u64 bytes = it->count * it->n, back = it->down ? bytes - it->n : 0;
-    if (!overlap(it->from.at - back, it->to.at - back, bytes)) {
-        memcpy(it->to.at - back, it->from.at - back, bytes);
+    if (!overlap(bytes_of(&it->from) - back, bytes_of(&it->to) - back, bytes)) {
+        memcpy(bytes_of(&it->to) - back, bytes_of(&it->from) - back, bytes);
         return;
     }
     for (u64 i = 0; i < it->count; i++) {
         i64 at = it->down ? -(i64)(i * it->n) : (i64)(i * it->n);
-        store_le(it->to.at + at, it->n, load_le(it->from.at + at, it->n));
+        store_le(bytes_of(&it->to) + at, it->n, load_le(bytes_of(&it->from) + at, it->n));
     }
 }
 
 static void fill_bytes(const struct iterations *it, u64 value)
 {
-    u8 *at = it->to.at - (it->down ? (it->count - 1) * it->n : 0);
+    u8 *at = bytes_of(&it->to) - (it->down ? (it->count - 1) * it->n : 0);
     if (it->n == 8)
         for (u64 i = 0; i < it->count; i++)
             store_le(at + 8 * i, 8, value);
     else
         for (u64 i = 0; i < it->count; i++)
             store_le(at + i * it->n, it->n, value);
+}
+
+/* ---- lines ---- */
+
+/* The i-th element of an operand whose first one is `first`: its hPA. */
+static u64 element(const struct hit *first, const struct iterations *it, u64 i)
+{
+    u64 hpa = first->page->frame | first->offset, bytes = i << it->shift;
+    return it->down ? hpa - bytes : hpa + bytes;
+}
+
+static struct cache_line *line_of(const struct core *c, u64 hpa)
+{
+    return c->rt.run.line[hpa >> LINE_SHIFT & (LINE_SHORTCUTS - 1)];
+}
+
+/* How many of `count` elements lie in lines that the L1D has, and for writing no other core. */
+static u64 while_there(const struct core *c, const struct hit *first, const struct iterations *it, u64 count,
+                       bool writes)
+{
+    u64 i = 0, hpa;
+    for (; i < count; i += elements(hpa, LINE_BYTES, it)) {
+        hpa = element(first, it, i);
+        const struct cache_line *l = line_of(c, hpa);
+        if (l->tag != (hpa >> LINE_SHIFT) + 1 || (writes && !is_sole(c, l)))
+            break;
+    }
+    return min(i, count);
+}
+
+/* The age of each line is that of the last iteration there; the first one's look-up of its line is at `age`,
+ * and an iteration moves the clock by `each`.  A line of both operands keeps the later one. */
+static void age_lines(const struct core *c, const struct hit *first, const struct iterations *it, u64 age,
+                      u64 each)
+{
+    for (u64 i = 0; i < it->count;) {
+        u64 hpa = element(first, it, i);
+        struct cache_line *l = line_of(c, hpa);
+        i = min(i + elements(hpa, LINE_BYTES, it), it->count);
+        l->stamp = max(l->stamp, age + each * (i - 1));
+    }
 }
 
 /* ---- a run of iterations ---- */
@@ -99,23 +146,24 @@ static u64 together(struct core *c, struct iterations *it, u64 most)
     u64 count = min(most, min(c->s.gpr[REG_RCX], room(to, it)));
     if (it->reads)
         count = min(count, room(from, it));
-    if (!count || !hits(c, c->rt.run.write, to, it->n, &it->to) || !is_sole(c, it->to.line) ||
-        !all_drained(c) || (it->reads && !hits(c, c->rt.run.read, from, it->n, &it->from)))
+    if (!count || !all_drained(c) || !hits(c, c->rt.run.write, to, it->n, &it->to) || !it->to.page->host ||
+        (it->reads && !hits(c, c->rt.run.read, from, it->n, &it->from)))
         return 0;
-    return count;
+    count = while_there(c, &it->to, it, count, true);
+    return it->reads ? while_there(c, &it->from, it, count, false) : count;
 }
 
-/* The ages of the last iteration: the source's page and line, then the destination's. */
+/* An iteration looks up the source's page and line, then the destination's. */
 static void note_ages(struct core *c, const struct iterations *it)
 {
-    u64 each = it->reads ? 4 : 2;
+    u64 each = it->reads ? 4 : 2, before = c->s.stamp;
     c->s.stamp += each * it->count;
     if (it->reads) {
-        it->from.page->stamp = c->s.stamp - 3;
-        it->from.line->stamp = c->s.stamp - 2;
+        it->from.page->entry->stamp = c->s.stamp - 3;
+        age_lines(c, &it->from, it, before + 2, each);
     }
-    it->to.page->stamp = c->s.stamp - 1;
-    it->to.line->stamp = c->s.stamp;
+    it->to.page->entry->stamp = c->s.stamp - 1;
+    age_lines(c, &it->to, it, before + each, each);
 }
 
 static void count_them(struct core *c, const struct iterations *it)
@@ -133,7 +181,7 @@ static void count_them(struct core *c, const struct iterations *it)
 
 static void advance(struct core *c, const struct iterations *it)
 {
-    u64 bytes = it->count * it->n, step = it->down ? -bytes : bytes;
+    u64 bytes = it->count << it->shift, step = it->down ? -bytes : bytes;
     c->s.gpr[REG_RDI] += step;
     c->s.gpr[REG_RSI] += it->reads ? step : 0;
     c->s.gpr[REG_RCX] -= it->count;
@@ -153,9 +201,11 @@ static void iterate(struct core *c, const struct iterations *it)
 
 u64 run_string(struct core *c, const struct block *b, u64 atoms, u64 limit)
 {
-    const struct insn *in = b->op->in;
-    struct iterations it = {
-        .n = in->op_bytes, .down = c->s.rflags & FLAG_DF, .reads = in->execute == exec_movs};
+    const struct insn *in = b->bulk;
+    struct iterations it = {.n = in->op_bytes,
+                            .shift = in->op_bytes == 8 ? 3 : in->op_bytes >> 1,
+                            .down = c->s.rflags & FLAG_DF,
+                            .reads = in->execute == exec_movs};
     u64 done = 0;
     if (in->address_regs & c->s.prev_writes)
         return 0; /* A1: the general way does the first */

@@ -23,19 +23,30 @@ static struct cache_line *set_of(const struct cache *k, u64 number)
     return &k->line[set * k->ways];
 }
 
-/* The line, or the place that it would take: an empty one, whose age is 0, or the oldest.  The oldest is
- * found without a jump, for no host predicts which it is. */
-static struct cache_line *seek(const struct cache *k, u64 number)
+/* The line among n, or the place that it would take: an empty one, whose age is 0, or the oldest.  The oldest
+ * is found without a jump, for no host predicts which it is. */
+INLINED struct cache_line *seek_among(struct cache_line *set, u32 n, u64 number)
 {
-    struct cache_line *set = set_of(k, number), *oldest = set;
+    struct cache_line *oldest = set;
     u64 least = UINT64_MAX;
-    for (struct cache_line *l = set; l < set + k->ways; l++) {
+    for (struct cache_line *l = set; l < set + n; l++) {
         if (l->tag == number + 1)
             return l;
         oldest = l->stamp < least ? l : oldest;
         least = min(least, l->stamp);
     }
     return oldest;
+}
+
+/* One copy for each common number of ways. */
+static struct cache_line *seek(const struct cache *k, u64 number)
+{
+    struct cache_line *set = set_of(k, number);
+    switch (k->ways) {
+    case 4: return seek_among(set, 4, number);
+    case 8: return seek_among(set, 8, number);
+    default: return seek_among(set, k->ways, number);
+    }
 }
 
 static struct cache_line *find(const struct cache *k, u64 number)

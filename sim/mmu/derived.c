@@ -15,14 +15,11 @@ static u64 number_of(const struct tlb *t, const struct tlb_entry *e)
     return (u64)(e - t->entry);
 }
 
-/* Entry number i is to be `e`. */
-static void note_entry(struct tlb_index *index, u64 i, const struct tlb_entry *e)
+static void note_mapping(struct tlb_index *index, const struct tlb_entry *e)
 {
     unsigned reach = entry_reach(e);
-    index->valid[i / 64] |= (u64)1 << i % 64;
     index->filter[filter_slot(e->tag - 1, reach)]++;
     index->reaches[reach]++;
-    index->last[(e->tag - 1) % LAST_FILLED] = (u16)i;
 }
 
 static void forget_mapping(struct tlb_index *index, const struct tlb_entry *e)
@@ -30,6 +27,14 @@ static void forget_mapping(struct tlb_index *index, const struct tlb_entry *e)
     unsigned reach = entry_reach(e);
     index->filter[filter_slot(e->tag - 1, reach)]--;
     index->reaches[reach]--;
+}
+
+/* Entry number i, which is empty, is to be `e`. */
+static void note_entry(struct tlb_index *index, u64 i, const struct tlb_entry *e)
+{
+    index->valid[i / 64] |= (u64)1 << i % 64;
+    index->last[(e->tag - 1) % LAST_FILLED] = (u16)i;
+    note_mapping(index, e);
 }
 
 static void index_unit(struct fast_tlb *f, enum tlb_unit unit)
@@ -137,11 +142,15 @@ void derived_fills(struct core *c, struct fast_tlb *f, enum tlb_unit unit, struc
                    const struct tlb_entry *mapping)
 {
     struct tlb_index *index = &f->index[unit];
-    if (likely(e->tag))
+    bool replaces = e->tag != 0;
+    if (likely(replaces))
         forget_mapping(index, e);
     if (unit <= UNIT_DTLB)
         forget_leads(c, f, e);
-    note_entry(index, number_of(&f->tlb[unit], e), mapping);
+    if (likely(replaces && unit <= UNIT_STLB)) /* `last` is for walk caches */
+        note_mapping(index, mapping);
+    else
+        note_entry(index, number_of(&f->tlb[unit], e), mapping);
 }
 
 void derived_leaves(struct core *c, enum tlb_unit unit, struct tlb_entry *e)

