@@ -144,6 +144,7 @@ enum vmx_abort {
 #define VMX_TIMER_SHIFT               5
 #define VMX_CR3_TARGETS               4
 #define VMX_MISC_VMWRITE_ANY          (1ull << 29) /* VMWRITE to exit information too */
+#define VMX_MISC_LENGTH_0             (1ull << 30) /* events of software with an instruction length of 0 */
 #define VMX_MSR_LIST_MAX              512  /* A.6, bits 27:25 */
 
 #define VMX_TSC_FRACTION              48   /* bits of the TSC multiplier behind the point (25.3) */
