@@ -1,17 +1,17 @@
 /* apic.c - the virtual local APIC (SDM vol. 3, 29 "APIC Virtualization and Virtual Interrupts"). */
 #include "vtx/lib/vtx.h"
 
-#define ACCESSES  "29.4.1 Priority of APIC-Access VM Exits"
-#define QUAL      "27.2.1 Basic VM-Exit Information, table 27-6"
-#define READS     "29.4.2 Virtualizing Reads from the APIC-Access Page"
-#define WRITES    "29.4.3.1 Determining Whether a Write Access is Virtualized"
-#define EMULATION "29.4.3.2 APIC-Write Emulation"
-#define X2APIC    "29.5 Virtualizing MSR-Based APIC Accesses"
+#define ACCESSES   "29.4.1 Priority of APIC-Access VM Exits"
+#define QUAL       "27.2.1 Basic VM-Exit Information, table 27-6"
+#define READS      "29.4.2 Virtualizing Reads from the APIC-Access Page"
+#define WRITES     "29.4.3.1 Determining Whether a Write Access is Virtualized"
+#define EMULATION  "29.4.3.2 APIC-Write Emulation"
+#define X2APIC     "29.5 Virtualizing MSR-Based APIC Accesses"
 #define EVALUATION "29.2.1 Evaluation of Pending Virtual Interrupts"
-#define DELIVERY  "29.2.2 Virtual-Interrupt Delivery"
-#define EOI       "29.1.4 EOI Virtualization"
-#define POSTED    "29.6 Posted-Interrupt Processing"
-#define IF_ON     (FLAG_FIXED | FLAG_IF)
+#define DELIVERY   "29.2.2 Virtual-Interrupt Delivery"
+#define EOI        "29.1.4 EOI Virtualization"
+#define POSTED     "29.6 Posted-Interrupt Processing"
+#define IF_ON      (FLAG_FIXED | FLAG_IF)
 
 #define OF_CLASS(vector) ((vector)&0xf0)
 
@@ -161,7 +161,8 @@ TEST(apic_access, tpr_read, READS, "with the TPR shadow a load of the TPR is of 
     check_eq("what the guest loads", seen[0], 0x37);
 }
 
-TEST(apic_access, tpr_write, EMULATION, "with the TPR shadow a store to the TPR is to VTPR, and not to the page")
+TEST(apic_access, tpr_write, EMULATION,
+     "with the TPR shadow a store to the TPR is to VTPR, and not to the page")
 {
     shadow_tpr();
     virtualise_accesses();
@@ -170,7 +171,8 @@ TEST(apic_access, tpr_write, EMULATION, "with the TPR shadow a store to the TPR 
     check_eq("the APIC-access page", *reg(APIC_TPR), 0);
 }
 
-TEST(apic_access, tpr_write_threshold, "29.1.2 TPR Virtualization", "a store that takes VTPR below the threshold makes exit 43, behind it")
+TEST(apic_access, tpr_write_threshold, "29.1.2 TPR Virtualization",
+     "a store that takes VTPR below the threshold makes exit 43, behind it")
 {
     shadow_tpr();
     virtualise_accesses();
@@ -180,7 +182,8 @@ TEST(apic_access, tpr_write_threshold, "29.1.2 TPR Virtualization", "a store tha
     check_eq("VTPR", *virtual_reg(APIC_TPR), 0x45);
 }
 
-TEST(apic_access, threshold_at_entry, "26.7.7 VM Exits Induced by the TPR Threshold", "an entry with VTPR below the threshold exits at once")
+TEST(apic_access, threshold_at_entry, "26.7.7 VM Exits Induced by the TPR Threshold",
+     "an entry with VTPR below the threshold exits at once")
 {
     shadow_tpr();
     virtualise_accesses();
@@ -189,7 +192,8 @@ TEST(apic_access, threshold_at_entry, "26.7.7 VM Exits Induced by the TPR Thresh
     check_field(VMCS_GUEST_RIP, (uint64_t)do_nothing);
 }
 
-TEST(apic_access, other_register, READS, "without \"APIC-register virtualization\" a load of another register exits")
+TEST(apic_access, other_register, READS,
+     "without \"APIC-register virtualization\" a load of another register exits")
 {
     shadow_tpr();
     virtualise_accesses();
@@ -197,7 +201,8 @@ TEST(apic_access, other_register, READS, "without \"APIC-register virtualization
     check_access(APIC_VERSION, QUAL_APIC_READ);
 }
 
-TEST(apic_access, register_read, READS, "with \"APIC-register virtualization\" a load is of the virtual-APIC page")
+TEST(apic_access, register_read, READS,
+     "with \"APIC-register virtualization\" a load is of the virtual-APIC page")
 {
     virtualise_registers();
     *virtual_reg(APIC_VERSION) = 0x60015;
@@ -205,7 +210,8 @@ TEST(apic_access, register_read, READS, "with \"APIC-register virtualization\" a
     check_eq("what the guest loads", seen[0], 0x60015);
 }
 
-TEST(apic_access, unknown_register, READS, "a register that is not on the list exits: the timer's current count")
+TEST(apic_access, unknown_register, READS,
+     "a register that is not on the list exits: the timer's current count")
 {
     virtualise_registers();
     run_to_exit(load_current_count, EXIT_APIC_ACCESS);
@@ -225,7 +231,8 @@ TEST(apic_access, read_only_register, WRITES, "a store to a register that is onl
     check_access(APIC_VERSION, QUAL_APIC_WRITE);
 }
 
-TEST(apic_access, register_write, EMULATION, "a virtualised store goes to the virtual-APIC page and makes the exit \"APIC write\", behind it")
+TEST(apic_access, register_write, EMULATION,
+     "a virtualised store goes to the virtual-APIC page and makes the exit \"APIC write\", behind it")
 {
     virtualise_registers();
     run_to_exit(store_svr, EXIT_APIC_WRITE);
@@ -301,7 +308,8 @@ TEST(x2apic_mode, reserved, X2APIC, "WRMSR of the TPR with reserved bits is #GP"
     expect_exception(VEC_GP);
 }
 
-TEST(x2apic_mode, register_read, X2APIC, "with \"APIC-register virtualization\" RDMSR is of the virtual-APIC page, whatever the register")
+TEST(x2apic_mode, register_read, X2APIC,
+     "with \"APIC-register virtualization\" RDMSR is of the virtual-APIC page, whatever the register")
 {
     virtualise_x2apic();
     set_controls(PROC2, PROC2_APIC_REGISTERS);
@@ -337,7 +345,8 @@ static uint32_t bit_of(uint32_t base, uint32_t vector)
     return *virtual_reg(base + (vector >> 5 << 4)) >> (vector & 31) & 1;
 }
 
-TEST(virtual_interrupt, delivered, DELIVERY, "RVI above the priority is delivered at entry by the guest's IDT: VISR, VIRR, SVI and VPPR follow")
+TEST(virtual_interrupt, delivered, DELIVERY,
+     "RVI above the priority is delivered at entry by the guest's IDT: VISR, VIRR, SVI and VPPR follow")
 {
     with_delivery();
     request(INT_FIRST);
@@ -373,7 +382,8 @@ static void lower_tpr(void)
     __asm__ volatile("nop");
 }
 
-TEST(virtual_interrupt, tpr_lowered, "29.1.2 TPR Virtualization", "it is delivered when the guest lowers VTPR")
+TEST(virtual_interrupt, tpr_lowered, "29.1.2 TPR Virtualization",
+     "it is delivered when the guest lowers VTPR")
 {
     with_delivery();
     request(INT_FIRST);
@@ -383,7 +393,8 @@ TEST(virtual_interrupt, tpr_lowered, "29.1.2 TPR Virtualization", "it is deliver
     expect_event(INT_FIRST);
 }
 
-TEST(virtual_interrupt, window, EVALUATION, "with \"interrupt-window exiting\" none is recognised: the window exits")
+TEST(virtual_interrupt, window, EVALUATION,
+     "with \"interrupt-window exiting\" none is recognised: the window exits")
 {
     with_delivery();
     request(INT_FIRST);
@@ -417,7 +428,8 @@ TEST(virtual_interrupt, eoi, EOI, "a store to EOI ends the interrupt in service 
     check_field(VMCS_GUEST_INTERRUPT_STATUS, 0);
 }
 
-TEST(virtual_interrupt, eoi_exits, EOI, "EOI of a vector whose bit of the EOI-exit bitmap is 1 exits, behind it, with the vector")
+TEST(virtual_interrupt, eoi_exits, EOI,
+     "EOI of a vector whose bit of the EOI-exit bitmap is 1 exits, behind it, with the vector")
 {
     with_delivery();
     in_service(INT_FIRST);
@@ -438,7 +450,8 @@ static void other_ipi(void)
     *reg(APIC_ICR_LOW) = APIC_ICR_TO_OTHERS | INT_SECOND;
 }
 
-TEST(virtual_interrupt, self_ipi, "29.1.5 Self-IPI Virtualization", "a store to ICR_LO that is an IPI to oneself is delivered without an exit")
+TEST(virtual_interrupt, self_ipi, "29.1.5 Self-IPI Virtualization",
+     "a store to ICR_LO that is an IPI to oneself is delivered without an exit")
 {
     with_delivery();
     vmwrite(VMCS_GUEST_RFLAGS, IF_ON);
@@ -446,7 +459,8 @@ TEST(virtual_interrupt, self_ipi, "29.1.5 Self-IPI Virtualization", "a store to 
     expect_event(INT_SECOND);
 }
 
-TEST(virtual_interrupt, other_ipi, EMULATION, "a store to ICR_LO that is no IPI to oneself makes the exit \"APIC write\"")
+TEST(virtual_interrupt, other_ipi, EMULATION,
+     "a store to ICR_LO that is no IPI to oneself makes the exit \"APIC write\"")
 {
     with_delivery();
     run_to_exit(other_ipi, EXIT_APIC_WRITE);
@@ -510,7 +524,8 @@ static void post(volatile uint8_t *descriptor, uint32_t vector)
     interrupt_self(INT_SECOND);
 }
 
-TEST(posted_interrupt, delivered, POSTED, "the notification vector makes no exit: what is posted is delivered, PIR and ON are clear")
+TEST(posted_interrupt, delivered, POSTED,
+     "the notification vector makes no exit: what is posted is delivered, PIR and ON are clear")
 {
     volatile uint8_t *descriptor = with_posting();
 

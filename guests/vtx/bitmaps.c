@@ -1,5 +1,5 @@
-/* bitmaps.c - I/O instructions and MSRs: controls, bitmaps, lists (SDM vol. 3, 24.6.4, 24.6.9, 24.7.2, 25.1.3,
- * 26.4, 27.4, 27.6). */
+/* bitmaps.c - I/O instructions and MSRs: controls, bitmaps, lists (SDM vol.
+ * 3, 24.6.4, 24.6.9, 24.7.2, 25.1.3, 26.4, 27.4, 27.6). */
 #include "vtx/lib/vtx.h"
 
 #define IO        "25.1.3 Instructions That Cause VM Exits Conditionally"
@@ -55,11 +55,13 @@ static uint64_t io_qualification(unsigned bytes, uint64_t form, uint64_t port)
     }
 IO_TEST(in_dx, in_dx_byte, 1, QUAL_IO_IN, PORT, "IN exits: size, direction, port in DX")
 IO_TEST(out_dx, out_dx_long, 4, 0, PORT_HIGH, "OUT exits: size, direction, port in DX")
-IO_TEST(in_immediate, in_immediate, 2, QUAL_IO_IN | QUAL_IO_IMMEDIATE, PORT, "IN exits: port in the instruction")
+IO_TEST(in_immediate, in_immediate, 2, QUAL_IO_IN | QUAL_IO_IMMEDIATE, PORT,
+        "IN exits: port in the instruction")
 IO_TEST(outs, out_string, 1, QUAL_IO_STRING, PORT, "OUTS exits as a string instruction")
 IO_TEST(ins_rep, in_string_rep, 2, QUAL_IO_IN | QUAL_IO_STRING | QUAL_IO_REP, PORT, "REP INS exits as such")
 
-TEST(io, string_address, "27.2.1 Basic VM-Exit Information", "of INS and OUTS the guest-linear address is that of the operand")
+TEST(io, string_address, "27.2.1 Basic VM-Exit Information",
+     "of INS and OUTS the guest-linear address is that of the operand")
 {
     always();
     run_to_exit(out_string, EXIT_IO);
@@ -80,7 +82,8 @@ TEST(io, free, IO, "I/O does not exit without \"unconditional I/O exiting\" and 
     run_to_done(in_dx_byte);
 }
 
-TEST(io, ring3, "25.1.1 Relative Priority of Faults and VM Exits", "#GP by IOPL and the TSS comes before the exit")
+TEST(io, ring3, "25.1.1 Relative Priority of Faults and VM Exits",
+     "#GP by IOPL and the TSS comes before the exit")
 {
     always();
     guest_at_ring3(in_dx_byte);
@@ -128,14 +131,16 @@ TEST(io_bitmap, others, IO_BITMAP, "the bits of other ports do not matter")
     run_to_done(out_dx_byte);
 }
 
-TEST(io_bitmap, unconditional_ignored, "24.6.2 Processor-Based VM-Execution Controls", "\"unconditional I/O exiting\" is ignored with bitmaps")
+TEST(io_bitmap, unconditional_ignored, "24.6.2 Processor-Based VM-Execution Controls",
+     "\"unconditional I/O exiting\" is ignored with bitmaps")
 {
     bitmaps();
     always();
     run_to_done(out_dx_byte);
 }
 
-TEST(io_bitmap, any_byte, IO_BITMAP, "an access exits if the bit of any of its bytes is 1, from bitmap A to B")
+TEST(io_bitmap, any_byte, IO_BITMAP,
+     "an access exits if the bit of any of its bytes is 1, from bitmap A to B")
 {
     set_bit(bitmaps().b, 1);
     run_to_exit(out_boundary, EXIT_IO);
@@ -206,7 +211,7 @@ TEST(msr_bitmap, wrmsr_always, IO, "each WRMSR exits without MSR bitmaps")
 #define MSR_EXITS(NAME, PART, MSR, FN, REASON, RULE) \
     TEST(msr_bitmap, NAME, MSRS, RULE " exits if its bit is 1") \
     { \
-        set_bit(msr_bitmap() + (PART), (MSR) & 0x1fff); \
+        set_bit(msr_bitmap() + (PART), (MSR)&0x1fff); \
         run_to_exit(FN, REASON); \
     } \
     TEST(msr_bitmap, NAME##_free, MSRS, RULE " does not exit if that bit alone is 0") \
@@ -215,7 +220,7 @@ TEST(msr_bitmap, wrmsr_always, IO, "each WRMSR exits without MSR bitmaps")
 \
         for (unsigned i = 0; i < 4096; i++) \
             map[i] = 0xff; \
-        map[(PART) + ((MSR) & 0x1fff) / 8] &= (uint8_t) ~(1 << (MSR) % 8); \
+        map[(PART) + ((MSR)&0x1fff) / 8] &= (uint8_t) ~(1 << (MSR) % 8); \
         run_to_done(FN); \
     }
 MSR_EXITS(read_low, READ_LOW, MSR_SYSENTER_EIP, read_low, EXIT_RDMSR, "RDMSR of 0 to 1FFFH")
@@ -235,7 +240,8 @@ TEST(msr_bitmap, below_high, IO, "an MSR before the high range exits, whatever t
     run_to_exit(read_between, EXIT_RDMSR);
 }
 
-TEST(msr_bitmap, ring3, "25.1.1 Relative Priority of Faults and VM Exits", "#GP by the CPL comes before the exit of RDMSR")
+TEST(msr_bitmap, ring3, "25.1.1 Relative Priority of Faults and VM Exits",
+     "#GP by the CPL comes before the exit of RDMSR")
 {
     guest_at_ring3(read_low);
     expect_exception(VEC_GP);
@@ -288,7 +294,8 @@ static void refuses(struct vmx_msr_entry second)
     expect_entry_failure(EXIT_MSR_LOADING, 2);
 }
 
-TEST(msr_list, entry_fs_base, LOADING, "IA32_FS_BASE in the list fails VM entry, with the number of the entry")
+TEST(msr_list, entry_fs_base, LOADING,
+     "IA32_FS_BASE in the list fails VM entry, with the number of the entry")
 {
     refuses(msr_value(MSR_FS_BASE, 0));
 }
@@ -318,7 +325,8 @@ TEST(msr_list, entry_value, LOADING, "a value that WRMSR would refuse fails VM e
     refuses(msr_value(MSR_LSTAR, NOT_CANONICAL));
 }
 
-TEST(msr_list, entry_failure_is_exit, "26.8 VM-Entry Failures During or After Loading Guest State", "the MSRs before the one that fails are loaded, and the launch state stays \"clear\"")
+TEST(msr_list, entry_failure_is_exit, "26.8 VM-Entry Failures During or After Loading Guest State",
+     "the MSRs before the one that fails are loaded, and the launch state stays \"clear\"")
 {
     refuses(msr_value(MSR_FS_BASE, 0));
     check_eq("IA32_LSTAR", rdmsr(MSR_LSTAR), 0x1111);
@@ -348,7 +356,8 @@ TEST(msr_list, exit_loads, EXIT_LOAD, "VM exit loads each MSR of its list, behin
     check_eq("IA32_LSTAR in the list", stored->value, 0x3333);
 }
 
-TEST(msr_list, failed_entry_loads, "26.8 VM-Entry Failures During or After Loading Guest State", "an entry that fails by the guest state loads the MSRs of the exit's list")
+TEST(msr_list, failed_entry_loads, "26.8 VM-Entry Failures During or After Loading Guest State",
+     "an entry that fails by the guest state loads the MSRs of the exit's list")
 {
     list(VMCS_EXIT_MSR_LOAD_ADDRESS, VMCS_EXIT_MSR_LOAD_COUNT, 1)[0] = msr_value(MSR_LSTAR, 0x5555);
     guest_at(do_nothing);
@@ -357,7 +366,8 @@ TEST(msr_list, failed_entry_loads, "26.8 VM-Entry Failures During or After Loadi
     check_eq("IA32_LSTAR", rdmsr(MSR_LSTAR), 0x5555);
 }
 
-TEST_ALONE(vmx_abort, exit_load, "27.7 VMX Aborts", "an MSR of the exit's list that cannot be loaded ends in a VMX abort: shutdown")
+TEST_ALONE(vmx_abort, exit_load, "27.7 VMX Aborts",
+           "an MSR of the exit's list that cannot be loaded ends in a VMX abort: shutdown")
 {
     list(VMCS_EXIT_MSR_LOAD_ADDRESS, VMCS_EXIT_MSR_LOAD_COUNT, 1)[0] = msr_value(MSR_FS_BASE, 0);
     guest_at(do_nothing);
@@ -365,9 +375,11 @@ TEST_ALONE(vmx_abort, exit_load, "27.7 VMX Aborts", "an MSR of the exit's list t
     FAIL("it goes on");
 }
 
-TEST_ALONE(vmx_abort, exit_store, "27.7 VMX Aborts", "an MSR of the exit's list that cannot be stored ends in a VMX abort: shutdown")
+TEST_ALONE(vmx_abort, exit_store, "27.7 VMX Aborts",
+           "an MSR of the exit's list that cannot be stored ends in a VMX abort: shutdown")
 {
-    list(VMCS_EXIT_MSR_STORE_ADDRESS, VMCS_EXIT_MSR_STORE_COUNT, 1)[0] = (struct vmx_msr_entry){MSR_LSTAR, 1, 0};
+    list(VMCS_EXIT_MSR_STORE_ADDRESS, VMCS_EXIT_MSR_STORE_COUNT, 1)[0] =
+        (struct vmx_msr_entry){MSR_LSTAR, 1, 0};
     guest_at(do_nothing);
     guest_try();
     FAIL("it goes on");

@@ -6,9 +6,9 @@
 #define MISC     "A.6 Miscellaneous Data"
 #define FIXED    "A.7 VMX-Fixed Bits in CR0"
 
-#define BASIC_BYTES(b)  ((b) >> 32 & 0x1fff)
-#define BASIC_TYPE(b)   ((b) >> 50 & 15)
-#define INDEXES         512
+#define BASIC_BYTES(b) ((b) >> 32 & 0x1fff)
+#define BASIC_TYPE(b)  ((b) >> 50 & 15)
+#define INDEXES        512
 
 TEST(capability, revision, BASIC, "bit 31 is 0, the revision identifier is below")
 {
@@ -43,7 +43,8 @@ static void true_is_looser(uint32_t plain_msr, uint32_t true_msr)
 }
 
 #define TRUE_AND_PLAIN(NAME, WORD, MSR, ONES) \
-    TEST(capability, NAME##_true, CONTROLS, "the TRUE MSR asks for no more than the plain one, which allows as much") \
+    TEST(capability, NAME##_true, CONTROLS, \
+         "the TRUE MSR asks for no more than the plain one, which allows as much") \
     { \
         true_is_looser(MSR_VMX_##MSR, MSR_VMX_TRUE_##MSR); \
     } \
@@ -62,7 +63,8 @@ TRUE_AND_PLAIN(proc, PROC, PROCBASED_CTLS, UINT32_C(0x0401e172))
 TRUE_AND_PLAIN(exit, VMEXIT, EXIT_CTLS, UINT32_C(0x00036dff))
 TRUE_AND_PLAIN(entry, VMENTRY, ENTRY_CTLS, UINT32_C(0x000011ff))
 
-TEST(capability, proc2_zero, "A.3.3 Secondary Processor-Based VM-Execution Controls", "no secondary control must be 1")
+TEST(capability, proc2_zero, "A.3.3 Secondary Processor-Based VM-Execution Controls",
+     "no secondary control must be 1")
 {
     if (!has_controls(PROC, PROC_SECONDARY))
         SKIP("this processor has no secondary controls");
@@ -103,7 +105,8 @@ static bool has_index(uint64_t index)
     return false;
 }
 
-TEST(capability, vmcs_enum, "A.9 VMCS Enumeration", "the highest index of any field is as IA32_VMX_VMCS_ENUM says, at most")
+TEST(capability, vmcs_enum, "A.9 VMCS Enumeration",
+     "the highest index of any field is as IA32_VMX_VMCS_ENUM says, at most")
 {
     uint64_t highest = rdmsr(MSR_VMX_VMCS_ENUM) >> 1 & (INDEXES - 1);
 
@@ -149,7 +152,8 @@ static void read_ept_cap(void)
     rdmsr(MSR_VMX_EPT_VPID_CAP);
 }
 
-TEST(capability, vmfunc_msr, "A.11 VM Functions", "IA32_VMX_VMFUNC is there if and only if \"enable VM functions\" may be 1")
+TEST(capability, vmfunc_msr, "A.11 VM Functions",
+     "IA32_VMX_VMFUNC is there if and only if \"enable VM functions\" may be 1")
 {
     check_eq("its fault", fault_of(read_vmfunc), has_controls(PROC2, PROC2_VMFUNC) ? NO_FAULT : VEC_GP);
 }

@@ -121,12 +121,12 @@ static void lmsw_memory(void)
     __asm__ volatile("lmsw (%0)" : : "r"(&seen[1]) : "memory");
 }
 
-TEST(cr0, lmsw_exits, QUAL, "LMSW exits if a host-owned bit would differ from the shadow, and gives its source")
+TEST(cr0, lmsw_exits, QUAL,
+     "LMSW exits if a host-owned bit would differ from the shadow, and gives its source")
 {
     vmwrite(VMCS_CR0_MASK, CR0_TS);
     run_to_instruction(lmsw_ts, EXIT_CR_ACCESS, 3);
-    check_field(VMCS_EXIT_QUALIFICATION,
-                qualification(0, QUAL_LMSW, 0) | (uint64_t)(CR0_TS | CR0_PE) << 16);
+    check_field(VMCS_EXIT_QUALIFICATION, qualification(0, QUAL_LMSW, 0) | (uint64_t)(CR0_TS | CR0_PE) << 16);
 }
 
 TEST(cr0, lmsw_memory, QUAL, "LMSW of memory says so, and gives the linear address")
@@ -236,7 +236,8 @@ TEST(cr3, target, "24.6.7 CR3-Target Controls", "MOV to CR3 of one of the CR3-ta
     run_to_done(load_cr3);
 }
 
-TEST(cr3, target_beyond_count, "24.6.7 CR3-Target Controls", "CR3-target values beyond the count do not matter")
+TEST(cr3, target_beyond_count, "24.6.7 CR3-Target Controls",
+     "CR3-target values beyond the count do not matter")
 {
     load_cr3_exiting();
     vmwrite(VMCS_CR3_TARGET_COUNT, 1);
@@ -295,7 +296,8 @@ static uint8_t *shadow_tpr(void)
     return page;
 }
 
-TEST(tpr_shadow, load, "29.3 Virtualizing CR8-Based TPR Accesses", "MOV to CR8 writes VTPR, and not the processor's task priority")
+TEST(tpr_shadow, load, "29.3 Virtualizing CR8-Based TPR Accesses",
+     "MOV to CR8 writes VTPR, and not the processor's task priority")
 {
     volatile uint8_t *page = shadow_tpr();
 
@@ -311,7 +313,8 @@ TEST(tpr_shadow, store, "29.3 Virtualizing CR8-Based TPR Accesses", "MOV from CR
     check_eq("CR8", seen[0], 10);
 }
 
-TEST(tpr_shadow, below_threshold, "29.1.2 TPR Virtualization", "a MOV to CR8 that takes VTPR below the threshold makes exit 43, behind it")
+TEST(tpr_shadow, below_threshold, "29.1.2 TPR Virtualization",
+     "a MOV to CR8 that takes VTPR below the threshold makes exit 43, behind it")
 {
     shadow_tpr()[APIC_TPR] = 0x70;
     vmwrite(VMCS_TPR_THRESHOLD, 6);
@@ -320,7 +323,8 @@ TEST(tpr_shadow, below_threshold, "29.1.2 TPR Virtualization", "a MOV to CR8 tha
     expect_done();
 }
 
-TEST(tpr_shadow, at_threshold, "29.1.2 TPR Virtualization", "a MOV to CR8 that takes VTPR to the threshold does not exit")
+TEST(tpr_shadow, at_threshold, "29.1.2 TPR Virtualization",
+     "a MOV to CR8 that takes VTPR to the threshold does not exit")
 {
     shadow_tpr()[APIC_TPR] = 0x70;
     vmwrite(VMCS_TPR_THRESHOLD, 5);

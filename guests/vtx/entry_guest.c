@@ -33,12 +33,17 @@ static void refuses(uint32_t field, uint64_t value)
         refuses(VMCS_##FIELD, VALUE); \
     }
 
-REFUSES(cr0_ne, REGISTERS, GUEST_CR0, read_cr0() & ~(uint64_t)CR0_NE, "fixed bits as VMX operation asks: NE is 1")
-REFUSES(cr0_pg, REGISTERS, GUEST_CR0, read_cr0() & ~(uint64_t)CR0_PG, "PG is 1 without \"unrestricted guest\"")
-REFUSES(cr4_vmxe, REGISTERS, GUEST_CR4, read_cr4() & ~(uint64_t)CR4_VMXE, "fixed bits as VMX operation asks: VMXE is 1")
-REFUSES(cr4_reserved, REGISTERS, GUEST_CR4, read_cr4() | UINT64_C(1) << 31, "no bit that IA32_VMX_CR4_FIXED1 has not")
+REFUSES(cr0_ne, REGISTERS, GUEST_CR0, read_cr0() & ~(uint64_t)CR0_NE,
+        "fixed bits as VMX operation asks: NE is 1")
+REFUSES(cr0_pg, REGISTERS, GUEST_CR0, read_cr0() & ~(uint64_t)CR0_PG,
+        "PG is 1 without \"unrestricted guest\"")
+REFUSES(cr4_vmxe, REGISTERS, GUEST_CR4, read_cr4() & ~(uint64_t)CR4_VMXE,
+        "fixed bits as VMX operation asks: VMXE is 1")
+REFUSES(cr4_reserved, REGISTERS, GUEST_CR4, read_cr4() | UINT64_C(1) << 31,
+        "no bit that IA32_VMX_CR4_FIXED1 has not")
 REFUSES(cr4_pae, REGISTERS, GUEST_CR4, read_cr4() & ~(uint64_t)CR4_PAE, "PAE is 1 for an IA-32e mode guest")
-REFUSES(cr3_width, REGISTERS, GUEST_CR3, read_cr3() | physical_end(), "no bit beyond the physical-address width")
+REFUSES(cr3_width, REGISTERS, GUEST_CR3, read_cr3() | physical_end(),
+        "no bit beyond the physical-address width")
 REFUSES(sysenter_esp, REGISTERS, GUEST_SYSENTER_ESP, NOT_CANONICAL, "canonical")
 REFUSES(sysenter_eip, REGISTERS, GUEST_SYSENTER_EIP, NOT_CANONICAL, "canonical")
 
@@ -53,10 +58,14 @@ static void refuses_if(uint32_t control, uint32_t field, uint64_t value)
     { \
         refuses_if(CONTROL, VMCS_##FIELD, VALUE); \
     }
-REFUSES_IF(dr7_high, VMENTRY_LOAD_DEBUG_CONTROLS, GUEST_DR7, UINT64_C(1) << 32 | DR7_FIXED, "bits 63:32 are 0")
-REFUSES_IF(debugctl_reserved, VMENTRY_LOAD_DEBUG_CONTROLS, GUEST_DEBUGCTL, UINT64_C(1) << 63, "reserved bits are 0")
-REFUSES_IF(pat_type, VMENTRY_LOAD_PAT, GUEST_PAT, (PAT_RESET & ~UINT64_C(0xff)) | 2, "each byte is a memory type, not 2")
-REFUSES_IF(pat_high, VMENTRY_LOAD_PAT, GUEST_PAT, PAT_RESET | UINT64_C(8) << 56, "each byte is a memory type, not 8")
+REFUSES_IF(dr7_high, VMENTRY_LOAD_DEBUG_CONTROLS, GUEST_DR7, UINT64_C(1) << 32 | DR7_FIXED,
+           "bits 63:32 are 0")
+REFUSES_IF(debugctl_reserved, VMENTRY_LOAD_DEBUG_CONTROLS, GUEST_DEBUGCTL, UINT64_C(1) << 63,
+           "reserved bits are 0")
+REFUSES_IF(pat_type, VMENTRY_LOAD_PAT, GUEST_PAT, (PAT_RESET & ~UINT64_C(0xff)) | 2,
+           "each byte is a memory type, not 2")
+REFUSES_IF(pat_high, VMENTRY_LOAD_PAT, GUEST_PAT, PAT_RESET | UINT64_C(8) << 56,
+           "each byte is a memory type, not 8")
 REFUSES_IF(efer_reserved, VMENTRY_LOAD_EFER, GUEST_EFER, rdmsr(MSR_EFER) | 2, "reserved bits are 0")
 REFUSES_IF(efer_lma, VMENTRY_LOAD_EFER, GUEST_EFER, rdmsr(MSR_EFER) & ~(uint64_t)EFER_LMA,
            "LMA is \"IA-32e mode guest\"")
@@ -72,8 +81,8 @@ TEST(entry_guest, dr7_unused, REGISTERS, "GUEST_DR7 is not looked at unless debu
 
 /* ---- segments ---- */
 
-#define CODE SEG_ATTR_CODE64
-#define DATA SEG_ATTR_DATA
+#define CODE       SEG_ATTR_CODE64
+#define DATA       SEG_ATTR_DATA
 #define USABLE_LDT SEG_ATTR_LDT
 
 REFUSES(tr_ti, SEGMENTS, GUEST_TR_SELECTOR, SEL_TSS | SELECTOR_TI, "TI is 0")
@@ -82,7 +91,8 @@ REFUSES(tr_type, SEGMENTS, GUEST_TR_ACCESS_RIGHTS, AR_P | SYS_TSS_AVAILABLE, "a 
 REFUSES(tr_s, SEGMENTS, GUEST_TR_ACCESS_RIGHTS, SEG_ATTR_TSS | AR_S, "S is 0")
 REFUSES(tr_present, SEGMENTS, GUEST_TR_ACCESS_RIGHTS, SYS_TSS_BUSY, "P is 1")
 REFUSES(tr_reserved, SEGMENTS, GUEST_TR_ACCESS_RIGHTS, SEG_ATTR_TSS | 1 << 8, "bits 11:8 and 31:17 are 0")
-REFUSES(tr_granularity, SEGMENTS, GUEST_TR_ACCESS_RIGHTS, SEG_ATTR_TSS | AR_G, "G is 0 if a low bit of the limit is")
+REFUSES(tr_granularity, SEGMENTS, GUEST_TR_ACCESS_RIGHTS, SEG_ATTR_TSS | AR_G,
+        "G is 0 if a low bit of the limit is")
 REFUSES(tr_base, SEGMENTS, GUEST_TR_BASE, NOT_CANONICAL, "canonical")
 REFUSES(fs_base, SEGMENTS, GUEST_FS_BASE, NOT_CANONICAL, "canonical")
 REFUSES(gs_base, SEGMENTS, GUEST_GS_BASE, NOT_CANONICAL, "canonical")
@@ -91,12 +101,14 @@ REFUSES(ss_base, SEGMENTS, GUEST_SS_BASE, UINT64_C(1) << 32, "bits 63:32 are 0 i
 REFUSES(ds_base, SEGMENTS, GUEST_DS_BASE, UINT64_C(1) << 32, "bits 63:32 are 0 if usable")
 REFUSES(es_base, SEGMENTS, GUEST_ES_BASE, UINT64_C(1) << 32, "bits 63:32 are 0 if usable")
 REFUSES(cs_type, SEGMENTS, GUEST_CS_ACCESS_RIGHTS, CODE & ~SEG_ACCESSED, "accessed code")
-REFUSES(cs_data, SEGMENTS, GUEST_CS_ACCESS_RIGHTS, (CODE & ~AR_TYPE) | 3, "not data without \"unrestricted guest\"")
+REFUSES(cs_data, SEGMENTS, GUEST_CS_ACCESS_RIGHTS, (CODE & ~AR_TYPE) | 3,
+        "not data without \"unrestricted guest\"")
 REFUSES(cs_s, SEGMENTS, GUEST_CS_ACCESS_RIGHTS, CODE & ~AR_S, "S is 1")
 REFUSES(cs_present, SEGMENTS, GUEST_CS_ACCESS_RIGHTS, CODE & ~AR_P, "P is 1")
 REFUSES(cs_reserved, SEGMENTS, GUEST_CS_ACCESS_RIGHTS, CODE | 1 << 17, "bits 11:8 and 31:17 are 0")
 REFUSES(cs_l_and_d, SEGMENTS, GUEST_CS_ACCESS_RIGHTS, CODE | AR_DB, "D/B is 0 if L is 1")
-REFUSES(cs_granularity, SEGMENTS, GUEST_CS_ACCESS_RIGHTS, CODE & ~AR_G, "G is 1 if a high bit of the limit is")
+REFUSES(cs_granularity, SEGMENTS, GUEST_CS_ACCESS_RIGHTS, CODE & ~AR_G,
+        "G is 1 if a high bit of the limit is")
 REFUSES(cs_limit, SEGMENTS, GUEST_CS_LIMIT, 0xfffffffe, "G is 0 if one of bits 11:0 is 0")
 REFUSES(cs_dpl, SEGMENTS, GUEST_CS_ACCESS_RIGHTS, CODE | AR_DPL, "DPL of non-conforming code is that of SS")
 REFUSES(ss_rpl, SEGMENTS, GUEST_SS_SELECTOR, SEL_DATA | 3, "RPL is that of CS")
@@ -129,7 +141,8 @@ TEST(entry_guest, ldtr_base, SEGMENTS, "GUEST_LDTR_BASE: canonical if it is usab
     refuses(VMCS_GUEST_LDTR_BASE, NOT_CANONICAL);
 }
 
-TEST(entry_guest, unusable_unchecked, SEGMENTS, "rights and bases of unusable DS, ES, SS and LDTR are not looked at")
+TEST(entry_guest, unusable_unchecked, SEGMENTS,
+     "rights and bases of unusable DS, ES, SS and LDTR are not looked at")
 {
     vmwrite(VMCS_GUEST_DS_ACCESS_RIGHTS, AR_UNUSABLE);
     vmwrite(VMCS_GUEST_DS_BASE, UINT64_C(1) << 32);
@@ -329,7 +342,8 @@ TEST(entry_failure, keeps_event, FAILURES, "the valid bit of the event to inject
     check_field(VMCS_ENTRY_INTR_INFO, INTR_INFO(INT_FIRST, EVENT_EXTERNAL));
 }
 
-TEST(entry_failure, keeps_vectoring, FAILURES, "no other exit information than reason and qualification is written")
+TEST(entry_failure, keeps_vectoring, FAILURES,
+     "no other exit information than reason and qualification is written")
 {
     if (!(rdmsr(MSR_VMX_MISC) & VMX_MISC_VMWRITE_ANY))
         SKIP("this processor does not let exit information be written");

@@ -22,12 +22,18 @@ static void refuses(uint32_t field, uint64_t value)
         refuses(VMCS_##FIELD, VALUE); \
     }
 
-REFUSES(cr0_ne, REGISTERS, HOST_CR0, read_cr0() & ~(uint64_t)CR0_NE, "fixed bits of CR0 are as VMX operation asks: NE")
-REFUSES(cr0_pe, REGISTERS, HOST_CR0, read_cr0() & ~(uint64_t)CR0_PE, "fixed bits of CR0 are as VMX operation asks: PE")
-REFUSES(cr0_pg, REGISTERS, HOST_CR0, read_cr0() & ~(uint64_t)CR0_PG, "fixed bits of CR0 are as VMX operation asks: PG")
-REFUSES(cr4_vmxe, REGISTERS, HOST_CR4, read_cr4() & ~(uint64_t)CR4_VMXE, "fixed bits of CR4 are as VMX operation asks: VMXE")
-REFUSES(cr4_reserved, REGISTERS, HOST_CR4, read_cr4() | UINT64_C(1) << 31, "no bit that IA32_VMX_CR4_FIXED1 has not")
-REFUSES(cr3_width, REGISTERS, HOST_CR3, read_cr3() | physical_end(), "no bit beyond the physical-address width")
+REFUSES(cr0_ne, REGISTERS, HOST_CR0, read_cr0() & ~(uint64_t)CR0_NE,
+        "fixed bits of CR0 are as VMX operation asks: NE")
+REFUSES(cr0_pe, REGISTERS, HOST_CR0, read_cr0() & ~(uint64_t)CR0_PE,
+        "fixed bits of CR0 are as VMX operation asks: PE")
+REFUSES(cr0_pg, REGISTERS, HOST_CR0, read_cr0() & ~(uint64_t)CR0_PG,
+        "fixed bits of CR0 are as VMX operation asks: PG")
+REFUSES(cr4_vmxe, REGISTERS, HOST_CR4, read_cr4() & ~(uint64_t)CR4_VMXE,
+        "fixed bits of CR4 are as VMX operation asks: VMXE")
+REFUSES(cr4_reserved, REGISTERS, HOST_CR4, read_cr4() | UINT64_C(1) << 31,
+        "no bit that IA32_VMX_CR4_FIXED1 has not")
+REFUSES(cr3_width, REGISTERS, HOST_CR3, read_cr3() | physical_end(),
+        "no bit beyond the physical-address width")
 REFUSES(sysenter_esp, REGISTERS, HOST_SYSENTER_ESP, NOT_CANONICAL, "canonical")
 REFUSES(sysenter_eip, REGISTERS, HOST_SYSENTER_EIP, NOT_CANONICAL, "canonical")
 REFUSES(cs_rpl, SEGMENTS, HOST_CS_SELECTOR, SEL_CODE | 1, "RPL is 0")

@@ -12,9 +12,9 @@
 #define VMFUNCS     "25.5.6.2 General Operation of the VMFUNC Instruction"
 #define VE          "25.5.7 Virtualization Exceptions"
 
-#define OFFSET 0x230
+#define OFFSET  0x230
 #define PAGE_2M (UINT64_C(1) << SHIFT_2M)
-#define TRIAL  ((volatile uint64_t *)(TRIAL_GVA + OFFSET))
+#define TRIAL   ((volatile uint64_t *)(TRIAL_GVA + OFFSET))
 
 static void load(void)
 {
@@ -97,8 +97,10 @@ static void check_violation(uint64_t qualification)
         check_violation(QUALIFICATION); \
     }
 VIOLATION(read_absent, 0, load, QUAL_EPT_READ, "a load without any right: bit 0, and no right in bits 5:3")
-VIOLATION(write_absent, 0, store, QUAL_EPT_WRITE, "a store without any right: bit 1, and no right in bits 5:3")
-VIOLATION(write_read_only, EPT_R, store, QUAL_EPT_WRITE | QUAL_EPT_READABLE, "a store to what can be read: bits 1 and 3")
+VIOLATION(write_absent, 0, store, QUAL_EPT_WRITE,
+          "a store without any right: bit 1, and no right in bits 5:3")
+VIOLATION(write_read_only, EPT_R, store, QUAL_EPT_WRITE | QUAL_EPT_READABLE,
+          "a store to what can be read: bits 1 and 3")
 VIOLATION(write_no_write, EPT_R | EPT_X, store, QUAL_EPT_WRITE | QUAL_EPT_READABLE | QUAL_EPT_EXECUTABLE,
           "a store to what can be read and executed: bits 1, 3 and 5")
 
@@ -108,7 +110,8 @@ TEST(ept_violation, fetch, QUAL, "a fetch from what cannot be executed: bits 2, 
     run_to_exit(jump, EXIT_EPT_VIOLATION);
     check_field(VMCS_GUEST_PHYSICAL_ADDRESS, TRIAL_GPA);
     check_eq("bits 8:0 of the qualification", vmread(VMCS_EXIT_QUALIFICATION) & 0x1bf,
-             QUAL_EPT_FETCH | QUAL_EPT_READABLE | QUAL_EPT_WRITABLE | QUAL_EPT_LINEAR_VALID | QUAL_EPT_TRANSLATED);
+             QUAL_EPT_FETCH | QUAL_EPT_READABLE | QUAL_EPT_WRITABLE | QUAL_EPT_LINEAR_VALID |
+                 QUAL_EPT_TRANSLATED);
 }
 
 TEST(ept_violation, execute_only, QUAL, "a load from what can be executed alone: bits 0 and 5")
@@ -144,7 +147,8 @@ TEST(ept_violation, rip_and_retry, VIOLATIONS, "RIP is that of the instruction, 
     check_eq("what is in the page", page[OFFSET / 8], 0x5a5a);
 }
 
-TEST(ept_violation, page_table, QUAL, "of a reference to a page table bit 8 is clear, and the address is the table entry's")
+TEST(ept_violation, page_table, QUAL,
+     "of a reference to a page table bit 8 is clear, and the address is the table entry's")
 {
     ept_on();
     uint64_t *root = guest_tables();
@@ -156,7 +160,8 @@ TEST(ept_violation, page_table, QUAL, "of a reference to a page table bit 8 is c
     check_field(VMCS_GUEST_LINEAR_ADDRESS, TRIAL_GVA + OFFSET);
 }
 
-TEST(ept_violation, behind_page_fault, VIOLATIONS, "#PF of the guest's own tables comes before EPT is asked for the page")
+TEST(ept_violation, behind_page_fault, VIOLATIONS,
+     "#PF of the guest's own tables comes before EPT is asked for the page")
 {
     ept_trial(0);
     guest_map(TRIAL_GVA, TRIAL_GPA, 0);
@@ -217,7 +222,8 @@ TEST(ept_misconfig, large_reserved, MISCONFIG, "bits 20:12 of an entry that maps
     run_to_exit(load, EXIT_EPT_MISCONFIG);
 }
 
-TEST(ept_misconfig, absent_unchecked, VIOLATIONS, "an entry without rights is not misconfigured, whatever its other bits are: a violation")
+TEST(ept_misconfig, absent_unchecked, VIOLATIONS,
+     "an entry without rights is not misconfigured, whatever its other bits are: a violation")
 {
     ept_trial(0);
     *ept_entry(TRIAL_GPA, PAGE_SHIFT) = ~EPT_RWX;
@@ -253,7 +259,8 @@ TEST(ept_flags, dirty, FLAGS, "a store sets the dirty flag of the page")
     check_eq("A and D of the page", flags_of_page(), EPT_A | EPT_D);
 }
 
-TEST(ept_flags, dirty_after_load, FLAGS, "a store through a translation that a load has cached sets the dirty flag")
+TEST(ept_flags, dirty_after_load, FLAGS,
+     "a store through a translation that a load has cached sets the dirty flag")
 {
     with_flags();
     run_to_done(load);
@@ -268,7 +275,8 @@ TEST(ept_flags, off, FLAGS, "without bit 6 of the EPTP no flag is set")
     check_eq("A and D of the page", flags_of_page(), 0);
 }
 
-TEST(ept_flags, table_is_written, FLAGS, "a reference to a page table of the guest is a write: a violation if it cannot be written")
+TEST(ept_flags, table_is_written, FLAGS,
+     "a reference to a page table of the guest is a write: a violation if it cannot be written")
 {
     with_flags();
     uint64_t *entry = table_entry((uint64_t *)vmread(VMCS_GUEST_CR3), TRIAL_GVA, PAGE_SHIFT, 0);
@@ -293,22 +301,30 @@ static uint64_t *with_log(uint64_t index)
     return log;
 }
 
-/* The guest's stack and tables become dirty too. */
-static bool is_logged(const uint64_t *log, uint64_t gpa)
+/* What is in the log of the trial page; the guest's stack and tables become dirty too.  0: nothing. */
+static uint64_t logged(const uint64_t *log)
 {
     for (unsigned i = 0; i < PML_ENTRIES; i++)
-        if (log[i] == gpa)
-            return true;
-    return false;
+        if (log[i] >> PAGE_SHIFT == TRIAL_GPA >> PAGE_SHIFT)
+            return log[i];
+    return 0;
 }
 
-TEST(pml, logs, PML, "a dirty flag that is set is logged: the page's guest-physical address")
+TEST(pml, logs, PML, "a dirty flag that is set is logged")
 {
     const uint64_t *log = with_log(PML_ENTRIES - 1);
 
     run_to_done(store);
-    check(is_logged(log, TRIAL_GPA), "the page is in the log");
+    check(logged(log), "the page is in the log");
     check(vmread(VMCS_PML_INDEX) < PML_ENTRIES - 1, "the index has gone down");
+}
+
+TEST(pml, aligned, PML, "bits 11:0 of an address in the log are 0")
+{
+    const uint64_t *log = with_log(PML_ENTRIES - 1);
+
+    run_to_done(store);
+    check_eq("the address", logged(log), TRIAL_GPA);
 }
 
 TEST(pml, first_index, PML, "the first entry goes to where the index points")
@@ -325,7 +341,7 @@ TEST(pml, clean, PML, "an access that sets no dirty flag is not logged")
 
     *ept_entry(TRIAL_GPA, PAGE_SHIFT) |= EPT_A | EPT_D;
     run_to_done(store);
-    check(!is_logged(log, TRIAL_GPA), "the page is not in the log");
+    check_eq("what is in the log of the page", logged(log), 0);
 }
 
 TEST(pml, full, PML, "an index beyond 511 makes the exit of a full log, and no flag is set")
@@ -472,7 +488,8 @@ TEST(ve, delivered, VE, "an EPT violation of an entry whose bit 63 is 0 is #VE o
     expect_event(VEC_VE);
 }
 
-TEST(ve, area, "25.5.7.2 Virtualization-Exception Information", "the information area has reason, qualification, addresses and EPTP index, and is busy")
+TEST(ve, area, "25.5.7.2 Virtualization-Exception Information",
+     "the information area has reason, qualification, addresses and EPTP index, and is busy")
 {
     volatile uint32_t *area = with_ve(EPT_R);
 
@@ -487,13 +504,15 @@ TEST(ve, area, "25.5.7.2 Virtualization-Exception Information", "the information
     check_eq("the EPTP index", area[VE_EPTP_INDEX / 4] & 0xffff, 7);
 }
 
-TEST(ve, suppressed, "25.5.7.1 Convertible EPT Violations", "an EPT violation of an entry whose bit 63 is 1 exits")
+TEST(ve, suppressed, "25.5.7.1 Convertible EPT Violations",
+     "an EPT violation of an entry whose bit 63 is 1 exits")
 {
     with_ve(EPT_R | EPT_SUPPRESS_VE);
     run_to_exit(store, EXIT_EPT_VIOLATION);
 }
 
-TEST(ve, absent, "25.5.7.1 Convertible EPT Violations", "an entry without rights is convertible by its bit 63 as well")
+TEST(ve, absent, "25.5.7.1 Convertible EPT Violations",
+     "an entry without rights is convertible by its bit 63 as well")
 {
     with_ve(0);
     guest_at(load);
@@ -506,7 +525,8 @@ TEST(ve, busy, VE, "while the information area is busy an EPT violation exits")
     run_to_exit(store, EXIT_EPT_VIOLATION);
 }
 
-TEST(ve, intercepted, "25.5.7.3 Delivery of Virtualization Exceptions", "#VE exits by bit 20 of the exception bitmap")
+TEST(ve, intercepted, "25.5.7.3 Delivery of Virtualization Exceptions",
+     "#VE exits by bit 20 of the exception bitmap")
 {
     with_ve(EPT_R);
     vmwrite(VMCS_EXCEPTION_BITMAP, UINT32_MAX);
@@ -547,7 +567,8 @@ static void check_exchanged(void)
     check_eq("the second load", seen[0], 2);
 }
 
-TEST(invalidation, invept_single, "28.4.3.1 Operations that Invalidate Cached Mappings", "INVEPT of the EPTP drops what was cached by it")
+TEST(invalidation, invept_single, "28.4.3.1 Operations that Invalidate Cached Mappings",
+     "INVEPT of the EPTP drops what was cached by it")
 {
     need_cap(EPT_CAP_INVEPT_SINGLE, "single-context INVEPT");
     ept_trial(EPT_RWX)[OFFSET / 8] = 1;
@@ -557,7 +578,8 @@ TEST(invalidation, invept_single, "28.4.3.1 Operations that Invalidate Cached Ma
     check_exchanged();
 }
 
-TEST(invalidation, invept_all, "28.4.3.1 Operations that Invalidate Cached Mappings", "all-context INVEPT drops what was cached by any EPTP, with VPIDs too")
+TEST(invalidation, invept_all, "28.4.3.1 Operations that Invalidate Cached Mappings",
+     "all-context INVEPT drops what was cached by any EPTP, with VPIDs too")
 {
     ept_trial(EPT_RWX)[OFFSET / 8] = 1;
     set_controls(PROC2, PROC2_VPID);
@@ -598,13 +620,16 @@ static void with_vpid(void)
         expect_success(try_invvpid(TYPE, (struct invalidation){3, TRIAL_GVA})); \
         check_exchanged(); \
     }
-INVVPID_DROPS(invvpid_address, EPT_CAP_INVVPID_ADDRESS, INVVPID_ADDRESS, "INVVPID of an address drops its translation")
-INVVPID_DROPS(invvpid_single, EPT_CAP_INVVPID_SINGLE, INVVPID_SINGLE, "INVVPID of a VPID drops its translations")
+INVVPID_DROPS(invvpid_address, EPT_CAP_INVVPID_ADDRESS, INVVPID_ADDRESS,
+              "INVVPID of an address drops its translation")
+INVVPID_DROPS(invvpid_single, EPT_CAP_INVVPID_SINGLE, INVVPID_SINGLE,
+              "INVVPID of a VPID drops its translations")
 INVVPID_DROPS(invvpid_all, EPT_CAP_INVVPID_ALL, INVVPID_ALL, "INVVPID of all drops every VPID's translations")
 INVVPID_DROPS(invvpid_single_global, EPT_CAP_INVVPID_SINGLE_GLOBAL, INVVPID_SINGLE_GLOBAL,
               "INVVPID that retains globals drops translations that are not")
 
-TEST(invalidation, entry_without_vpid, "28.4.3.1 Operations that Invalidate Cached Mappings", "without VPIDs exit and entry drop the guest's translations")
+TEST(invalidation, entry_without_vpid, "28.4.3.1 Operations that Invalidate Cached Mappings",
+     "without VPIDs exit and entry drop the guest's translations")
 {
     uint64_t *page = page_new();
 

@@ -9,7 +9,7 @@
 #define VECTORING  "27.2.4 Information for VM Exits During Event Delivery"
 #define HOLE       TRIAL_GVA
 
-#define TYPE_OF(info) (((info) & INTR_TYPE) >> INTR_TYPE_SHIFT)
+#define TYPE_OF(info) (((info)&INTR_TYPE) >> INTR_TYPE_SHIFT)
 #define INT3_BYTES    1
 #define INT_N_BYTES   2
 
@@ -89,7 +89,8 @@ TEST(exception, error_code, INFO, "an exception with an error code gives it")
     check_field(VMCS_EXIT_INTR_ERROR, 0x1230);
 }
 
-TEST(exception, page_fault_qualification, "27.2.1 Basic VM-Exit Information", "of #PF the qualification is the linear address, and CR2 is not written")
+TEST(exception, page_fault_qualification, "27.2.1 Basic VM-Exit Information",
+     "of #PF the qualification is the linear address, and CR2 is not written")
 {
     guest_tables();
     guest_at(load_hole);
@@ -115,7 +116,8 @@ TEST(exception, page_fault_match, EXCEPTIONS, "#PF whose masked error code match
     expect_exception(VEC_PF);
 }
 
-TEST(exception, page_fault_no_match, EXCEPTIONS, "#PF whose masked error code does not match is the guest's if bit 14 is 1")
+TEST(exception, page_fault_no_match, EXCEPTIONS,
+     "#PF whose masked error code does not match is the guest's if bit 14 is 1")
 {
     filter(true, PF_W, PF_W);
     guest_at(load_hole);
@@ -123,14 +125,16 @@ TEST(exception, page_fault_no_match, EXCEPTIONS, "#PF whose masked error code do
     check_eq("CR2", event.cr2, HOLE + 0x123);
 }
 
-TEST(exception, page_fault_inverse, EXCEPTIONS, "#PF whose masked error code does not match exits if bit 14 is 0")
+TEST(exception, page_fault_inverse, EXCEPTIONS,
+     "#PF whose masked error code does not match exits if bit 14 is 0")
 {
     filter(false, PF_W, PF_W);
     guest_at(load_hole);
     expect_exception(VEC_PF);
 }
 
-TEST(exception, page_fault_inverse_match, EXCEPTIONS, "#PF whose masked error code matches is the guest's if bit 14 is 0")
+TEST(exception, page_fault_inverse_match, EXCEPTIONS,
+     "#PF whose masked error code matches is the guest's if bit 14 is 0")
 {
     filter(false, PF_W, PF_W);
     guest_at(store_hole);
@@ -164,7 +168,8 @@ static void single_step(void)
     __asm__ volatile("pushfq\n\torl %0, (%%rsp)\n\tpopfq\n\tnop\n\tnop" : : "i"(FLAG_TF) : "memory", "cc");
 }
 
-TEST(exception, db_qualification, "27.2.1 Basic VM-Exit Information, table 27-1", "of #DB the qualification has the form of DR6: BS, and DR6 is not written")
+TEST(exception, db_qualification, "27.2.1 Basic VM-Exit Information, table 27-1",
+     "of #DB the qualification has the form of DR6: BS, and DR6 is not written")
 {
     guest_at(single_step);
     expect_exception(VEC_DB);
@@ -184,7 +189,8 @@ TEST(exception, triple_fault, EXCEPTIONS, "a triple fault exits with reason 2")
     run_to_exit(ud2, EXIT_TRIPLE_FAULT);
 }
 
-TEST(exception, triple_fault_vectoring, VECTORING, "the exit of a triple fault has no IDT-vectoring information")
+TEST(exception, triple_fault_vectoring, VECTORING,
+     "the exit of a triple fault has no IDT-vectoring information")
 {
     break_idt();
     run_to_exit(ud2, EXIT_TRIPLE_FAULT);
@@ -193,7 +199,8 @@ TEST(exception, triple_fault_vectoring, VECTORING, "the exit of a triple fault h
 
 /* ---- exits during delivery ---- */
 
-TEST(vectoring, double_fault, VECTORING, "#DF that exits is not in the IDT-vectoring information as what led to it")
+TEST(vectoring, double_fault, VECTORING,
+     "#DF that exits is not in the IDT-vectoring information as what led to it")
 {
     break_idt();
     vmwrite(VMCS_EXCEPTION_BITMAP, 1 << VEC_DF);
@@ -203,7 +210,8 @@ TEST(vectoring, double_fault, VECTORING, "#DF that exits is not in the IDT-vecto
     check_eq("the valid bit of IDT vectoring", vmread(VMCS_IDT_VECTORING_INFO) & INTR_VALID, 0);
 }
 
-TEST(vectoring, exception, VECTORING, "an exception that exits while another is delivered: that one is recorded")
+TEST(vectoring, exception, VECTORING,
+     "an exception that exits while another is delivered: that one is recorded")
 {
     break_idt();
     vmwrite(VMCS_EXCEPTION_BITMAP, 1 << VEC_GP);
@@ -212,7 +220,8 @@ TEST(vectoring, exception, VECTORING, "an exception that exits while another is 
     check_field(VMCS_IDT_VECTORING_INFO, INTR_INFO(VEC_UD, EVENT_HARD_EXCEPTION));
 }
 
-TEST(vectoring, software_interrupt, VECTORING, "of INT n the vector, the type and the instruction's length are recorded")
+TEST(vectoring, software_interrupt, VECTORING,
+     "of INT n the vector, the type and the instruction's length are recorded")
 {
     vmwrite(VMCS_GUEST_IDTR_LIMIT, INT_FIRST * 16 - 1);
     guest_at(int_first);
@@ -221,7 +230,8 @@ TEST(vectoring, software_interrupt, VECTORING, "of INT n the vector, the type an
     check_field(VMCS_EXIT_INSN_LENGTH, INT_N_BYTES);
 }
 
-TEST(vectoring, int3_itself, VECTORING, "INT3 that exits by the exception bitmap has no IDT-vectoring information")
+TEST(vectoring, int3_itself, VECTORING,
+     "INT3 that exits by the exception bitmap has no IDT-vectoring information")
 {
     guest_at(int3);
     expect_exception(VEC_BP);
@@ -272,7 +282,8 @@ TEST(vectoring, ept_violation, VECTORING, "an EPT violation while an event is de
 
 /* ---- injection ---- */
 
-TEST(injection, external, INJECTION, "an external interrupt is delivered by the guest's IDT, and IF is cleared by the gate")
+TEST(injection, external, INJECTION,
+     "an external interrupt is delivered by the guest's IDT, and IF is cleared by the gate")
 {
     vmwrite(VMCS_GUEST_RFLAGS, FLAG_FIXED | FLAG_IF);
     inject(INT_SECOND, EVENT_EXTERNAL);
@@ -317,7 +328,8 @@ TEST(injection, debug_dr6, DETAILS, "#DB that is injected leaves DR6")
     check_eq("DR6", event.dr6, DR6_FIXED);
 }
 
-TEST(injection, software_length, DETAILS, "the RIP that a software interrupt pushes is that of the guest plus the length")
+TEST(injection, software_length, DETAILS,
+     "the RIP that a software interrupt pushes is that of the guest plus the length")
 {
     vmwrite(VMCS_ENTRY_INSN_LENGTH, 3);
     inject(INT_FIRST, EVENT_SOFT_INT);
@@ -326,7 +338,8 @@ TEST(injection, software_length, DETAILS, "the RIP that a software interrupt pus
     check_eq("the RIP that was pushed", event.rip, (uint64_t)do_nothing + 3);
 }
 
-TEST(injection, software_exception, DETAILS, "the RIP that a software exception pushes is that of the guest plus the length")
+TEST(injection, software_exception, DETAILS,
+     "the RIP that a software exception pushes is that of the guest plus the length")
 {
     vmwrite(VMCS_ENTRY_INSN_LENGTH, INT3_BYTES);
     inject(VEC_BP, EVENT_SOFT_EXCEPTION);
@@ -344,7 +357,8 @@ TEST(injection, software_dpl, DETAILS, "of a software interrupt the gate's DPL i
     check_field(VMCS_EXIT_INTR_ERROR, INT_FIRST << 3 | ERROR_IDT);
 }
 
-TEST(injection, hardware_dpl, DETAILS, "of an external interrupt the gate's DPL is not checked, and ring 3 is left by RSP0")
+TEST(injection, hardware_dpl, DETAILS,
+     "of an external interrupt the gate's DPL is not checked, and ring 3 is left by RSP0")
 {
     vmwrite(VMCS_GUEST_RFLAGS, FLAG_FIXED | FLAG_IF);
     inject(INT_FIRST, EVENT_EXTERNAL);
@@ -363,7 +377,8 @@ TEST(injection, nmi_blocks, DETAILS, "an NMI that is injected blocks NMIs until 
     check_eq("blocking by NMI after IRET", vmread(VMCS_GUEST_INTERRUPTIBILITY) & BLOCKING_NMI, 0);
 }
 
-TEST(injection, wakes_hlt, "26.7.2 Activity State", "an event that is injected into HLT makes the guest active")
+TEST(injection, wakes_hlt, "26.7.2 Activity State",
+     "an event that is injected into HLT makes the guest active")
 {
     vmwrite(VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_HLT);
     vmwrite(VMCS_GUEST_RFLAGS, FLAG_FIXED | FLAG_IF);
@@ -382,7 +397,8 @@ TEST(injection, once, INJECTION, "an event is injected by one entry alone")
     check_eq("the count of events", event.count, 1);
 }
 
-TEST(injection, pending_debug, "26.7.3 Delivery of Pending Debug Exceptions after VM Entry", "a pending debug exception is delivered before the first instruction")
+TEST(injection, pending_debug, "26.7.3 Delivery of Pending Debug Exceptions after VM Entry",
+     "a pending debug exception is delivered before the first instruction")
 {
     vmwrite(VMCS_GUEST_PENDING_DEBUG, PENDING_DEBUG_BS);
     guest_at(do_nothing);

@@ -8,15 +8,15 @@
 #define INFORMATION "27.2.5 Information for VM Exits Due to Instruction Execution"
 #define STATE       "27.3.3 Saving RIP, RSP, RFLAGS, and SSP"
 
-#define INFO_REGISTER(info) ((info) >> 3 & 15) /* tables 27-8 to 27-14 */
-#define INFO_ADDRESS(info)  ((info) >> 7 & 7)
-#define INFO_IS_REGISTER    (1u << 10)
-#define INFO_SEGMENT(info)  ((info) >> 15 & 7)
-#define INFO_BASE(info)     ((info) >> 23 & 15)
-#define INFO_NO_INDEX       (1u << 22)
-#define INFO_IDENTITY(info) ((info) >> 28 & 3) /* which of four instructions */
+#define INFO_REGISTER(info)  ((info) >> 3 & 15) /* tables 27-8 to 27-14 */
+#define INFO_ADDRESS(info)   ((info) >> 7 & 7)
+#define INFO_IS_REGISTER     (1u << 10)
+#define INFO_SEGMENT(info)   ((info) >> 15 & 7)
+#define INFO_BASE(info)      ((info) >> 23 & 15)
+#define INFO_NO_INDEX        (1u << 22)
+#define INFO_IDENTITY(info)  ((info) >> 28 & 3) /* which of four instructions */
 #define INFO_REGISTER2(info) ((info) >> 28 & 15)
-#define ADDRESS_64          2
+#define ADDRESS_64           2
 
 static void do_nothing(void)
 {
@@ -117,7 +117,8 @@ TEST(stay, rdtscp_off, CHANGES, "RDTSCP is #UD without \"enable RDTSCP\", whatev
     expect_exception(VEC_UD);
 }
 
-TEST(exit, invlpg, "27.2.1 Basic VM-Exit Information", "INVLPG exits with \"INVLPG exiting\", and the qualification is its address")
+TEST(exit, invlpg, "27.2.1 Basic VM-Exit Information",
+     "INVLPG exits with \"INVLPG exiting\", and the qualification is its address")
 {
     set_controls(PROC, PROC_INVLPG);
     run_to_instruction(do_invlpg, EXIT_INVLPG, 4);
@@ -129,7 +130,8 @@ TEST(exit, invpcid, SOMETIMES, "INVPCID exits with \"enable INVPCID\" and \"INVL
     set_controls(PROC2, PROC2_INVPCID);
     set_controls(PROC, PROC_INVLPG);
     run_to_exit(do_invpcid, EXIT_INVPCID);
-    check_eq("register 2 of the instruction information", INFO_REGISTER2(vmread(VMCS_EXIT_INSN_INFO)), REG_R9);
+    check_eq("register 2 of the instruction information", INFO_REGISTER2(vmread(VMCS_EXIT_INSN_INFO)),
+             REG_R9);
     check_field(VMCS_EXIT_QUALIFICATION, 8);
 }
 
@@ -185,7 +187,7 @@ TABLE(lidt, do_lidt, EXIT_GDTR_IDTR, 3, "LIDT")
         set_controls(PROC2, PROC2_DESCRIPTOR_TABLE); \
         run_to_exit(FN, EXIT_LDTR_TR); \
         uint64_t info = vmread(VMCS_EXIT_INSN_INFO); \
-        check_eq("the register bit", info & INFO_IS_REGISTER, INFO_IS_REGISTER); \
+        check_eq("the register bit", info &INFO_IS_REGISTER, INFO_IS_REGISTER); \
         check_eq("the register", INFO_REGISTER(info), REG_RCX); \
         check_eq("the identity", INFO_IDENTITY(info), IDENTITY); \
     }
@@ -267,7 +269,10 @@ TEST(priority, getsec, SOMETIMES, "GETSEC is #UD while CR4.SMXE is 0")
 
 static void cpuid_with_flags(void)
 {
-    __asm__ volatile("movl $0xffffffff, %%eax\n\taddl $1, %%eax\n\tcpuid" : : : "rax", "rbx", "rcx", "rdx", "cc");
+    __asm__ volatile("movl $0xffffffff, %%eax\n\taddl $1, %%eax\n\tcpuid"
+                     :
+                     :
+                     : "rax", "rbx", "rcx", "rdx", "cc");
 }
 
 TEST(exit_state, rip, STATE, "RIP is that of the instruction, RFLAGS as before it, RSP the guest's")
@@ -306,14 +311,16 @@ TEST(exit_state, clears_event, "27.2 Recording VM-Exit Information and Updating 
 GUEST(load_dr3, "xorl %%ecx, %%ecx\n\tmovq %%rcx, %%dr3" : : : "rcx")
 GUEST(store_dr7, "movq %%dr7, %%rdx" : : : "rdx")
 
-TEST(mov_dr, load, "27.2.1 Basic VM-Exit Information, table 27-4", "MOV to DR exits with \"MOV-DR exiting\": DR, direction, register")
+TEST(mov_dr, load, "27.2.1 Basic VM-Exit Information, table 27-4",
+     "MOV to DR exits with \"MOV-DR exiting\": DR, direction, register")
 {
     set_controls(PROC, PROC_MOV_DR);
     run_to_instruction(load_dr3, EXIT_MOV_DR, 3);
     check_field(VMCS_EXIT_QUALIFICATION, 3 | REG_RCX << 8);
 }
 
-TEST(mov_dr, store, "27.2.1 Basic VM-Exit Information, table 27-4", "MOV from DR exits with \"MOV-DR exiting\": DR, direction, register")
+TEST(mov_dr, store, "27.2.1 Basic VM-Exit Information, table 27-4",
+     "MOV from DR exits with \"MOV-DR exiting\": DR, direction, register")
 {
     set_controls(PROC, PROC_MOV_DR);
     run_to_instruction(store_dr7, EXIT_MOV_DR, 3);
@@ -347,7 +354,8 @@ static void watch_loops(uint64_t gap, uint64_t window)
     vmwrite(VMCS_PLE_WINDOW, window);
 }
 
-TEST(pause_loop, exits, SOMETIMES, "a loop of PAUSE longer than PLE_Window, with no gap beyond PLE_Gap, exits")
+TEST(pause_loop, exits, SOMETIMES,
+     "a loop of PAUSE longer than PLE_Window, with no gap beyond PLE_Gap, exits")
 {
     watch_loops(1000, 4000);
     run_to_instruction(spin, EXIT_PAUSE, 2);
@@ -373,7 +381,8 @@ TEST(pause_loop, ring3, SOMETIMES, "a loop of PAUSE in ring 3 does not exit")
     expect_exit(EXIT_CPUID);
 }
 
-TEST(pause_loop, pause_exiting, SOMETIMES, "with \"PAUSE exiting\" PAUSE-loop exiting is ignored: the first one exits")
+TEST(pause_loop, pause_exiting, SOMETIMES,
+     "with \"PAUSE exiting\" PAUSE-loop exiting is ignored: the first one exits")
 {
     watch_loops(1000, UINT32_MAX);
     set_controls(PROC, PROC_PAUSE);

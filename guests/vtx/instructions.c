@@ -13,8 +13,8 @@
 #define INVEPT   "30.3 INVEPT"
 #define INVVPID  "30.3 INVVPID"
 
-#define NO_VMCS        UINT64_MAX
-#define NO_FIELD       0x6ffe /* natural width, guest state, index 1FFH */
+#define NO_VMCS  UINT64_MAX
+#define NO_FIELD 0x6ffe /* natural width, guest state, index 1FFH */
 
 static struct invalidation nothing;
 
@@ -32,7 +32,7 @@ static uint32_t *region(void)
 {
     uint32_t *at = page_new();
 
-    *at = (uint32_t)(rdmsr(MSR_VMX_BASIC) & VMX_BASIC_REVISION);
+    *at = (uint32_t)(rdmsr(MSR_VMX_BASIC) & VMX_BASIC_REVISION_BITS);
     return at;
 }
 
@@ -129,7 +129,8 @@ static void clear_ne(void)
     write_cr0(read_cr0() & ~(uint64_t)CR0_NE);
 }
 
-TEST(vmxon, keeps_vmxe, "23.8 Restrictions on VMX Operation", "CR4.VMXE cannot be cleared in VMX operation: #GP")
+TEST(vmxon, keeps_vmxe, "23.8 Restrictions on VMX Operation",
+     "CR4.VMXE cannot be cleared in VMX operation: #GP")
 {
     check_eq("its fault", fault_of(clear_vmxe), VEC_GP);
 }
@@ -416,7 +417,8 @@ TEST(vmwrite, without_vmcs, VMWRITE, "VMfailInvalid without a current VMCS")
     expect_fail_invalid(try_vmwrite(VMCS_GUEST_RIP, 0));
 }
 
-TEST(vmwrite, read_only, VMWRITE, "exit information is written if IA32_VMX_MISC bit 29 says so, else error 13")
+TEST(vmwrite, read_only, VMWRITE,
+     "exit information is written if IA32_VMX_MISC bit 29 says so, else error 13")
 {
     uint64_t flags = try_vmwrite(VMCS_EXIT_QUALIFICATION, 0x77);
 
@@ -469,7 +471,8 @@ TEST(vmresume, works, VMLAUNCH, "VMRESUME enters a launched VMCS again")
     run_to_done(do_nothing);
 }
 
-TEST(vmlaunch, failed_entry_is_not_launched, VMLAUNCH, "an entry that fails leaves the launch state \"clear\"")
+TEST(vmlaunch, failed_entry_is_not_launched, VMLAUNCH,
+     "an entry that fails leaves the launch state \"clear\"")
 {
     guest_at(do_nothing);
     vmwrite(VMCS_GUEST_RFLAGS, 0);
@@ -558,7 +561,8 @@ TEST(invept, all_ignores_eptp, INVEPT, "all-context does not look at the EPTP")
 TEST(invvpid, type_4, INVVPID, "error 28: there is no type 4")
 {
     need_invvpid(0);
-    expect_fail_valid(try_invvpid(INVVPID_SINGLE_GLOBAL + 1, (struct invalidation){1, 0}), VMXERR_INVEPT_OPERAND);
+    expect_fail_valid(try_invvpid(INVVPID_SINGLE_GLOBAL + 1, (struct invalidation){1, 0}),
+                      VMXERR_INVEPT_OPERAND);
 }
 
 TEST(invvpid, vpid_0, INVVPID, "error 28 if a single context is that of VPID 0")

@@ -99,7 +99,8 @@ TEST(shadowing, other_bitmap, BITMAPS, "the VMWRITE bitmap does not matter to VM
     run_to_done(read_field);
 }
 
-TEST(shadowing, high_encoding, EXITS, "VMREAD of an encoding with bits above 14 exits, whatever the bitmap is")
+TEST(shadowing, high_encoding, EXITS,
+     "VMREAD of an encoding with bits above 14 exits, whatever the bitmap is")
 {
     shadowing();
     run_to_exit(read_high_encoding, EXIT_VMREAD);

@@ -178,7 +178,8 @@ static void read_tables(void)
         uint64_t base;
     } gdtr, idtr;
 
-    __asm__ volatile("sgdt %0\n\tsidt %1" : "=m"(gdtr.limit), "=m"(idtr.limit), "=m"(gdtr.base), "=m"(idtr.base));
+    __asm__ volatile("sgdt %0\n\tsidt %1"
+                     : "=m"(gdtr.limit), "=m"(idtr.limit), "=m"(gdtr.base), "=m"(idtr.base));
     seen[0] = gdtr.limit;
     seen[1] = gdtr.base;
     seen[2] = idtr.limit;
@@ -443,7 +444,8 @@ TEST(exit_load, cr4, HOST_REGISTERS, "CR4 is loaded")
     check_eq("CR4.TSD", read_cr4() & CR4_TSD, CR4_TSD);
 }
 
-TEST(exit_load, msrs_kept, "27.5 Loading Host State", "MSRs without a field stay as the guest has left them: IA32_LSTAR")
+TEST(exit_load, msrs_kept, "27.5 Loading Host State",
+     "MSRs without a field stay as the guest has left them: IA32_LSTAR")
 {
     with_msrs();
     wrmsr(MSR_LSTAR, 0x1234);

@@ -156,7 +156,8 @@ TEST(monitor_trap, instruction, FLAG, "it exits after the first instruction")
     check_field(VMCS_GUEST_RIP, (uint64_t)two_nops + 2);
 }
 
-TEST(monitor_trap, instruction_that_exits, FLAG, "an instruction that exits makes no exit of the monitor trap flag")
+TEST(monitor_trap, instruction_that_exits, FLAG,
+     "an instruction that exits makes no exit of the monitor trap flag")
 {
     trap_monitor();
     run_to_exit(cpuid_first, EXIT_CPUID);
@@ -170,7 +171,8 @@ TEST(monitor_trap, injection, FLAG, "after an injected event it exits at the han
     check(vmread(VMCS_GUEST_RIP) - (uint64_t)two_nops > 2, "RIP is in the handler");
 }
 
-TEST(monitor_trap, fault, FLAG, "an instruction that faults is followed by the exit once the fault is delivered")
+TEST(monitor_trap, fault, FLAG,
+     "an instruction that faults is followed by the exit once the fault is delivered")
 {
     trap_monitor();
     vmwrite(VMCS_EXCEPTION_BITMAP, 0);
@@ -178,14 +180,16 @@ TEST(monitor_trap, fault, FLAG, "an instruction that faults is followed by the e
     check(vmread(VMCS_GUEST_RIP) != (uint64_t)ud2_first, "RIP is in the handler");
 }
 
-TEST(monitor_trap, software_interrupt, FLAG, "INT n is followed by the exit at the handler's first instruction")
+TEST(monitor_trap, software_interrupt, FLAG,
+     "INT n is followed by the exit at the handler's first instruction")
 {
     trap_monitor();
     run_to_exit(int_first, EXIT_MONITOR_TRAP_FLAG);
     check(vmread(VMCS_GUEST_RIP) != (uint64_t)int_first + 2, "RIP is in the handler");
 }
 
-TEST(monitor_trap, pending, FLAG, "a pending exit that is injected (type 7) comes before the first instruction, whatever the control is")
+TEST(monitor_trap, pending, FLAG,
+     "a pending exit that is injected (type 7) comes before the first instruction, whatever the control is")
 {
     vmwrite(VMCS_ENTRY_INTR_INFO, INTR_INFO(0, EVENT_OTHER));
     run_to_exit(two_nops, EXIT_MONITOR_TRAP_FLAG);
@@ -239,7 +243,8 @@ static void offset_tsc(void)
 /* What the guest has seen lies between the host's two readings, with the offset. */
 static void check_between(uint64_t before, uint64_t after)
 {
-    check(seen[0] >= before && seen[0] <= after, "the guest's TSC is the host's, times multiplier, plus offset");
+    check(seen[0] >= before && seen[0] <= after,
+          "the guest's TSC is the host's, times multiplier, plus offset");
 }
 
 static void check_offset(void (*fn)(void))

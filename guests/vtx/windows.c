@@ -1,12 +1,12 @@
 /* windows.c - external interrupts, NMIs and their windows, in non-root operation (SDM vol. 3, 25.2, 26.7). */
 #include "vtx/lib/vtx.h"
 
-#define CAUSES   "25.2 Other Causes of VM Exits"
-#define PIN_BASED "24.6.1 Pin-Based VM-Execution Controls"
-#define WINDOWS  "26.7.5 Interrupt-Window Exiting and Virtual-Interrupt Delivery"
+#define CAUSES      "25.2 Other Causes of VM Exits"
+#define PIN_BASED   "24.6.1 Pin-Based VM-Execution Controls"
+#define WINDOWS     "26.7.5 Interrupt-Window Exiting and Virtual-Interrupt Delivery"
 #define NMI_WINDOWS "26.7.6 NMI-Window Exiting"
-#define BLOCKING "26.7.1 Interruptibility State"
-#define IF_ON    (FLAG_FIXED | FLAG_IF)
+#define BLOCKING    "26.7.1 Interruptibility State"
+#define IF_ON       (FLAG_FIXED | FLAG_IF)
 
 static void do_nothing(void)
 {
@@ -26,7 +26,8 @@ static void open_window(uint64_t rflags, uint64_t blocking)
 
 /* ---- interrupt window ---- */
 
-TEST(interrupt_window, open, WINDOWS, "with RFLAGS.IF set and no blocking it exits before the first instruction")
+TEST(interrupt_window, open, WINDOWS,
+     "with RFLAGS.IF set and no blocking it exits before the first instruction")
 {
     open_window(IF_ON, 0);
     run_to_exit(do_nothing, EXIT_INTERRUPT_WINDOW);
@@ -57,7 +58,8 @@ static void nops(void)
     __asm__ volatile("nop\n\tnop\n\tnop");
 }
 
-/* The first instruction of the function may be one of its frame, so RIP is compared with what follows that. */
+/* The first instruction of the function may be one of its frame, so RIP is compared with what follows that.
+ */
 static void opens_later(uint64_t blocking)
 {
     open_window(IF_ON, blocking);
@@ -86,7 +88,8 @@ TEST(interrupt_window, wakes_hlt, WINDOWS, "it ends HLT")
 
 /* ---- external interrupts ---- */
 
-TEST(external_interrupt, exits, CAUSES, "an interrupt exits with \"external-interrupt exiting\", whatever RFLAGS.IF is")
+TEST(external_interrupt, exits, CAUSES,
+     "an interrupt exits with \"external-interrupt exiting\", whatever RFLAGS.IF is")
 {
     set_controls(PIN, PIN_EXTERNAL_INTERRUPT);
     interrupt_self(INT_FIRST);
@@ -100,7 +103,8 @@ static void interrupt_and_wait(void)
     __asm__ volatile("sti\n\tnop\n\tnop\n\tnop\n\tcli");
 }
 
-TEST(external_interrupt, raised_inside, CAUSES, "an interrupt that comes while the guest runs exits, and is not the guest's")
+TEST(external_interrupt, raised_inside, CAUSES,
+     "an interrupt that comes while the guest runs exits, and is not the guest's")
 {
     set_controls(PIN, PIN_EXTERNAL_INTERRUPT);
     run_to_exit(interrupt_and_wait, EXIT_EXTERNAL_INTERRUPT);
@@ -109,7 +113,8 @@ TEST(external_interrupt, raised_inside, CAUSES, "an interrupt that comes while t
     check_eq("interrupts that the host then takes", taken.count, 1);
 }
 
-TEST(external_interrupt, raised_inside_acknowledged, CAUSES, "an interrupt that comes while the guest runs is acknowledged on exit if it is to be")
+TEST(external_interrupt, raised_inside_acknowledged, CAUSES,
+     "an interrupt that comes while the guest runs is acknowledged on exit if it is to be")
 {
     set_controls(PIN, PIN_EXTERNAL_INTERRUPT);
     set_controls(VMEXIT, VMEXIT_ACK_INTERRUPT);
@@ -117,7 +122,8 @@ TEST(external_interrupt, raised_inside_acknowledged, CAUSES, "an interrupt that 
     check_field(VMCS_EXIT_INTR_INFO, INTR_INFO(INT_FIRST, EVENT_EXTERNAL));
 }
 
-TEST(external_interrupt, stays_pending, "27.2.2 Information for VM Exits Due to Vectored Events", "without \"acknowledge interrupt on exit\" it stays pending, and the information is not valid")
+TEST(external_interrupt, stays_pending, "27.2.2 Information for VM Exits Due to Vectored Events",
+     "without \"acknowledge interrupt on exit\" it stays pending, and the information is not valid")
 {
     set_controls(PIN, PIN_EXTERNAL_INTERRUPT);
     interrupt_self(INT_FIRST);
@@ -128,7 +134,8 @@ TEST(external_interrupt, stays_pending, "27.2.2 Information for VM Exits Due to 
     check_eq("its vector", taken.vector, INT_FIRST);
 }
 
-TEST(external_interrupt, acknowledged, "27.2.2 Information for VM Exits Due to Vectored Events", "with \"acknowledge interrupt on exit\" the information has the vector, and it is in service")
+TEST(external_interrupt, acknowledged, "27.2.2 Information for VM Exits Due to Vectored Events",
+     "with \"acknowledge interrupt on exit\" the information has the vector, and it is in service")
 {
     set_controls(PIN, PIN_EXTERNAL_INTERRUPT);
     set_controls(VMEXIT, VMEXIT_ACK_INTERRUPT);
@@ -159,7 +166,8 @@ TEST(external_interrupt, wakes_hlt, CAUSES, "it exits from HLT, and the activity
     check_field(VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_HLT);
 }
 
-TEST(external_interrupt, guests_own, PIN_BASED, "without \"external-interrupt exiting\" it is delivered by the guest's IDT if IF is set")
+TEST(external_interrupt, guests_own, PIN_BASED,
+     "without \"external-interrupt exiting\" it is delivered by the guest's IDT if IF is set")
 {
     vmwrite(VMCS_GUEST_RFLAGS, IF_ON);
     interrupt_self(INT_FIRST);
@@ -167,7 +175,8 @@ TEST(external_interrupt, guests_own, PIN_BASED, "without \"external-interrupt ex
     expect_event(INT_FIRST);
 }
 
-TEST(external_interrupt, masked, PIN_BASED, "without \"external-interrupt exiting\" it is held back if the guest's IF is clear")
+TEST(external_interrupt, masked, PIN_BASED,
+     "without \"external-interrupt exiting\" it is held back if the guest's IF is clear")
 {
     interrupt_self(INT_FIRST);
     run_to_done(do_nothing);
@@ -190,14 +199,16 @@ TEST(nmi, exits, CAUSES, "an NMI exits with \"NMI exiting\": vector 2, type 2")
     check_field(VMCS_EXIT_INTR_INFO, INTR_INFO(VEC_NMI, EVENT_NMI));
 }
 
-TEST(nmi, guests_own, PIN_BASED, "without \"NMI exiting\" it is delivered by the guest's IDT, and NMIs are blocked")
+TEST(nmi, guests_own, PIN_BASED,
+     "without \"NMI exiting\" it is delivered by the guest's IDT, and NMIs are blocked")
 {
     guest_at(nmi_and_wait);
     expect_event(VEC_NMI);
     check_eq("blocking by NMI", vmread(VMCS_GUEST_INTERRUPTIBILITY) & BLOCKING_NMI, BLOCKING_NMI);
 }
 
-TEST(nmi, blocks_host, "27.5.5 Updating Non-Register State", "the exit of an NMI leaves NMIs blocked: a second one waits for IRET")
+TEST(nmi, blocks_host, "27.5.5 Updating Non-Register State",
+     "the exit of an NMI leaves NMIs blocked: a second one waits for IRET")
 {
     set_controls(PIN, PIN_NMI);
     run_to_exit(nmi_and_wait, EXIT_EXCEPTION_NMI);
@@ -222,7 +233,8 @@ static void virtual_nmis(uint64_t blocking)
     vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking);
 }
 
-TEST(nmi, virtual_not_blocked, PIN_BASED, "with virtual NMIs blocking by NMI does not hold the exit of an NMI")
+TEST(nmi, virtual_not_blocked, PIN_BASED,
+     "with virtual NMIs blocking by NMI does not hold the exit of an NMI")
 {
     virtual_nmis(BLOCKING_NMI);
     run_to_exit(nmi_and_wait, EXIT_EXCEPTION_NMI);
@@ -230,7 +242,8 @@ TEST(nmi, virtual_not_blocked, PIN_BASED, "with virtual NMIs blocking by NMI doe
     check_eq("blocking by NMI", vmread(VMCS_GUEST_INTERRUPTIBILITY) & BLOCKING_NMI, BLOCKING_NMI);
 }
 
-TEST(nmi_window, open, NMI_WINDOWS, "it exits before the first instruction if there is no virtual-NMI blocking")
+TEST(nmi_window, open, NMI_WINDOWS,
+     "it exits before the first instruction if there is no virtual-NMI blocking")
 {
     virtual_nmis(0);
     set_controls(PROC, PROC_NMI_WINDOW);
@@ -278,7 +291,8 @@ static void iret_to_nowhere(void)
     __asm__ volatile("pushq $0\n\tpushq $0\n\tpushq $0\n\tpushq %0\n\tpushq $0\n\tiretq" : : "i"(0x1238));
 }
 
-TEST(nmi, unblocking_by_iret, "27.2.2 Information for VM Exits Due to Vectored Events", "the exit of an exception of an IRET that unblocked NMIs says so by bit 12")
+TEST(nmi, unblocking_by_iret, "27.2.2 Information for VM Exits Due to Vectored Events",
+     "the exit of an exception of an IRET that unblocked NMIs says so by bit 12")
 {
     virtual_nmis(BLOCKING_NMI);
     guest_at(iret_to_nowhere);
@@ -288,7 +302,8 @@ TEST(nmi, unblocking_by_iret, "27.2.2 Information for VM Exits Due to Vectored E
 
 /* ---- HLT ---- */
 
-TEST(activity, hlt_is_saved, "27.3.4 Saving Non-Register State", "an exit from HLT saves the activity state HLT, with RIP behind the instruction")
+TEST(activity, hlt_is_saved, "27.3.4 Saving Non-Register State",
+     "an exit from HLT saves the activity state HLT, with RIP behind the instruction")
 {
     need_controls(PIN, PIN_PREEMPTION_TIMER);
     vmwrite(VMCS_PREEMPTION_TIMER, 100);

@@ -118,6 +118,11 @@ enum vmx_abort {
 
 /* The capability MSRs' numbers are in x86.h. */
 
+/* IA32_VMX_BASIC (A.1) */
+#define VMX_BASIC_REVISION_BITS       0x7fffffffull
+#define VMX_BASIC_TRUE                (1ull << 55) /* there are TRUE capability MSRs */
+#define VMX_BASIC_ANY_ERROR_CODE      (1ull << 56) /* injected exceptions have one or not, as one likes */
+
 /* IA32_VMX_EPT_VPID_CAP (A.10) */
 #define EPT_CAP_EXECUTE_ONLY          (1ull << 0)
 #define EPT_CAP_WALK_4                (1ull << 6)

@@ -1,6 +1,7 @@
 /* check.h - how a test is written, and how it ends.
  *
- *     TEST(hlt, exits, "25.1.3 Instructions That Cause VM Exits Conditionally", "HLT exits if \"HLT exiting\" is 1")
+ *     TEST(hlt, exits, "25.1.3 Instructions That Cause VM Exits Conditionally", "HLT exits if \"HLT exiting\"
+ * is 1")
  *     {
  *         set_controls(PROC, PROC_HLT);
  *         guest_at(halt);
@@ -18,7 +19,7 @@
 #include "lib/print.h"
 
 struct test {
-    const char *name;          /* "hlt.exits" */
+    const char *name;           /* "hlt.exits" */
     const char *section, *rule; /* SDM vol. 3, and what it says there */
     void (*run)(void);
     bool alone; /* ends the machine: runs only if it is named */
@@ -26,10 +27,10 @@ struct test {
 
 #define TEST_ROW(TOPIC, NAME, SECTION, RULE, ALONE) \
     static void test_##TOPIC##_##NAME(void); \
-    static const struct test row_##TOPIC##_##NAME = {#TOPIC "." #NAME, SECTION, RULE, \
-                                                     test_##TOPIC##_##NAME, ALONE}; \
-    static const struct test *const listed_##TOPIC##_##NAME \
-        __attribute__((section(".tests"), used)) = &row_##TOPIC##_##NAME; \
+    static const struct test row_##TOPIC##_##NAME = {#TOPIC "." #NAME, SECTION, RULE, test_##TOPIC##_##NAME, \
+                                                     ALONE}; \
+    static const struct test *const listed_##TOPIC##_##NAME __attribute__((section(".tests"), used)) = \
+        &row_##TOPIC##_##NAME; \
     static void test_##TOPIC##_##NAME(void)
 #define TEST(TOPIC, NAME, SECTION, RULE)       TEST_ROW(TOPIC, NAME, SECTION, RULE, false)
 #define TEST_ALONE(TOPIC, NAME, SECTION, RULE) TEST_ROW(TOPIC, NAME, SECTION, RULE, true)

@@ -8,7 +8,8 @@
 #define SHIFT_2M   21
 #define SHIFT_1G   30
 
-/* A page beyond the identity maps of everybody: for the guest by linear address, and in its physical space. */
+/* A page beyond the identity maps of everybody: for the guest by linear address, and in its physical space.
+ */
 #define TRIAL_GVA UINT64_C(0x8000000000)
 #define TRIAL_GPA UINT64_C(0x140000000)
 

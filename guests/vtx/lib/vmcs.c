@@ -115,7 +115,7 @@ uint64_t vmcs_region(void)
 {
     uint32_t *region = page_new();
 
-    *region = (uint32_t)(rdmsr(MSR_VMX_BASIC) & VMX_BASIC_REVISION);
+    *region = (uint32_t)(rdmsr(MSR_VMX_BASIC) & VMX_BASIC_REVISION_BITS);
     vmclear((uint64_t)region);
     return (uint64_t)region;
 }

@@ -7,9 +7,6 @@
 
 #include "arch/vmx.h"
 
-#define VMX_BASIC_REVISION UINT64_C(0x7fffffff)
-#define VMX_BASIC_TRUE     (UINT64_C(1) << 55)
-
 enum control_word { PIN, PROC, PROC2, VMEXIT, VMENTRY, CONTROL_WORDS };
 
 /* What the capability MSRs say: bits that must be 1, and those that may. */
@@ -31,7 +28,8 @@ void need_controls(enum control_word word, uint32_t bits);
 uint64_t ept_vpid_cap(void);
 void need_cap(uint64_t bits, const char *what);
 
-/* A region that has been cleared; vmcs_fill() then makes the current VMCS one whose guest does nothing yet. */
+/* A region that has been cleared; vmcs_fill() then makes the current VMCS one whose guest does nothing yet.
+ */
 uint64_t vmcs_region(void);
 void vmcs_fill(void);
 

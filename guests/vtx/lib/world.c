@@ -274,7 +274,7 @@ static void enter_vmx(void)
 
     write_cr4(read_cr4() | CR4_VMXE);
     world_vmxon_region = (uint64_t)region;
-    *region = (uint32_t)(rdmsr(MSR_VMX_BASIC) & VMX_BASIC_REVISION);
+    *region = (uint32_t)(rdmsr(MSR_VMX_BASIC) & VMX_BASIC_REVISION_BITS);
     expect_success(try_vmxon(world_vmxon_region));
     drop_translations();
     world_vmcs = vmcs_region();
