@@ -366,6 +366,15 @@ TEST(msr_list, failed_entry_loads, "26.8 VM-Entry Failures During or After Loadi
     check_eq("IA32_LSTAR", rdmsr(MSR_LSTAR), 0x5555);
 }
 
+/* There is no way back from x2APIC mode that does not reset the APIC. */
+TEST_ALONE(msr_list, entry_x2apic_enabled, LOADING,
+           "an x2APIC MSR that WRMSR would take fails VM entry as well")
+{
+    wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | APIC_BASE_X2APIC);
+    wrmsr(X2APIC_MSR(APIC_TPR), 0);
+    refuses(msr_value(X2APIC_MSR(APIC_TPR), 0));
+}
+
 TEST_ALONE(vmx_abort, exit_load, "27.7 VMX Aborts",
            "an MSR of the exit's list that cannot be loaded ends in a VMX abort: shutdown")
 {

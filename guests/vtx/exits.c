@@ -158,6 +158,7 @@ static void check_operand(void)
 #define OPERAND(NAME, FN, REASON, TEXT) \
     TEST(operand, NAME, INFORMATION, TEXT ": displacement, address size, segment and index of the operand") \
     { \
+        need_instruction(REASON); \
         run_to_exit(FN, REASON); \
         check_operand(); \
     }
@@ -207,6 +208,7 @@ TEST(operand, vmread_registers, INFORMATION, "VMREAD: register 1 takes the value
 
 TEST(operand, invept_register, INFORMATION, "INVEPT: register 2 has the type")
 {
+    need_instruction(EXIT_INVEPT);
     run_to_exit(do_invept, EXIT_INVEPT);
     check_eq("register 2", INFO_REGISTER2(vmread(VMCS_EXIT_INSN_INFO)), REG_R9);
 }

@@ -212,7 +212,7 @@ static void invvpid(void)
 }
 
 /* Each instruction: outside VMX operation, and in ring 3 of root operation. */
-#define REFUSED(insn, text, fn) \
+#define REFUSED(insn, text, fn, reason) \
     TEST(outside, insn, "30.3 " text, text " outside VMX operation is #UD") \
     { \
         leave_vmx(); \
@@ -220,20 +220,21 @@ static void invvpid(void)
     } \
     TEST(ring3, insn, "30.3 " text, text " in ring 3 of VMX root operation is #GP(0)") \
     { \
+        need_instruction(reason); \
         check_eq("its fault", fault_in_ring3(fn), VEC_GP); \
         check_eq("its error code", fault_error, 0); \
     }
-REFUSED(vmxoff, "VMXOFF", vmxoff)
-REFUSED(vmcall, "VMCALL", vmcall)
-REFUSED(vmlaunch, "VMLAUNCH/VMRESUME", vmlaunch)
-REFUSED(vmresume, "VMLAUNCH/VMRESUME", vmresume)
-REFUSED(vmclear, "VMCLEAR", do_vmclear)
-REFUSED(vmptrld, "VMPTRLD", do_vmptrld)
-REFUSED(vmptrst, "VMPTRST", do_vmptrst)
-REFUSED(vmread, "VMREAD", do_vmread)
-REFUSED(vmwrite, "VMWRITE", do_vmwrite)
-REFUSED(invept, "INVEPT", invept)
-REFUSED(invvpid, "INVVPID", invvpid)
+REFUSED(vmxoff, "VMXOFF", vmxoff, EXIT_VMXOFF)
+REFUSED(vmcall, "VMCALL", vmcall, EXIT_VMCALL)
+REFUSED(vmlaunch, "VMLAUNCH/VMRESUME", vmlaunch, EXIT_VMLAUNCH)
+REFUSED(vmresume, "VMLAUNCH/VMRESUME", vmresume, EXIT_VMRESUME)
+REFUSED(vmclear, "VMCLEAR", do_vmclear, EXIT_VMCLEAR)
+REFUSED(vmptrld, "VMPTRLD", do_vmptrld, EXIT_VMPTRLD)
+REFUSED(vmptrst, "VMPTRST", do_vmptrst, EXIT_VMPTRST)
+REFUSED(vmread, "VMREAD", do_vmread, EXIT_VMREAD)
+REFUSED(vmwrite, "VMWRITE", do_vmwrite, EXIT_VMWRITE)
+REFUSED(invept, "INVEPT", invept, EXIT_INVEPT)
+REFUSED(invvpid, "INVVPID", invvpid, EXIT_INVVPID)
 
 /* ---- VMCLEAR ---- */
 
@@ -360,6 +361,15 @@ TEST(vmread, high_encoding, VMREAD, "error 12 if bits 63:32 of the encoding are 
     uint64_t value = 0;
 
     expect_fail_valid(try_vmread(UINT64_C(1) << 32 | VMCS_GUEST_RIP, &value), VMXERR_UNSUPPORTED_FIELD);
+}
+
+TEST(vmread, reserved_encoding, VMREAD, "error 12 if reserved bits of the encoding, 12 and 31:15, are not 0")
+{
+    for (uint64_t bit = 1 << 12; bit <= UINT64_C(1) << 31; bit = bit == 1 << 12 ? 1 << 15 : bit << 1) {
+        uint64_t value = 0;
+
+        expect_fail_valid(try_vmread(VMCS_GUEST_RIP | bit, &value), VMXERR_UNSUPPORTED_FIELD);
+    }
 }
 
 TEST(vmread, without_vmcs, VMREAD, "VMfailInvalid without a current VMCS")

@@ -32,14 +32,14 @@ static const char *next_word(const char *s)
     return skip_spaces(s);
 }
 
-/* Whether a word is the test's name, or that of its topic. */
+/* Whether a word is the test's name, or that of its topic, which is not enough for what ends the machine. */
 static bool is_meant(const struct test *t, const char *word)
 {
     const char *name = t->name;
 
     while (*name && *name == *word)
         name++, word++;
-    return (*word == 0 || *word == ' ') && (*name == 0 || *name == '.');
+    return (*word == 0 || *word == ' ') && (*name == 0 || (*name == '.' && !t->alone));
 }
 
 /* Whether one of the words, behind a sign if there is one, means it. */

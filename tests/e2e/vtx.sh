@@ -128,6 +128,33 @@ abort() {
 abort exit_load 4
 abort exit_store 1
 
+vtx msr_list.entry_x2apic_enabled
+ends 1 'msr_list.entry_x2apic_enabled passes'
+
+# ---- less of VT-x, by the firmware settings ----
+
+# firmware SETTINGS: leaves what it prints in got.
+firmware() {
+    cat >"$work/firmware.lua" <<END
+local host = machine { firmware = { $1 } }
+host:boot(param("image", "", "vtx.elf"), {})
+host:run("2s")
+say((host:console():gsub("\n$", "")))
+END
+    timeout 120 "$build/ringside" run "$work/firmware.lua" image="$image" >"$work/got" 2>"$work/told"
+}
+
+firmware 'ept = false'
+if ! grep '^FAIL' "$work/got" && grep -q ' passed, 0 failed, ' "$work/got" && grep -q '^SKIP pml.full: ' "$work/got"; then
+    ok 'without EPT nothing fails, and what needs it is skipped'
+else
+    tail -n 3 "$work/told" "$work/got"
+    not_ok 'without EPT nothing fails, and what needs it is skipped'
+fi
+firmware 'vtx = false'
+echo 'this processor offers no VMX' >"$work/wanted"
+verdict 'without VT-x it says so' "$work/wanted" "$work/got"
+
 # ---- Bochs ----
 
 bochs() {

@@ -99,6 +99,14 @@ void need_cap(uint64_t bits, const char *what)
         SKIP("this processor has not %s", what);
 }
 
+void need_instruction(enum exit_reason reason)
+{
+    if (reason == EXIT_INVEPT)
+        need_cap(EPT_CAP_INVEPT, "INVEPT");
+    if (reason == EXIT_INVVPID)
+        need_cap(EPT_CAP_INVVPID, "INVVPID");
+}
+
 void drop_translations(void)
 {
     uint64_t cap = ept_vpid_cap();

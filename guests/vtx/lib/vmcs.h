@@ -27,6 +27,8 @@ void need_controls(enum control_word word, uint32_t bits);
 /* IA32_VMX_EPT_VPID_CAP; 0 if there is none. */
 uint64_t ept_vpid_cap(void);
 void need_cap(uint64_t bits, const char *what);
+/* The instruction whose exit that is: INVEPT and INVVPID are not everywhere. */
+void need_instruction(enum exit_reason reason);
 
 /* A region that has been cleared; vmcs_fill() then makes the current VMCS one whose guest does nothing yet.
  */
