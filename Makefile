@@ -90,6 +90,7 @@ HV_SHARED_SRC := guests/lib/string.c guests/lib/trap_entry.c guests/lib/trap_ent
 GUEST_SRC := $(wildcard guests/*.c guests/*.S)
 GUEST_LIB_SRC := $(wildcard guests/lib/*.c guests/lib/*.S)
 CONFORMANCE_SRC := $(wildcard guests/conformance/*.c guests/conformance/*.S)
+VTX_SRC := $(wildcard guests/vtx/*.c guests/vtx/lib/*.c guests/vtx/lib/*.S)
 # The guest kernel, which lies in the upper half; its programs, a file each; and what it finds in its initrd.
 KERNEL_SRC := $(wildcard guests/kernel/*.c guests/kernel/*.S)
 KERNEL_LIB_SRC := $(addprefix guests/lib/,end_run.c print.c string.c uart.c trap_entry.c trap_entry.S)
@@ -115,6 +116,7 @@ HV_SHARED_OBJ := $(call obj,$(HV_SHARED_SRC))
 GUEST_OBJ := $(call obj,$(GUEST_SRC))
 GUEST_LIB_OBJ := $(call obj,$(GUEST_LIB_SRC))
 CONFORMANCE_OBJ := $(call obj,$(CONFORMANCE_SRC))
+VTX_OBJ := $(call obj,$(VTX_SRC))
 KERNEL_OBJ := $(patsubst %,$(BUILD)/obj/upper/%.o,$(KERNEL_SRC) $(KERNEL_LIB_SRC))
 KERNEL_USER_OBJ := $(call obj,$(KERNEL_USER_SRC))
 KERNEL_USER_LIB_OBJ := $(call obj,$(KERNEL_USER_LIB_SRC) guests/lib/print.c guests/lib/string.c)
@@ -131,11 +133,11 @@ UI_LIB := $(BUILD)/libui.a
 TEST_LIB := $(BUILD)/libtests.a
 HV := $(if $(HV_SRC),$(BUILD)/hv/hv.elf)
 BENCH_IMAGE := $(BUILD)/bench/bench.elf
-GUESTS := $(patsubst guests/%,$(BUILD)/guests/%.elf,$(basename $(GUEST_SRC))) $(BUILD)/guests/conformance.elf $(BUILD)/guests/kernel.elf
+GUESTS := $(patsubst guests/%,$(BUILD)/guests/%.elf,$(basename $(GUEST_SRC))) $(BUILD)/guests/conformance.elf $(BUILD)/guests/vtx.elf $(BUILD)/guests/kernel.elf
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TEST_SRC))
 
 HOST_OBJ := $(SIM_OBJ) $(UI_OBJ) $(TEST_OBJ) $(TEST_LIB_OBJ) $(BENCH_OBJ) $(TOOL_OBJ) $(SOAK_OBJ)
-BARE_OBJ := $(HV_OBJ) $(GUEST_OBJ) $(GUEST_LIB_OBJ) $(CONFORMANCE_OBJ) $(BENCH_IMAGE_OBJ) \
+BARE_OBJ := $(HV_OBJ) $(GUEST_OBJ) $(GUEST_LIB_OBJ) $(CONFORMANCE_OBJ) $(VTX_OBJ) $(BENCH_IMAGE_OBJ) \
     $(KERNEL_OBJ) $(KERNEL_USER_OBJ) $(call obj,$(KERNEL_USER_LIB_SRC))
 
 .PHONY: all lib hv guests images tests demo demo-run check check-run soak mutations hostile bench performance compute lint format install install-files uninstall clean setup docs pictures help FORCE
@@ -186,7 +188,7 @@ $(BUILD)/flags-tests: FORCE
 $(BUILD)/flags-bare: FORCE
 	$(call stamp,'$(CLANG) $(BARE_CFLAGS) $(LLD) $(BARE_LDFLAGS)')
 $(BUILD)/sources: FORCE
-	$(call stamp,$(SIM_SRC) $(UI_SRC) $(TEST_LIB_SRC) $(HV_SRC) $(GUEST_LIB_SRC) $(CONFORMANCE_SRC) $(KERNEL_SRC) $(KERNEL_USER_SRC) $(KERNEL_USER_LIB_SRC) $(KERNEL_FILES))
+	$(call stamp,$(SIM_SRC) $(UI_SRC) $(TEST_LIB_SRC) $(HV_SRC) $(GUEST_LIB_SRC) $(CONFORMANCE_SRC) $(VTX_SRC) $(KERNEL_SRC) $(KERNEL_USER_SRC) $(KERNEL_USER_LIB_SRC) $(KERNEL_FILES))
 
 # ---- the host's programs ----
 
@@ -241,7 +243,7 @@ $(BUILD)/soak: $(SOAK_OBJ) $(TEST_LIB) $(LIB)
 
 # ---- the machine's programs ----
 
-$(HV_OBJ) $(GUEST_OBJ) $(GUEST_LIB_OBJ) $(CONFORMANCE_OBJ): $(BUILD)/obj/%.o: % $(BUILD)/flags-bare | $(BUILD)/tools-found
+$(HV_OBJ) $(GUEST_OBJ) $(GUEST_LIB_OBJ) $(CONFORMANCE_OBJ) $(VTX_OBJ): $(BUILD)/obj/%.o: % $(BUILD)/flags-bare | $(BUILD)/tools-found
 	@mkdir -p $(@D)
 	$(call say,CLANG,$@)
 	$(Q)$(CLANG) $(BARE_CFLAGS) -I$(firstword $(subst /, ,$<)) $(DEPS) -c -o $@ $<
@@ -287,6 +289,7 @@ $(BUILD)/guests/$(1).elf: $(call obj,$(2)) $(GUEST_LIB_OBJ) guests/guest.ld $(BU
 endef
 $(foreach src,$(GUEST_SRC),$(eval $(call guest_rule,$(basename $(notdir $(src))),$(src))))
 $(eval $(call guest_rule,conformance,$(CONFORMANCE_SRC)))
+$(eval $(call guest_rule,vtx,$(VTX_SRC)))
 
 # The kernel and what it has of the guests' library run in the upper 2 GiB.
 $(KERNEL_OBJ): $(BUILD)/obj/upper/%.o: % $(BUILD)/flags-bare | $(BUILD)/tools-found
@@ -375,10 +378,10 @@ docs: $(BUILD)/tables
 	@tools/docs $(BUILD)/tables docs/machine.md docs/probes.md
 
 C_FILES := $(SIM_SRC) $(UI_SRC) $(TEST_SRC) $(SOAK_SRC) $(TEST_LIB_SRC) $(BENCH_SRC) $(TOOL_SRC)
-BARE_C_FILES := $(filter %.c,$(HV_SRC) $(GUEST_SRC) $(GUEST_LIB_SRC) $(CONFORMANCE_SRC) $(BENCH_IMAGE_SRC) $(KERNEL_SRC) \
+BARE_C_FILES := $(filter %.c,$(HV_SRC) $(GUEST_SRC) $(GUEST_LIB_SRC) $(CONFORMANCE_SRC) $(VTX_SRC) $(BENCH_IMAGE_SRC) $(KERNEL_SRC) \
     $(KERNEL_USER_SRC) $(KERNEL_USER_LIB_SRC)) bench/image/compute.c
 FORMAT_FILES := $(sort $(C_FILES) $(BARE_C_FILES) \
-    $(wildcard bench/*.h bench/*/*.h sim/*.h sim/*/*.h ui/*.h ui/*/*.h hv/*.h guests/*.h guests/*/*.h guests/*/*/*/*.h tests/*.h tests/*/*.h))
+    $(wildcard bench/*.h bench/*/*.h sim/*.h sim/*/*.h ui/*.h ui/*/*.h hv/*.h guests/*.h guests/*/*.h guests/*/*/*.h guests/*/*/*/*.h tests/*.h tests/*/*.h))
 SHELL_FILES := $(wildcard bench/peer tools/setup tools/docs tools/picture tests/run .ci/run tests/e2e/*.sh hv/*.sh guests/kernel/*.sh)
 
 # cppcheck reads lists of macros as C, and takes a test of a bound for a sign that it may be passed.

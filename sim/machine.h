@@ -126,17 +126,6 @@ enum halt_cause {
 };
 #define HALT_STATUS 255 /* of a run that does not end by debug-exit */
 
-/* SDM vol. 3, table 24-16: interruption type */
-enum event_type {
-    EVENT_EXTERNAL = 0,
-    EVENT_NMI = 2,
-    EVENT_HARD_EXCEPTION = 3,
-    EVENT_SOFT_INT = 4,
-    EVENT_PRIV_EXCEPTION = 5,
-    EVENT_SOFT_EXCEPTION = 6,
-    EVENT_OTHER = 7
-};
-
 /* ---- state ---- */
 
 struct core_state {

@@ -263,6 +263,25 @@ START_TEST(a_good_guest_breaks_none)
 }
 END_TEST
 
+/* 26.3.1.4: RIP need not be canonical, if bits 63:48 are identical; what is fetched there is #GP. */
+START_TEST(rip_may_lie_behind_the_low_half)
+{
+    guest_set(c, VMCS_GUEST_RIP, 1ull << 47);
+    ck_assert_uint_eq(vmx_check(c, VMX_CHECK_GUEST), 0);
+    guest_set(c, VMCS_GUEST_RIP, ~0ull << 48);
+    ck_assert_uint_eq(vmx_check(c, VMX_CHECK_GUEST), 0);
+    guest_set(c, VMCS_GUEST_RIP, 1ull << 48);
+    ck_assert_str_eq(vmx_rule(vmx_check(c, VMX_CHECK_GUEST))->field, "guest_rip");
+    guest_set(c, VMCS_GUEST_RIP, 1ull << 47);
+    guest_set(c, VMCS_EXCEPTION_BITMAP, 1 << VEC_GP);
+    guest_launch(&b);
+    bare_atoms(&b, 2); /* the fetch, its exit */
+    ck_assert_uint_eq(guest_get(c, VMCS_EXIT_REASON), EXIT_EXCEPTION_NMI);
+    ck_assert_uint_eq(guest_get(c, VMCS_EXIT_INTR_INFO) & INTR_VECTOR, VEC_GP);
+    ck_assert_uint_eq(guest_get(c, VMCS_GUEST_RIP), 1ull << 47);
+}
+END_TEST
+
 /* A rule names a field that exists, what must hold, and where that is written. */
 START_TEST(rules_say_what_and_where)
 {
@@ -370,6 +389,7 @@ int main(void)
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, each_rule_is_broken_in_turn);
     tcase_add_test(t, a_good_guest_breaks_none);
+    tcase_add_test(t, rip_may_lie_behind_the_low_half);
     tcase_add_test(t, rules_say_what_and_where);
     tcase_add_test(t, bad_controls_are_error_7);
     tcase_add_test(t, bad_host_state_is_error_8);

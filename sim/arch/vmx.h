@@ -118,6 +118,11 @@ enum vmx_abort {
 
 /* The capability MSRs' numbers are in x86.h. */
 
+/* IA32_VMX_BASIC (A.1) */
+#define VMX_BASIC_REVISION_BITS       0x7fffffffull
+#define VMX_BASIC_TRUE                (1ull << 55) /* there are TRUE capability MSRs */
+#define VMX_BASIC_ANY_ERROR_CODE      (1ull << 56) /* injected exceptions have one or not, as one likes */
+
 /* IA32_VMX_EPT_VPID_CAP (A.10) */
 #define EPT_CAP_EXECUTE_ONLY          (1ull << 0)
 #define EPT_CAP_WALK_4                (1ull << 6)
@@ -144,6 +149,7 @@ enum vmx_abort {
 #define VMX_TIMER_SHIFT               5
 #define VMX_CR3_TARGETS               4
 #define VMX_MISC_VMWRITE_ANY          (1ull << 29) /* VMWRITE to exit information too */
+#define VMX_MISC_LENGTH_0             (1ull << 30) /* events of software with an instruction length of 0 */
 #define VMX_MSR_LIST_MAX              512  /* A.6, bits 27:25 */
 
 #define VMX_TSC_FRACTION              48   /* bits of the TSC multiplier behind the point (25.3) */

@@ -247,6 +247,18 @@
 
 _Static_assert(PHYS_MASK == (UINT64_C(1) << PHYS_BITS) - 1, "PHYS_MASK and PHYS_BITS agree");
 
+/* What kind of event it is, as VMX numbers them (SDM vol. 3, table 24-16 "Format of the VM-Entry
+ * Interruption-Information Field"). */
+enum event_type {
+    EVENT_EXTERNAL = 0,
+    EVENT_NMI = 2,
+    EVENT_HARD_EXCEPTION = 3,
+    EVENT_SOFT_INT = 4,
+    EVENT_PRIV_EXCEPTION = 5,
+    EVENT_SOFT_EXCEPTION = 6,
+    EVENT_OTHER = 7
+};
+
 enum segment_reg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR };
 
 struct tss64 { /* 64-bit values are 4-byte aligned: low half first */

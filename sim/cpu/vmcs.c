@@ -1,6 +1,7 @@
 /* vmcs.c - the VMCS region in memory: layout, and fields by encoding (SDM vol. 3, 24.11 "Software Use of the
  * VMCS"). */
 #include "cpu/vmcs.h"
+#include "cpu/vmx.h"
 #include "mmu/mem.h"
 
 /* Width, type and the index that this machine uses: 9 bits. */
@@ -80,19 +81,40 @@ void vmcs_slot_write(struct core *c, enum vmcs_slot slot, u64 value)
     write_slot(c, c->s.vmcs_hpa, slot, value);
 }
 
-/* The slot, and whether its high half is meant. */
-static int slot_and_half(u64 encoding, bool *high)
+/* Fields of controls that need EPT are there only with it (appendix B). */
+static bool comes_with_ept(int slot)
+{
+    switch (slot) {
+    case SLOT_EPTP:
+    case SLOT_EPTP_INDEX:
+    case SLOT_EPTP_LIST_ADDRESS:
+    case SLOT_GUEST_PHYSICAL_ADDRESS:
+    case SLOT_GUEST_PDPTE0:
+    case SLOT_GUEST_PDPTE1:
+    case SLOT_GUEST_PDPTE2:
+    case SLOT_GUEST_PDPTE3:
+    case SLOT_PML_ADDRESS:
+    case SLOT_PML_INDEX:
+    case SLOT_VE_INFORMATION_ADDRESS:
+    case SLOT_VM_FUNCTIONS: return true;
+    default: return false;
+    }
+}
+
+/* The slot, and whether its high half is meant; -1: this machine has no such field. */
+static int slot_and_half(const struct core *c, u64 encoding, bool *high)
 {
     *high = VMCS_FIELD_HIGH(encoding);
     if (*high && VMCS_FIELD_WIDTH(encoding) != VMCS_WIDTH_64)
         return -1;
-    return vmcs_slot_of(encoding & ~1ull);
+    int slot = vmcs_slot_of(encoding & ~1ull);
+    return comes_with_ept(slot) && !vmx_has_ept(c) ? -1 : slot;
 }
 
 bool vmcs_read_at(const struct core *c, u64 hpa, u64 encoding, u64 *value)
 {
     bool high;
-    int slot = slot_and_half(encoding, &high);
+    int slot = slot_and_half(c, encoding, &high);
     if (slot < 0)
         return false;
     *value = read_slot(c, hpa, (enum vmcs_slot)slot) >> (high ? 32 : 0);
@@ -102,7 +124,7 @@ bool vmcs_read_at(const struct core *c, u64 hpa, u64 encoding, u64 *value)
 bool vmcs_write_at(struct core *c, u64 hpa, u64 encoding, u64 value)
 {
     bool high;
-    int slot = slot_and_half(encoding, &high);
+    int slot = slot_and_half(c, encoding, &high);
     if (slot < 0)
         return false;
     if (high)

@@ -78,7 +78,7 @@ u64 vmx_vm_functions(const struct core *c)
 /* A.1 "Basic VMX Information": write-back VMCS, information for INS and OUTS, TRUE capability MSRs. */
 static u64 basic(void)
 {
-    return VMCS_REVISION | (u64)VMCS_BYTES << 32 | 6ull << 50 | 1ull << 54 | 1ull << 55;
+    return VMCS_REVISION | (u64)VMCS_BYTES << 32 | 6ull << 50 | 1ull << 54 | VMX_BASIC_TRUE;
 }
 
 /* A.6 "Miscellaneous Data": timer rate, activity states HLT and wait-for-SIPI, CR3 targets, VMWRITE to any

@@ -88,9 +88,11 @@ static bool idtr_limit_ok(const struct core *c)
     return V(GUEST_IDTR_LIMIT) <= 0xffff;
 }
 
+/* The address behind the low half may be entered, which an instruction at its end leads to; its fetch is #GP. */
 static bool rip_ok(const struct core *c)
 {
-    return sys_canonical(V(GUEST_RIP));
+    u64 high = V(GUEST_RIP) >> LINEAR_BITS;
+    return high == 0 || high == UINT64_MAX >> LINEAR_BITS;
 }
 
 static bool flags_reserved_ok(const struct core *c)
@@ -250,7 +252,7 @@ static const struct vmx_rule others[] = {
     VMX_RULE("guest_idtr_base", "a canonical address", TABLES, idtr_base_ok, 0),
     VMX_RULE("guest_gdtr_limit", "bits 31:16 are 0", TABLES, gdtr_limit_ok, 0),
     VMX_RULE("guest_idtr_limit", "bits 31:16 are 0", TABLES, idtr_limit_ok, 0),
-    VMX_RULE("guest_rip", "a canonical address", RIP_FLAGS, rip_ok, 0),
+    VMX_RULE("guest_rip", "bits 63:48 are identical", RIP_FLAGS, rip_ok, 0),
     VMX_RULE("guest_rflags", "reserved bits are 0, bit 1 is 1", RIP_FLAGS, flags_reserved_ok, 0),
     VMX_RULE("guest_rflags", "VM (bit 17) is 0 in IA-32e mode", RIP_FLAGS, flags_vm_ok, 0),
     VMX_RULE("guest_rflags", "IF (bit 9) is 1 if an external interrupt is injected", RIP_FLAGS, flags_if_ok,

@@ -263,7 +263,7 @@ static const char *registers(const struct oracle *o)
     MUST(!(entry >> 15 & 1) || efer(o, F(GUEST_EFER)));
     MUST(canonical(F(GUEST_GDTR_BASE)) && canonical(F(GUEST_IDTR_BASE)));
     MUST(F(GUEST_GDTR_LIMIT) < 0x10000 && F(GUEST_IDTR_LIMIT) < 0x10000);
-    MUST(canonical(F(GUEST_RIP)));
+    MUST(F(GUEST_RIP) >> 48 == 0 || F(GUEST_RIP) >> 48 == 0xffff); /* not bit 47 */
     MUST((F(GUEST_RFLAGS) & ~0x3d7fd5ull) == 2); /* VM too is 0 */
     return NULL;
 }
