@@ -28,8 +28,8 @@ static bool parse_ram(struct vm_config *c, const char *value)
 
 static bool parse_mmu(struct vm_config *c, const char *value)
 {
-    (void)c;
-    return text_equal(value, "nested");
+    c->pager = pager_find(value);
+    return c->pager != NULL;
 }
 
 static bool parse_page(struct vm_config *c, const char *value)
@@ -66,7 +66,7 @@ static const struct key {
 } keys[] = {
     {"image=", parse_image, "the name of an image, up to 31 characters"},
     {"ram=", parse_ram, "2M to 2G, a multiple of 4K"},
-    {"mmu=", parse_mmu, "nested; shadow paging is not in this release"},
+    {"mmu=", parse_mmu, "nested or shadow"},
     {"page=", parse_page, "4k or 2m"},
     {"start=", parse_start, "yes or no"},
     {"lazy=", parse_lazy, "yes or no"},
@@ -105,7 +105,11 @@ bool config_parse(struct vm_config *c, const char *string, char *why, size_t siz
 {
     char copy[STRING_MAX], *rest = copy;
 
-    *c = (struct vm_config){.ram_bytes = RAM_DEFAULT, .page_bytes = PAGE_BYTES, .weight = 1, .start = true};
+    *c = (struct vm_config){.ram_bytes = RAM_DEFAULT,
+                            .page_bytes = PAGE_BYTES,
+                            .weight = 1,
+                            .pager = &pager_nested,
+                            .start = true};
     if (!text_copy(copy, string, sizeof copy)) {
         format_text(why, size, "a module's string may have up to %u characters", STRING_MAX - 1);
         return false;

@@ -189,9 +189,22 @@ static const struct guest {
     {"chase", "chase 300 1000 7", "v image=chase -- 300 1000 7"},
 };
 
+/* Both ways of virtualising memory: tests that loop over a table do so with each. */
+static const char *const mmus[] = {"nested", "shadow"};
+#define MMUS 2
+
+/* The VM's string, "v ...", with its mmu= behind the name. */
+static const char *with_mmu(const char *module, int mmu)
+{
+    static char string[256];
+    size_t name = strcspn(module, " ");
+    snprintf(string, sizeof string, "%.*s mmu=%s%s", (int)name, module, mmus[mmu], module + name);
+    return string;
+}
+
 START_TEST(same_output_bare_and_in_a_vm)
 {
-    const struct guest *g = &guests[_i];
+    const struct guest *g = &guests[_i / MMUS];
     char image[64], bare[TEXT_BYTES], virtual[TEXT_BYTES];
     snprintf(image, sizeof image, "guests/%s.elf", g->image);
     boot(image, g->cmdline);
@@ -199,7 +212,7 @@ START_TEST(same_output_bare_and_in_a_vm)
     snprintf(bare, sizeof bare, "%s", console_from(0, 0));
     teardown();
     setup();
-    add_vm(g->image, g->module);
+    add_vm(g->image, with_mmu(g->module, _i % MMUS));
     boot_hv();
     ck_assert_int_eq(run_to_end(), STATUS_SUCCESS);
     vm_lines("v", virtual);
@@ -291,11 +304,11 @@ static const struct hostile {
 
 START_TEST(hostile_guest_stops_alone)
 {
-    const struct hostile *h = &hostiles[_i];
+    const struct hostile *h = &hostiles[_i / MMUS];
     const struct elf_segment segment = {0x100000, h->code, h->bytes};
     char path[256];
     ck_assert(elf_image_temporary(path, 0x100000, &segment, 1));
-    add_file(path, "h image=hostile ram=4M");
+    add_file(path, with_mmu("h image=hostile ram=4M", _i % MMUS));
     add_vm("hello", "good image=hello");
     boot_hv();
     unlink(path);
@@ -363,7 +376,7 @@ static const struct {
     {"h ram=8M1", "ram=8M1: possible is"},
     {"h ram=99999999999999999999M", "possible is 2M to 2G"},
     {"h ram=", "ram=: possible is"},
-    {"h mmu=shadow", "mmu=shadow: possible is nested"},
+    {"h mmu=both", "mmu=both: possible is nested or shadow"},
     {"h page=1g", "page=1g: possible is 4k or 2m"},
     {"h start=perhaps", "start=perhaps: possible is yes or no"},
     {"h weight=0", "weight=0: possible is 1 to 100"},
@@ -519,6 +532,7 @@ static const struct {
     {"vm input v \\q", "a backslash is followed by"},
     {"vm input v \\x4", "a backslash is followed by"},
     {"vm input v \\", "a backslash is followed by"},
+    {"vm dirty off", "error: off has not been started"},
     {"vm flush off", "error: off has not been started"},
     {"vm input off x", "error: off is stopped: nobody would read it"},
     {"vm pause off", "error: off is stopped, not running"},
@@ -613,6 +627,7 @@ static const struct {
 } restarted[] = {
     {"v image=hello ram=2M", "state=stopped image=hello ram=2048K page=4K weight=1 status=1"},
     {"v image=hello ram=5M page=2m", "state=stopped image=hello ram=5120K page=2048K weight=1 status=1"},
+    {"v image=hello ram=4M mmu=shadow", "state=stopped image=hello ram=4096K page=4K weight=1 status=1"},
     {"v image=hello ram=4M lazy=yes", "state=stopped image=hello ram=4096K page=4K weight=1 status=1"},
 };
 
@@ -674,6 +689,21 @@ START_TEST(firmware_says_no)
 }
 END_TEST
 
+/* The one pager that needs no EPT runs without. */
+START_TEST(no_ept_but_shadows)
+{
+    teardown();
+    open_world(64, RS_FW_VTX | RS_FW_XD | RS_FW_LOCK);
+    add_vm("hello", "n image=hello");
+    add_vm("hello", "s image=hello mmu=shadow");
+    boot_hv();
+    ck_assert_int_eq(run_to_end(), STATUS_FAILURE);
+    must_say("n crashed: it cannot start: this processor offers no EPT, which mmu=nested needs");
+    must_say("[s] Hello");
+    must_say("s stopped by debug-exit, status 1");
+}
+END_TEST
+
 START_TEST(panic_names_its_callers)
 {
     uint64_t address, size;
@@ -706,11 +736,11 @@ static Suite *make_suite(void)
 {
     Suite *s = suite_create("hv");
     TCase *c = new_case(s, "guests");
-    tcase_add_loop_test(c, same_output_bare_and_in_a_vm, 0, COUNT(guests));
+    tcase_add_loop_test(c, same_output_bare_and_in_a_vm, 0, MMUS * COUNT(guests));
     tcase_add_test(c, vms_take_turns);
     tcase_add_test(c, weight_gives_longer_turns);
     tcase_add_test(c, exits_do_not_stretch_a_turn);
-    tcase_add_loop_test(c, hostile_guest_stops_alone, 0, COUNT(hostiles));
+    tcase_add_loop_test(c, hostile_guest_stops_alone, 0, MMUS * COUNT(hostiles));
     tcase_add_loop_test(c, cpuid_in_a_vm, 0, COUNT(cpuid_bits));
     c = new_case(s, "modules");
     tcase_add_loop_test(c, bad_module_string, 0, COUNT(bad_strings));
@@ -730,6 +760,7 @@ static Suite *make_suite(void)
     c = new_case(s, "ends");
     tcase_add_test(c, no_modules);
     tcase_add_loop_test(c, firmware_says_no, 0, COUNT(firmwares));
+    tcase_add_test(c, no_ept_but_shadows);
     tcase_add_test(c, panic_names_its_callers);
     return s;
 }

@@ -94,7 +94,7 @@ static void push_vm(lua_State *L, int vm, struct host *h, char path[IMAGE_PATH_M
 {
     static const char *const keys[] = {"name",  "image", "ram",    "mmu",     "page",
                                        "start", "lazy",  "weight", "cmdline", NULL};
-    static const char *const mmus[] = {"nested", NULL}, *const pages[] = {"4k", "2m", NULL};
+    static const char *const mmus[] = {"nested", "shadow", NULL}, *const pages[] = {"4k", "2m", NULL};
     char short_name[RS_NAME_MAX];
     if (!lua_istable(L, vm))
         luaL_error(L, "each of vms is a table such as { name = \"vm1\", image = \"hello\" }");

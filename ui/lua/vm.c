@@ -112,8 +112,8 @@ static bool guest_walk(const rs_machine *m, uint64_t root, uint64_t cr3, uint64_
 /* What the tables in memory say of a VM that no core runs at the moment. */
 static int translate_asleep(lua_State *L, const rs_machine *m, const struct scenario_vm *vm, uint64_t gva)
 {
-    uint64_t cr3, gpa, hpa;
-    if (rs_vmcs_get(m, vm->vmcs[0], "guest_cr3", &cr3) != RS_OK)
+    uint64_t cr3 = vm->guest_cr3[0], gpa, hpa;
+    if (!vm->shadow && rs_vmcs_get(m, vm->vmcs[0], "guest_cr3", &cr3) != RS_OK)
         return luaL_error(L, "VM %s has no VMCS to read", vm->name);
     lua_newtable(L);
     lua_pushinteger(L, (lua_Integer)gva);
