@@ -64,9 +64,9 @@ uint8_t *vm_page(struct vm *vm, uint64_t gpa)
 
     if (gpa >= vm->config.ram_bytes)
         return NULL;
-    if (!ept_translate(vm->dir->root, gpa, &hpa) && !map_page(vm, gpa, vm_page_bytes(vm, gpa)))
-        return NULL;
-    ept_translate(vm->dir->root, gpa, &hpa);
+    while (!ept_translate(vm->dir->root, gpa, &hpa))
+        if (!map_page(vm, gpa, vm_page_bytes(vm, gpa)))
+            return NULL;
     return (uint8_t *)(hpa & ~(PAGE_BYTES - 1));
 }
 
