@@ -9,6 +9,7 @@
 #define RAM_MIN     (UINT64_C(2) << 20)
 #define RAM_MAX     (UINT64_C(2) << 30)
 #define WEIGHT_MAX  100
+#define TABLES_MIN  24
 
 struct why {
     char *text;
@@ -54,6 +55,13 @@ static bool parse_lazy(struct vm_config *c, const char *value)
     return parse_yes_no(&c->lazy, value);
 }
 
+/* One access may need tables for six addresses: instruction, source and destination, each across two pages.
+ */
+static bool parse_tables(struct vm_config *c, const char *value)
+{
+    return text_number(value, &c->tables) && c->tables >= TABLES_MIN && c->tables < SHADOW_SLOTS;
+}
+
 static bool parse_weight(struct vm_config *c, const char *value)
 {
     return text_number(value, &c->weight) && c->weight >= 1 && c->weight <= WEIGHT_MAX;
@@ -70,6 +78,7 @@ static const struct key {
     {"page=", parse_page, "4k or 2m"},
     {"start=", parse_start, "yes or no"},
     {"lazy=", parse_lazy, "yes or no"},
+    {"tables=", parse_tables, "24 to 2047 shadow tables"},
     {"weight=", parse_weight, "1 to 100"},
 };
 #define KEYS (sizeof keys / sizeof keys[0])
@@ -85,7 +94,7 @@ static bool parse_option(struct vm_config *c, const char *word, struct why why)
         return false;
     }
     format_text(why.text, why.size,
-                "unknown option %s; known are image= ram= mmu= page= start= lazy= weight=", word);
+                "unknown option %s; known are image= ram= mmu= page= start= lazy= tables= weight=", word);
     return false;
 }
 

@@ -290,10 +290,10 @@ struct shadow_table *shadow_table_get(struct vm *vm, uint64_t gfn, uint64_t role
     return t;
 }
 
-/* Enough for every page to be mapped in two ways; four tables are what one access needs. */
-static uint64_t limit_for(uint64_t ram_bytes)
+/* Enough for every page to be mapped in two ways. */
+static uint64_t limit_for(const struct vm_config *config)
 {
-    uint64_t wanted = 128 + 4 * (ram_bytes / LARGE_BYTES);
+    uint64_t wanted = config->tables ? config->tables : 128 + 4 * (config->ram_bytes / LARGE_BYTES);
 
     return wanted < SHADOW_SLOTS ? wanted : SHADOW_SLOTS - 1;
 }
@@ -301,7 +301,7 @@ static uint64_t limit_for(uint64_t ram_bytes)
 bool shadow_pool_begin(struct vm *vm)
 {
     memset(&vm->shadow, 0, sizeof vm->shadow);
-    vm->shadow.limit = limit_for(vm->config.ram_bytes);
+    vm->shadow.limit = limit_for(&vm->config);
     for (uint64_t gfn = 0; gfn < FRAMES_OF(vm); gfn += SHADOW_FRAMES)
         if (!(vm->shadow.frame[gfn / SHADOW_FRAMES] = (struct shadow_frame *)page_alloc()))
             return false;

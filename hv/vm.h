@@ -25,6 +25,7 @@ struct vm_config {
     uint64_t page_bytes;       /* of the EPT: PAGE_BYTES or LARGE_BYTES */
     uint64_t weight;           /* quanta a turn */
     const struct pager *pager; /* mmu= */
+    uint64_t tables;           /* shadow tables that it may have; 0: by its RAM */
     bool start;                /* at once */
     bool lazy;                 /* RAM is mapped when it is first touched */
 };

@@ -45,7 +45,7 @@ static void setup_controls(const struct vcpu *v)
  * bit.  VMX operation needs CR4.VMXE and CR0.NE; the machine has no way out of 64-bit mode. */
 static void setup_control_registers(const struct pager *pager)
 {
-    uint64_t cr0 = CR0_PG | CR0_NE | CR0_ET | CR0_PE, cr4 = CR4_PAE;
+    uint64_t cr0 = CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_PE, cr4 = CR4_PAE;
 
     vmwrite(VMCS_CR0_MASK, CR0_PG | CR0_PE | CR0_NE | CR0_NW | CR0_CD | pager->cr0_set);
     vmwrite(VMCS_CR0_SHADOW, cr0);
