@@ -249,14 +249,16 @@ static const char *add_pairs(lua_State *L, const char *line, const char *end)
     return NULL;
 }
 
-/* A line of the reply: totals, or the numbers of one exit reason, which go into reasons[NAME]. */
+/* A line of the reply: totals, or the numbers of one exit reason, which go into reasons[NAME], or of one kind of
+ * page fault, which go into faults[NAME]. */
 static void add_line(lua_State *L, const char *line, const char *end)
 {
-    if (strncmp(line, "exit=", 5) != 0) {
+    bool fault = strncmp(line, "fault=", 6) == 0;
+    if (!fault && strncmp(line, "exit=", 5) != 0) {
         add_pairs(L, line, end);
         return;
     }
-    lua_getfield(L, -1, "reasons");
+    lua_getfield(L, -1, fault ? "faults" : "reasons");
     lua_newtable(L);
     const char *reason = add_pairs(L, line, end);
     if (reason) {
@@ -277,6 +279,8 @@ static int push_stats(lua_State *L, int status, lua_KContext ctx)
     lua_newtable(L);
     lua_newtable(L);
     lua_setfield(L, -2, "reasons");
+    lua_newtable(L);
+    lua_setfield(L, -2, "faults");
     while (*line) {
         const char *end = line + strcspn(line, "\n");
         add_line(L, line, end);
