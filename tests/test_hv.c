@@ -652,6 +652,33 @@ START_TEST(started_again_it_takes_no_more_memory)
 }
 END_TEST
 
+/* A guest that writes to one page and reads from another, for ever. */
+START_TEST(dirty_tells_what_is_written)
+{
+    static const uint8_t code[] = {0xc6, 0x04, 0x25, 0, 0, 0x20, 0, 1, /* mov byte [0x200000], 1 */
+                                   0x8a, 0x04, 0x25, 0, 0, 0x30, 0,    /* mov al, [0x300000] */
+                                   0xeb, 0xef};                        /* again */
+    const struct elf_segment segment = {0x100000, code, sizeof code};
+    char path[256];
+    ck_assert(elf_image_temporary(path, 0x100000, &segment, 1));
+    add_file(path, with_mmu("v image=writer ram=4M", _i));
+    boot_hv();
+    unlink(path);
+    run_until(3000000);
+    reply_has("vm dirty v", "from=0x0 to=0x400000\naccessed=4096K dirty=4096K runs=1 page=4K\nok");
+    for (int turn = 0; turn < 2; turn++) {
+        run_until(rs_cycles(machine, 0) + 2000000);
+        const char *reply = command("vm dirty v");
+        ck_assert_msg(strstr(reply, "from=0x200000 to=0x201000\n") && !strstr(reply, "0x300000"), "%s",
+                      reply);
+        ck_assert_uint_ge(strtoull(strstr(reply, "accessed=") + 9, NULL, 10), 12);
+    }
+    reply_has("vm pause v", "ok");
+    command("vm dirty v");
+    reply_has("vm dirty v", "accessed=0K dirty=0K runs=0 page=4K\nok");
+}
+END_TEST
+
 START_TEST(input_reaches_the_guest)
 {
     add_vm("echo", "e image=echo");
@@ -761,6 +788,7 @@ static Suite *make_suite(void)
     tcase_add_test(c, input_overflows);
     tcase_add_test(c, life_by_command);
     tcase_add_loop_test(c, started_again_it_takes_no_more_memory, 0, COUNT(restarted));
+    tcase_add_loop_test(c, dirty_tells_what_is_written, 0, MMUS);
     tcase_add_test(c, input_reaches_the_guest);
     c = new_case(s, "ends");
     tcase_add_test(c, no_modules);
