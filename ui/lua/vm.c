@@ -249,8 +249,8 @@ static const char *add_pairs(lua_State *L, const char *line, const char *end)
     return NULL;
 }
 
-/* A line of the reply: totals, or the numbers of one exit reason, which go into reasons[NAME], or of one kind of
- * page fault, which go into faults[NAME]. */
+/* A line of the reply: totals, or the numbers of one exit reason, which go into reasons[NAME], or of one kind
+ * of page fault, which go into faults[NAME]. */
 static void add_line(lua_State *L, const char *line, const char *end)
 {
     bool fault = strncmp(line, "fault=", 6) == 0;
@@ -315,7 +315,8 @@ static int symbol(lua_State *L)
 static const luaL_Reg methods[] = {{"console", console}, {"send", send},    {"expect", expect},
                                    {"read", read_bytes}, {"u64", read_u64}, {"translate", translate},
                                    {"stats", stats},     {"sym", symbol},   {NULL, NULL}};
-static const char *const attributes[] = {"name", "state", "image", "ram", "vmcs", "root", "status", "vcpus", NULL};
+static const char *const attributes[] = {"name", "state",  "image", "ram", "vmcs",
+                                         "root", "status", "vcpus", NULL};
 
 static const char *member_at(size_t i, const void *arg)
 {
