@@ -20,6 +20,7 @@
 #define WORK_AT        GVA(2, 0, 0, 0)
 #define NEEDED_BYTES   UINT64_C(0x600000)
 #define TARGET         GVA(1, 2, 3, 4)
+#define LARGE          GVA(3, 0, 1, 0) /* the work area once more */
 #define FLAGS          (PTE_P | PTE_W)
 #define MANY_TABLES    36 /* page tables, side by side */
 #define MANY_SPACES    12
@@ -85,6 +86,7 @@ static void build(void)
         paging_map(pml4, frame(n), frame(n), PAGE_4K, PTE_W);
     paging_map(pml4, WORK_AT, WORK, PAGE_2M, PTE_W);
     paging_map(pml4, TARGET, frame(1), PAGE_4K, PTE_W);
+    paging_map(pml4, LARGE, WORK, PAGE_2M, PTE_W);
     pml4[SELF] = (uint64_t)pml4 | FLAGS;
     write_cr3((uint64_t)pml4);
     write_cr0(read_cr0() | CR0_WP);
@@ -128,16 +130,20 @@ static void through_itself(void)
 static void flags_of(const char *what)
 {
     uint64_t entry = *paging_entry(pml4, TARGET, PAGE_4K), above = *paging_entry(pml4, TARGET, PAGE_2M);
+    uint64_t large = *paging_entry(pml4, LARGE, PAGE_2M);
 
-    print("%s: %s%s, directory %s\n", what, entry & PTE_A ? "A" : "-", entry & PTE_D ? "D" : "-",
-          above & PTE_A ? "A" : "-");
+    print("%s: %s%s, directory %s, large page %s%s\n", what, entry & PTE_A ? "A" : "-",
+          entry & PTE_D ? "D" : "-", above & PTE_A ? "A" : "-", large & PTE_A ? "A" : "-",
+          large & PTE_D ? "D" : "-");
 }
 
 static void clear_flags(void)
 {
     *self_entry(TARGET, 1) &= ~(uint64_t)(PTE_A | PTE_D);
     *self_entry(TARGET, 2) &= ~(uint64_t)PTE_A;
+    *self_entry(LARGE, 2) &= ~(uint64_t)(PTE_A | PTE_D);
     invlpg(TARGET);
+    invlpg(LARGE);
 }
 
 static void flags(void)
@@ -146,8 +152,10 @@ static void flags(void)
         clear_flags();
         flags_of("cleared");
         load(TARGET);
+        load(LARGE);
         flags_of("read");
         store(TARGET, 2);
+        store(LARGE, 2);
         flags_of("written");
     }
 }
@@ -220,6 +228,29 @@ static void two_levels(void)
     show("the table through it", GVA(8, 0, 2, 3));
 }
 
+/* One page table in another's place.  Without an invalidation the first access may still go by the old one,
+ * and fault there; a fault drops what it has used (SDM vol. 3, 4.10.4.1). */
+static void exchanged(void)
+{
+    uint64_t gva = GVA(8, 0, 0, 0), before;
+
+    memset(work(3), 0, PAGE_4K);
+    work(3)[0] = frame(11) | FLAGS;
+    work(3)[30] = frame(12) | FLAGS;
+    show("by the one table", gva);
+    work(1)[0] = work_gpa(3) | FLAGS;
+    before = faults;
+    load(gva + 30 * PAGE_4K);
+    faults = before;
+    show("what only the other has", gva + 30 * PAGE_4K);
+    invlpg(gva);
+    show("by the other table", gva);
+    work(1)[0] = work_gpa(2) | FLAGS;
+    invlpg(gva);
+    show("by the first again", gva);
+    show("and not what the other had", gva + 30 * PAGE_4K);
+}
+
 /* One set of tables behind two PML4 entries, the second of which forbids writing. */
 static void two_rights(void)
 {
@@ -239,13 +270,19 @@ static void two_rights(void)
 
 static void by_port(void)
 {
-    void *to = &work(2)[20];
+    void *to = &work(2)[20], *frame_byte = (uint8_t *)&work(2)[21] + 1;
 
     work(2)[20] = frame(10); /* absent */
     flush();
     show("absent", GVA(8, 0, 0, 20));
     __asm__ volatile("insb" : "+D"(to) : "d"(PORT_NOBODY) : "memory");
     show("its low byte read from a port", GVA(8, 0, 0, 20));
+    work(2)[21] = frame(10) | FLAGS;
+    flush();
+    show("present", GVA(8, 0, 0, 21));
+    __asm__ volatile("insb" : "+D"(frame_byte) : "d"(PORT_NOBODY) : "memory");
+    invlpg(GVA(8, 0, 0, 21));
+    show("its second byte read from a port", GVA(8, 0, 0, 21));
 }
 
 /* ---- many ---- */
@@ -303,6 +340,7 @@ uint32_t guest_main(const char *args)
     flags();
     become_data();
     two_levels();
+    exchanged();
     two_rights();
     by_port();
     many_tables();
