@@ -247,6 +247,7 @@ static void exchanged(void)
     show("by the other table", gva);
     work(1)[0] = work_gpa(2) | FLAGS;
     invlpg(gva);
+    invlpg(gva + 30 * PAGE_4K);
     show("by the first again", gva);
     show("and not what the other had", gva + 30 * PAGE_4K);
 }
