@@ -22,8 +22,8 @@
 #define TARGET         GVA(1, 2, 3, 4)
 #define LARGE          GVA(3, 0, 1, 0) /* the work area once more */
 #define FLAGS          (PTE_P | PTE_W)
-#define MANY_TABLES    36 /* page tables, side by side */
-#define MANY_SPACES    12
+#define MANY_TABLES    33 /* page tables, side by side */
+#define MANY_SPACES    5
 #define ENTRIES        512
 
 static uint64_t *pml4;
@@ -148,7 +148,7 @@ static void clear_flags(void)
 
 static void flags(void)
 {
-    for (unsigned turn = 0; turn < 3; turn++) {
+    for (unsigned turn = 0; turn < 2; turn++) {
         clear_flags();
         flags_of("cleared");
         load(TARGET);
@@ -290,7 +290,7 @@ static void by_port(void)
 
 static void many_tables(void)
 {
-    for (unsigned turn = 1; turn < 4; turn++) {
+    for (unsigned turn = 1; turn < 3; turn++) {
         uint64_t sum = 0;
 
         for (unsigned i = 0; i < MANY_TABLES; i++) {
