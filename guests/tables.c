@@ -237,6 +237,7 @@ static void exchanged(void)
     memset(work(3), 0, PAGE_4K);
     work(3)[0] = frame(11) | FLAGS;
     work(3)[30] = frame(12) | FLAGS;
+    flush();
     show("by the one table", gva);
     work(1)[0] = work_gpa(3) | FLAGS;
     before = faults;
