@@ -9,6 +9,7 @@
 #define RAM_MIN     (UINT64_C(2) << 20)
 #define RAM_MAX     (UINT64_C(2) << 30)
 #define WEIGHT_MAX  100
+#define TABLES_MIN  24
 
 struct why {
     char *text;
@@ -28,8 +29,8 @@ static bool parse_ram(struct vm_config *c, const char *value)
 
 static bool parse_mmu(struct vm_config *c, const char *value)
 {
-    (void)c;
-    return text_equal(value, "nested");
+    c->pager = pager_find(value);
+    return c->pager != NULL;
 }
 
 static bool parse_page(struct vm_config *c, const char *value)
@@ -54,6 +55,13 @@ static bool parse_lazy(struct vm_config *c, const char *value)
     return parse_yes_no(&c->lazy, value);
 }
 
+/* One access may need tables for six addresses: instruction, source and destination, each across two pages.
+ */
+static bool parse_tables(struct vm_config *c, const char *value)
+{
+    return text_number(value, &c->tables) && c->tables >= TABLES_MIN && c->tables < SHADOW_SLOTS;
+}
+
 static bool parse_weight(struct vm_config *c, const char *value)
 {
     return text_number(value, &c->weight) && c->weight >= 1 && c->weight <= WEIGHT_MAX;
@@ -66,10 +74,11 @@ static const struct key {
 } keys[] = {
     {"image=", parse_image, "the name of an image, up to 31 characters"},
     {"ram=", parse_ram, "2M to 2G, a multiple of 4K"},
-    {"mmu=", parse_mmu, "nested; shadow paging is not in this release"},
+    {"mmu=", parse_mmu, "nested or shadow"},
     {"page=", parse_page, "4k or 2m"},
     {"start=", parse_start, "yes or no"},
     {"lazy=", parse_lazy, "yes or no"},
+    {"tables=", parse_tables, "24 to 2047 shadow tables"},
     {"weight=", parse_weight, "1 to 100"},
 };
 #define KEYS (sizeof keys / sizeof keys[0])
@@ -85,7 +94,7 @@ static bool parse_option(struct vm_config *c, const char *word, struct why why)
         return false;
     }
     format_text(why.text, why.size,
-                "unknown option %s; known are image= ram= mmu= page= start= lazy= weight=", word);
+                "unknown option %s; known are image= ram= mmu= page= start= lazy= tables= weight=", word);
     return false;
 }
 
@@ -105,7 +114,11 @@ bool config_parse(struct vm_config *c, const char *string, char *why, size_t siz
 {
     char copy[STRING_MAX], *rest = copy;
 
-    *c = (struct vm_config){.ram_bytes = RAM_DEFAULT, .page_bytes = PAGE_BYTES, .weight = 1, .start = true};
+    *c = (struct vm_config){.ram_bytes = RAM_DEFAULT,
+                            .page_bytes = PAGE_BYTES,
+                            .weight = 1,
+                            .pager = &pager_nested,
+                            .start = true};
     if (!text_copy(copy, string, sizeof copy)) {
         format_text(why, size, "a module's string may have up to %u characters", STRING_MAX - 1);
         return false;

@@ -19,8 +19,10 @@ enum { EAX, EBX, ECX, EDX };
 #define CPUID_1_ECX_XSAVE   0x4000000
 #define CPUID_1_ECX_OSXSAVE 0x8000000
 
-static void mask_features(uint32_t r[4])
+static void mask_features(const struct vcpu *v, uint32_t r[4])
 {
+    if (v->vm->config.pager->cr4_absent & CR4_PCIDE)
+        r[ECX] &= ~(uint32_t)CPUID_1_ECX_PCID;
     r[ECX] &= ~(uint32_t)(CPUID_1_ECX_VMX | CPUID_1_ECX_X2APIC | CPUID_1_ECX_TSC_DEADLINE |
                           CPUID_1_ECX_MONITOR | CPUID_1_ECX_XSAVE | CPUID_1_ECX_OSXSAVE);
     r[ECX] |= CPUID_1_ECX_HYPERVISOR;
@@ -38,9 +40,11 @@ static void emulate(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint3
 {
     cpuid(leaf, subleaf, r);
     switch (leaf) {
-    case LEAF_FEATURES: mask_features(r); break;
+    case LEAF_FEATURES: mask_features(v, r); break;
     case LEAF_CACHES: r[EAX] &= 0x3fff; break; /* shared by no one */
     case LEAF_MORE_FEATURES:
+        if (subleaf == 0 && v->vm->config.pager->cr4_absent & CR4_PCIDE)
+            r[EBX] &= ~(uint32_t)CPUID_7_EBX_INVPCID;
         if (subleaf == 1)
             r[ECX] &= ~(uint32_t)CPUID_7_1_ECX_SIPI64;
         break;

@@ -2,6 +2,7 @@
 #include "arch/insn.h"
 #include "arch/x86.h"
 #include "exits.h"
+#include "guest_walk.h"
 #include "vmcs.h"
 #include "vmx.h"
 
@@ -19,23 +20,35 @@ static void write_gpr(struct vcpu *v, unsigned r, uint64_t value)
 }
 
 /* Caching off (CD, NW) and NE off are the guest's own belief: it reads back what it wrote. */
-static bool write_guest_cr0(uint64_t value)
+static bool write_guest_cr0(struct vcpu *v, uint64_t value)
 {
     if (value & ~(uint64_t)CR0_ALL || !(value & CR0_PE) || !(value & CR0_PG) ||
         (value & (CR0_NW | CR0_CD)) == CR0_NW)
         return false;
     vmwrite(VMCS_CR0_SHADOW, value);
-    vmwrite(VMCS_GUEST_CR0, vmx_fix_cr0(value & ~(uint64_t)(CR0_NW | CR0_CD)));
+    vmwrite(VMCS_GUEST_CR0, vmx_fix_cr0(value & ~(uint64_t)(CR0_NW | CR0_CD)) | v->vm->config.pager->cr0_set);
+    pager_mode_changed(v);
     return true;
 }
 
-/* Whoever comes here wants VMXE, which it has not, or to leave PAE, or a bit that no CR4 here has. */
-static bool write_guest_cr4(uint64_t value)
+/* Whoever comes here wants VMXE, which it has not, or to leave PAE, or a bit that no CR4 here has, or one
+ * that the shadow pager has to know of. */
+static bool write_guest_cr4(struct vcpu *v, uint64_t value)
 {
-    if (value & (CR4_VMXE | ~vmx_cr4_allowed()) || !(value & CR4_PAE))
+    if (value & (CR4_VMXE | v->vm->config.pager->cr4_absent | ~vmx_cr4_allowed()) || !(value & CR4_PAE))
         return false;
     vmwrite(VMCS_CR4_SHADOW, value);
     vmwrite(VMCS_GUEST_CR4, vmx_fix_cr4(value));
+    pager_mode_changed(v);
+    return true;
+}
+
+/* With the shadow pager alone: bits beyond MAXPHYADDR are reserved (SDM vol. 3, 2.5 "Control Registers"). */
+static bool write_guest_cr3(struct vcpu *v, uint64_t value)
+{
+    if (value & ~guest_address_mask())
+        return false;
+    v->vm->config.pager->load_cr3(v, value);
     return true;
 }
 
@@ -49,8 +62,9 @@ static bool write_guest_cr8(struct vcpu *v, uint64_t value)
 
 static void move_to(struct vcpu *v, unsigned cr, uint64_t value)
 {
-    bool good = cr == 0   ? write_guest_cr0(value)
-                : cr == 4 ? write_guest_cr4(value)
+    bool good = cr == 0   ? write_guest_cr0(v, value)
+                : cr == 3 ? write_guest_cr3(v, value)
+                : cr == 4 ? write_guest_cr4(v, value)
                 : cr == 8 ? write_guest_cr8(v, value)
                           : false;
 
@@ -65,7 +79,7 @@ static uint64_t lmsw_value(uint64_t qualification)
 {
     uint64_t low = CR0_PE | CR0_MP | CR0_EM | CR0_TS;
 
-    return (vmread(VMCS_GUEST_CR0) & ~low) | (QUAL_CR_LMSW_SOURCE(qualification) & low) | CR0_PE;
+    return (guest_cr0() & ~low) | (QUAL_CR_LMSW_SOURCE(qualification) & low) | CR0_PE;
 }
 
 void exit_cr_access(struct vcpu *v)
@@ -75,11 +89,11 @@ void exit_cr_access(struct vcpu *v)
 
     switch (QUAL_CR_ACCESS(q)) {
     case QUAL_MOV_TO_CR: move_to(v, cr, read_gpr(v, r)); break;
-    case QUAL_MOV_FROM_CR: /* CR8 is the only one that exits */
-        write_gpr(v, r, v->cr8);
+    case QUAL_MOV_FROM_CR: /* CR3 exits with the shadow pager alone, CR8 always */
+        write_gpr(v, r, cr == 3 ? vcpu_cr3(v) : v->cr8);
         vcpu_skip_instruction();
         break;
-    case QUAL_CLTS: move_to(v, 0, vmread(VMCS_GUEST_CR0) & ~(uint64_t)CR0_TS); break;
+    case QUAL_CLTS: move_to(v, 0, guest_cr0() & ~(uint64_t)CR0_TS); break;
     default: move_to(v, 0, lmsw_value(q)); break;
     }
 }

@@ -1,5 +1,6 @@
 #include "ept.h"
 
+#include "arch/insn.h"
 #include "arch/vmx.h"
 #include "page.h"
 
@@ -34,7 +35,7 @@ uint64_t ept_new(void)
 
 uint64_t ept_pointer(uint64_t root)
 {
-    return root | EPTP_WALK_4 | EPTP_WB;
+    return root | EPTP_WALK_4 | EPTP_WB | (ept_has_flags() ? EPTP_AD : 0);
 }
 
 bool ept_map(uint64_t root, uint64_t gpa, uint64_t hpa, uint64_t bytes)
@@ -54,26 +55,97 @@ bool ept_map(uint64_t root, uint64_t gpa, uint64_t hpa, uint64_t bytes)
         }
         table = *entry & EPT_FRAME;
     }
-    *entry_of(table, gpa, last) = hpa | EPT_RWX | EPT_WB | (last > 1 ? EPT_PS : 0);
+    *entry_of(table, gpa, last) = hpa | EPT_RWX | EPT_WB | EPT_A | EPT_D | (last > 1 ? EPT_PS : 0);
     return true;
+}
+
+/* The entry that maps gpa, and its level; NULL if it is not mapped. */
+static uint64_t *leaf_of(uint64_t root, uint64_t gpa, unsigned *level)
+{
+    uint64_t table = root;
+
+    for (*level = LEVELS;; (*level)--) {
+        uint64_t *entry = entry_of(table, gpa, *level);
+
+        if (!present(*entry))
+            return NULL;
+        if (leaf(*entry, *level))
+            return entry;
+        table = *entry & EPT_FRAME;
+    }
 }
 
 bool ept_translate(uint64_t root, uint64_t gpa, uint64_t *hpa)
 {
-    uint64_t table = root;
+    unsigned level;
+    const uint64_t *entry = leaf_of(root, gpa, &level);
+    uint64_t offset;
 
-    for (unsigned level = LEVELS;; level--) {
-        uint64_t entry = *entry_of(table, gpa, level), offset = (UINT64_C(1) << shift_of(level)) - 1;
+    if (!entry)
+        return false;
+    offset = (UINT64_C(1) << shift_of(level)) - 1;
+    *hpa = (*entry & EPT_FRAME & ~offset) | (gpa & offset);
+    return true;
+}
 
-        if (!present(entry))
-            return false;
-        if (leaf(entry, level)) {
-            *hpa = (entry & EPT_FRAME & ~offset) | (gpa & offset);
-            return true;
-        }
-        table = entry & EPT_FRAME;
+/* ---- A and D ---- */
+
+bool ept_has_flags(void)
+{
+    return rdmsr(MSR_VMX_EPT_VPID_CAP) & EPT_CAP_AD;
+}
+
+void ept_mark(uint64_t root, uint64_t gpa, uint64_t flags)
+{
+    unsigned level;
+    uint64_t *entry = leaf_of(root, gpa, &level);
+
+    if (entry && (*entry & flags) != flags)
+        __atomic_fetch_or(entry, flags, __ATOMIC_SEQ_CST);
+}
+
+/* What is done to the entry that maps `bytes` from gpa on. */
+typedef void leaf_visit(uint64_t *entry, uint64_t gpa, uint64_t bytes, pager_page *page);
+
+static void each_leaf(uint64_t table, uint64_t gpa, unsigned level, leaf_visit *visit, pager_page *page)
+{
+    for (unsigned i = 0; i < ENTRIES; i++, gpa += UINT64_C(1) << shift_of(level)) {
+        uint64_t *entry = (uint64_t *)table + i;
+
+        if (!present(*entry))
+            continue;
+        if (leaf(*entry, level))
+            visit(entry, gpa, UINT64_C(1) << shift_of(level), page);
+        else
+            each_leaf(*entry & EPT_FRAME, gpa, level - 1, visit, page);
     }
 }
+
+static void mark(uint64_t *entry, uint64_t gpa, uint64_t bytes, pager_page *page)
+{
+    (void)gpa, (void)bytes, (void)page;
+    *entry |= EPT_A | EPT_D;
+}
+
+void ept_mark_all(uint64_t root)
+{
+    each_leaf(root, 0, LEVELS, mark, NULL);
+}
+
+static void tell_and_clear(uint64_t *entry, uint64_t gpa, uint64_t bytes, pager_page *page)
+{
+    uint64_t before = __atomic_fetch_and(entry, ~(EPT_A | EPT_D), __ATOMIC_SEQ_CST); /* cores set them too */
+
+    if (before & EPT_A)
+        page(gpa, bytes, before & EPT_D);
+}
+
+void ept_harvest(uint64_t root, pager_page *page)
+{
+    each_leaf(root, 0, LEVELS, tell_and_clear, page);
+}
+
+/* ---- the end ---- */
 
 static void free_table(uint64_t table, unsigned level)
 {

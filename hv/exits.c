@@ -56,9 +56,17 @@ static void exit_general_protection(struct vcpu *v)
     vcpu_inject(VEC_GP, true, 0);
 }
 
+/* INVLPG exits with the shadow pager alone. */
+static void exit_invlpg(struct vcpu *v)
+{
+    v->vm->config.pager->invalidate(v, vmread(VMCS_EXIT_QUALIFICATION));
+    vcpu_skip_instruction();
+}
+
 static void exit_unhandled(struct vcpu *v, uint64_t reason)
 {
-    vm_crash(v->vm, "VM exit %lu (%s) that this hypervisor does not handle", reason, exit_reason_name(reason));
+    vm_crash(v->vm, "VM exit %lu (%s) that this hypervisor does not handle", reason,
+             exit_reason_name(reason));
     vmcs_dump(v);
 }
 
@@ -69,16 +77,34 @@ static void exit_entry_failure(struct vcpu *v, uint64_t reason)
     vmcs_dump(v);
 }
 
+/* Page faults of a VM with shadow tables, and NMIs, which are not used here.  An IRET that faults has opened
+ * the door for NMIs already, and closes it again to be executed once more (27.2.3). */
+static void exit_exception(struct vcpu *v)
+{
+    uint64_t info = vmread(VMCS_EXIT_INTR_INFO);
+
+    if ((info & INTR_VECTOR) != VEC_PF) {
+        if ((info & INTR_VECTOR) != VEC_NMI)
+            exit_unhandled(v, EXIT_EXCEPTION_NMI);
+        return;
+    }
+    if (info & INTR_NMI_UNBLOCKING && !(vmread(VMCS_IDT_VECTORING_INFO) & INTR_VALID))
+        vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKING_NMI);
+    v->vm->config.pager->page_fault(v);
+}
+
 /* ---- the switch ---- */
 
 static void handle(struct vcpu *v, uint64_t reason)
 {
     /* clang-format off */
     switch (reason) {
+    case EXIT_EXCEPTION_NMI: exit_exception(v); break;
     case EXIT_EXTERNAL_INTERRUPT: exit_interrupt(v); break;
     case EXIT_TRIPLE_FAULT: exit_triple_fault(v); break;
     case EXIT_CPUID: exit_cpuid(v); break;
     case EXIT_HLT: exit_hlt(v); break;
+    case EXIT_INVLPG: exit_invlpg(v); break;
     case EXIT_VMCALL: exit_vmcall(v); break;
     case EXIT_CR_ACCESS: exit_cr_access(v); break;
     case EXIT_IO: exit_io(v); break;

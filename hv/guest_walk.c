@@ -2,19 +2,17 @@
 
 #include "arch/insn.h"
 #include "arch/x86.h"
+#include "ept.h"
 #include "page.h"
 #include "vmx.h"
 
-#define LEVELS            4
+#define LEVELS            GUEST_LEVELS
 #define ENTRIES           512
 #define LEAF_FEATURES     0x80000001
 #define LEAF_ADDRESS_SIZE 0x80000008
 #define PAT_OF_LARGE      0x1000 /* in an entry that maps a large page */
 
-struct access {
-    bool write, user;
-    uint64_t cr0, cr4, rflags, efer;
-};
+/* ---- who asks ---- */
 
 /* The processor, as the guest has it too. */
 static struct processor {
@@ -33,95 +31,153 @@ static void know_processor(void)
     processor.known = true;
 }
 
-static struct access access_of(bool write)
+uint64_t guest_address_mask(void)
 {
-    return (struct access){
-        .write = write,
-        .user = (vmread(VMCS_GUEST_SS_ACCESS_RIGHTS) & AR_DPL) != 0,
-        .cr0 = vmread(VMCS_GUEST_CR0),
-        .cr4 = vmread(VMCS_GUEST_CR4),
-        .rflags = vmread(VMCS_GUEST_RFLAGS),
-        .efer = vmread(VMCS_GUEST_EFER),
+    if (!processor.known)
+        know_processor();
+    return ~processor.beyond & (PTE_ADDR | (PAGE_BYTES - 1));
+}
+
+struct guest_mode guest_mode_now(const struct vcpu *v)
+{
+    uint64_t cr4 = vmread(VMCS_GUEST_CR4);
+
+    if (!processor.known)
+        know_processor();
+    return (struct guest_mode){
+        .wp = guest_cr0() & CR0_WP,
+        .smep = cr4 & CR4_SMEP,
+        .smap = cr4 & CR4_SMAP,
+        .pge = cr4 & CR4_PGE,
+        .nxe = v->efer & EFER_NXE,
     };
 }
 
-/* SDM vol. 3, 4.6.1 "Determination of Access Rights".  rights: W and U that every entry on the way has. */
-static bool permitted(const struct access *a, uint64_t rights)
+struct guest_access guest_data_access(bool write)
 {
-    if (a->user && !(rights & PTE_U))
-        return false;
-    if (!a->user && rights & PTE_U && a->cr4 & CR4_SMAP && !(a->rflags & FLAG_AC))
-        return false;
-    return !a->write || rights & PTE_W || (!a->user && !(a->cr0 & CR0_WP));
+    return (struct guest_access){
+        .write = write,
+        .user = (vmread(VMCS_GUEST_SS_ACCESS_RIGHTS) & AR_DPL) != 0,
+        .ac = vmread(VMCS_GUEST_RFLAGS) & FLAG_AC,
+    };
 }
 
-static uint32_t error_code(const struct access *a, uint32_t cause)
-{
-    return cause | (a->write ? PF_W : 0) | (a->user ? PF_U : 0);
-}
+/* ---- one entry ---- */
 
-static uint64_t *entry_at(struct vm *vm, uint64_t table, uint64_t gva, unsigned level)
-{
-    uint64_t *page = (uint64_t *)vm_page(vm, table);
-
-    return page ? &page[gva >> (12 + 9 * (level - 1)) & (ENTRIES - 1)] : NULL;
-}
-
-static bool is_page(uint64_t entry, unsigned level)
+bool guest_entry_is_page(uint64_t entry, unsigned level)
 {
     return level == 1 || entry & PTE_PS;
 }
 
-/* What a page mapped at this level has besides its frame. */
-static uint64_t offset_mask(unsigned level)
+uint64_t guest_offset_mask(unsigned level)
 {
     return (PAGE_BYTES << 9 * (level - 1)) - 1;
 }
 
 /* SDM vol. 3, tables 4-15 to 4-20 "Format of ...": a large page lies at a multiple of its size, and there is
  * none at level 4. */
-static bool reserved(const struct access *a, uint64_t entry, unsigned level)
+bool guest_entry_reserved(const struct guest_mode *mode, uint64_t entry, unsigned level)
 {
-    uint64_t bits = processor.beyond | (a->efer & EFER_NXE ? 0 : PTE_NX);
+    uint64_t bits = processor.beyond | (mode->nxe ? 0 : PTE_NX);
 
     if (level == LEVELS || (level == 3 && !processor.has_1g))
         bits |= PTE_PS;
     else if (level > 1 && entry & PTE_PS)
-        bits |= offset_mask(level) & PTE_ADDR & ~(uint64_t)PAT_OF_LARGE;
+        bits |= guest_offset_mask(level) & PTE_ADDR & ~(uint64_t)PAT_OF_LARGE;
     return entry & bits;
 }
 
-enum guest_walk guest_walk(struct vm *vm, uint64_t gva, bool write, uint8_t **byte, uint32_t *error)
+uint64_t guest_rights_below(uint64_t rights, uint64_t entry)
 {
-    const struct access a = access_of(write);
-    uint64_t table = vmread(VMCS_GUEST_CR3) & CR3_ADDR, rights = PTE_W | PTE_U, mask, *entry;
-    unsigned level = LEVELS;
+    return (rights & entry & (PTE_W | PTE_U)) | ((rights | entry) & PTE_NX);
+}
 
-    if (!processor.known)
-        know_processor();
+/* ---- rights (SDM vol. 3, 4.6.1 "Determination of Access Rights") ---- */
+
+static bool user_may(struct guest_access a, uint64_t rights)
+{
+    return rights & PTE_U && (!a.write || rights & PTE_W) && (!a.fetch || !(rights & PTE_NX));
+}
+
+static bool supervisor_may(const struct guest_mode *mode, struct guest_access a, uint64_t rights)
+{
+    if (a.fetch)
+        return !(rights & PTE_NX) && !(rights & PTE_U && mode->smep);
+    if (rights & PTE_U && mode->smap && !a.ac)
+        return false;
+    return !a.write || rights & PTE_W || !mode->wp;
+}
+
+static uint32_t error_code(const struct guest_mode *mode, struct guest_access a, uint32_t cause)
+{
+    bool tells_fetch = a.fetch && (mode->smep || mode->nxe);
+
+    return cause | (a.write ? PF_W : 0) | (a.user ? PF_U : 0) | (tells_fetch ? PF_I : 0);
+}
+
+/* ---- the walk ---- */
+
+/* By a locked operation: other processors of the guest set flags too. */
+static void set_flags(struct vm *vm, uint64_t gpa, uint64_t *entry, uint64_t flags)
+{
+    if ((*entry & flags) == flags)
+        return;
+    __atomic_fetch_or(entry, flags, __ATOMIC_SEQ_CST);
+    ept_mark(vm->dir->root, gpa, EPT_A | EPT_D);
+}
+
+enum guest_walk guest_walk(const struct vcpu *v, const struct guest_mode *mode, uint64_t gva,
+                           struct guest_access access, struct guest_path *path, uint32_t *error)
+{
+    uint64_t table = vcpu_cr3(v) & CR3_ADDR, rights = PTE_W | PTE_U, *entry;
+    unsigned level = LEVELS;
+    uint8_t *page;
+    bool may;
+
     for (;; level--) {
-        entry = entry_at(vm, table, gva, level);
-        if (!entry)
+        path->gpa = table + (gva >> (12 + 9 * (level - 1)) & (ENTRIES - 1)) * sizeof *entry;
+        page = vm_page(v->vm, path->gpa);
+        if (!page)
             return WALK_OUTSIDE;
-        if (!(*entry & PTE_P) || reserved(&a, *entry, level)) {
-            *error = error_code(&a, *entry & PTE_P ? PF_P | PF_RSVD : 0);
+        entry = (uint64_t *)(page + path->gpa % PAGE_BYTES);
+        path->entry[level] = *entry;
+        if (!(*entry & PTE_P) || guest_entry_reserved(mode, *entry, level)) {
+            *error = error_code(mode, access, *entry & PTE_P ? PF_P | PF_RSVD : 0);
             return WALK_FAULT;
         }
-        rights &= *entry;
-        if (is_page(*entry, level))
+        rights = guest_rights_below(rights, *entry);
+        if (guest_entry_is_page(*entry, level))
             break;
-        *entry |= PTE_A;
+        set_flags(v->vm, path->gpa, entry, PTE_A);
         table = *entry & PTE_ADDR;
     }
-    if (!permitted(&a, rights)) {
-        *error = error_code(&a, PF_P);
+    may = access.user ? user_may(access, rights) : supervisor_may(mode, access, rights);
+    if (!may) {
+        *error = error_code(mode, access, PF_P);
         return WALK_FAULT;
     }
-    *entry |= PTE_A | (write ? PTE_D : 0);
-    mask = offset_mask(level);
-    *byte = vm_page(vm, (*entry & PTE_ADDR & ~mask) | (gva & mask));
+    set_flags(v->vm, path->gpa, entry, PTE_A | (access.write ? PTE_D : 0));
+    path->entry[level] |= PTE_A | (access.write ? PTE_D : 0);
+    path->level = level;
+    path->rights = rights;
+    path->gpa =
+        (path->entry[level] & PTE_ADDR & ~guest_offset_mask(level)) | (gva & guest_offset_mask(level));
+    return WALK_OK;
+}
+
+enum guest_walk guest_byte(struct vcpu *v, uint64_t gva, bool write, uint8_t **byte, uint32_t *error)
+{
+    const struct guest_mode mode = guest_mode_now(v);
+    struct guest_path path;
+    enum guest_walk result = guest_walk(v, &mode, gva, guest_data_access(write), &path, error);
+
+    if (result != WALK_OK)
+        return result;
+    *byte = vm_page(v->vm, path.gpa);
     if (!*byte)
         return WALK_OUTSIDE;
-    *byte += gva % PAGE_BYTES;
+    if (write)
+        pager_written(v, path.gpa);
+    *byte += path.gpa % PAGE_BYTES;
     return WALK_OK;
 }

@@ -34,16 +34,16 @@ static bool range_canonical(uint64_t gva, unsigned n, bool write)
 }
 
 /* Finds every byte of the element before anything happens: it may cross into a page that faults. */
-static bool find_bytes(struct vm *vm, uint64_t gva, unsigned n, bool write, uint8_t *bytes[BYTES_MAX])
+static bool find_bytes(struct vcpu *v, uint64_t gva, unsigned n, bool write, uint8_t *bytes[BYTES_MAX])
 {
     if (!range_canonical(gva, n, write))
         return false;
     for (unsigned i = 0; i < n; i++) {
         uint32_t error = 0;
-        enum guest_walk result = guest_walk(vm, gva + i, write, &bytes[i], &error);
+        enum guest_walk result = guest_byte(v, gva + i, write, &bytes[i], &error);
 
         if (result != WALK_OK) {
-            fault(vm, result, gva + i, error);
+            fault(v->vm, result, gva + i, error);
             return false;
         }
     }
@@ -90,7 +90,7 @@ void exit_io_string(struct vcpu *v, uint64_t qualification)
         vcpu_skip_instruction();
         return;
     }
-    if (!find_bytes(v->vm, vmread(VMCS_GUEST_LINEAR_ADDRESS), n, in, bytes))
+    if (!find_bytes(v, vmread(VMCS_GUEST_LINEAR_ADDRESS), n, in, bytes))
         return;
     transfer(v->vm, in, QUAL_IO_PORT(qualification), n, bytes);
     advance(&gpr[in ? REG_RDI : REG_RSI], step, mask);

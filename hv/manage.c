@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "arch/board.h"
+#include "dirty.h"
 #include "escape.h"
 #include "exits.h"
 #include "page.h"
@@ -119,6 +120,17 @@ static void flush(struct vm *vm, char *rest)
     ok();
 }
 
+static void dirty(struct vm *vm, char *rest)
+{
+    (void)rest;
+    if (!vm->dir->root) {
+        error("%s has not been started", vm->dir->name);
+        return;
+    }
+    dirty_show(vm, say);
+    ok();
+}
+
 static void input(struct vm *vm, char *rest)
 {
     const char *why;
@@ -149,7 +161,8 @@ static const struct vm_command {
     {"pause", "NAME", "give it no more turns", pause, false},
     {"resume", "NAME", "end a pause", resume, false},
     {"stop", "NAME", "stop it for good", stop, false},
-    {"flush", "NAME", "INVEPT: drop what the processor has cached of its translations", flush, false},
+    {"flush", "NAME", "drop what the processor has cached of its translations", flush, false},
+    {"dirty", "NAME", "pages that it has accessed and written to since the last time", dirty, false},
     {"input", "NAME TEXT",
      "bytes for its console, to be polled: no interrupt wakes a VM from HLT;"
      " \\n \\r \\t \\\\ \\0 \\\" and \\xHH are understood",
@@ -211,7 +224,8 @@ static void vm_command(char *rest)
             run_vm_command(&vm_commands[i], rest);
             return;
         }
-    error("vm %s? possible are vm list, start, pause, resume, stop, flush and input", *word ? word : "what");
+    error("vm %s? possible are vm list, start, pause, resume, stop, flush, dirty and input",
+          *word ? word : "what");
 }
 
 static void show_host(void)

@@ -19,7 +19,7 @@ static const struct virtual_msr {
     {MSR_SYSENTER_CS, IN_VMCS, VMCS_GUEST_SYSENTER_CS, LOW_32},
     {MSR_SYSENTER_ESP, IN_VMCS, VMCS_GUEST_SYSENTER_ESP, CANONICAL},
     {MSR_SYSENTER_EIP, IN_VMCS, VMCS_GUEST_SYSENTER_EIP, CANONICAL},
-    {MSR_EFER, IN_VMCS, VMCS_GUEST_EFER, EXTENDED_FEATURES},
+    {MSR_EFER, IN_VCPU, 0, EXTENDED_FEATURES},
     {MSR_PAT, IN_VMCS, VMCS_GUEST_PAT, MEMORY_TYPES},
     {MSR_TSC, IN_VMCS, VMCS_TSC_OFFSET, ANY}, /* besides the core's own */
     {MSR_TSC_ADJUST, IN_VMCS, VMCS_TSC_OFFSET, ANY},
@@ -46,9 +46,21 @@ static uint64_t read_msr(const struct vcpu *v, const struct virtual_msr *m)
     switch (m->place) {
     case IN_VMCS: return vmread((uint32_t)m->value) + (m->number == MSR_TSC ? rdtsc() : 0);
     case IN_CORE: return rdmsr(m->number);
-    case IN_VCPU: return v->misc_enable;
+    case IN_VCPU: return m->number == MSR_EFER ? v->efer : v->misc_enable;
     default: return m->value;
     }
+}
+
+/* The pager may keep bits in the VMCS that the guest has not set. */
+static void write_own(struct vcpu *v, uint32_t number, uint64_t value)
+{
+    if (number == MSR_MISC_ENABLE) {
+        v->misc_enable = value;
+        return;
+    }
+    v->efer = value;
+    vmwrite(VMCS_GUEST_EFER, value | v->vm->config.pager->efer_set);
+    pager_mode_changed(v);
 }
 
 static void write_msr(struct vcpu *v, const struct virtual_msr *m, uint64_t value)
@@ -56,7 +68,7 @@ static void write_msr(struct vcpu *v, const struct virtual_msr *m, uint64_t valu
     switch (m->place) {
     case IN_VMCS: vmwrite((uint32_t)m->value, value - (m->number == MSR_TSC ? rdtsc() : 0)); break;
     case IN_CORE: wrmsr(m->number, value); break;
-    case IN_VCPU: v->misc_enable = value; break;
+    case IN_VCPU: write_own(v, m->number, value); break;
     default: break;
     }
 }
@@ -94,11 +106,11 @@ static bool efer_valid(const struct vcpu *v, uint64_t value)
 }
 
 /* XD may not vanish while it is in use. */
-static bool misc_enable_valid(uint64_t value)
+static bool misc_enable_valid(const struct vcpu *v, uint64_t value)
 {
     if (value & ~(uint64_t)(MISC_ENABLE_XD_DISABLE | MISC_ENABLE_FAST_STRINGS))
         return false;
-    return !(value & MISC_ENABLE_XD_DISABLE) || !(vmread(VMCS_GUEST_EFER) & EFER_NXE);
+    return !(value & MISC_ENABLE_XD_DISABLE) || !(v->efer & EFER_NXE);
 }
 
 static bool value_valid(const struct vcpu *v, const struct virtual_msr *m, uint64_t value)
@@ -109,7 +121,7 @@ static bool value_valid(const struct vcpu *v, const struct virtual_msr *m, uint6
     case LOW_32: return value >> 32 == 0;
     case MEMORY_TYPES: return pat_valid(value);
     case EXTENDED_FEATURES: return efer_valid(v, value);
-    case MISC_ENABLES: return misc_enable_valid(value);
+    case MISC_ENABLES: return misc_enable_valid(v, value);
     default: return value == m->value;
     }
 }

@@ -3,20 +3,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-#include "arch/board.h"
 #include "arch/insn.h"
 #include "arch/x86.h"
 #include "print.h"
 #include "symbols.h"
 
 #define FRAMES_MAX 24
-
-_Noreturn void end_run(uint32_t value)
-{
-    out32(PORT_DEBUG_EXIT, value);
-    for (;;)
-        __asm__ volatile("cli; hlt");
-}
 
 static void print_place(uint64_t rip)
 {

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "guests/lib/end_run.h"
 #include "traps.h"
 
 #define HV_EXIT_SUCCESS 0 /* debug-exit values */
@@ -16,7 +17,5 @@ _Noreturn void fatal(const char *format, ...) __attribute__((format(printf, 1, 2
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* An exception in the hypervisor: says which, with registers and backtrace, and ends the run. */
 _Noreturn void panic_trap(const struct trap_frame *frame);
-
-_Noreturn void end_run(uint32_t value);
 
 #endif

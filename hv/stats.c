@@ -1,15 +1,24 @@
 #include "stats.h"
 
+#include <stddef.h>
+
 #include "scheduler.h"
 #include "vm.h"
 #include "vmx.h"
 
-void stats_exit(struct stats *s, uint64_t reason, uint64_t cycles)
+static void add(struct stats_cause *cause, uint64_t cycles)
 {
-    struct stats_cause *cause = &s->cause[reason % STATS_REASONS];
-
     cause->exits++;
     cause->cycles += cycles;
+}
+
+void stats_exit(struct stats *s, uint64_t reason, uint64_t cycles)
+{
+    add(&s->cause[reason % STATS_REASONS], cycles);
+    if (s->fault == FAULT_NONE)
+        return;
+    add(&s->fault_cause[s->fault], cycles);
+    s->fault = FAULT_NONE;
 }
 
 uint64_t stats_exits(const struct stats *s)
@@ -30,6 +39,8 @@ uint64_t stats_handler_cycles(const struct stats *s)
     return sum;
 }
 
+static const char *const fault_name[STATS_FAULTS] = {NULL, "true", "hidden", "trace"};
+
 void stats_show(const struct vm *vm, stats_line *line)
 {
     const struct stats *s = &vm->stats;
@@ -41,4 +52,8 @@ void stats_show(const struct vm *vm, stats_line *line)
         if (s->cause[i].exits)
             line("exit=%u count=%lu cycles=%lu mean=%lu reason=%s", i, s->cause[i].exits, s->cause[i].cycles,
                  s->cause[i].cycles / s->cause[i].exits, exit_reason_name(i));
+    for (unsigned i = FAULT_TRUE; i < STATS_FAULTS; i++)
+        if (s->fault_cause[i].exits)
+            line("fault=%u count=%lu cycles=%lu mean=%lu reason=%s", i, s->fault_cause[i].exits,
+                 s->fault_cause[i].cycles, s->fault_cause[i].cycles / s->fault_cause[i].exits, fault_name[i]);
 }

@@ -6,13 +6,17 @@
 
 #define STATS_REASONS 64
 
+/* What a page fault that exits was about (shadow_fault.c). */
+enum stats_fault { FAULT_NONE, FAULT_TRUE, FAULT_HIDDEN, FAULT_TRACE, STATS_FAULTS };
+
 struct stats {
     uint64_t entries;
     uint64_t guest_cycles; /* from before VM entry to after VM exit: the hardware's part of both is in it */
     uint64_t turns;        /* that the scheduler gave */
     struct stats_cause {
         uint64_t exits, cycles; /* cycles: of the handler, from after the exit to before the next entry */
-    } cause[STATS_REASONS];
+    } cause[STATS_REASONS], fault_cause[STATS_FAULTS];
+    enum stats_fault fault; /* of the exit being handled */
 };
 
 struct vm;

@@ -91,7 +91,7 @@ void vcpu_skip_instruction(void)
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(uint64_t)(BLOCKING_STI | BLOCKING_MOV_SS));
 }
 
-#define TYPE_HARDWARE_EXCEPTION 3 /* SDM vol. 3, table 24-16 */
+#define TYPE_HARDWARE_EXCEPTION (INTR_HARDWARE_EXCEPTION >> INTR_TYPE_SHIFT)
 #define TYPE_IS_SOFTWARE(info)  (((info) >> INTR_TYPE_SHIFT & 7) >= 4)
 
 /* A fault leaves RF in the flags that it pushes (SDM vol. 3, 17.3.1.1); VM entry pushes those of the VMCS. */
@@ -118,6 +118,34 @@ void vcpu_redeliver_event(void)
     if (TYPE_IS_SOFTWARE(info))
         vmwrite(VMCS_ENTRY_INSN_LENGTH, vmread(VMCS_EXIT_INSN_LENGTH));
     vmwrite(VMCS_ENTRY_INTR_INFO, info & ~(uint64_t)INTR_NMI_UNBLOCKING);
+}
+
+/* After #PF, #PF is a double fault, and after #DF the end.  Other events take place before the fault's
+ * handler, or again after it. */
+void vcpu_inject_page_fault(struct vcpu *v, uint32_t error)
+{
+    uint64_t first = vmread(VMCS_IDT_VECTORING_INFO), vector = first & INTR_VECTOR;
+    bool exception = first & INTR_VALID && (first & INTR_TYPE) == INTR_HARDWARE_EXCEPTION;
+
+    if (exception && vector == VEC_DF)
+        vm_crash(v->vm, "triple fault (an exception in delivering a double fault) at rip 0x%lx",
+                 vmread(VMCS_GUEST_RIP));
+    else if (exception && vector == VEC_PF)
+        vcpu_inject(VEC_DF, true, 0);
+    else
+        vcpu_inject(VEC_PF, true, error);
+}
+
+uint64_t guest_cr0(void)
+{
+    uint64_t mask = vmread(VMCS_CR0_MASK);
+
+    return (vmread(VMCS_GUEST_CR0) & ~mask) | (vmread(VMCS_CR0_SHADOW) & mask);
+}
+
+uint64_t vcpu_cr3(const struct vcpu *v)
+{
+    return v->vm->config.pager->shadow ? v->vm->dir->guest_cr3[v->index] : vmread(VMCS_GUEST_CR3);
 }
 
 bool canonical(uint64_t address)

@@ -51,7 +51,7 @@ static bool map_page(struct vm *vm, uint64_t gpa, uint64_t bytes)
 }
 
 /* The configured size where a whole page of it is RAM. */
-static uint64_t page_size_at(const struct vm *vm, uint64_t gpa)
+uint64_t vm_page_bytes(const struct vm *vm, uint64_t gpa)
 {
     bool whole = (gpa | (LARGE_BYTES - 1)) < vm->config.ram_bytes;
 
@@ -64,9 +64,9 @@ uint8_t *vm_page(struct vm *vm, uint64_t gpa)
 
     if (gpa >= vm->config.ram_bytes)
         return NULL;
-    if (!ept_translate(vm->dir->root, gpa, &hpa) && !map_page(vm, gpa, page_size_at(vm, gpa)))
-        return NULL;
-    ept_translate(vm->dir->root, gpa, &hpa);
+    while (!ept_translate(vm->dir->root, gpa, &hpa))
+        if (!map_page(vm, gpa, vm_page_bytes(vm, gpa)))
+            return NULL;
     return (uint8_t *)(hpa & ~(PAGE_BYTES - 1));
 }
 
@@ -94,7 +94,7 @@ bool vm_write(struct vm *vm, uint64_t gpa, const void *from, uint64_t n)
 
 static bool map_all(struct vm *vm)
 {
-    for (uint64_t gpa = 0; gpa < vm->config.ram_bytes; gpa += page_size_at(vm, gpa))
+    for (uint64_t gpa = 0; gpa < vm->config.ram_bytes; gpa += vm_page_bytes(vm, gpa))
         if (!vm_page(vm, gpa))
             return false;
     return true;
@@ -103,14 +103,16 @@ static bool map_all(struct vm *vm)
 /* A VM's memory from its former life goes back only now: until then it can be looked at. */
 static void release_memory(struct vm *vm)
 {
-    if (vm->dir->root)
-        ept_free(vm->dir->root);
+    if (!vm->dir->root)
+        return;
+    vm->config.pager->end(vm);
+    ept_free(vm->dir->root);
     vm->dir->root = 0;
 }
 
 void vm_flush(struct vm *vm)
 {
-    vmx_flush_ept(ept_pointer(vm->dir->root));
+    vm->config.pager->flush(vm);
 }
 
 /* ---- life ---- */
@@ -124,10 +126,12 @@ static bool out_of_memory(const struct vm *vm, char *why, size_t size)
 
 static bool prepare_memory(struct vm *vm, uint64_t *entry, char *why, size_t size)
 {
+    if (!vm->config.pager->possible(why, size))
+        return false;
     if (!vm->config.lazy && vm->config.ram_bytes > page_free_bytes())
         return out_of_memory(vm, why, size);
     vm->dir->root = ept_new();
-    if (!vm->dir->root || !guest_boot_write(vm))
+    if (!vm->dir->root || !vm->config.pager->begin(vm) || !guest_boot_write(vm))
         return out_of_memory(vm, why, size);
     if (!loader_load(vm, entry, why, size))
         return false;
@@ -145,6 +149,7 @@ static bool prepare_vcpu(struct vm *vm, uint64_t i, uint64_t entry)
     vm->dir->vmcs[i] = vmcs;
     *v = (struct vcpu){
         .vmcs = vmcs, .dr6 = DR6_FIXED, .misc_enable = MISC_ENABLE_FAST_STRINGS, .vm = vm, .index = i};
+    v->efer = EFER_SCE | EFER_LME | EFER_LMA;
     v->vpid = (uint16_t)(1 + (vm - vms) * VMDIR_VCPUS + (unsigned)i); /* VPID 0 is the hypervisor's */
     v->gpr[REG_RAX] = BOOT_MAGIC;
     v->gpr[REG_RBX] = BOOT_INFO;
@@ -240,6 +245,7 @@ static struct vm *new_vm(const struct vm_config *config)
     text_copy(vm->dir->image, config->image, sizeof vm->dir->image);
     vm->dir->vcpus = 1;
     vm->dir->ram_bytes = config->ram_bytes;
+    vm->dir->shadow = config->pager->shadow;
     vm->dir->state = VMDIR_STOPPED;
     console_init(&vm->console, vm->dir, i);
     return vm;

@@ -8,6 +8,8 @@
 
 #include "arch/vmdir.h"
 #include "console.h"
+#include "pager.h"
+#include "shadow_state.h"
 #include "stats.h"
 #include "vcpu.h"
 #include "vuart.h"
@@ -20,10 +22,12 @@ struct vm_config {
     char image[VMDIR_NAME];
     char cmdline[VM_CMDLINE]; /* as the guest gets it: the image's name first */
     uint64_t ram_bytes;
-    uint64_t page_bytes; /* of the EPT: PAGE_BYTES or LARGE_BYTES */
-    uint64_t weight;     /* quanta a turn */
-    bool start;          /* at once */
-    bool lazy;           /* RAM is mapped when it is first touched, by EPT violations */
+    uint64_t page_bytes;       /* of the EPT: PAGE_BYTES or LARGE_BYTES */
+    uint64_t weight;           /* quanta a turn */
+    const struct pager *pager; /* mmu= */
+    uint64_t tables;           /* shadow tables that it may have; 0: by its RAM */
+    bool start;                /* at once */
+    bool lazy;                 /* RAM is mapped when it is first touched */
 };
 
 struct vm {
@@ -36,6 +40,7 @@ struct vm {
     struct vuart uart;
     struct console console;
     struct stats stats;
+    struct shadow shadow; /* for the shadow pager */
 };
 
 /* The i-th VM, NULL after the last. */
@@ -61,6 +66,8 @@ const char *vm_state_name(const struct vm *vm);
 /* The host's view of a page of guest RAM, mapped now if it was not yet; NULL outside RAM or when memory has
  * run out. */
 uint8_t *vm_page(struct vm *vm, uint64_t gpa);
+/* The size of the page that is, or would be, mapped at gpa. */
+uint64_t vm_page_bytes(const struct vm *vm, uint64_t gpa);
 /* Copies into guest RAM; from NULL: zeros.  False if any byte lies outside. */
 bool vm_write(struct vm *vm, uint64_t gpa, const void *from, uint64_t n);
 

@@ -3,7 +3,7 @@
 #include "arch/boot.h"
 #include "arch/insn.h"
 #include "arch/x86.h"
-#include "ept.h"
+#include "pager.h"
 #include "print.h"
 #include "traps.h"
 #include "vmx.h"
@@ -14,39 +14,43 @@ extern const char vmx_exit_point[];
 
 /* What the guest may not do by itself: keep the processor (timer, interrupts), stop it (HLT), reach the board
  * (I/O, TPR). Without MSR bitmaps every RDMSR and WRMSR exits; without a bit in the exception bitmap no
- * exception does. */
+ * exception does.  A pager has wishes of its own. */
 static void setup_controls(const struct vcpu *v)
 {
+    const struct pager *pager = v->vm->config.pager;
+
     vmwrite(VMCS_PIN_CONTROLS,
             vmx_controls(WORD_PIN, PIN_EXTERNAL_INTERRUPT | PIN_NMI | PIN_PREEMPTION_TIMER));
     vmwrite(VMCS_PROC_CONTROLS,
             vmx_controls(WORD_PROC, PROC_TSC_OFFSETTING | PROC_HLT | PROC_UNCONDITIONAL_IO | PROC_CR8_LOAD |
-                                        PROC_CR8_STORE | PROC_SECONDARY));
+                                        PROC_CR8_STORE | PROC_SECONDARY | pager->proc));
     vmwrite(VMCS_PROC2_CONTROLS,
-            vmx_controls(WORD_PROC2, PROC2_EPT | PROC2_VPID | PROC2_RDTSCP | PROC2_INVPCID | PROC2_WBINVD));
+            vmx_controls(WORD_PROC2, PROC2_VPID | PROC2_RDTSCP | PROC2_WBINVD | pager->proc2));
     vmwrite(VMCS_EXIT_CONTROLS,
             vmx_controls(WORD_VMEXIT, VMEXIT_HOST_64 | VMEXIT_SAVE_EFER | VMEXIT_LOAD_EFER | VMEXIT_SAVE_PAT |
-                                          VMEXIT_LOAD_PAT | VMEXIT_SAVE_PREEMPTION_TIMER));
-    vmwrite(VMCS_ENTRY_CONTROLS,
-            vmx_controls(WORD_VMENTRY, VMENTRY_GUEST_64 | VMENTRY_LOAD_EFER | VMENTRY_LOAD_PAT));
+                                          VMEXIT_LOAD_PAT | VMEXIT_SAVE_DEBUG_CONTROLS |
+                                          VMEXIT_SAVE_PREEMPTION_TIMER));
+    vmwrite(VMCS_ENTRY_CONTROLS, vmx_controls(WORD_VMENTRY, VMENTRY_GUEST_64 | VMENTRY_LOAD_DEBUG_CONTROLS |
+                                                                VMENTRY_LOAD_EFER | VMENTRY_LOAD_PAT));
     vmwrite(VMCS_TSC_OFFSET, 0);
-    vmwrite(VMCS_EXCEPTION_BITMAP, 0);
+    vmwrite(VMCS_EXCEPTION_BITMAP, pager->exceptions);
+    vmwrite(VMCS_PF_ERROR_MASK, 0); /* every #PF is as the bitmap says */
+    vmwrite(VMCS_PF_ERROR_MATCH, 0);
     vmwrite(VMCS_CR3_TARGET_COUNT, 0);
     vmwrite(VMCS_ENTRY_INTR_INFO, 0);
-    vmwrite(VMCS_EPTP, ept_pointer(v->vm->dir->root));
     vmwrite(VMCS_VPID, v->vpid);
 }
 
 /* Bits that the guest does not own: a MOV that would change one of them exits, and reading gives the shadow's
  * bit.  VMX operation needs CR4.VMXE and CR0.NE; the machine has no way out of 64-bit mode. */
-static void setup_control_registers(void)
+static void setup_control_registers(const struct pager *pager)
 {
-    uint64_t cr0 = CR0_PG | CR0_NE | CR0_ET | CR0_PE, cr4 = CR4_PAE;
+    uint64_t cr0 = CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_PE, cr4 = CR4_PAE;
 
-    vmwrite(VMCS_CR0_MASK, CR0_PG | CR0_PE | CR0_NE | CR0_NW | CR0_CD);
+    vmwrite(VMCS_CR0_MASK, CR0_PG | CR0_PE | CR0_NE | CR0_NW | CR0_CD | pager->cr0_set);
     vmwrite(VMCS_CR0_SHADOW, cr0);
-    vmwrite(VMCS_GUEST_CR0, vmx_fix_cr0(cr0));
-    vmwrite(VMCS_CR4_MASK, CR4_VMXE | CR4_PAE | ~vmx_cr4_allowed());
+    vmwrite(VMCS_GUEST_CR0, vmx_fix_cr0(cr0) | pager->cr0_set);
+    vmwrite(VMCS_CR4_MASK, CR4_VMXE | CR4_PAE | ~vmx_cr4_allowed() | pager->cr4_mask);
     vmwrite(VMCS_CR4_SHADOW, cr4);
     vmwrite(VMCS_GUEST_CR4, vmx_fix_cr4(cr4));
     vmwrite(VMCS_GUEST_CR3, BOOT_PML4);
@@ -79,16 +83,16 @@ static void setup_segments(void)
     vmwrite(VMCS_GUEST_IDTR_LIMIT, 0);
 }
 
-static void setup_guest(uint64_t entry)
+static void setup_guest(const struct vcpu *v, uint64_t entry)
 {
     setup_segments();
-    setup_control_registers();
+    setup_control_registers(v->vm->config.pager);
     vmwrite(VMCS_GUEST_RIP, entry);
     vmwrite(VMCS_GUEST_RSP, BOOT_STACK_TOP);
     vmwrite(VMCS_GUEST_RFLAGS, FLAG_FIXED);
     vmwrite(VMCS_GUEST_DR7, DR7_FIXED);
     vmwrite(VMCS_GUEST_DEBUGCTL, 0);
-    vmwrite(VMCS_GUEST_EFER, EFER_SCE | EFER_LME | EFER_LMA);
+    vmwrite(VMCS_GUEST_EFER, v->efer | v->vm->config.pager->efer_set);
     vmwrite(VMCS_GUEST_PAT, PAT_RESET);
     vmwrite(VMCS_GUEST_SYSENTER_CS, 0);
     vmwrite(VMCS_GUEST_SYSENTER_ESP, 0);
@@ -126,11 +130,12 @@ static void setup_host(void)
     vmwrite(VMCS_HOST_RIP, (uint64_t)vmx_exit_point);
 }
 
-void vmcs_setup(const struct vcpu *v, uint64_t entry)
+void vmcs_setup(struct vcpu *v, uint64_t entry)
 {
     setup_controls(v);
-    setup_guest(entry);
+    setup_guest(v, entry);
     setup_host();
+    v->vm->config.pager->setup(v);
 }
 
 /* ---- in words ---- */

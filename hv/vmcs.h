@@ -5,7 +5,7 @@
 #include "vm.h"
 
 /* Fills the current VMCS: v starts at `entry`, as the boot protocol has it. */
-void vmcs_setup(const struct vcpu *v, uint64_t entry);
+void vmcs_setup(struct vcpu *v, uint64_t entry);
 /* Prints v's state; its VMCS is current in words. */
 void vmcs_dump(const struct vcpu *v);
 

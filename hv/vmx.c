@@ -29,9 +29,9 @@ REGION_INSTRUCTION(vmptrld)
 #undef REGION_INSTRUCTION
 
 #define INVALIDATION(name) \
-    static bool name(uint64_t type, uint64_t context) \
+    static bool name(uint64_t type, uint64_t context, uint64_t address) \
     { \
-        uint64_t descriptor[2] = {context, 0}; \
+        uint64_t descriptor[2] = {context, address}; \
         bool failed; \
 \
         __asm__ volatile(#name " %1, %2\n\tsetbe %0" \
@@ -80,16 +80,6 @@ static void require_feature_control(void)
         fatal("firmware has turned VT-x off and locked it (IA32_FEATURE_CONTROL is 0x%lx)", feature);
 }
 
-static void require_ept(void)
-{
-    uint64_t secondary = rdmsr(MSR_VMX_PROCBASED_CTLS) >> 32 & PROC_SECONDARY;
-
-    if (!secondary || !(rdmsr(MSR_VMX_PROCBASED_CTLS2) >> 32 & PROC2_EPT))
-        fatal("this processor offers no EPT, and this hypervisor has no shadow paging");
-    if (!(rdmsr(MSR_VMX_EPT_VPID_CAP) & EPT_CAP_INVEPT_SINGLE))
-        fatal("this processor offers no single-context INVEPT");
-}
-
 static uint64_t region_new(void)
 {
     uint64_t hpa = page_alloc();
@@ -104,7 +94,6 @@ void vmx_init(void)
     require_vtx();
     require_nx();
     require_feature_control();
-    require_ept();
     vmx_basic = rdmsr(MSR_VMX_BASIC);
     write_cr0(vmx_fix_cr0(read_cr0()));
     write_cr4(vmx_fix_cr4(read_cr4()));
@@ -144,10 +133,25 @@ static void require_controls(enum control_word word, uint32_t missing)
         fatal("this processor lacks VMX controls 0x%x of word %u", missing, (unsigned)word);
 }
 
-uint32_t vmx_controls(enum control_word word, uint32_t want)
+/* Low half: bits that must be 1; high half: bits that may be. */
+static uint64_t allowed_settings(enum control_word word)
 {
     bool has_true = vmx_basic & VMX_BASIC_TRUE_CONTROLS;
-    uint64_t allowed = rdmsr(has_true ? capability[word].true_msr : capability[word].plain);
+
+    return rdmsr(has_true ? capability[word].true_msr : capability[word].plain);
+}
+
+/* There are secondary controls only if a primary one says so (SDM vol. 3, A.3.3). */
+bool vmx_offers(enum control_word word, uint32_t want)
+{
+    if (word == WORD_PROC2 && !vmx_offers(WORD_PROC, PROC_SECONDARY))
+        return false;
+    return !(want & ~(uint32_t)(allowed_settings(word) >> 32));
+}
+
+uint32_t vmx_controls(enum control_word word, uint32_t want)
+{
+    uint64_t allowed = allowed_settings(word);
     uint32_t must = (uint32_t)allowed, may = (uint32_t)(allowed >> 32);
 
     require_controls(word, want & ~may);
@@ -199,14 +203,29 @@ void vmcs_load(uint64_t vmcs)
 
 void vmx_flush_ept(uint64_t eptp)
 {
-    if (!invept(INVEPT_SINGLE, eptp))
+    if (!invept(INVEPT_SINGLE, eptp, 0))
         panic("INVEPT of 0x%lx failed: %s", eptp, vmx_error_name(vmread(VMCS_INSTRUCTION_ERROR)));
+}
+
+static void flush_vpid(uint64_t type, uint16_t vpid, uint64_t gva)
+{
+    if (!invvpid(type, vpid, gva))
+        panic("INVVPID of %u failed", vpid);
 }
 
 void vmx_flush_vpid(uint16_t vpid)
 {
-    if (!invvpid(INVVPID_SINGLE, vpid))
-        panic("INVVPID of %u failed", vpid);
+    flush_vpid(INVVPID_SINGLE, vpid, 0);
+}
+
+void vmx_flush_vpid_but_global(uint16_t vpid)
+{
+    flush_vpid(INVVPID_SINGLE_GLOBAL, vpid, 0);
+}
+
+void vmx_flush_vpid_address(uint16_t vpid, uint64_t gva)
+{
+    flush_vpid(INVVPID_ADDRESS, vpid, gva);
 }
 
 _Noreturn void vmx_access_failed(uint32_t field)

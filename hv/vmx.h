@@ -16,6 +16,8 @@ void vmx_init(void);
  * be had. */
 enum control_word { WORD_PIN, WORD_PROC, WORD_PROC2, WORD_VMEXIT, WORD_VMENTRY };
 uint32_t vmx_controls(enum control_word word, uint32_t want);
+/* Whether all of the bits `want` can be had. */
+bool vmx_offers(enum control_word word, uint32_t want);
 
 /* The preemption timer counts TSC cycles shifted right by this. */
 unsigned vmx_timer_shift(void);
@@ -30,6 +32,8 @@ void vmcs_clear(uint64_t vmcs); /* VMCLEAR */
 void vmcs_load(uint64_t vmcs);  /* VMPTRLD */
 void vmx_flush_ept(uint64_t eptp);  /* INVEPT, single context */
 void vmx_flush_vpid(uint16_t vpid); /* INVVPID, single context */
+void vmx_flush_vpid_but_global(uint16_t vpid);
+void vmx_flush_vpid_address(uint16_t vpid, uint64_t gva); /* canonical */
 
 /* "VM entry with invalid control field(s)" */
 const char *vmx_error_name(uint64_t number);

@@ -19,13 +19,21 @@ static const struct {
     const char *image, *cmdline, *module;
     bool time;
 } guests[] = {
-    {"guests/hello.elf", "hello", NULL, false},     {"guests/walk.elf", "walk", NULL, false},
-    {"guests/fault.elf", "fault", NULL, false},     {"guests/alu.elf", "alu 20000", NULL, false},
-    {"guests/cpuid.elf", "cpuid", NULL, true},      {"guests/chase.elf", "chase 64 1000", NULL, false},
-    {"guests/ports.elf", "ports", NULL, false},     {"guests/rights.elf", "rights", NULL, false},
-    {"hv/hv.elf", "hv", "guests/hello.elf", true},  {"hv/hv.elf", "hv", "guests/walk.elf", true},
-    {"hv/hv.elf", "hv", "guests/vmcall.elf", true}, {"hv/hv.elf", "hv", "guests/fault.elf", true},
+    {"guests/hello.elf", "hello", NULL, false},
+    {"guests/walk.elf", "walk", NULL, false},
+    {"guests/fault.elf", "fault", NULL, false},
+    {"guests/alu.elf", "alu 20000", NULL, false},
+    {"guests/cpuid.elf", "cpuid", NULL, true},
+    {"guests/chase.elf", "chase 64 1000", NULL, false},
+    {"guests/ports.elf", "ports", NULL, false},
+    {"guests/rights.elf", "rights", NULL, false},
+    {"hv/hv.elf", "hv", "guests/hello.elf", true},
+    {"hv/hv.elf", "hv", "guests/walk.elf", true},
+    {"hv/hv.elf", "hv", "guests/vmcall.elf", true},
+    {"hv/hv.elf", "hv", "guests/fault.elf", true},
     {"hv/hv.elf", "hv", "guests/rights.elf", true},
+    {"hv/hv.elf", "hv", "guests/tables.elf", true},
+    {"hv/hv.elf", "hv", "guests/tables.elf mmu=shadow", true},
 };
 
 struct seen {

@@ -181,6 +181,9 @@ static const struct guest {
     {"ports", "ports", "v image=ports"},
     {"ports", "ports", "v image=ports ram=4M page=2m lazy=yes"},
     {"rights", "rights", "v image=rights"},
+    {"tables", "tables", "v image=tables"},
+    {"tables", "tables", "v image=tables page=2m lazy=yes"},
+    {"tables", "tables", "v image=tables tables=24"},
     {"breakpoint", "breakpoint", "v image=breakpoint"},
     {"uart", "uart", "v image=uart"},
     {"msr", "msr", "v image=msr"},
@@ -189,9 +192,22 @@ static const struct guest {
     {"chase", "chase 300 1000 7", "v image=chase -- 300 1000 7"},
 };
 
+/* Both ways of virtualising memory: tests that loop over a table do so with each. */
+static const char *const mmus[] = {"nested", "shadow"};
+#define MMUS 2
+
+/* The VM's string, "v ...", with its mmu= behind the name. */
+static const char *with_mmu(const char *module, int mmu)
+{
+    static char string[256];
+    size_t name = strcspn(module, " ");
+    snprintf(string, sizeof string, "%.*s mmu=%s%s", (int)name, module, mmus[mmu], module + name);
+    return string;
+}
+
 START_TEST(same_output_bare_and_in_a_vm)
 {
-    const struct guest *g = &guests[_i];
+    const struct guest *g = &guests[_i / MMUS];
     char image[64], bare[TEXT_BYTES], virtual[TEXT_BYTES];
     snprintf(image, sizeof image, "guests/%s.elf", g->image);
     boot(image, g->cmdline);
@@ -199,7 +215,7 @@ START_TEST(same_output_bare_and_in_a_vm)
     snprintf(bare, sizeof bare, "%s", console_from(0, 0));
     teardown();
     setup();
-    add_vm(g->image, g->module);
+    add_vm(g->image, with_mmu(g->module, _i % MMUS));
     boot_hv();
     ck_assert_int_eq(run_to_end(), STATUS_SUCCESS);
     vm_lines("v", virtual);
@@ -291,11 +307,11 @@ static const struct hostile {
 
 START_TEST(hostile_guest_stops_alone)
 {
-    const struct hostile *h = &hostiles[_i];
+    const struct hostile *h = &hostiles[_i / MMUS];
     const struct elf_segment segment = {0x100000, h->code, h->bytes};
     char path[256];
     ck_assert(elf_image_temporary(path, 0x100000, &segment, 1));
-    add_file(path, "h image=hostile ram=4M");
+    add_file(path, with_mmu("h image=hostile ram=4M", _i % MMUS));
     add_vm("hello", "good image=hello");
     boot_hv();
     unlink(path);
@@ -363,9 +379,11 @@ static const struct {
     {"h ram=8M1", "ram=8M1: possible is"},
     {"h ram=99999999999999999999M", "possible is 2M to 2G"},
     {"h ram=", "ram=: possible is"},
-    {"h mmu=shadow", "mmu=shadow: possible is nested"},
+    {"h mmu=both", "mmu=both: possible is nested or shadow"},
     {"h page=1g", "page=1g: possible is 4k or 2m"},
     {"h start=perhaps", "start=perhaps: possible is yes or no"},
+    {"h tables=23", "tables=23: possible is 24 to 2047 shadow tables"},
+    {"h tables=2048", "tables=2048: possible is"},
     {"h weight=0", "weight=0: possible is 1 to 100"},
     {"h image=", "image=: possible is"},
     {"h colour=red", "unknown option colour=red"},
@@ -519,6 +537,7 @@ static const struct {
     {"vm input v \\q", "a backslash is followed by"},
     {"vm input v \\x4", "a backslash is followed by"},
     {"vm input v \\", "a backslash is followed by"},
+    {"vm dirty off", "error: off has not been started"},
     {"vm flush off", "error: off has not been started"},
     {"vm input off x", "error: off is stopped: nobody would read it"},
     {"vm pause off", "error: off is stopped, not running"},
@@ -613,6 +632,7 @@ static const struct {
 } restarted[] = {
     {"v image=hello ram=2M", "state=stopped image=hello ram=2048K page=4K weight=1 status=1"},
     {"v image=hello ram=5M page=2m", "state=stopped image=hello ram=5120K page=2048K weight=1 status=1"},
+    {"v image=hello ram=4M mmu=shadow", "state=stopped image=hello ram=4096K page=4K weight=1 status=1"},
     {"v image=hello ram=4M lazy=yes", "state=stopped image=hello ram=4096K page=4K weight=1 status=1"},
 };
 
@@ -629,6 +649,33 @@ START_TEST(started_again_it_takes_no_more_memory)
         reply_has("vm list", restarted[_i].says);
     }
     reply_has("stats", first);
+}
+END_TEST
+
+/* A guest that writes to one page and reads from another, for ever. */
+START_TEST(dirty_tells_what_is_written)
+{
+    static const uint8_t code[] = {0xc6, 0x04, 0x25, 0, 0, 0x20, 0, 1, /* mov byte [0x200000], 1 */
+                                   0x8a, 0x04, 0x25, 0, 0, 0x30, 0,    /* mov al, [0x300000] */
+                                   0xeb, 0xef};                        /* again */
+    const struct elf_segment segment = {0x100000, code, sizeof code};
+    char path[256];
+    ck_assert(elf_image_temporary(path, 0x100000, &segment, 1));
+    add_file(path, with_mmu("v image=writer ram=4M", _i));
+    boot_hv();
+    unlink(path);
+    run_until(3000000);
+    reply_has("vm dirty v", "from=0x0 to=0x400000\naccessed=4096K dirty=4096K runs=1 page=4K\nok");
+    for (int turn = 0; turn < 2; turn++) {
+        run_until(rs_cycles(machine, 0) + 2000000);
+        const char *reply = command("vm dirty v");
+        ck_assert_msg(strstr(reply, "from=0x200000 to=0x201000\n") && !strstr(reply, "0x300000"), "%s",
+                      reply);
+        ck_assert_uint_ge(strtoull(strstr(reply, "accessed=") + 9, NULL, 10), 12);
+    }
+    reply_has("vm pause v", "ok");
+    command("vm dirty v");
+    reply_has("vm dirty v", "accessed=0K dirty=0K runs=0 page=4K\nok");
 }
 END_TEST
 
@@ -674,6 +721,21 @@ START_TEST(firmware_says_no)
 }
 END_TEST
 
+/* The one pager that needs no EPT runs without. */
+START_TEST(no_ept_but_shadows)
+{
+    teardown();
+    open_world(64, RS_FW_VTX | RS_FW_XD | RS_FW_LOCK);
+    add_vm("hello", "n image=hello");
+    add_vm("hello", "s image=hello mmu=shadow");
+    boot_hv();
+    ck_assert_int_eq(run_to_end(), STATUS_FAILURE);
+    must_say("n crashed: it cannot start: this processor offers no EPT, which mmu=nested needs");
+    must_say("[s] Hello");
+    must_say("s stopped by debug-exit, status 1");
+}
+END_TEST
+
 START_TEST(panic_names_its_callers)
 {
     uint64_t address, size;
@@ -706,11 +768,11 @@ static Suite *make_suite(void)
 {
     Suite *s = suite_create("hv");
     TCase *c = new_case(s, "guests");
-    tcase_add_loop_test(c, same_output_bare_and_in_a_vm, 0, COUNT(guests));
+    tcase_add_loop_test(c, same_output_bare_and_in_a_vm, 0, MMUS * COUNT(guests));
     tcase_add_test(c, vms_take_turns);
     tcase_add_test(c, weight_gives_longer_turns);
     tcase_add_test(c, exits_do_not_stretch_a_turn);
-    tcase_add_loop_test(c, hostile_guest_stops_alone, 0, COUNT(hostiles));
+    tcase_add_loop_test(c, hostile_guest_stops_alone, 0, MMUS * COUNT(hostiles));
     tcase_add_loop_test(c, cpuid_in_a_vm, 0, COUNT(cpuid_bits));
     c = new_case(s, "modules");
     tcase_add_loop_test(c, bad_module_string, 0, COUNT(bad_strings));
@@ -726,10 +788,12 @@ static Suite *make_suite(void)
     tcase_add_test(c, input_overflows);
     tcase_add_test(c, life_by_command);
     tcase_add_loop_test(c, started_again_it_takes_no_more_memory, 0, COUNT(restarted));
+    tcase_add_loop_test(c, dirty_tells_what_is_written, 0, MMUS);
     tcase_add_test(c, input_reaches_the_guest);
     c = new_case(s, "ends");
     tcase_add_test(c, no_modules);
     tcase_add_loop_test(c, firmware_says_no, 0, COUNT(firmwares));
+    tcase_add_test(c, no_ept_but_shadows);
     tcase_add_test(c, panic_names_its_callers);
     return s;
 }

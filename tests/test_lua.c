@@ -468,6 +468,36 @@ START_TEST(vms)
 }
 END_TEST
 
+/* With either pager a VM's memory is found while no core runs it; with shadow tables the walks are of one
+ * dimension, and the guest's CR3 is not the VMCS's. */
+static const char *const vm_mmus[] = {"nested", "shadow"};
+
+START_TEST(memory_of_vms)
+{
+    char script[1600];
+    snprintf(
+        script, sizeof script,
+        "local mmu = '%s' local h = machine() h:boot('hv', { cmdline = '--stay', vms = "
+        "{ { name = 'v', image = 'hello', ram = '4M', mmu = mmu, tables = 100 } } }) "
+        "local w = h:await('walk.end', { mode = 'non-root' }) "
+        "check_eq(w.gpa ~= nil, mmu == 'nested', 'two dimensions') local v = h:vm('v') "
+        "v:expect('upper half') h:run('1ms') check_eq(v.state, 'stopped', 'ended') "
+        "local t = v:translate(0xffffffff80100000) check_eq(t.gpa, 0x100000, 'by its own tables') "
+        "check_eq(h:read(t.hpa, 16), v:read(0x100000, 16), 'and on by the hypervisor\\'s') "
+        "check_eq(v:translate(0x700000000000).fault, '#PF: the guest\\'s tables do not map it', 'fault') "
+        "local s, sum = v:stats(), 0 for _, f in pairs(s.faults) do sum = sum + f.count end "
+        "local exits = s.reasons['Exception or NMI'] check_eq(exits and exits.count or 0, sum, 'faults') "
+        "check_eq(s.faults.hidden ~= nil, mmu == 'shadow', 'hidden ones') "
+        "check(h:hv('vm dirty v'):find('dirty=4096K', 1, true), 'all was written at the start') "
+        "check(h:hv('vm dirty v'):find('accessed=0K dirty=0K', 1, true), 'nothing since')",
+        vm_mmus[_i]);
+    const char *message = run(script);
+    ck_assert_msg(!*message, "%s", message);
+    ck_assert_uint_eq(scenario_checks(scenario, true), 9);
+    ck_assert_uint_eq(scenario_checks(scenario, false), 0);
+}
+END_TEST
+
 START_TEST(time_travel)
 {
     const char *message = run(
@@ -775,6 +805,7 @@ int main(void)
     tcase_add_test(tests, disassembly_in_a_vm);
     tcase_add_test(tests, addresses_of_walks);
     tcase_add_test(tests, vms);
+    tcase_add_loop_test(tests, memory_of_vms, 0, 2);
     tcase_add_test(tests, time_travel);
     tcase_add_test(tests, strictly_later);
     tcase_add_test(tests, snapshot_files);

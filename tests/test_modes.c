@@ -37,6 +37,7 @@ static const struct subject subjects[] = {
     {"hv/hv.elf", "hv", "guests/fault.elf", 4, SIZES_USUAL},
     {"hv/hv.elf", "hv", "guests/ticker.elf", 1, SIZES_USUAL},
     {"hv/hv.elf", "hv", "guests/breakpoint.elf", 1, SIZES_USUAL},
+    {"hv/hv.elf", "hv", "guests/breakpoint.elf mmu=shadow", 1, SIZES_USUAL},
     {"guests/walk.elf", "walk", NULL, 1, SIZES_SMALL},
     {"guests/cores.elf", "cores 100", NULL, 3, SIZES_SMALL},
     {"hv/hv.elf", "hv", "guests/fault.elf", 1, SIZES_SMALL},
@@ -45,7 +46,7 @@ static const struct subject subjects[] = {
 };
 
 #define SUBJECTS       ((int)(sizeof subjects / sizeof *subjects))
-#define SUBJECTS_USUAL 14 /* the small ones come behind them */
+#define SUBJECTS_USUAL 15 /* the small ones come behind them */
 
 static uint64_t end_of(int i)
 {

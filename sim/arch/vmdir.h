@@ -3,7 +3,7 @@
 #ifndef ARCH_VMDIR_H
 #define ARCH_VMDIR_H
 
-#define VMDIR_MAGIC 0x325249444d56u /* "VMDIR2" */
+#define VMDIR_MAGIC 0x335249444d56u /* "VMDIR3" */
 #define VMDIR_VMS   8
 #define VMDIR_NAME  32
 #define VMDIR_VCPUS 8 /* of a VM, at most */
@@ -23,6 +23,8 @@ struct vmdir_vm {
     unsigned long long status;          /* of its debug-exit, when stopped */
     unsigned long long vcpus;             /* its virtual CPUs */
     unsigned long long vmcs[VMDIR_VCPUS]; /* of each */
+    unsigned long long shadow; /* 1: shadow page tables; the VMCS's CR3 is theirs, and the guest's is */
+    unsigned long long guest_cr3[VMDIR_VCPUS]; /* here, of each; otherwise 0 */
 };
 
 struct vmdir {

@@ -41,6 +41,9 @@ verdict 'another timing prints the same' "$work/timed" "$work/prescott"
 "$build/ringside" run "$root/tests/kernel/vm.lua" >"$work/vm" 2>&1
 verdict 'a VM prints the same' "$recorded" "$work/vm"
 
+"$build/ringside" run "$root/tests/kernel/vm.lua" mmu=shadow >"$work/shadow" 2>&1
+verdict 'a VM with shadow tables prints the same' "$recorded" "$work/shadow"
+
 # peer NAME
 peer() {
     mkdir "$work/$1.d"

@@ -55,12 +55,16 @@ static const char *image_path(char path[512], const char *name)
 
 void run_boot(struct run *r, const struct subject *s)
 {
-    char path[512], module_path[512];
+    char path[512], module_path[512], string[128];
     struct rs_error err;
-    struct rs_boot_module module = {NULL, "vm1 image=guest ram=8M mmu=nested"};
+    struct rs_boot_module module = {NULL, string};
     struct rs_boot image = {.path = image_path(path, s->image), .cmdline = s->cmdline};
     if (s->module) {
-        module.path = image_path(module_path, s->module);
+        image_path(module_path, s->module);
+        size_t n = strcspn(module_path, " ");
+        snprintf(string, sizeof string, "vm1 image=guest ram=8M%s", module_path + n);
+        module_path[n] = '\0';
+        module.path = module_path;
         image.modules = &module;
         image.module_count = 1;
     }

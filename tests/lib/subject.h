@@ -12,7 +12,8 @@ enum sizes {
 };
 
 struct subject {
-    const char *image, *cmdline, *module; /* module: an image in a VM of the hypervisor's; NULL: none */
+    const char *image, *cmdline, *module; /* module: an image in a VM of the hypervisor's, and options of the
+                                           * VM behind a blank; NULL: none */
     uint64_t cores;
     enum sizes sizes;
 };

@@ -103,6 +103,8 @@ struct scenario_vm {
     const char *state; /* "running", "paused", "stopped", "crashed" */
     uint64_t root, ram_bytes, status;
     uint64_t vcpus, vmcs[VMDIR_VCPUS]; /* a VMCS for each virtual CPU */
+    bool shadow;                       /* shadow page tables: the guest's CR3 is not in the VMCS */
+    uint64_t guest_cr3[VMDIR_VCPUS];   /* but here */
     uint64_t console, console_bytes, console_written;
 };
 

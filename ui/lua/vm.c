@@ -112,8 +112,8 @@ static bool guest_walk(const rs_machine *m, uint64_t root, uint64_t cr3, uint64_
 /* What the tables in memory say of a VM that no core runs at the moment. */
 static int translate_asleep(lua_State *L, const rs_machine *m, const struct scenario_vm *vm, uint64_t gva)
 {
-    uint64_t cr3, gpa, hpa;
-    if (rs_vmcs_get(m, vm->vmcs[0], "guest_cr3", &cr3) != RS_OK)
+    uint64_t cr3 = vm->guest_cr3[0], gpa, hpa;
+    if (!vm->shadow && rs_vmcs_get(m, vm->vmcs[0], "guest_cr3", &cr3) != RS_OK)
         return luaL_error(L, "VM %s has no VMCS to read", vm->name);
     lua_newtable(L);
     lua_pushinteger(L, (lua_Integer)gva);
@@ -249,14 +249,16 @@ static const char *add_pairs(lua_State *L, const char *line, const char *end)
     return NULL;
 }
 
-/* A line of the reply: totals, or the numbers of one exit reason, which go into reasons[NAME]. */
+/* A line of the reply: totals, or the numbers of one exit reason, which go into reasons[NAME], or of one kind
+ * of page fault, which go into faults[NAME]. */
 static void add_line(lua_State *L, const char *line, const char *end)
 {
-    if (strncmp(line, "exit=", 5) != 0) {
+    bool fault = strncmp(line, "fault=", 6) == 0;
+    if (!fault && strncmp(line, "exit=", 5) != 0) {
         add_pairs(L, line, end);
         return;
     }
-    lua_getfield(L, -1, "reasons");
+    lua_getfield(L, -1, fault ? "faults" : "reasons");
     lua_newtable(L);
     const char *reason = add_pairs(L, line, end);
     if (reason) {
@@ -277,6 +279,8 @@ static int push_stats(lua_State *L, int status, lua_KContext ctx)
     lua_newtable(L);
     lua_newtable(L);
     lua_setfield(L, -2, "reasons");
+    lua_newtable(L);
+    lua_setfield(L, -2, "faults");
     while (*line) {
         const char *end = line + strcspn(line, "\n");
         add_line(L, line, end);
@@ -311,7 +315,8 @@ static int symbol(lua_State *L)
 static const luaL_Reg methods[] = {{"console", console}, {"send", send},    {"expect", expect},
                                    {"read", read_bytes}, {"u64", read_u64}, {"translate", translate},
                                    {"stats", stats},     {"sym", symbol},   {NULL, NULL}};
-static const char *const attributes[] = {"name", "state", "image", "ram", "vmcs", "root", "status", "vcpus", NULL};
+static const char *const attributes[] = {"name", "state",  "image", "ram", "vmcs",
+                                         "root", "status", "vcpus", NULL};
 
 static const char *member_at(size_t i, const void *arg)
 {

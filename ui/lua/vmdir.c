@@ -54,7 +54,8 @@ static bool read_vm(const rs_machine *m, uint64_t directory, size_t i, struct sc
     vm->console_written = FIELD(console_written);
     vm->vcpus = FIELD(vcpus) < VMDIR_VCPUS ? FIELD(vcpus) : VMDIR_VCPUS;
     for (size_t v = 0; v < VMDIR_VCPUS; v++)
-        vm->vmcs[v] = FIELD(vmcs[v]);
+        vm->vmcs[v] = FIELD(vmcs[v]), vm->guest_cr3[v] = FIELD(guest_cr3[v]);
+    vm->shadow = FIELD(shadow) != 0;
     return true;
 }
 

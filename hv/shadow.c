@@ -1,0 +1,180 @@
+/* shadow.c - the shadow pager: the processor walks tables that we make of the guest's tables and of
+ * dir->root. Its exits are page faults (shadow_fault.c), and what the guest does to CR3, to the TLB, and to
+ * the bits of control registers that its tables depend on. */
+#include "shadow.h"
+
+#include "arch/boot.h"
+#include "arch/insn.h"
+#include "arch/x86.h"
+#include "ept.h"
+#include "page.h"
+#include "print.h"
+#include "vmx.h"
+
+#define INVVPID_KINDS (EPT_CAP_INVVPID | EPT_CAP_INVVPID_ADDRESS | EPT_CAP_INVVPID_SINGLE)
+
+static bool possible(char *why, size_t size)
+{
+    if (vmx_offers(WORD_PROC2, PROC2_VPID) && !(INVVPID_KINDS & ~rdmsr(MSR_VMX_EPT_VPID_CAP)))
+        return true;
+    format_text(why, size, "this processor offers no VPIDs, or too few kinds of INVVPID, for mmu=shadow");
+    return false;
+}
+
+/* ---- the TLB ---- */
+
+static void flush(struct vm *vm)
+{
+    for (uint64_t i = 0; i < vm->dir->vcpus; i++)
+        vmx_flush_vpid(vm->vcpu[i].vpid);
+    vm->shadow.stale = vm->shadow.stale_global = false;
+}
+
+void shadow_flush_stale(struct vm *vm)
+{
+    if (vm->shadow.stale)
+        flush(vm);
+}
+
+/* What a MOV to CR3 drops, unless more than that is stale. */
+static void flush_but_global(struct vcpu *v)
+{
+    if (v->vm->shadow.stale_global || !(rdmsr(MSR_VMX_EPT_VPID_CAP) & EPT_CAP_INVVPID_SINGLE_GLOBAL))
+        vmx_flush_vpid(v->vpid);
+    else
+        vmx_flush_vpid_but_global(v->vpid);
+    v->vm->shadow.stale = v->vm->shadow.stale_global = false;
+}
+
+/* ---- CR3 ---- */
+
+struct shadow_table *shadow_root(struct vcpu *v)
+{
+    return v->shadow.root ? shadow_table_at(&v->vm->shadow, v->shadow.root) : NULL;
+}
+
+static void leave_root(struct vcpu *v)
+{
+    struct shadow_table *t = shadow_root(v);
+
+    if (t)
+        t->users--;
+    v->shadow.root = 0;
+}
+
+/* The tables for the guest's CR3, as they were left if it has been here before.  Where it leads outside RAM
+ * the tables are empty, and the first access will say so. */
+static void enter_root(struct vcpu *v)
+{
+    struct vm *vm = v->vm;
+    uint64_t gpa = vcpu_cr3(v) & CR3_ADDR;
+    struct shadow_table *t;
+
+    leave_root(v);
+    vm->shadow.walk++;
+    if (gpa >= vm->config.ram_bytes) {
+        vmwrite(VMCS_GUEST_CR3, vm->shadow.nowhere);
+        return;
+    }
+    t = shadow_table_get(vm, gpa / PAGE_BYTES, ROLE(GUEST_LEVELS, PTE_W | PTE_U));
+    if (!t) {
+        vm_crash(vm, "no memory left for a shadow table");
+        return;
+    }
+    t->users++;
+    v->shadow.root = t->slot;
+    vmwrite(VMCS_GUEST_CR3, (uint64_t)t->entry);
+}
+
+static void load_cr3(struct vcpu *v, uint64_t value)
+{
+    v->vm->dir->guest_cr3[v->index] = value;
+    enter_root(v);
+    shadow_sync(v);
+    flush_but_global(v);
+}
+
+/* ---- other invalidations ---- */
+
+static void invalidate(struct vcpu *v, uint64_t gva)
+{
+    if (!canonical(gva))
+        return;
+    shadow_sync_address(v, gva);
+    if (v->vm->shadow.stale)
+        flush(v->vm);
+    else
+        vmx_flush_vpid_address(v->vpid, gva);
+}
+
+static bool same_rules(struct guest_mode a, struct guest_mode b)
+{
+    return a.wp == b.wp && a.nxe == b.nxe && (a.wp || a.smep == b.smep);
+}
+
+/* Other rules make other shadows: with WP clear there are entries that only the supervisor may have, and NX
+ * is a reserved bit where NXE is clear. */
+static void mode_changed(struct vcpu *v)
+{
+    const struct guest_mode before = v->mode;
+
+    v->mode = guest_mode_now(v);
+    if (!same_rules(before, v->mode)) {
+        leave_root(v);
+        shadow_table_free_all(&v->vm->shadow);
+        enter_root(v);
+    }
+    shadow_sync(v);
+    flush(v->vm);
+}
+
+/* ---- beginning and end ---- */
+
+static bool begin(struct vm *vm)
+{
+    if (!shadow_pool_begin(vm))
+        return false;
+    vm->shadow.nowhere = page_alloc();
+    return vm->shadow.nowhere;
+}
+
+static void end(struct vm *vm)
+{
+    if (vm->shadow.nowhere)
+        page_free(vm->shadow.nowhere, PAGE_BYTES);
+    shadow_pool_end(vm);
+}
+
+static void setup(struct vcpu *v)
+{
+    v->mode = guest_mode_now(v);
+    v->vm->dir->guest_cr3[v->index] = BOOT_PML4;
+    enter_root(v);
+}
+
+static void written(struct vcpu *v, uint64_t gpa)
+{
+    shadow_unsync(v, gpa / PAGE_BYTES);
+}
+
+const struct pager pager_shadow = {
+    .name = "shadow",
+    .shadow = true,
+    .proc = PROC_CR3_LOAD | PROC_CR3_STORE | PROC_INVLPG,
+    .exceptions = 1u << VEC_PF,
+    .cr0_set = CR0_WP,
+    .cr4_mask = CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP,
+    .cr4_absent = CR4_PCIDE,
+    .efer_set = EFER_NXE,
+    .possible = possible,
+    .begin = begin,
+    .end = end,
+    .setup = setup,
+    .flush = flush,
+    .collect = shadow_collect,
+    .written = written,
+    .page_fault = shadow_page_fault,
+    .load_cr3 = load_cr3,
+    .invalidate = invalidate,
+    .mode_changed = mode_changed,
+};

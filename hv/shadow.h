@@ -1,0 +1,89 @@
+/* shadow.h - what the files of the shadow pager have of each other.
+ *
+ * A shadow table is a page table that the processor reads.  It stands for one of the guest's tables, or, if
+ * it is `direct`, for a part of a large page of the guest's that is not large here.  Only entries that lead
+ * to a page carry rights, those of the whole way; so a guest's table that is reached with different rights
+ * has a shadow for each.  README has the story. */
+#ifndef HV_SHADOW_H
+#define HV_SHADOW_H
+
+#include "guest_walk.h"
+#include "shadow_state.h"
+
+#define SHADOW_ENTRIES 512
+
+/* What a shadow table is, besides the frame that it stands for: its level (1 to 4), and the rights that lead
+ * to it, PTE_W, PTE_U and PTE_NX; of a direct one, all that its entries have: PTE_D and PTE_G too.  Level and
+ * kind lie where entries of tables have bits that processors ignore. */
+#define ROLE_LEVEL_SHIFT    52
+#define ROLE_DIRECT         (UINT64_C(1) << 55)
+#define ROLE(level, rights) ((uint64_t)(level) << ROLE_LEVEL_SHIFT | (rights))
+#define ROLE_LEVEL(role)    ((unsigned)((role) >> ROLE_LEVEL_SHIFT) & 7)
+#define ROLE_RIGHTS(role)   ((role) & (PTE_W | PTE_U | PTE_D | PTE_G | PTE_NX))
+
+struct shadow_table {
+    uint64_t *entry;          /* read by the processor; its address is its hpa */
+    struct shadow_link *link; /* of each entry that is present */
+    uint64_t role;            /* 0: free */
+    uint32_t gfn;             /* the guest's table; of a direct one, its first page */
+    uint32_t parents;         /* the first entry that leads here */
+    uint16_t slot;            /* its number */
+    uint16_t next;            /* table of the same frame, or in the list of the free; 0: the last */
+    uint16_t present;         /* entries */
+    uint16_t users;           /* virtual CPUs whose root it is */
+    uint64_t walk;            /* the last fault that it was on the way of: not to be evicted meanwhile */
+};
+
+/* ---- shadow_table.c ---- */
+
+bool shadow_pool_begin(struct vm *vm);
+void shadow_pool_end(struct vm *vm);
+
+struct shadow_table *shadow_table_at(struct shadow *s, unsigned slot); /* 1 to s->slots */
+struct shadow_frame *shadow_frame_at(struct shadow *s, uint64_t gfn);
+/* The table of this frame and role: an empty one if there was none, for which another may have to go.  NULL:
+ * no memory even for that. */
+struct shadow_table *shadow_table_get(struct vm *vm, uint64_t gfn, uint64_t role);
+void shadow_table_free(struct shadow *s, struct shadow_table *t);
+void shadow_table_free_all(struct shadow *s);
+/* Entries.  What one loses that the processor may have cached sets s->stale. */
+void shadow_set_page(struct shadow *s, struct shadow_table *t, unsigned i, uint64_t value, uint64_t gfn);
+void shadow_set_table(struct shadow *s, struct shadow_table *t, unsigned i, struct shadow_table *below);
+void shadow_clear(struct shadow *s, struct shadow_table *t, unsigned i);
+bool shadow_entry_is_page(const struct shadow_table *t, unsigned i);
+/* The table that an entry leads to. */
+struct shadow_table *shadow_below(struct shadow *s, const struct shadow_table *t, unsigned i);
+/* No entry lets the guest write to this frame any more: the next write is a trace fault. */
+void shadow_protect(struct shadow *s, uint64_t gfn);
+/* Whether a frame of the 2 MiB around it is a table of the guest's: then they cannot be mapped as one. */
+bool shadow_tables_near(const struct shadow *s, uint64_t gfn);
+/* A and D of all entries into those below dir->root. */
+void shadow_collect(struct vm *vm);
+
+/* Whether any stands for the frame as a table of the guest's. */
+bool shadow_is_table(struct shadow *s, uint64_t gfn);
+
+/* ---- shadow_sync.c ---- */
+
+/* The guest writes to its table: from now on its shadows may differ from it. */
+void shadow_unsync(struct vcpu *v, uint64_t gfn);
+/* What the guest's invalidations ask for: of everything, or of one address. */
+void shadow_sync(struct vcpu *v);
+void shadow_sync_address(struct vcpu *v, uint64_t gva);
+/* What the entry of a shadow table that maps a page has, its address aside: `rights` are those of the whole
+ * way, `entry` the guest's. */
+uint64_t shadow_page_flags(struct vcpu *v, uint64_t rights, uint64_t entry, uint64_t gfn);
+/* Frame and role of the table to which the guest's entry leads from a table of this role. */
+uint64_t shadow_role_below(const struct vcpu *v, uint64_t role, uint64_t entry);
+
+/* ---- shadow.c ---- */
+
+/* Drops what the processor has cached, if anything of it is no longer true. */
+void shadow_flush_stale(struct vm *vm);
+struct shadow_table *shadow_root(struct vcpu *v);
+
+/* ---- shadow_fault.c ---- */
+
+void shadow_page_fault(struct vcpu *v);
+
+#endif

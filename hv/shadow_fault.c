@@ -1,0 +1,208 @@
+/* shadow_fault.c - page faults of a VM with shadow tables, all of which exit.  The guest's own tables tell
+ * what one is about:
+ *
+ *     true     they refuse the access: the fault is the guest's, with its error code
+ *     trace    they allow it, but it is the first write to one of them since it was last looked at
+ *     hidden   they allow it, and the shadow tables only did not say so yet */
+#include "arch/insn.h"
+#include "arch/x86.h"
+#include "page.h"
+#include "shadow.h"
+#include "vmx.h"
+
+static unsigned index_at(uint64_t gva, unsigned level)
+{
+    return gva >> (12 + 9 * (level - 1)) & (SHADOW_ENTRIES - 1);
+}
+
+/* ---- the way down ---- */
+
+/* The frame for which the table below an entry of this level stands: one of the guest's tables, or the part
+ * of a large page that the entry covers. */
+static uint64_t frame_below(const struct guest_path *path, unsigned level)
+{
+    uint64_t address =
+        level > path->level ? path->entry[level] & PTE_ADDR : path->gpa & ~guest_offset_mask(level);
+
+    return address / PAGE_BYTES;
+}
+
+/* The table below t on the way to gva.  NULL: no memory. */
+static struct shadow_table *step(struct vcpu *v, struct shadow_table *t, uint64_t gva,
+                                 const struct guest_path *path)
+{
+    struct shadow *s = &v->vm->shadow;
+    unsigned level = ROLE_LEVEL(t->role), i = index_at(gva, level);
+    uint64_t gfn = frame_below(path, level);
+    uint64_t role = shadow_role_below(v, t->role, path->entry[level < path->level ? path->level : level]);
+    struct shadow_table *below;
+
+    if (t->entry[i]) {
+        below = shadow_entry_is_page(t, i) ? NULL : shadow_below(s, t, i);
+        if (below && below->gfn == gfn && below->role == role) {
+            below->walk = s->walk;
+            return below;
+        }
+        shadow_clear(s, t, i);
+    }
+    below = shadow_table_get(v->vm, gfn, role);
+    if (below)
+        shadow_set_table(s, t, i, below);
+    return below;
+}
+
+/* The level at which the page is mapped here: 2 MiB take a large page of the guest's and one of ours, and
+ * none of the guest's tables in it. */
+static unsigned target_level(struct vcpu *v, const struct guest_path *path)
+{
+    bool large = path->level > 1 && vm_page_bytes(v->vm, path->gpa) == LARGE_BYTES &&
+                 !shadow_tables_near(&v->vm->shadow, path->gpa / PAGE_BYTES);
+
+    return large ? 2 : 1;
+}
+
+/* ---- the entry that maps the page ---- */
+
+/* With CR0.WP clear the guest's kernel may write to what is read-only.  Here WP is always set, for the sake
+ * of the traces; so the page becomes writable, and a supervisor page, that users do not get at it: their next
+ * access is a hidden fault, which makes it theirs and read-only again. */
+static uint64_t for_supervisor_write(const struct vcpu *v, uint64_t flags)
+{
+    if (flags & PTE_U && v->mode.smep)
+        flags |= PTE_NX; /* what SMEP had refused */
+    return (flags & ~(uint64_t)PTE_U) | PTE_W;
+}
+
+static void map_page(struct vcpu *v, struct shadow_table *t, uint64_t gva, const struct guest_path *path,
+                     struct guest_access access)
+{
+    struct shadow *s = &v->vm->shadow;
+    unsigned level = ROLE_LEVEL(t->role), i = index_at(gva, level);
+    uint64_t gpa = path->gpa & ~guest_offset_mask(level), gfn = gpa / PAGE_BYTES;
+    uint64_t value = (uint64_t)vm_page(v->vm, gpa) | (level > 1 ? PTE_PS : 0) |
+                     shadow_page_flags(v, path->rights, path->entry[path->level], gfn);
+
+    if (access.write && !(path->rights & PTE_W))
+        value = for_supervisor_write(v, value);
+    if (access.write)
+        value |= PTE_D;
+    if (t->entry[i] && shadow_entry_is_page(t, i) && t->link[i].of == gfn) {
+        t->entry[i] = value | (t->entry[i] & PTE_D);
+        return; /* the fault has dropped what the processor had of it (SDM vol. 3, 4.10.4.1) */
+    }
+    if (t->entry[i])
+        shadow_clear(s, t, i);
+    shadow_set_page(s, t, i, value, gfn);
+}
+
+static bool fill(struct vcpu *v, uint64_t gva, const struct guest_path *path, struct guest_access access)
+{
+    struct shadow_table *t = shadow_root(v);
+    unsigned target;
+
+    while (t && ROLE_LEVEL(t->role) > path->level)
+        t = step(v, t, gva, path);
+    target = target_level(v, path); /* now that the guest's tables on the way are known as such */
+    while (t && ROLE_LEVEL(t->role) > target)
+        t = step(v, t, gva, path);
+    if (t)
+        map_page(v, t, gva, path, access);
+    return t;
+}
+
+/* ---- the fault ---- */
+
+static void reflect(struct vcpu *v, uint64_t gva, uint32_t error)
+{
+    v->vm->stats.fault = FAULT_TRUE;
+    write_cr2(gva); /* CR2 is in no VMCS: the core holds the guest's */
+    vcpu_inject_page_fault(v, error);
+}
+
+/* Whether our tables map the page with these rights. */
+static bool allowed_here(struct vcpu *v, uint64_t gva, uint64_t rights)
+{
+    struct shadow_table *t = shadow_root(v);
+
+    while (t) {
+        unsigned i = index_at(gva, ROLE_LEVEL(t->role));
+
+        if (!t->entry[i] || shadow_entry_is_page(t, i))
+            return (t->entry[i] & rights) == rights;
+        t = shadow_below(&v->vm->shadow, t, i);
+    }
+    return false;
+}
+
+/* Accesses that the processor makes by itself, to descriptor tables and the like, may not use AC: they are
+ * refused where the guest's tables and RFLAGS seem to allow them (SDM vol. 3, 4.6.1).  The error code does
+ * not tell them from others, but that our entry allowed all that an entry can does. */
+static bool refused_by_smap(struct vcpu *v, uint64_t gva, const struct guest_path *path, uint32_t error)
+{
+    if (!v->mode.smap || !(error & PF_P) || error & (PF_U | PF_I) || !(path->rights & PTE_U))
+        return false;
+    return allowed_here(v, gva, error & PF_W ? PTE_U | PTE_W : PTE_U);
+}
+
+/* An event whose delivery met the fault is delivered again.  The exit has saved the flags of the fault's
+ * frame, RF set (SDM vol. 3, 27.3.3 "Saving RIP, RSP, RFLAGS, and SSP"); in that of an interrupt or a trap it
+ * is clear. */
+static void deliver_again(void)
+{
+    uint64_t event = vmread(VMCS_IDT_VECTORING_INFO);
+    bool fault = (event & INTR_TYPE) == INTR_HARDWARE_EXCEPTION && (event & INTR_VECTOR) != VEC_DB;
+
+    if (!(event & INTR_VALID))
+        return;
+    if (!fault)
+        vmwrite(VMCS_GUEST_RFLAGS, vmread(VMCS_GUEST_RFLAGS) & ~(uint64_t)FLAG_RF);
+    vcpu_redeliver_event();
+}
+
+static void serve(struct vcpu *v, uint64_t gva, const struct guest_path *path, struct guest_access access)
+{
+    struct vm *vm = v->vm;
+
+    if (!vm_page(vm, path->gpa)) {
+        vm_crash(vm, "no memory left for its page at guest-physical 0x%lx", path->gpa);
+        return;
+    }
+    vm->stats.fault = FAULT_HIDDEN;
+    if (access.write && shadow_frame_at(&vm->shadow, path->gpa / PAGE_BYTES)->traced) {
+        vm->stats.fault = FAULT_TRACE;
+        shadow_unsync(v, path->gpa / PAGE_BYTES);
+    }
+    if (!fill(v, gva, path, access)) {
+        vm_crash(vm, "no memory left for a shadow table");
+        return;
+    }
+    shadow_flush_stale(vm);
+    deliver_again();
+}
+
+void shadow_page_fault(struct vcpu *v)
+{
+    uint64_t gva = vmread(VMCS_EXIT_QUALIFICATION);
+    uint32_t code = (uint32_t)vmread(VMCS_EXIT_INTR_ERROR), error;
+    struct guest_access access = {
+        .write = code & PF_W,
+        .fetch = code & PF_I,
+        .user = code & PF_U,
+        .ac = !v->mode.smap || vmread(VMCS_GUEST_RFLAGS) & FLAG_AC,
+    };
+    struct guest_path path;
+    enum guest_walk result;
+
+    v->vm->shadow.walk++;
+    result = guest_walk(v, &v->mode, gva, access, &path, &error);
+    if (result == WALK_FAULT)
+        reflect(v, gva, error);
+    else if (result == WALK_OUTSIDE)
+        pager_outside(v->vm, "read", path.gpa, &gva);
+    else if (path.gpa >= v->vm->config.ram_bytes)
+        pager_outside(v->vm, access.fetch ? "fetch" : access.write ? "write" : "read", path.gpa, &gva);
+    else if (refused_by_smap(v, gva, &path, code))
+        reflect(v, gva, code);
+    else
+        serve(v, gva, &path, access);
+}
