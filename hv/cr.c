@@ -10,14 +10,6 @@ static uint64_t read_gpr(const struct vcpu *v, unsigned r)
     return r == REG_RSP ? vmread(VMCS_GUEST_RSP) : v->gpr[r];
 }
 
-static void write_gpr(struct vcpu *v, unsigned r, uint64_t value)
-{
-    if (r == REG_RSP)
-        vmwrite(VMCS_GUEST_RSP, value);
-    else
-        v->gpr[r] = value;
-}
-
 /* Caching off (CD, NW) and NE off are the guest's own belief: it reads back what it wrote. */
 static bool write_guest_cr0(uint64_t value)
 {
@@ -39,20 +31,9 @@ static bool write_guest_cr4(uint64_t value)
     return true;
 }
 
-static bool write_guest_cr8(struct vcpu *v, uint64_t value)
+static void move_to(unsigned cr, uint64_t value)
 {
-    if (value > 15)
-        return false;
-    v->cr8 = value;
-    return true;
-}
-
-static void move_to(struct vcpu *v, unsigned cr, uint64_t value)
-{
-    bool good = cr == 0   ? write_guest_cr0(value)
-                : cr == 4 ? write_guest_cr4(value)
-                : cr == 8 ? write_guest_cr8(v, value)
-                          : false;
+    bool good = cr == 0 ? write_guest_cr0(value) : cr == 4 && write_guest_cr4(value);
 
     if (good)
         vcpu_skip_instruction();
@@ -74,12 +55,8 @@ void exit_cr_access(struct vcpu *v)
     unsigned cr = QUAL_CR_NUMBER(q), r = QUAL_CR_GPR(q);
 
     switch (QUAL_CR_ACCESS(q)) {
-    case QUAL_MOV_TO_CR: move_to(v, cr, read_gpr(v, r)); break;
-    case QUAL_MOV_FROM_CR: /* CR8 is the only one that exits */
-        write_gpr(v, r, v->cr8);
-        vcpu_skip_instruction();
-        break;
-    case QUAL_CLTS: move_to(v, 0, vmread(VMCS_GUEST_CR0) & ~(uint64_t)CR0_TS); break;
-    default: move_to(v, 0, lmsw_value(q)); break;
+    case QUAL_MOV_TO_CR: move_to(cr, read_gpr(v, r)); break;
+    case QUAL_CLTS: move_to(0, vmread(VMCS_GUEST_CR0) & ~(uint64_t)CR0_TS); break;
+    default: move_to(0, lmsw_value(q)); break;
     }
 }

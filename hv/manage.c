@@ -151,7 +151,7 @@ static const struct vm_command {
     {"stop", "NAME", "stop it for good", stop, false},
     {"flush", "NAME", "INVEPT: drop what the processor has cached of its translations", flush, false},
     {"input", "NAME TEXT",
-     "bytes for its console, to be polled: no interrupt wakes a VM from HLT;"
+     "bytes for its console, to be polled: they raise no interrupt;"
      " \\n \\r \\t \\\\ \\0 \\\" and \\xHH are understood",
      input, true},
 };

@@ -5,11 +5,14 @@
 #include "apic.h"
 #include "arch/insn.h"
 #include "exits.h"
+#include "lapic.h"
 #include "manage.h"
 #include "vm.h"
 #include "vmx.h"
 
 #define VCPUS (VMDIR_VMS * VMDIR_VCPUS)
+
+static unsigned timer_shift; /* of the VMX-preemption timer */
 
 static struct vcpu *vcpu_at(unsigned i)
 {
@@ -34,19 +37,36 @@ static struct vcpu *next_vcpu(void)
     return NULL;
 }
 
-/* The processor itself keeps what is left of the timer from an exit to the next entry ("Save VMX-preemption
- * timer value"), but that is guest time alone: handlers count too, by the TSC. */
+/* Changes of the TSC's bit timer_shift until it is `until`: what the timer counts (SDM vol. 3, 25.5.1
+ * "VMX-Preemption Timer"). */
+static uint64_t timer_counts(uint64_t now, uint64_t until)
+{
+    return until > now ? (until >> timer_shift) - (now >> timer_shift) + 1 : 0;
+}
+
+/* The processor itself keeps what is left of its timer from an exit to the next entry ("Save VMX-preemption
+ * timer value"), but that is guest time alone, and handlers count too: by the TSC.  A virtual timer that is
+ * due before the end of the quantum is to be met in time, so then the rest is written anew for each entry. */
+static void set_preemption_timer(struct vcpu *v, uint64_t now, uint64_t end)
+{
+    uint64_t due = lapic_timer_due(v), until = due < end ? due : end;
+
+    if (until == v->runs_until && until == end)
+        return;
+    v->runs_until = until;
+    vmwrite(VMCS_PREEMPTION_TIMER, timer_counts(now, until));
+}
+
 static void run_quantum(struct vcpu *v)
 {
-    uint64_t end = rdtsc() + QUANTUM_CYCLES;
+    uint64_t now = rdtsc(), end = now + QUANTUM_CYCLES;
 
     vcpu_switch_to(v);
-    vmwrite(VMCS_PREEMPTION_TIMER, QUANTUM_CYCLES >> vmx_timer_shift());
-    while (vcpu_runnable(v)) {
-        uint64_t reason = vcpu_run_once(v);
-
-        if (reason == EXIT_PREEMPTION_TIMER || rdtsc() >= end)
-            break;
+    while (vcpu_runnable(v) && now < end) {
+        lapic_timer_run(v, now);
+        set_preemption_timer(v, now, end);
+        vcpu_run_once(v);
+        now = rdtsc();
     }
 }
 
@@ -59,10 +79,31 @@ static void run_turn(struct vcpu *v)
     }
 }
 
-/* Nothing to run: sleep for a quantum, to look at the management line then. */
+/* Until a virtual timer wakes somebody, or LAPIC_NEVER. */
+static uint64_t next_timer(void)
+{
+    uint64_t next = LAPIC_NEVER;
+
+    for (unsigned i = 0; i < VCPUS; i++) {
+        const struct vcpu *v = vcpu_at(i);
+        uint64_t due = v && v->halted && v->wakers & WAKES_BY_INTERRUPT && v->vm->dir->state == VMDIR_RUNNING
+                           ? lapic_timer_due(v)
+                           : LAPIC_NEVER;
+
+        next = due < next ? due : next;
+    }
+    return next;
+}
+
+/* Nothing to run: sleep, for a quantum at most, to look at the management line then. */
 static void idle(void)
 {
-    apic_arm_timer(QUANTUM_CYCLES);
+    uint64_t due = next_timer(), now = rdtsc(), end = now + QUANTUM_CYCLES;
+    uint64_t counts = ((due < end ? due : end) - now) / apic_cycles_per_count();
+
+    if (due <= now)
+        return;
+    apic_arm_timer(counts ? (uint32_t)counts : 1);
     wait_for_interrupt();
     manage_poll();
 }
@@ -96,6 +137,7 @@ static bool all_well(void)
 bool scheduler_run(bool stay)
 {
     manage_start();
+    timer_shift = vmx_timer_shift();
     while (stay || !all_over()) {
         struct vcpu *v = next_vcpu();
 

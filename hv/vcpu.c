@@ -91,35 +91,6 @@ void vcpu_skip_instruction(void)
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(uint64_t)(BLOCKING_STI | BLOCKING_MOV_SS));
 }
 
-#define TYPE_HARDWARE_EXCEPTION 3 /* SDM vol. 3, table 24-16 */
-#define TYPE_IS_SOFTWARE(info)  (((info) >> INTR_TYPE_SHIFT & 7) >= 4)
-
-/* A fault leaves RF in the flags that it pushes (SDM vol. 3, 17.3.1.1); VM entry pushes those of the VMCS. */
-void vcpu_inject(unsigned vector, bool has_error, uint32_t error)
-{
-    uint32_t info = INTR_INFO(vector, TYPE_HARDWARE_EXCEPTION);
-
-    vmwrite(VMCS_GUEST_RFLAGS, vmread(VMCS_GUEST_RFLAGS) | FLAG_RF);
-    if (has_error) {
-        info |= INTR_HAS_ERROR;
-        vmwrite(VMCS_ENTRY_ERROR_CODE, error);
-    }
-    vmwrite(VMCS_ENTRY_INTR_INFO, info);
-}
-
-void vcpu_redeliver_event(void)
-{
-    uint64_t info = vmread(VMCS_IDT_VECTORING_INFO);
-
-    if (!(info & INTR_VALID))
-        return;
-    if (info & INTR_HAS_ERROR)
-        vmwrite(VMCS_ENTRY_ERROR_CODE, vmread(VMCS_IDT_VECTORING_ERROR));
-    if (TYPE_IS_SOFTWARE(info))
-        vmwrite(VMCS_ENTRY_INSN_LENGTH, vmread(VMCS_EXIT_INSN_LENGTH));
-    vmwrite(VMCS_ENTRY_INTR_INFO, info & ~(uint64_t)INTR_NMI_UNBLOCKING);
-}
-
 bool canonical(uint64_t address)
 {
     return (uint64_t)((int64_t)(address << 16) >> 16) == address;

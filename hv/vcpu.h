@@ -11,6 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "event.h"
+#include "lapic.h"
+
 #define VCPU_MSRS 6
 
 struct vm;
@@ -20,14 +23,18 @@ struct vcpu {
     uint64_t host_rsp; /* what the host RSP field holds */
     uint64_t vmcs;     /* hpa */
     uint64_t launched; /* VMRESUME, not VMLAUNCH */
-    uint64_t cr2, cr8;
+    uint64_t cr2;
     uint64_t dr[4], dr6;
     uint64_t msr[VCPU_MSRS]; /* vcpu_msrs[] in vcpu.c */
     uint64_t misc_enable;    /* as the guest sees it; the core keeps its own */
     struct vm *vm;
     uint64_t index; /* within its VM: the number of the virtual CPU, and its APIC's at reset */
     uint16_t vpid;
-    bool halted; /* in HLT, with nothing to wake it yet */
+    uint64_t runs_until; /* what its VMX-preemption timer is set for, by the TSC */
+    bool halted;         /* in HLT, with nothing to wake it yet */
+    unsigned wakers;     /* what could: WAKES_BY_INTERRUPT and WAKES_BY_NMI */
+    struct lapic lapic;
+    struct event event;
 };
 
 /* Makes v's state that of the core, all but what VM entry loads; the one that was there before is saved. */
@@ -40,11 +47,6 @@ bool vcpu_enter(struct vcpu *v);
 
 /* Guest state of the current VMCS, as exit handlers change it. */
 void vcpu_skip_instruction(void);
-/* A fault, whose instruction will run again. */
-void vcpu_inject(unsigned vector, bool has_error, uint32_t error);
-/* After an exit in the midst of delivering an event: deliver it once more at the next entry. */
-void vcpu_redeliver_event(void);
-
 /* Bits 63:47 equal (SDM vol. 1, 3.3.7.1 "Canonical Addressing"). */
 bool canonical(uint64_t address);
 

@@ -127,7 +127,7 @@ static bool prepare_memory(struct vm *vm, uint64_t *entry, char *why, size_t siz
     if (!vm->config.lazy && vm->config.ram_bytes > page_free_bytes())
         return out_of_memory(vm, why, size);
     vm->dir->root = ept_new();
-    if (!vm->dir->root || !guest_boot_write(vm))
+    if (!vm->dir->root || !lapic_page_map(vm) || !guest_boot_write(vm))
         return out_of_memory(vm, why, size);
     if (!loader_load(vm, entry, why, size))
         return false;
@@ -143,11 +143,17 @@ static bool prepare_vcpu(struct vm *vm, uint64_t i, uint64_t entry)
         return false;
     vcpu_forget(v);
     vm->dir->vmcs[i] = vmcs;
-    *v = (struct vcpu){
-        .vmcs = vmcs, .dr6 = DR6_FIXED, .misc_enable = MISC_ENABLE_FAST_STRINGS, .vm = vm, .index = i};
+    *v = (struct vcpu){.vmcs = vmcs,
+                       .dr6 = DR6_FIXED,
+                       .misc_enable = MISC_ENABLE_FAST_STRINGS,
+                       .vm = vm,
+                       .index = i,
+                       .lapic = {.page = v->lapic.page}};
     v->vpid = (uint16_t)(1 + (vm - vms) * VMDIR_VCPUS + (unsigned)i); /* VPID 0 is the hypervisor's */
     v->gpr[REG_RAX] = BOOT_MAGIC;
     v->gpr[REG_RBX] = BOOT_INFO;
+    if (!lapic_init(v))
+        return false;
     vmcs_clear(vmcs); /* so that the first entry is a VMLAUNCH */
     vcpu_switch_to(v);
     vmcs_setup(v, entry);
@@ -176,7 +182,7 @@ bool vm_start(struct vm *vm, char *why, size_t size)
         return false;
     }
     if (!prepare_vcpus(vm, entry)) {
-        format_text(why, size, "out of memory for a VMCS");
+        format_text(why, size, "out of memory for a VMCS and its pages");
         return false;
     }
     vm->stats = (struct stats){0};
@@ -207,9 +213,24 @@ void vm_crash(struct vm *vm, const char *format, ...)
     print("\n");
 }
 
-bool vcpu_runnable(const struct vcpu *v)
+bool vcpu_runnable(struct vcpu *v)
 {
-    return v->vm->dir->state == VMDIR_RUNNING && !v->halted;
+    if (v->vm->dir->state != VMDIR_RUNNING)
+        return false;
+    if (v->halted && event_wakes(v))
+        v->halted = false;
+    return !v->halted;
+}
+
+bool vm_is_halted_for_ever(const struct vm *vm)
+{
+    for (uint64_t i = 0; i < vm->dir->vcpus; i++) {
+        const struct vcpu *v = &vm->vcpu[i];
+
+        if (!v->halted || v->wakers & WAKES_BY_INTERRUPT || v->lapic.nmi)
+            return false;
+    }
+    return true;
 }
 
 static bool all_halted(const struct vm *vm)

@@ -8,6 +8,7 @@
 
 #include "arch/vmdir.h"
 #include "console.h"
+#include "lapic_page.h"
 #include "stats.h"
 #include "vcpu.h"
 #include "vuart.h"
@@ -36,6 +37,7 @@ struct vm {
     struct vuart uart;
     struct console console;
     struct stats stats;
+    struct lapic_page lapic_page;
 };
 
 /* The i-th VM, NULL after the last. */
@@ -54,7 +56,10 @@ bool vm_start(struct vm *vm, char *why, size_t size);
 void vm_stop(struct vm *vm, uint64_t status, const char *cause);
 void vm_crash(struct vm *vm, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-bool vcpu_runnable(const struct vcpu *v);
+/* Looks whether something has come that ends its HLT. */
+bool vcpu_runnable(struct vcpu *v);
+/* All its virtual CPUs are in HLT with interrupts off, and no NMI is on its way. */
+bool vm_is_halted_for_ever(const struct vm *vm);
 /* "running", "halted" (all its virtual CPUs are), "paused", "stopped", "crashed" */
 const char *vm_state_name(const struct vm *vm);
 

@@ -13,15 +13,16 @@ extern const char vmx_exit_point[];
 /* ---- VM-execution, VM-exit and VM-entry controls (SDM vol. 3, 24.6 to 24.8) ---- */
 
 /* What the guest may not do by itself: keep the processor (timer, interrupts), stop it (HLT), reach the board
- * (I/O, TPR). Without MSR bitmaps every RDMSR and WRMSR exits; without a bit in the exception bitmap no
+ * (I/O); its TPR is in a page
+ * of its own, which tells when an interrupt can come through.  Without MSR bitmaps every RDMSR and WRMSR exits; without a bit in the exception bitmap no
  * exception does. */
 static void setup_controls(const struct vcpu *v)
 {
     vmwrite(VMCS_PIN_CONTROLS,
-            vmx_controls(WORD_PIN, PIN_EXTERNAL_INTERRUPT | PIN_NMI | PIN_PREEMPTION_TIMER));
+            vmx_controls(WORD_PIN, PIN_EXTERNAL_INTERRUPT | PIN_NMI | PIN_VIRTUAL_NMIS | PIN_PREEMPTION_TIMER));
     vmwrite(VMCS_PROC_CONTROLS,
-            vmx_controls(WORD_PROC, PROC_TSC_OFFSETTING | PROC_HLT | PROC_UNCONDITIONAL_IO | PROC_CR8_LOAD |
-                                        PROC_CR8_STORE | PROC_SECONDARY));
+            vmx_controls(WORD_PROC, PROC_TSC_OFFSETTING | PROC_HLT | PROC_UNCONDITIONAL_IO | PROC_TPR_SHADOW |
+                                        PROC_SECONDARY));
     vmwrite(VMCS_PROC2_CONTROLS,
             vmx_controls(WORD_PROC2, PROC2_EPT | PROC2_VPID | PROC2_RDTSCP | PROC2_INVPCID | PROC2_WBINVD));
     vmwrite(VMCS_EXIT_CONTROLS,
@@ -35,6 +36,7 @@ static void setup_controls(const struct vcpu *v)
     vmwrite(VMCS_ENTRY_INTR_INFO, 0);
     vmwrite(VMCS_EPTP, ept_pointer(v->vm->dir->root));
     vmwrite(VMCS_VPID, v->vpid);
+    lapic_page_setup(v);
 }
 
 /* Bits that the guest does not own: a MOV that would change one of them exits, and reading gives the shadow's

@@ -144,10 +144,22 @@ static void require_controls(enum control_word word, uint32_t missing)
         fatal("this processor lacks VMX controls 0x%x of word %u", missing, (unsigned)word);
 }
 
-uint32_t vmx_controls(enum control_word word, uint32_t want)
+/* Bits that must be 1 in the low half, bits that may in the high one. */
+static uint64_t allowed_settings(enum control_word word)
 {
     bool has_true = vmx_basic & VMX_BASIC_TRUE_CONTROLS;
-    uint64_t allowed = rdmsr(has_true ? capability[word].true_msr : capability[word].plain);
+
+    return rdmsr(has_true ? capability[word].true_msr : capability[word].plain);
+}
+
+bool vmx_offers(enum control_word word, uint32_t bits)
+{
+    return !(bits & ~(uint32_t)(allowed_settings(word) >> 32));
+}
+
+uint32_t vmx_controls(enum control_word word, uint32_t want)
+{
+    uint64_t allowed = allowed_settings(word);
     uint32_t must = (uint32_t)allowed, may = (uint32_t)(allowed >> 32);
 
     require_controls(word, want & ~may);

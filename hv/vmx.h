@@ -17,6 +17,9 @@ void vmx_init(void);
 enum control_word { WORD_PIN, WORD_PROC, WORD_PROC2, WORD_VMEXIT, WORD_VMENTRY };
 uint32_t vmx_controls(enum control_word word, uint32_t want);
 
+/* The processor allows all of these bits to be 1. */
+bool vmx_offers(enum control_word word, uint32_t bits);
+
 /* The preemption timer counts TSC cycles shifted right by this. */
 unsigned vmx_timer_shift(void);
 /* The value with the bits that CR0 and CR4 must have in VMX operation (SDM vol. 3, 23.8). */

@@ -185,6 +185,7 @@ static const struct guest {
     {"uart", "uart", "v image=uart"},
     {"msr", "msr", "v image=msr"},
     {"alu", "alu 1000", "v image=alu -- 1000"},
+    {"alarm", "alarm 5 50000", "v image=alarm -- 5 50000"},
     {"chase", "chase 300 1000", "v image=chase lazy=yes -- 300 1000"},
     {"chase", "chase 300 1000 7", "v image=chase -- 300 1000 7"},
 };
@@ -314,13 +315,17 @@ static const struct {
     unsigned reg;
     uint32_t bits, value;
 } cpuid_bits[] = {
-    {"VMX, MONITOR, x2APIC, TSC deadline, XSAVE and OSXSAVE", 1, ECX, 0x0d200028, 0},
+    {"VMX, MONITOR, XSAVE and OSXSAVE", 1, ECX, 0x0c000028, 0},
+    {"x2APIC and TSC deadline", 1, ECX, 0x01200000, 0x01200000},
+    {"APIC ID and number of processors", 1, EBX, 0xffff0000, 0x00010000},
     {"hypervisor present", 1, ECX, 0x80000000, 0x80000000},
-    {"APIC", 1, EDX, 0x200, 0},
+    {"APIC", 1, EDX, 0x200, 0x200},
+    {"HTT: more than one processor", 1, EDX, 0x10000000, 0},
     {"TSC, MSR and PAE", 1, EDX, 0x70, 0x70},
     {"performance monitoring", 0xa, EAX, 0xffffffff, 0},
     {"topology: APIC ID", 0xb, EDX, 0xffffffff, 0},
-    {"topology: processors", 0xb, EBX, 0xffffffff, 0},
+    {"topology: processors", 0xb, EBX, 0xffffffff, 1},
+    {"topology: the level is that of threads", 0xb, ECX, 0xffffffff, 0x100},
     {"XSAVE's states", 0xd, EAX, 0xffffffff, 0},
     {"NX", 0x80000001, EDX, 0x100000, 0x100000},
     {"highest hypervisor leaf", 0x40000000, EAX, 0xffffffff, 0x40000000},
@@ -585,7 +590,7 @@ START_TEST(life_by_command)
     boot_hv();
     run_until(3000000);
     reply_has("help", "vm flush");
-    reply_has("help", "no interrupt wakes a VM from HLT");
+    reply_has("help", "they raise no interrupt");
     reply_has("vm list", "name=v state=stopped");
     reply_has("vm start v", "ok");
     reply_has("vm list", "name=v state=running");
