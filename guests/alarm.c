@@ -4,8 +4,8 @@
  *     alarm [ROUNDS] [CYCLES] [LATE]
  *
  * ROUNDS alarms of each kind (default 10), each CYCLES ahead (default 50000).  One that comes more than LATE
- * cycles (default CYCLES) behind its time is late.  An NMI to itself and a self-IPI from its handler are
- * last.
+ * cycles (default CYCLES) behind its time is late.  Last are an NMI to itself,
+ * with a self-IPI from its handler, and a self-IPI by an instruction that single-steps: the trap comes first.
  *
  * Marks: 1 and 2 around each kind: RDI its number, from 0. */
 #include "lib/guest.h"
@@ -77,12 +77,11 @@ static void set_count(void)
     apic_write(APIC_TIMER_INITIAL, ahead);
 }
 
+/* Half of the time interrupts are off, or in the shadow of STI. */
 static void spin(uint64_t wanted)
 {
-    __asm__ volatile("sti");
     while (come < wanted)
-        __asm__ volatile("pause");
-    __asm__ volatile("cli");
+        take_interrupts();
 }
 
 static void sleep(uint64_t wanted)
@@ -134,6 +133,31 @@ static void nmi(void)
     print("%u NMI, %u calls, %u of them inside it\n", nmis, calls, calls_in_nmi);
 }
 
+/* ---- a step ---- */
+
+static unsigned calls_at_step;
+
+static void on_step(struct trap_frame *frame)
+{
+    calls_at_step = calls;
+    frame->rflags &= ~(uint64_t)FLAG_TF;
+}
+
+static void step(void)
+{
+    calls = 0;
+    __asm__ volatile("pushfq\n\t"
+                     "orl %0, (%%rsp)\n\t"
+                     "popfq\n\t"
+                     "wrmsr\n\t"
+                     "nop\n\t"
+                     "cli"
+                     :
+                     : "i"(FLAG_TF | FLAG_IF), "c"(X2APIC_MSR(APIC_SELF_IPI)), "a"(VECTOR_CALL), "d"(0)
+                     : "memory", "cc");
+    print("%u calls, %u of them before the step was over\n", calls, calls_at_step);
+}
+
 uint32_t guest_main(const char *args)
 {
     rounds = args_number(args, 1, 10);
@@ -143,6 +167,7 @@ uint32_t guest_main(const char *args)
     trap_set(VECTOR_ALARM, on_alarm);
     trap_set(VECTOR_CALL, on_call);
     trap_set(VEC_NMI, on_nmi);
+    trap_set(VEC_DB, on_step);
     wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
     apic_write(APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS);
     apic_write(APIC_TIMER_DIVIDE, APIC_DIVIDE_BY_1);
@@ -150,5 +175,6 @@ uint32_t guest_main(const char *args)
         run(&kinds[i], i);
     periodic();
     nmi();
+    step();
     return nmis == 1 && calls == 1 ? 0 : 1;
 }

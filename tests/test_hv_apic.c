@@ -43,6 +43,7 @@ START_TEST(alarms_come_in_time)
     must_say("[v] asleep, by count: 10 alarms, 0 early, 0 late\n");
     must_say("[v] periodic: as many as wanted\n");
     must_say("[v] 1 NMI, 1 calls, 0 of them inside it\n");
+    must_say("[v] 1 calls, 0 of them before the step was over\n");
 }
 END_TEST
 
