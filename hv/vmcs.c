@@ -13,13 +13,12 @@ extern const char vmx_exit_point[];
 /* ---- VM-execution, VM-exit and VM-entry controls (SDM vol. 3, 24.6 to 24.8) ---- */
 
 /* What the guest may not do by itself: keep the processor (timer, interrupts), stop it (HLT), reach the board
- * (I/O); its TPR is in a page
- * of its own, which tells when an interrupt can come through.  Without MSR bitmaps every RDMSR and WRMSR exits; without a bit in the exception bitmap no
- * exception does. */
+ * (I/O).  MOV to CR8 goes to its local APIC without an exit.  Without MSR bitmaps every RDMSR and WRMSR
+ * exits; without a bit in the exception bitmap no exception does. */
 static void setup_controls(const struct vcpu *v)
 {
-    vmwrite(VMCS_PIN_CONTROLS,
-            vmx_controls(WORD_PIN, PIN_EXTERNAL_INTERRUPT | PIN_NMI | PIN_VIRTUAL_NMIS | PIN_PREEMPTION_TIMER));
+    vmwrite(VMCS_PIN_CONTROLS, vmx_controls(WORD_PIN, PIN_EXTERNAL_INTERRUPT | PIN_NMI | PIN_VIRTUAL_NMIS |
+                                                          PIN_PREEMPTION_TIMER));
     vmwrite(VMCS_PROC_CONTROLS,
             vmx_controls(WORD_PROC, PROC_TSC_OFFSETTING | PROC_HLT | PROC_UNCONDITIONAL_IO | PROC_TPR_SHADOW |
                                         PROC_SECONDARY));
