@@ -57,6 +57,13 @@ void apic_arm_timer(uint32_t ticks)
     apic_write(APIC_TIMER_INITIAL, ticks);
 }
 
+/* The write to the lower half sends (SDM vol. 3, 10.6.1 "Interrupt Command Register (ICR)"). */
+void apic_send(uint32_t id, uint32_t command)
+{
+    apic_write(APIC_ICR_HIGH, id << 24);
+    apic_write(APIC_ICR_LOW, command);
+}
+
 void apic_end_of_interrupt(void)
 {
     apic_write(APIC_EOI, 0);

@@ -8,7 +8,6 @@
 #define RAM_DEFAULT (UINT64_C(8) << 20)
 #define RAM_MIN     (UINT64_C(2) << 20)
 #define RAM_MAX     (UINT64_C(2) << 30)
-#define WEIGHT_MAX  100
 
 struct why {
     char *text;
@@ -54,9 +53,14 @@ static bool parse_lazy(struct vm_config *c, const char *value)
     return parse_yes_no(&c->lazy, value);
 }
 
-static bool parse_weight(struct vm_config *c, const char *value)
+bool config_set_weight(struct vm_config *c, const char *value)
 {
-    return text_number(value, &c->weight) && c->weight >= 1 && c->weight <= WEIGHT_MAX;
+    uint64_t weight;
+
+    if (!text_number(value, &weight) || weight < 1 || weight > WEIGHT_MAX)
+        return false;
+    c->weight = weight;
+    return true;
 }
 
 static const struct key {
@@ -70,7 +74,7 @@ static const struct key {
     {"page=", parse_page, "4k or 2m"},
     {"start=", parse_start, "yes or no"},
     {"lazy=", parse_lazy, "yes or no"},
-    {"weight=", parse_weight, "1 to 100"},
+    {"weight=", config_set_weight, "1 to 100"},
 };
 #define KEYS (sizeof keys / sizeof keys[0])
 

@@ -2,6 +2,8 @@
 
 #include "arch/insn.h"
 #include "arch/x86.h"
+#include "lock.h"
+#include "reach.h"
 #include "vmcs.h"
 #include "vmx.h"
 
@@ -9,7 +11,7 @@
 
 /* ---- handlers of few lines ---- */
 
-/* The interrupt is the idle timer's: our own IDT takes it. */
+/* The interrupt is the idle timer's or another core's kick: our own IDT takes it. */
 static void exit_interrupt(struct vcpu *v)
 {
     (void)v;
@@ -55,7 +57,8 @@ static void exit_general_protection(struct vcpu *v)
 
 static void exit_unhandled(struct vcpu *v, uint64_t reason)
 {
-    vm_crash(v->vm, "VM exit %lu (%s) that this hypervisor does not handle", reason, exit_reason_name(reason));
+    vm_crash(v->vm, "VM exit %lu (%s) that this hypervisor does not handle", reason,
+             exit_reason_name(reason));
     vmcs_dump(v);
 }
 
@@ -121,14 +124,21 @@ static uint64_t entry_refused(struct vcpu *v)
 
 uint64_t vcpu_run_once(struct vcpu *v)
 {
-    uint64_t entry = rdtsc(), exit, reason;
+    uint64_t entry, exit, reason;
+    bool entered;
 
     v->vm->stats.entries++;
     event_prepare(v);
-    if (!vcpu_enter(v))
-        return entry_refused(v);
+    vcpus_before_entry(v, this_core());
+    entry = rdtsc();
+    entered = vcpu_enter(v);
     exit = rdtsc();
+    lock_take();
+    if (!entered)
+        return entry_refused(v);
     v->vm->stats.guest_cycles += exit - entry;
+    if (!vm_alive(v->vm)) /* another core has ended it */
+        return EXIT_EXTERNAL_INTERRUPT;
     reason = vmread(VMCS_EXIT_REASON);
     if (v->lapic.stepping)
         lapic_page_end_step(v);

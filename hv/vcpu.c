@@ -4,7 +4,10 @@
 
 #include "arch/insn.h"
 #include "arch/x86.h"
+#include "core.h"
+#include "lock.h"
 #include "vm.h"
+#include "vmcs.h"
 #include "vmx.h"
 
 _Static_assert(offsetof(struct vcpu, host_rsp) == VCPU_HOST_RSP, "vmenter.S relies on it");
@@ -13,11 +16,9 @@ _Static_assert(VMCS_HOST_RSP == VCPU_HOST_RSP_FIELD, "vmenter.S relies on it");
 bool vmx_enter(struct vcpu *vcpu, uint64_t launched);
 
 /* Registers that neither VM entry nor the hypervisor itself uses: the guest's stay in the core until another
- * guest runs. */
+ * guest runs there. */
 static const uint32_t vcpu_msrs[VCPU_MSRS] = {MSR_STAR,  MSR_LSTAR,          MSR_CSTAR,
                                               MSR_FMASK, MSR_KERNEL_GS_BASE, MSR_TSC_AUX};
-
-static struct vcpu *current; /* whose state the core holds, and whose VMCS is current */
 
 static void save(struct vcpu *v)
 {
@@ -43,27 +44,54 @@ static void load(const struct vcpu *v)
     write_dr6(v->dr6);
 }
 
-void vcpu_switch_to(struct vcpu *v)
+/* A VMCS may be active on one core only: VMCLEAR before another makes it current (SDM vol. 3, 24.11.1
+ * "Software Use of Virtual-Machine Control Structures").  The next entry is a VMLAUNCH. */
+void vcpu_put_down(void)
 {
-    if (v == current)
+    struct core *c = this_core();
+    struct vcpu *v = c->current;
+
+    if (!v)
         return;
-    if (current)
-        save(current);
-    vmcs_load(v->vmcs);
-    load(v);
-    current = v;
+    save(v);
+    vmcs_clear(v->vmcs);
+    v->launched = false;
+    v->core = NULL;
+    c->current = NULL;
 }
 
-void vcpu_forget(const struct vcpu *v)
+/* What v has executed elsewhere since it was here (INVLPG, MOV to CR3) has invalidated nothing here. */
+static void move_to_core(struct vcpu *v, struct core *c)
 {
-    if (current == v)
-        current = NULL;
+    vmcs_set_core(c);
+    vmx_flush_vpid(v->vpid);
+    v->last_core = c;
+}
+
+void vcpu_switch_to(struct vcpu *v)
+{
+    struct core *c = this_core();
+
+    if (v == c->current)
+        return;
+    vcpu_put_down();
+    vmcs_load(v->vmcs);
+    if (v->last_core != c)
+        move_to_core(v, c);
+    load(v);
+    c->current = v;
+    v->core = c;
 }
 
 bool vcpu_enter(struct vcpu *v)
 {
-    bool entered = vmx_enter(v, v->launched);
+    struct core *c = this_core();
+    bool entered;
 
+    __atomic_store_n(&c->in_guest, v, __ATOMIC_RELEASE);
+    lock_give();
+    entered = vmx_enter(v, v->launched);
+    __atomic_store_n(&c->in_guest, NULL, __ATOMIC_RELEASE);
     v->launched |= entered;
     return entered;
 }

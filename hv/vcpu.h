@@ -13,9 +13,11 @@
 
 #include "event.h"
 #include "lapic.h"
+#include "scheduler.h"
 
 #define VCPU_MSRS 6
 
+struct core;
 struct vm;
 
 struct vcpu {
@@ -35,14 +37,19 @@ struct vcpu {
     unsigned wakers;     /* what could: WAKES_BY_INTERRUPT and WAKES_BY_NMI */
     struct lapic lapic;
     struct event event;
+    struct core *core;      /* that holds its state, or NULL: no other may touch its VMCS then */
+    struct core *last_core; /* that has held it last, and may have cached its translations */
+    struct turn turn;       /* scheduler.c */
 };
 
-/* Makes v's state that of the core, all but what VM entry loads; the one that was there before is saved. */
+/* Makes v's state that of this core, all but what VM entry loads; the one that was there before is put down.
+ */
 void vcpu_switch_to(struct vcpu *v);
-/* Must be called before a virtual CPU goes away. */
-void vcpu_forget(const struct vcpu *v);
+/* Saves the state that this core holds and gives up its VMCS, so that any core may take it. */
+void vcpu_put_down(void);
 
-/* One VM entry and the exit that ends it.  False if the entry failed and the guest did not run (VMfail). */
+/* One VM entry and the exit that ends it.  Gives the lock back and does not take it again.  False if the
+ * entry failed and the guest did not run (VMfail). */
 bool vcpu_enter(struct vcpu *v);
 
 /* Guest state of the current VMCS, as exit handlers change it. */

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 
 #include "arch/boot.h"
+#include "arch/insn.h"
 #include "arch/x86.h"
 #include "config.h"
 #include "ept.h"
@@ -12,6 +13,7 @@
 #include "loader.h"
 #include "page.h"
 #include "print.h"
+#include "reach.h"
 #include "text.h"
 #include "vmcs.h"
 #include "vmx.h"
@@ -110,7 +112,7 @@ static void release_memory(struct vm *vm)
 
 void vm_flush(struct vm *vm)
 {
-    vmx_flush_ept(ept_pointer(vm->dir->root));
+    vcpus_flush(vm);
 }
 
 /* ---- life ---- */
@@ -141,7 +143,6 @@ static bool prepare_vcpu(struct vm *vm, uint64_t i, uint64_t entry)
 
     if (!vmcs)
         return false;
-    vcpu_forget(v);
     vm->dir->vmcs[i] = vmcs;
     *v = (struct vcpu){.vmcs = vmcs,
                        .dr6 = DR6_FIXED,
@@ -149,7 +150,7 @@ static bool prepare_vcpu(struct vm *vm, uint64_t i, uint64_t entry)
                        .vm = vm,
                        .index = i,
                        .lapic = {.page = v->lapic.page}};
-    v->vpid = (uint16_t)(1 + (vm - vms) * VMDIR_VCPUS + (unsigned)i); /* VPID 0 is the hypervisor's */
+    v->vpid = (uint16_t)(1 + vm->number * VMDIR_VCPUS + i); /* VPID 0 is the hypervisor's */
     v->gpr[REG_RAX] = BOOT_MAGIC;
     v->gpr[REG_RBX] = BOOT_INFO;
     if (!lapic_init(v))
@@ -157,7 +158,6 @@ static bool prepare_vcpu(struct vm *vm, uint64_t i, uint64_t entry)
     vmcs_clear(vmcs); /* so that the first entry is a VMLAUNCH */
     vcpu_switch_to(v);
     vmcs_setup(v, entry);
-    vmx_flush_vpid(v->vpid);
     return true;
 }
 
@@ -173,6 +173,7 @@ bool vm_start(struct vm *vm, char *why, size_t size)
 {
     uint64_t entry;
 
+    vcpus_release(vm);
     vm->ever_started = true;
     vm->dir->state = VMDIR_CRASHED;
     vm->dir->status = 0;
@@ -187,16 +188,39 @@ bool vm_start(struct vm *vm, char *why, size_t size)
     }
     vm->stats = (struct stats){0};
     vuart_init(&vm->uart, &vm->console);
+    vm->share = (struct share){0};
+    vm->started = rdtsc();
     vm_flush(vm);
-    vm->dir->state = VMDIR_RUNNING;
+    vm_resume(vm);
     return true;
+}
+
+void vm_resume(struct vm *vm)
+{
+    vm->dir->state = VMDIR_RUNNING;
+    for (uint64_t i = 0; i < vm->dir->vcpus; i++)
+        scheduler_wake(&vm->vcpu[i]);
+}
+
+void vm_pause(struct vm *vm)
+{
+    vm->dir->state = VMDIR_PAUSED;
+    vcpus_exit(vm);
+}
+
+/* Core 0 may be asleep, and ends the run when the last VM has ended. */
+static void end_life(struct vm *vm, enum vmdir_state state)
+{
+    console_flush(&vm->console);
+    vm->dir->state = state;
+    vcpus_exit(vm);
+    core_wake(core_at(0));
 }
 
 void vm_stop(struct vm *vm, uint64_t status, const char *cause)
 {
-    console_flush(&vm->console);
     vm->dir->status = status;
-    vm->dir->state = VMDIR_STOPPED;
+    end_life(vm, VMDIR_STOPPED);
     print("hv: %s %s, status %lu\n", vm->dir->name, cause, status);
 }
 
@@ -204,13 +228,17 @@ void vm_crash(struct vm *vm, const char *format, ...)
 {
     va_list args;
 
-    console_flush(&vm->console);
-    vm->dir->state = VMDIR_CRASHED;
+    end_life(vm, VMDIR_CRASHED);
     print("hv: %s crashed: ", vm->dir->name);
     va_start(args, format);
     vprint(format, args);
     va_end(args);
     print("\n");
+}
+
+bool vm_alive(const struct vm *vm)
+{
+    return vm->dir->state == VMDIR_RUNNING || vm->dir->state == VMDIR_PAUSED;
 }
 
 bool vcpu_runnable(struct vcpu *v)
@@ -231,6 +259,11 @@ bool vm_is_halted_for_ever(const struct vm *vm)
             return false;
     }
     return true;
+}
+
+const char *vcpu_state_name(const struct vcpu *v)
+{
+    return v->halted ? "halted" : v->turn.core ? "running" : "ready";
 }
 
 static bool all_halted(const struct vm *vm)
@@ -256,6 +289,7 @@ static struct vm *new_vm(const struct vm_config *config)
     struct vm *vm = &vms[i];
 
     vm->config = *config;
+    vm->number = i;
     vm->dir = &vm_directory.vm[i];
     text_copy(vm->dir->name, config->name, sizeof vm->dir->name);
     text_copy(vm->dir->image, config->image, sizeof vm->dir->image);

@@ -3,6 +3,7 @@
 #include "arch/boot.h"
 #include "arch/insn.h"
 #include "arch/x86.h"
+#include "core.h"
 #include "ept.h"
 #include "print.h"
 #include "traps.h"
@@ -102,6 +103,13 @@ static void setup_guest(uint64_t entry)
 
 /* ---- host state: what an exit loads (SDM vol. 3, 24.5); RSP is written at entry (vmenter.S) ---- */
 
+void vmcs_set_core(const struct core *c)
+{
+    vmwrite(VMCS_HOST_GS_BASE, (uint64_t)c);
+    vmwrite(VMCS_HOST_TR_BASE, (uint64_t)&c->tables.tss);
+    vmwrite(VMCS_HOST_GDTR_BASE, (uint64_t)c->tables.gdt);
+}
+
 static void setup_host(void)
 {
     vmwrite(VMCS_HOST_CR0, read_cr0());
@@ -115,9 +123,6 @@ static void setup_host(void)
     vmwrite(VMCS_HOST_GS_SELECTOR, 0);
     vmwrite(VMCS_HOST_TR_SELECTOR, SELECTOR_TSS);
     vmwrite(VMCS_HOST_FS_BASE, 0);
-    vmwrite(VMCS_HOST_GS_BASE, 0);
-    vmwrite(VMCS_HOST_TR_BASE, traps_tss_base());
-    vmwrite(VMCS_HOST_GDTR_BASE, traps_gdt_base());
     vmwrite(VMCS_HOST_IDTR_BASE, traps_idt_base());
     vmwrite(VMCS_HOST_SYSENTER_CS, 0);
     vmwrite(VMCS_HOST_SYSENTER_ESP, 0);

@@ -103,9 +103,13 @@ void vmx_init(void)
 {
     require_vtx();
     require_nx();
-    require_feature_control();
     require_ept();
     vmx_basic = rdmsr(MSR_VMX_BASIC);
+}
+
+void vmx_on(void)
+{
+    require_feature_control();
     write_cr0(vmx_fix_cr0(read_cr0()));
     write_cr4(vmx_fix_cr4(read_cr4()));
     if (!vmxon(region_new()))

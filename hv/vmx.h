@@ -7,9 +7,10 @@
 
 #include "arch/vmx.h"
 
-/* VMXON, with everything that it asks for first; ends the run with a message if this processor has no VT-x
- * for us. */
+/* Finds what VMX operation asks for; ends the run with a message if this processor has no VT-x for us. */
 void vmx_init(void);
+/* VMXON, on this core. */
+void vmx_on(void);
 
 /* The value of a control field that has the bits `want` and those that the processor demands; `word` is PIN,
  * PROC, PROC2, VMEXIT or VMENTRY of arch/vmx_controls.def.  Ends the run with a message if one of them cannot
