@@ -7,151 +7,15 @@
 #include <unistd.h>
 
 #include "lib/elf_image.h"
+#include "lib/hv_run.h"
 #include "lib/suite.h"
-#include "ringside.h"
-
-#define MODULES_MAX    8
-#define TEXT_BYTES     65536
-#define LIMIT_CYCLES   400000000u
-#define STATUS_SUCCESS 1 /* debug-exit of 0, 1 and 2 */
-#define STATUS_FAILURE 3
-#define STATUS_PANIC   5
-
-static rs_world *world;
-static rs_machine *machine;
-static struct rs_error err;
-static struct rs_boot_module modules[MODULES_MAX];
-static char paths[MODULES_MAX][512];
-static size_t module_count;
-
-/* ---- driving ---- */
-
-static void path_of(char path[512], const char *name)
-{
-    const char *build = getenv("RINGSIDE_BUILD");
-    snprintf(path, 512, "%s/%s", build ? build : "build", name);
-}
-
-static void open_world(uint64_t ram_mib, uint64_t firmware)
-{
-    struct rs_config config;
-    rs_config_init(&config);
-    config.ram_bytes = ram_mib << 20;
-    config.firmware = firmware;
-    world = rs_world_new();
-    machine = rs_machine_new(world, &config, &err);
-    ck_assert_msg(machine != NULL, "%s", err.text);
-    rs_set_max_cycles(world, LIMIT_CYCLES);
-    module_count = 0;
-}
 
 static void setup(void)
 {
-    open_world(64, RS_FW_VTX | RS_FW_XD | RS_FW_EPT | RS_FW_LOCK);
-}
-
-static void teardown(void)
-{
-    rs_world_free(world);
-}
-
-static void add_file(const char *path, const char *string)
-{
-    snprintf(paths[module_count], sizeof paths[0], "%s", path);
-    modules[module_count].path = paths[module_count];
-    modules[module_count++].string = string;
-}
-
-static void add_vm(const char *image, const char *string)
-{
-    char name[128], path[512];
-    snprintf(name, sizeof name, "guests/%s.elf", image);
-    path_of(path, name);
-    add_file(path, string);
-}
-
-static void boot(const char *image, const char *cmdline)
-{
-    char path[512];
-    path_of(path, image);
-    const struct rs_boot how = {
-        .path = path, .cmdline = cmdline, .modules = modules, .module_count = module_count};
-    ck_assert_msg(rs_boot(machine, &how, &err) == RS_OK, "%s", err.text);
-}
-
-static void boot_hv(void)
-{
-    boot("hv/hv.elf", "hv");
-}
-
-static void run_until(uint64_t cycle)
-{
-    rs_begin_run(world, cycle);
-    while (rs_continue(world, 1000000) == RS_SLICE) {
-    }
-}
-
-static int run_to_end(void)
-{
-    run_until(UINT64_MAX);
-    ck_assert_msg(rs_halt_text(machine) != NULL, "still running after %u cycles", LIMIT_CYCLES);
-    return rs_halt_status(machine);
-}
-
-/* What a UART has sent so far, from byte `from`. */
-static const char *console_from(unsigned uart, size_t from)
-{
-    static char text[TEXT_BYTES];
-    size_t n;
-    const uint8_t *bytes = rs_console(machine, uart, &n);
-    ck_assert_uint_lt(n - from, TEXT_BYTES);
-    memcpy(text, bytes + from, n - from);
-    text[n - from] = '\0';
-    return text;
-}
-
-static void must_say(const char *text)
-{
-    ck_assert_msg(strstr(console_from(0, 0), text) != NULL, "'%s' not in:\n%s", text, console_from(0, 0));
-}
-
-/* Sends a line to the management UART and waits for its reply. */
-static const char *command(const char *line)
-{
-    size_t before;
-    char text[1024];
-    rs_console(machine, 1, &before);
-    snprintf(text, sizeof text, "%s\n", line);
-    ck_assert(rs_input_console(machine, 1, text, strlen(text), &err) == RS_OK);
-    for (int i = 0; i < 200; i++) {
-        run_until(rs_cycles(machine, 0) + 500000);
-        const char *reply = console_from(1, before), *last = strstr(reply, "error: ");
-        if (strstr(reply, "ok\n") || (last && strchr(last, '\n')))
-            return reply;
-    }
-    ck_abort_msg("no reply to '%s'", line);
-    return NULL;
-}
-
-static void reply_has(const char *line, const char *text)
-{
-    const char *reply = command(line);
-    ck_assert_msg(strstr(reply, text) != NULL, "'%s': '%s' not in: %s", line, text, reply);
+    open_world(64, HV_FIRMWARE, 1);
 }
 
 /* ---- guests ---- */
-
-/* The lines of VM `name` in the host's console, without "[name] ". */
-static void vm_lines(const char *name, char *out)
-{
-    char start[64], copy[TEXT_BYTES];
-    snprintf(start, sizeof start, "[%s] ", name);
-    snprintf(copy, sizeof copy, "%s", console_from(0, 0));
-    *out = '\0';
-    for (char *line = strtok(copy, "\n"); line; line = strtok(NULL, "\n"))
-        if (strncmp(line, start, strlen(start)) == 0)
-            strcat(strcat(out, line + strlen(start)), "\n");
-}
 
 /* A message of both texts in full would be longer than Check takes. */
 static void must_be_same(const char *bare, const char *virtual)
@@ -193,12 +57,12 @@ static const struct guest {
 START_TEST(same_output_bare_and_in_a_vm)
 {
     const struct guest *g = &guests[_i];
-    char image[64], bare[TEXT_BYTES], virtual[TEXT_BYTES];
+    char image[64], bare[HV_TEXT_BYTES], virtual[HV_TEXT_BYTES];
     snprintf(image, sizeof image, "guests/%s.elf", g->image);
     boot(image, g->cmdline);
     ck_assert_int_eq(run_to_end(), STATUS_SUCCESS);
     snprintf(bare, sizeof bare, "%s", console_from(0, 0));
-    teardown();
+    close_world();
     setup();
     add_vm(g->image, g->module);
     boot_hv();
@@ -222,23 +86,13 @@ START_TEST(vms_take_turns)
 }
 END_TEST
 
-/* The number after `key` in what `stats` says of a VM. */
-static uint64_t stat(const char *vm, const char *key)
-{
-    char line[64];
-    snprintf(line, sizeof line, "stats %s", vm);
-    const char *at = strstr(command(line), key);
-    ck_assert_ptr_nonnull(at);
-    return strtoull(at + strlen(key), NULL, 10);
-}
-
 START_TEST(weight_gives_longer_turns)
 {
     add_vm("ticker", "a image=ticker weight=8 -- 0 1000");
     add_vm("ticker", "b image=ticker -- 0 1000");
     boot_hv();
     run_until(60000000);
-    uint64_t a = stat("a", "guest_cycles="), b = stat("b", "guest_cycles=");
+    uint64_t a = stat_of("a", "guest_cycles="), b = stat_of("b", "guest_cycles=");
     ck_assert_msg(a > 5 * b && a < 12 * b, "guest cycles %llu and %llu", (unsigned long long)a,
                   (unsigned long long)b);
 }
@@ -252,9 +106,9 @@ START_TEST(exits_do_not_stretch_a_turn)
     add_vm("alu", "calm image=alu -- 1000000000");
     boot_hv();
     run_until(60000000);
-    uint64_t storm = stat("storm", "guest_cycles=") + stat("storm", "handler_cycles=");
-    uint64_t calm = stat("calm", "guest_cycles=") + stat("calm", "handler_cycles=");
-    ck_assert_uint_gt(stat("storm", "exits="), 100 * stat("storm", "turns="));
+    uint64_t storm = stat_of("storm", "guest_cycles=") + stat_of("storm", "handler_cycles=");
+    uint64_t calm = stat_of("calm", "guest_cycles=") + stat_of("calm", "handler_cycles=");
+    ck_assert_uint_gt(stat_of("storm", "exits="), 100 * stat_of("storm", "turns="));
     ck_assert_msg(storm < calm * 5 / 4 && calm < storm * 5 / 4, "cycles %llu and %llu",
                   (unsigned long long)storm, (unsigned long long)calm);
 }
@@ -529,6 +383,12 @@ static const struct {
     {"vm pause off", "error: off is stopped, not running"},
     {"vm resume off", "error: off is stopped, not paused"},
     {"vm stop off", "error: off is stopped already"},
+    {"vm set v", "error: vm set NAME KEY VALUE: KEY is missing; known is weight"},
+    {"vm set v colour red", "error: vm set NAME KEY VALUE: unknown key colour; known is weight"},
+    {"vm set v weight", "error: vm set NAME weight N: possible is 1 to 100"},
+    {"vm set v weight 0", "error: vm set NAME weight N: possible is 1 to 100"},
+    {"vm set v weight 101", "error: vm set NAME weight N: possible is 1 to 100"},
+    {"vm set v weight 3 4", "error: vm set NAME weight N: \"4\" is too much"},
     {"stats nobody", "error: there is no VM nobody"},
     {"stats v x", "error: stats [NAME]: \"x\" is too much"},
 };
@@ -670,8 +530,8 @@ static const struct {
 
 START_TEST(firmware_says_no)
 {
-    teardown();
-    open_world(64, firmwares[_i].firmware);
+    close_world();
+    open_world(64, firmwares[_i].firmware, 1);
     add_vm("hello", "v image=hello");
     boot_hv();
     ck_assert_int_eq(run_to_end(), STATUS_FAILURE);
@@ -701,7 +561,7 @@ END_TEST
 static TCase *new_case(Suite *s, const char *name)
 {
     TCase *c = tcase_create(name);
-    tcase_add_checked_fixture(c, setup, teardown);
+    tcase_add_checked_fixture(c, setup, close_world);
     tcase_set_timeout(c, 60);
     suite_add_tcase(s, c);
     return c;

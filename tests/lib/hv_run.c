@@ -106,7 +106,7 @@ const char *command(const char *line)
     snprintf(text, sizeof text, "%s\n", line);
     ck_assert(rs_input_console(machine, 1, text, strlen(text), &err) == RS_OK);
     for (int i = 0; i < 200; i++) {
-        run_until(rs_cycles(machine, 0) + 500000);
+        run_until(rs_now(machine) + 500000);
         const char *reply = console_from(1, before), *last = strstr(reply, "error: ");
         if (strstr(reply, "ok\n") || (last && strchr(last, '\n')))
             return reply;
