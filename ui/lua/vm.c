@@ -249,13 +249,19 @@ static const char *add_pairs(lua_State *L, const char *line, const char *end)
     return NULL;
 }
 
-/* A line of the reply: totals, or the numbers of one exit reason, which go into reasons[NAME]. */
-static void add_line(lua_State *L, const char *line, const char *end)
+/* The numbers of one virtual CPU, which go to the end of vcpus. */
+static void add_vcpu(lua_State *L, const char *line, const char *end)
 {
-    if (strncmp(line, "exit=", 5) != 0) {
-        add_pairs(L, line, end);
-        return;
-    }
+    lua_getfield(L, -1, "vcpus");
+    lua_newtable(L);
+    add_pairs(L, line, end);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    lua_pop(L, 1);
+}
+
+/* The numbers of one exit reason, which go into reasons[NAME]. */
+static void add_reason(lua_State *L, const char *line, const char *end)
+{
     lua_getfield(L, -1, "reasons");
     lua_newtable(L);
     const char *reason = add_pairs(L, line, end);
@@ -269,6 +275,17 @@ static void add_line(lua_State *L, const char *line, const char *end)
     lua_pop(L, 1);
 }
 
+/* A line of the reply: a virtual CPU's, a reason's, or totals. */
+static void add_line(lua_State *L, const char *line, const char *end)
+{
+    if (strncmp(line, "exit=", 5) == 0)
+        add_reason(L, line, end);
+    else if (strncmp(line, "vcpu=", 5) == 0)
+        add_vcpu(L, line, end);
+    else
+        add_pairs(L, line, end);
+}
+
 static int push_stats(lua_State *L, int status, lua_KContext ctx)
 {
     const char *line = lua_tostring(L, -1);
@@ -277,6 +294,8 @@ static int push_stats(lua_State *L, int status, lua_KContext ctx)
     lua_newtable(L);
     lua_newtable(L);
     lua_setfield(L, -2, "reasons");
+    lua_newtable(L);
+    lua_setfield(L, -2, "vcpus");
     while (*line) {
         const char *end = line + strcspn(line, "\n");
         add_line(L, line, end);
