@@ -1,9 +1,9 @@
 -- isolation.lua: what a hostile guest can do to its neighbour, and what stops it.
 --
--- The VM `victim` follows pointers through memory.  First it is alone; then, while it runs again, other VMs are
--- started one after another, each of which tries to get out, to do harm, or to keep the processor for itself.  The
--- victim must end with the same result and the same bytes in its RAM, its pages must not change meanwhile, and it
--- must get its share of the processor.
+-- The VM `victim` follows pointers through memory.  First it is alone; then, while it runs again, other VMs
+-- are started one after another, each of which tries to get out, to do harm, or to keep the processor for
+-- itself.  The victim must end with the same result and the same bytes in its RAM, its pages must not change
+-- meanwhile, and it must get its share of the processor.
 
 local cores = param("cores", 1, "how many cores the machine has, 1 to 8")
 if math.type(cores) ~= "integer" or cores < 1 or cores > 8 then
