@@ -21,6 +21,10 @@
  * weight would give it cores: twice what one turn costs the lightest. */
 #define LAG_MAX (2 * WEIGHT_MAX * (uint64_t)QUANTUM_CYCLES)
 
+/* An entry gives the guest that many cycles at least: a timer that is due again at once may not keep it from
+ * its next instruction for ever. */
+#define LEAST_RUN 500
+
 static unsigned timer_shift; /* of the VMX-preemption timer */
 static uint64_t newest;      /* the largest time at which a turn has begun */
 
@@ -122,15 +126,16 @@ static void offer(const struct vcpu *v)
         core_kick(c);
 }
 
-/* Sleep earns no more than one turn: what it did not use before is lost. */
-static void owe_one_turn(struct vm *vm)
+/* What it did not use in its sleep is lost.  It begins where the last turn has begun, which puts it before
+ * all that have had theirs. */
+static void end_sleep(struct vm *vm)
 {
-    not_before(&vm->share, weighted(vm, QUANTUM_CYCLES));
+    not_before(&vm->share, 0);
 }
 
 void scheduler_wake(struct vcpu *v)
 {
-    owe_one_turn(v->vm);
+    end_sleep(v->vm);
     if (is_ready(v))
         offer(v);
 }
@@ -163,7 +168,7 @@ static void wake_sleepers(const struct core *c)
             struct vcpu *v = &vm_at(i)->vcpu[j];
 
             if (looks_after(c, v) && vcpu_runnable(v))
-                owe_one_turn(v->vm);
+                end_sleep(v->vm);
         }
 }
 
@@ -215,6 +220,8 @@ static void set_preemption_timer(struct vcpu *v, uint64_t now, uint64_t end)
 {
     uint64_t due = lapic_timer_due(v), until = due < end ? due : end;
 
+    if (until < now + LEAST_RUN)
+        until = now + LEAST_RUN;
     if (until == v->runs_until && until == end)
         return;
     v->runs_until = until;
