@@ -63,6 +63,11 @@ bool config_set_weight(struct vm_config *c, const char *value)
     return true;
 }
 
+static bool parse_vcpus(struct vm_config *c, const char *value)
+{
+    return text_number(value, &c->vcpus) && c->vcpus >= 1 && c->vcpus <= VMDIR_VCPUS;
+}
+
 static const struct key {
     const char *name;
     bool (*parse)(struct vm_config *c, const char *value);
@@ -75,6 +80,7 @@ static const struct key {
     {"start=", parse_start, "yes or no"},
     {"lazy=", parse_lazy, "yes or no"},
     {"weight=", config_set_weight, "1 to 100"},
+    {"vcpus=", parse_vcpus, "1 to 8"},
 };
 #define KEYS (sizeof keys / sizeof keys[0])
 
@@ -89,7 +95,7 @@ static bool parse_option(struct vm_config *c, const char *word, struct why why)
         return false;
     }
     format_text(why.text, why.size,
-                "unknown option %s; known are image= ram= mmu= page= start= lazy= weight=", word);
+                "unknown option %s; known are image= ram= mmu= page= start= lazy= weight= vcpus=", word);
     return false;
 }
 
@@ -109,7 +115,8 @@ bool config_parse(struct vm_config *c, const char *string, char *why, size_t siz
 {
     char copy[STRING_MAX], *rest = copy;
 
-    *c = (struct vm_config){.ram_bytes = RAM_DEFAULT, .page_bytes = PAGE_BYTES, .weight = 1, .start = true};
+    *c = (struct vm_config){
+        .ram_bytes = RAM_DEFAULT, .page_bytes = PAGE_BYTES, .weight = 1, .vcpus = 1, .start = true};
     if (!text_copy(copy, string, sizeof copy)) {
         format_text(why, size, "a module's string may have up to %u characters", STRING_MAX - 1);
         return false;

@@ -59,6 +59,17 @@ static void topology(const struct vcpu *v, uint32_t level, uint32_t r[4])
     }
 }
 
+/* Start-up IPIs are ours too (startup.c), and subleaf 1 is there if they are. */
+static void more_features(const struct vcpu *v, uint32_t subleaf, uint32_t r[4])
+{
+    bool offered = startup_offered(v);
+
+    if (subleaf == 0 && offered && r[EAX] < 1)
+        r[EAX] = 1;
+    if (subleaf == 1)
+        r[ECX] = (r[ECX] & ~(uint32_t)CPUID_7_1_ECX_SIPI64) | set_if(offered, CPUID_7_1_ECX_SIPI64);
+}
+
 static void hypervisor_leaf(uint32_t r[4])
 {
     r[EAX] = HYPERVISOR_LEAF; /* the highest of these */
@@ -71,10 +82,7 @@ static void emulate(const struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint3
     switch (leaf) {
     case LEAF_FEATURES: mask_features(v, r); break;
     case LEAF_CACHES: r[EAX] &= 0x3fff; break; /* shared by no one */
-    case LEAF_MORE_FEATURES:
-        if (subleaf == 1)
-            r[ECX] &= ~(uint32_t)CPUID_7_1_ECX_SIPI64;
-        break;
+    case LEAF_MORE_FEATURES: more_features(v, subleaf, r); break;
     case LEAF_TOPOLOGY: topology(v, subleaf, r); break;
     case LEAF_MONITOR:
     case LEAF_PERFORMANCE:

@@ -1,6 +1,7 @@
 /* cr.c - control registers of a VM: only accesses that touch bits which are not the guest's exit (vmcs.c). */
 #include "arch/insn.h"
 #include "arch/x86.h"
+#include "cr.h"
 #include "exits.h"
 #include "vmcs.h"
 #include "vmx.h"
@@ -31,11 +32,20 @@ static bool write_guest_cr4(uint64_t value)
     return true;
 }
 
-static void move_to(unsigned cr, uint64_t value)
+bool cr_write(struct vcpu *v, unsigned cr, uint64_t value)
 {
-    bool good = cr == 0 ? write_guest_cr0(value) : cr == 4 && write_guest_cr4(value);
+    (void)v;
+    switch (cr) {
+    case 0: return write_guest_cr0(value);
+    case 3: vmwrite(VMCS_GUEST_CR3, value); return true;
+    case 4: return write_guest_cr4(value);
+    default: return false;
+    }
+}
 
-    if (good)
+static void move_to(struct vcpu *v, unsigned cr, uint64_t value)
+{
+    if (cr_write(v, cr, value))
         vcpu_skip_instruction();
     else
         vcpu_inject(VEC_GP, true, 0);
@@ -55,8 +65,8 @@ void exit_cr_access(struct vcpu *v)
     unsigned cr = QUAL_CR_NUMBER(q), r = QUAL_CR_GPR(q);
 
     switch (QUAL_CR_ACCESS(q)) {
-    case QUAL_MOV_TO_CR: move_to(cr, read_gpr(v, r)); break;
-    case QUAL_CLTS: move_to(0, vmread(VMCS_GUEST_CR0) & ~(uint64_t)CR0_TS); break;
-    default: move_to(0, lmsw_value(q)); break;
+    case QUAL_MOV_TO_CR: move_to(v, cr, read_gpr(v, r)); break;
+    case QUAL_CLTS: move_to(v, 0, vmread(VMCS_GUEST_CR0) & ~(uint64_t)CR0_TS); break;
+    default: move_to(v, 0, lmsw_value(q)); break;
     }
 }

@@ -35,6 +35,13 @@ static void exit_hlt(struct vcpu *v)
         vm_stop(v->vm, STATUS_HALTED, "halted for ever: HLT with interrupts off");
 }
 
+/* It has spun for a while: whoever it waits for may be waiting for this core. */
+static void exit_pause(struct vcpu *v)
+{
+    vcpu_skip_instruction();
+    scheduler_yield(v);
+}
+
 /* Caches need no write-back here: memory is coherent. */
 static void exit_wbinvd(struct vcpu *v)
 {
@@ -92,6 +99,7 @@ static void handle(struct vcpu *v, uint64_t reason)
     case EXIT_NMI_WINDOW:
     case EXIT_TPR_BELOW_THRESHOLD: break;
     case EXIT_MONITOR_TRAP_FLAG: break; /* vcpu_run_once has seen to it */
+    case EXIT_PAUSE: exit_pause(v); break;
     case EXIT_INVD:
     case EXIT_WBINVD: exit_wbinvd(v); break;
     case EXIT_XSETBV: exit_general_protection(v); break;
@@ -137,7 +145,7 @@ uint64_t vcpu_run_once(struct vcpu *v)
     if (!entered)
         return entry_refused(v);
     v->vm->stats.guest_cycles += exit - entry;
-    if (!vm_alive(v->vm)) /* another core has ended it */
+    if (!vm_alive(v->vm) || v->startup.waits) /* another core has ended it, or sent it an INIT */
         return EXIT_EXTERNAL_INTERRUPT;
     reason = vmread(VMCS_EXIT_REASON);
     if (v->lapic.stepping)

@@ -2,6 +2,7 @@
  * "Issuing Interprocessor Interrupts"). */
 #include "arch/apic.h"
 #include "arch/x86.h"
+#include "reach.h"
 #include "vm.h"
 
 #define BROADCAST_XAPIC  0xff
@@ -64,8 +65,11 @@ static void deliver(struct vcpu *to, uint64_t icr)
     case APIC_ICR_FIXED:
     case APIC_ICR_LOWEST: lapic_raise(to, icr & APIC_ICR_VECTOR); break;
     case APIC_ICR_NMI: to->lapic.nmi = true; break;
-    default: break;
+    case APIC_ICR_INIT: startup_init(to); return;
+    case APIC_ICR_STARTUP: startup_ipi(to); return;
+    default: return;
     }
+    vcpu_notify(to);
 }
 
 /* Of those that it is for, the one of the lowest processor priority; of these the first (10.6.2.4). */

@@ -68,6 +68,10 @@ static bool read_any(struct vcpu *v, uint32_t number, uint64_t *value)
 
     if (lapic_has_msr(number))
         return lapic_read_msr(v, number, value);
+    if (number == MSR_SIPI_ENTRY_STRUCT_PTR && startup_offered(v)) {
+        *value = v->vm->startup_structure;
+        return true;
+    }
     m = find(number);
     if (m)
         *value = read_msr(v, m);
@@ -131,6 +135,8 @@ static bool write_any(struct vcpu *v, uint32_t number, uint64_t value)
 
     if (lapic_has_msr(number))
         return lapic_write_msr(v, number, value);
+    if (number == MSR_SIPI_ENTRY_STRUCT_PTR && startup_offered(v))
+        return startup_write_msr(v, value);
     m = find(number);
     if (!m || !value_valid(v, m, value))
         return false;

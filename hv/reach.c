@@ -25,6 +25,27 @@ void vcpus_exit(struct vm *vm)
             __asm__ volatile("pause");
 }
 
+static bool in_guest(const struct vcpu *v)
+{
+    return v->core && __atomic_load_n(&v->core->in_guest, __ATOMIC_ACQUIRE) == v;
+}
+
+void vcpu_exit(struct vcpu *v)
+{
+    if (in_guest(v))
+        core_kick(v->core);
+    while (in_guest(v))
+        __asm__ volatile("pause");
+}
+
+void vcpu_notify(struct vcpu *v)
+{
+    if (in_guest(v))
+        core_kick(v->core);
+    else if (v->halted && vcpu_runnable(v))
+        scheduler_wake(v);
+}
+
 /* Translations are cached by the EPT's root on every core where the VM has ever run (SDM vol. 3, 28.3.3.3
  * "Guidelines for Use of the INVEPT Instruction"), but only one that runs it now must be told at once. */
 void vcpus_flush(struct vm *vm)

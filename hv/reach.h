@@ -9,6 +9,11 @@
  * caller has given the lock back; then they go on by what vcpu_runnable says. */
 void vcpus_exit(struct vm *vm);
 
+/* The same for one virtual CPU. */
+void vcpu_exit(struct vcpu *v);
+/* Something has come for v: it leaves its guest to see to it, or wakes. */
+void vcpu_notify(struct vcpu *v);
+
 /* Every core forgets what it has cached of the VM's translations before it next enters the VM, and no core is
  * in it with old ones when this returns. */
 void vcpus_flush(struct vm *vm);

@@ -51,7 +51,7 @@ static uint64_t time_in_turn(const struct vcpu *v)
 
 static bool is_ready(const struct vcpu *v)
 {
-    return v->vm->dir->state == VMDIR_RUNNING && !v->halted;
+    return v->vm->dir->state == VMDIR_RUNNING && !v->halted && !startup_idle(&v->startup);
 }
 
 /* Of the VM's virtual CPUs that wait and are not held by another core: the one that has waited longest. */
@@ -81,6 +81,17 @@ static struct vcpu *choose(const struct core *c)
             best = v;
     }
     return best;
+}
+
+void scheduler_yield(struct vcpu *v)
+{
+    struct core *c = this_core();
+    const struct vcpu *next;
+
+    v->turn.last = rdtsc(); /* all others have waited longer */
+    next = longest_waiting(v->vm, c);
+    if (next && next != v)
+        c->must_choose = true;
 }
 
 /* ---- waking ---- */
@@ -237,6 +248,10 @@ static void run_turn(struct vcpu *v, struct core *c)
     now = v->turn.start;
     end = alarm < now + QUANTUM_CYCLES ? alarm : now + QUANTUM_CYCLES;
     while (vcpu_runnable(v) && !c->must_choose && now < end) {
+        if (v->startup.begin) {
+            startup_begin(v);
+            continue;
+        }
         lapic_timer_run(v, now);
         set_preemption_timer(v, now, end);
         vcpu_run_once(v);

@@ -35,4 +35,7 @@ _Noreturn void scheduler_serve(void);
  * one that runs who has had more of its share. */
 void scheduler_wake(struct vcpu *v);
 
+/* v, which has the turn of this core, ends it if there is another of its VM to go on with. */
+void scheduler_yield(struct vcpu *v);
+
 #endif

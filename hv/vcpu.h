@@ -14,6 +14,7 @@
 #include "event.h"
 #include "lapic.h"
 #include "scheduler.h"
+#include "startup.h"
 
 #define VCPU_MSRS 6
 
@@ -37,6 +38,7 @@ struct vcpu {
     unsigned wakers;     /* what could: WAKES_BY_INTERRUPT and WAKES_BY_NMI */
     struct lapic lapic;
     struct event event;
+    struct startup startup;
     struct core *core;      /* that holds its state, or NULL: no other may touch its VMCS then */
     struct core *last_core; /* that has held it last, and may have cached its translations */
     struct turn turn;       /* scheduler.c */

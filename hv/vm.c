@@ -149,6 +149,7 @@ static bool prepare_vcpu(struct vm *vm, uint64_t i, uint64_t entry)
                        .misc_enable = MISC_ENABLE_FAST_STRINGS,
                        .vm = vm,
                        .index = i,
+                       .startup.waits = i > 0,
                        .lapic = {.page = v->lapic.page}};
     v->vpid = (uint16_t)(1 + vm->number * VMDIR_VCPUS + i); /* VPID 0 is the hypervisor's */
     v->gpr[REG_RAX] = BOOT_MAGIC;
@@ -188,6 +189,7 @@ bool vm_start(struct vm *vm, char *why, size_t size)
     }
     vm->stats = (struct stats){0};
     vuart_init(&vm->uart, &vm->console);
+    vm->startup_structure = 0;
     vm->share = (struct share){0};
     vm->started = rdtsc();
     vm_flush(vm);
@@ -243,7 +245,7 @@ bool vm_alive(const struct vm *vm)
 
 bool vcpu_runnable(struct vcpu *v)
 {
-    if (v->vm->dir->state != VMDIR_RUNNING)
+    if (v->vm->dir->state != VMDIR_RUNNING || startup_idle(&v->startup))
         return false;
     if (v->halted && event_wakes(v))
         v->halted = false;
@@ -255,6 +257,8 @@ bool vm_is_halted_for_ever(const struct vm *vm)
     for (uint64_t i = 0; i < vm->dir->vcpus; i++) {
         const struct vcpu *v = &vm->vcpu[i];
 
+        if (startup_idle(&v->startup))
+            continue;
         if (!v->halted || v->wakers & WAKES_BY_INTERRUPT || v->lapic.nmi)
             return false;
     }
@@ -263,13 +267,13 @@ bool vm_is_halted_for_ever(const struct vm *vm)
 
 const char *vcpu_state_name(const struct vcpu *v)
 {
-    return v->halted ? "halted" : v->turn.core ? "running" : "ready";
+    return startup_idle(&v->startup) ? "waiting" : v->halted ? "halted" : v->turn.core ? "running" : "ready";
 }
 
 static bool all_halted(const struct vm *vm)
 {
     for (uint64_t i = 0; i < vm->dir->vcpus; i++)
-        if (!vm->vcpu[i].halted)
+        if (!vm->vcpu[i].halted && !startup_idle(&vm->vcpu[i].startup))
             return false;
     return true;
 }
@@ -293,7 +297,7 @@ static struct vm *new_vm(const struct vm_config *config)
     vm->dir = &vm_directory.vm[i];
     text_copy(vm->dir->name, config->name, sizeof vm->dir->name);
     text_copy(vm->dir->image, config->image, sizeof vm->dir->image);
-    vm->dir->vcpus = 1;
+    vm->dir->vcpus = config->vcpus;
     vm->dir->ram_bytes = config->ram_bytes;
     vm->dir->state = VMDIR_STOPPED;
     console_init(&vm->console, vm->dir, i);

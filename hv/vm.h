@@ -22,9 +22,10 @@ struct vm_config {
     char cmdline[VM_CMDLINE]; /* as the guest gets it: the image's name first */
     uint64_t ram_bytes;
     uint64_t page_bytes; /* of the EPT: PAGE_BYTES or LARGE_BYTES */
-    uint64_t weight;     /* quanta a turn */
-    bool start;          /* at once */
-    bool lazy;           /* RAM is mapped when it is first touched, by EPT violations */
+    uint64_t weight;     /* its share of the processor */
+    uint64_t vcpus;
+    bool start; /* at once */
+    bool lazy;  /* RAM is mapped when it is first touched, by EPT violations */
 };
 
 struct vm {
@@ -35,6 +36,7 @@ struct vm {
     unsigned number; /* from 0 */
     bool ever_started;
     uint64_t flushes;              /* how often its translations have been dropped (reach.h) */
+    uint64_t startup_structure;    /* IA32_SIPI_ENTRY_STRUCT_PTR: one for all its virtual CPUs */
     struct share share;            /* scheduler.c */
     uint64_t started;              /* when it last was, by the TSC */
     struct vcpu vcpu[VMDIR_VCPUS]; /* the first dir->vcpus of them */
@@ -67,9 +69,10 @@ void vm_crash(struct vm *vm, const char *format, ...) __attribute__((format(prin
 bool vm_alive(const struct vm *vm);
 /* Looks whether something has come that ends its HLT. */
 bool vcpu_runnable(struct vcpu *v);
-/* All its virtual CPUs are in HLT with interrupts off, and no NMI is on its way. */
+/* All its virtual CPUs are in HLT with interrupts off or wait for a start-up IPI, and no NMI is on its way.
+ */
 bool vm_is_halted_for_ever(const struct vm *vm);
-/* "running" (in a turn), "ready", "halted" */
+/* "running" (in a turn), "ready", "halted", "waiting" (for a start-up IPI) */
 const char *vcpu_state_name(const struct vcpu *v);
 /* "running", "halted" (all its virtual CPUs are), "paused", "stopped", "crashed" */
 const char *vm_state_name(const struct vm *vm);

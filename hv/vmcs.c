@@ -13,6 +13,20 @@ extern const char vmx_exit_point[];
 
 /* ---- VM-execution, VM-exit and VM-entry controls (SDM vol. 3, 24.6 to 24.8) ---- */
 
+#define PAUSE_LOOP_GAP    128  /* cycles between two PAUSEs of one loop, at most */
+#define PAUSE_LOOP_WINDOW 4096 /* that a loop may take */
+
+/* Who spins may be waiting for a virtual CPU that waits for the processor which he keeps (scheduler_yield).
+ */
+static void setup_pause_loops(void)
+{
+    if (!vmx_offers(WORD_PROC2, PROC2_PAUSE_LOOP))
+        return;
+    vmwrite(VMCS_PROC2_CONTROLS, vmread(VMCS_PROC2_CONTROLS) | PROC2_PAUSE_LOOP);
+    vmwrite(VMCS_PLE_GAP, PAUSE_LOOP_GAP);
+    vmwrite(VMCS_PLE_WINDOW, PAUSE_LOOP_WINDOW);
+}
+
 /* What the guest may not do by itself: keep the processor (timer, interrupts), stop it (HLT), reach the board
  * (I/O).  MOV to CR8 goes to its local APIC without an exit.  Without MSR bitmaps every RDMSR and WRMSR
  * exits; without a bit in the exception bitmap no exception does. */
@@ -37,6 +51,8 @@ static void setup_controls(const struct vcpu *v)
     vmwrite(VMCS_EPTP, ept_pointer(v->vm->dir->root));
     vmwrite(VMCS_VPID, v->vpid);
     lapic_page_setup(v);
+    if (v->vm->dir->vcpus > 1)
+        setup_pause_loops();
 }
 
 /* Bits that the guest does not own: a MOV that would change one of them exits, and reading gives the shadow's

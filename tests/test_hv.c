@@ -226,6 +226,8 @@ static const struct {
     {"h page=1g", "page=1g: possible is 4k or 2m"},
     {"h start=perhaps", "start=perhaps: possible is yes or no"},
     {"h weight=0", "weight=0: possible is 1 to 100"},
+    {"h vcpus=0", "vcpus=0: possible is 1 to 8"},
+    {"h vcpus=9", "vcpus=9: possible is 1 to 8"},
     {"h image=", "image=: possible is"},
     {"h colour=red", "unknown option colour=red"},
     {"h ram=60M", "out of memory"},
