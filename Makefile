@@ -85,8 +85,9 @@ BARE_LDFLAGS = -nostdlib -static --no-dynamic-linker --gc-sections --build-id=no
 SIM_SRC := $(wildcard sim/*.c sim/*/*.c)
 UI_SRC := $(wildcard ui/*.c ui/*/*.c)
 HV_SRC := $(wildcard hv/*.c hv/*.S)
-# Of the guests' library: what compilers call by themselves, the way from an exception to C, and the end of a run.
-HV_SHARED_SRC := guests/lib/string.c guests/lib/end_run.c guests/lib/trap_entry.c guests/lib/trap_entry.S
+# Of the guests' library: what compilers call by themselves, the way from an exception to C, the end of a run, and where
+# other cores begin.
+HV_SHARED_SRC := guests/lib/string.c guests/lib/end_run.c guests/lib/trap_entry.c guests/lib/trap_entry.S guests/lib/startup.c
 GUEST_SRC := $(wildcard guests/*.c guests/*.S)
 GUEST_LIB_SRC := $(wildcard guests/lib/*.c guests/lib/*.S)
 CONFORMANCE_SRC := $(wildcard guests/conformance/*.c guests/conformance/*.S)

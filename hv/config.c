@@ -8,7 +8,6 @@
 #define RAM_DEFAULT (UINT64_C(8) << 20)
 #define RAM_MIN     (UINT64_C(2) << 20)
 #define RAM_MAX     (UINT64_C(2) << 30)
-#define WEIGHT_MAX  100
 #define TABLES_MIN  24
 
 struct why {
@@ -62,9 +61,19 @@ static bool parse_tables(struct vm_config *c, const char *value)
     return text_number(value, &c->tables) && c->tables >= TABLES_MIN && c->tables < SHADOW_SLOTS;
 }
 
-static bool parse_weight(struct vm_config *c, const char *value)
+bool config_set_weight(struct vm_config *c, const char *value)
 {
-    return text_number(value, &c->weight) && c->weight >= 1 && c->weight <= WEIGHT_MAX;
+    uint64_t weight;
+
+    if (!text_number(value, &weight) || weight < 1 || weight > WEIGHT_MAX)
+        return false;
+    c->weight = weight;
+    return true;
+}
+
+static bool parse_vcpus(struct vm_config *c, const char *value)
+{
+    return text_number(value, &c->vcpus) && c->vcpus >= 1 && c->vcpus <= VMDIR_VCPUS;
 }
 
 static const struct key {
@@ -79,7 +88,8 @@ static const struct key {
     {"start=", parse_start, "yes or no"},
     {"lazy=", parse_lazy, "yes or no"},
     {"tables=", parse_tables, "24 to 2047 shadow tables"},
-    {"weight=", parse_weight, "1 to 100"},
+    {"weight=", config_set_weight, "1 to 100"},
+    {"vcpus=", parse_vcpus, "1 to 8"},
 };
 #define KEYS (sizeof keys / sizeof keys[0])
 
@@ -94,7 +104,7 @@ static bool parse_option(struct vm_config *c, const char *word, struct why why)
         return false;
     }
     format_text(why.text, why.size,
-                "unknown option %s; known are image= ram= mmu= page= start= lazy= tables= weight=", word);
+                "unknown option %s; known are image= ram= mmu= page= start= lazy= tables= weight= vcpus=", word);
     return false;
 }
 
@@ -117,6 +127,7 @@ bool config_parse(struct vm_config *c, const char *string, char *why, size_t siz
     *c = (struct vm_config){.ram_bytes = RAM_DEFAULT,
                             .page_bytes = PAGE_BYTES,
                             .weight = 1,
+                            .vcpus = 1,
                             .pager = &pager_nested,
                             .start = true};
     if (!text_copy(copy, string, sizeof copy)) {

@@ -1,13 +1,18 @@
 /* config.h - the string of a boot module that is a VM:
  *
  *     NAME [image=NAME] [ram=8M] [mmu=nested|shadow] [page=4k|2m] [start=yes|no] [lazy=yes|no]
- *          [tables=24..2047] [weight=1..100] [-- ARGUMENTS]
+ *          [tables=24..2047] [weight=1..100] [vcpus=1..8] [-- ARGUMENTS]
  *
  * The guest's command line is the image's name, then the arguments. */
 #ifndef HV_CONFIG_H
 #define HV_CONFIG_H
 
 #include "vm.h"
+
+#define WEIGHT_MAX 100
+
+/* A VM's setting that may be changed while it lives, as `KEY=` says above: true if the value is possible. */
+bool config_set_weight(struct vm_config *config, const char *value);
 
 /* False, with a message in `why`, if the string is malformed; the name is set if there is one. */
 bool config_parse(struct vm_config *config, const char *string, char *why, size_t size);

@@ -1,6 +1,7 @@
 /* cr.c - control registers of a VM: only accesses that touch bits which are not the guest's exit (vmcs.c). */
 #include "arch/insn.h"
 #include "arch/x86.h"
+#include "cr.h"
 #include "exits.h"
 #include "guest_walk.h"
 #include "vmcs.h"
@@ -43,32 +44,31 @@ static bool write_guest_cr4(struct vcpu *v, uint64_t value)
     return true;
 }
 
-/* With the shadow pager alone: bits beyond MAXPHYADDR are reserved (SDM vol. 3, 2.5 "Control Registers"). */
+/* Bits beyond MAXPHYADDR are reserved (SDM vol. 3, 2.5 "Control Registers"). */
 static bool write_guest_cr3(struct vcpu *v, uint64_t value)
 {
     if (value & ~guest_address_mask())
         return false;
-    v->vm->config.pager->load_cr3(v, value);
+    if (v->vm->config.pager->shadow)
+        v->vm->config.pager->load_cr3(v, value);
+    else
+        vmwrite(VMCS_GUEST_CR3, value);
     return true;
 }
 
-static bool write_guest_cr8(struct vcpu *v, uint64_t value)
+bool cr_write(struct vcpu *v, unsigned cr, uint64_t value)
 {
-    if (value > 15)
-        return false;
-    v->cr8 = value;
-    return true;
+    switch (cr) {
+    case 0: return write_guest_cr0(v, value);
+    case 3: return write_guest_cr3(v, value);
+    case 4: return write_guest_cr4(v, value);
+    default: return false;
+    }
 }
 
 static void move_to(struct vcpu *v, unsigned cr, uint64_t value)
 {
-    bool good = cr == 0   ? write_guest_cr0(v, value)
-                : cr == 3 ? write_guest_cr3(v, value)
-                : cr == 4 ? write_guest_cr4(v, value)
-                : cr == 8 ? write_guest_cr8(v, value)
-                          : false;
-
-    if (good)
+    if (cr_write(v, cr, value))
         vcpu_skip_instruction();
     else
         vcpu_inject(VEC_GP, true, 0);
@@ -89,8 +89,8 @@ void exit_cr_access(struct vcpu *v)
 
     switch (QUAL_CR_ACCESS(q)) {
     case QUAL_MOV_TO_CR: move_to(v, cr, read_gpr(v, r)); break;
-    case QUAL_MOV_FROM_CR: /* CR3 exits with the shadow pager alone, CR8 always */
-        write_gpr(v, r, cr == 3 ? vcpu_cr3(v) : v->cr8);
+    case QUAL_MOV_FROM_CR: /* CR3 with the shadow pager */
+        write_gpr(v, r, vcpu_cr3(v));
         vcpu_skip_instruction();
         break;
     case QUAL_CLTS: move_to(v, 0, guest_cr0() & ~(uint64_t)CR0_TS); break;

@@ -2,6 +2,8 @@
 
 #include "arch/insn.h"
 #include "arch/x86.h"
+#include "lock.h"
+#include "reach.h"
 #include "vmcs.h"
 #include "vmx.h"
 
@@ -9,7 +11,7 @@
 
 /* ---- handlers of few lines ---- */
 
-/* The interrupt is the idle timer's: our own IDT takes it. */
+/* The interrupt is the idle timer's or another core's kick: our own IDT takes it. */
 static void exit_interrupt(struct vcpu *v)
 {
     (void)v;
@@ -23,17 +25,21 @@ static void exit_triple_fault(struct vcpu *v)
     vmcs_dump(v);
 }
 
-/* No interrupt reaches a VM yet, so one that waits for it waits until it is told to stop; with interrupts
- * off, nothing could wake even a real processor. */
+/* With interrupts off, only an NMI could end it; if there is nobody who could send one, nothing will. */
 static void exit_hlt(struct vcpu *v)
 {
-    bool interrupts_on = vmread(VMCS_GUEST_RFLAGS) & FLAG_IF;
-
     vcpu_skip_instruction();
-    if (interrupts_on)
-        v->halted = true;
-    else
+    v->wakers = event_wakers();
+    v->halted = true;
+    if (vm_is_halted_for_ever(v->vm))
         vm_stop(v->vm, STATUS_HALTED, "halted for ever: HLT with interrupts off");
+}
+
+/* It has spun for a while: whoever it waits for may be waiting for this core. */
+static void exit_pause(struct vcpu *v)
+{
+    vcpu_skip_instruction();
+    scheduler_yield(v);
 }
 
 /* Caches need no write-back here: memory is coherent. */
@@ -111,7 +117,14 @@ static void handle(struct vcpu *v, uint64_t reason)
     case EXIT_RDMSR: exit_rdmsr(v); break;
     case EXIT_WRMSR: exit_wrmsr(v); break;
     case EXIT_EPT_VIOLATION: exit_ept_violation(v); break;
+    case EXIT_APIC_ACCESS: exit_apic_access(v); break;
+    case EXIT_APIC_WRITE: exit_apic_write(v); break;
     case EXIT_PREEMPTION_TIMER: break; /* the scheduler's */
+    case EXIT_INTERRUPT_WINDOW:        /* the next entry's (event.c) */
+    case EXIT_NMI_WINDOW:
+    case EXIT_TPR_BELOW_THRESHOLD: break;
+    case EXIT_MONITOR_TRAP_FLAG: break; /* vcpu_run_once has seen to it */
+    case EXIT_PAUSE: exit_pause(v); break;
     case EXIT_INVD:
     case EXIT_WBINVD: exit_wbinvd(v); break;
     case EXIT_XSETBV: exit_general_protection(v); break;
@@ -144,14 +157,24 @@ static uint64_t entry_refused(struct vcpu *v)
 
 uint64_t vcpu_run_once(struct vcpu *v)
 {
-    uint64_t entry = rdtsc(), exit, reason;
+    uint64_t entry, exit, reason;
+    bool entered;
 
     v->vm->stats.entries++;
-    if (!vcpu_enter(v))
-        return entry_refused(v);
+    event_prepare(v);
+    vcpus_before_entry(v, this_core());
+    entry = rdtsc();
+    entered = vcpu_enter(v);
     exit = rdtsc();
+    lock_take();
+    if (!entered)
+        return entry_refused(v);
     v->vm->stats.guest_cycles += exit - entry;
+    if (!vm_alive(v->vm) || v->startup.waits) /* another core has ended it, or sent it an INIT */
+        return EXIT_EXTERNAL_INTERRUPT;
     reason = vmread(VMCS_EXIT_REASON);
+    if (v->lapic.stepping)
+        lapic_page_end_step(v);
     if (reason & EXIT_ENTRY_FAILURE)
         exit_entry_failure(v, reason & REASON_BASIC);
     else

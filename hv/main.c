@@ -2,6 +2,9 @@
 #include "apic.h"
 #include "arch/board.h"
 #include "boot_info.h"
+#include "core.h"
+#include "lock.h"
+#include "manage.h"
 #include "page.h"
 #include "panic.h"
 #include "print.h"
@@ -47,13 +50,19 @@ _Noreturn void hv_main(uint32_t magic, const struct boot_info *info)
     bool well;
 
     uart_init(PORT_CONSOLE);
-    traps_init();
+    core_init();
     if (magic != BOOT_MAGIC)
         fatal("not started by the boot protocol: EAX is 0x%x, not 0x%x", magic, BOOT_MAGIC);
     init_memory(info);
     vmx_init();
+    vmx_on();
     apic_init();
-    print("hv: VMX operation, %lu KiB free\n", page_free_bytes() >> 10);
+    scheduler_init();
+    lock_take();
+    cores_start(scheduler_serve);
+    print("hv: VMX operation, %u core%s, %lu KiB free\n", cores_count(), cores_count() == 1 ? "" : "s",
+          page_free_bytes() >> 10);
+    manage_start();
     create_vms(info);
     well = scheduler_run(boot_option(info, "--stay"));
     summary();

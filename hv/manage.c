@@ -4,6 +4,8 @@
 #include <stddef.h>
 
 #include "arch/board.h"
+#include "config.h"
+#include "core.h"
 #include "dirty.h"
 #include "escape.h"
 #include "exits.h"
@@ -83,7 +85,7 @@ static void pause(struct vm *vm, char *rest)
         error("%s is %s, not running", vm->dir->name, vm_state_name(vm));
         return;
     }
-    vm->dir->state = VMDIR_PAUSED;
+    vm_pause(vm);
     ok();
 }
 
@@ -94,7 +96,7 @@ static void resume(struct vm *vm, char *rest)
         error("%s is %s, not paused", vm->dir->name, vm_state_name(vm));
         return;
     }
-    vm->dir->state = VMDIR_RUNNING;
+    vm_resume(vm);
     ok();
 }
 
@@ -152,6 +154,20 @@ static void input(struct vm *vm, char *rest)
     ok();
 }
 
+static void set(struct vm *vm, char *rest)
+{
+    const char *key = text_word(&rest), *value = text_word(&rest);
+
+    if (!text_equal(key, "weight"))
+        error("vm set NAME KEY VALUE: %s%s; known is weight", *key ? "unknown key " : "KEY is missing", key);
+    else if (*rest)
+        error("vm set NAME weight N: \"%s\" is too much", rest);
+    else if (!config_set_weight(&vm->config, value))
+        error("vm set NAME weight N: possible is 1 to %u", WEIGHT_MAX);
+    else
+        ok();
+}
+
 static const struct vm_command {
     const char *name, *args, *help;
     void (*run)(struct vm *vm, char *rest);
@@ -161,10 +177,11 @@ static const struct vm_command {
     {"pause", "NAME", "give it no more turns", pause, false},
     {"resume", "NAME", "end a pause", resume, false},
     {"stop", "NAME", "stop it for good", stop, false},
+    {"set", "NAME weight N", "its share of the processor from now on, 1 to 100", set, true},
     {"flush", "NAME", "drop what the processor has cached of its translations", flush, false},
     {"dirty", "NAME", "pages that it has accessed and written to since the last time", dirty, false},
     {"input", "NAME TEXT",
-     "bytes for its console, to be polled: no interrupt wakes a VM from HLT;"
+     "bytes for its console, to be polled: they raise no interrupt;"
      " \\n \\r \\t \\\\ \\0 \\\" and \\xHH are understood",
      input, true},
 };
@@ -183,6 +200,19 @@ static struct vm *named_vm(const char *name)
 
 /* ---- commands ---- */
 
+/* "0,2": where each of its virtual CPUs has run last; "-" for one that has not run. */
+static void last_cores(const struct vm *vm, char *text, size_t size)
+{
+    size_t n = 0;
+
+    for (uint64_t i = 0; i < vm->dir->vcpus; i++) {
+        const struct core *c = vm->vcpu[i].last_core;
+
+        format_text(text + n, size - n, "%s%c", n ? "," : "", c ? '0' + (int)c->number : '-');
+        n += text_length(text + n);
+    }
+}
+
 static void list(const char *rest)
 {
     if (*rest) {
@@ -191,10 +221,12 @@ static void list(const char *rest)
     }
     for (unsigned i = 0; vm_at(i); i++) {
         const struct vm *vm = vm_at(i);
+        char cores[2 * VMDIR_VCPUS];
 
-        say("name=%s state=%s image=%s ram=%luK page=%luK weight=%lu status=%llu", vm->dir->name,
-            vm_state_name(vm), vm->dir->image, vm->config.ram_bytes >> 10, vm->config.page_bytes >> 10,
-            vm->config.weight, vm->dir->status);
+        last_cores(vm, cores, sizeof cores);
+        say("name=%s state=%s image=%s ram=%luK page=%luK weight=%lu status=%llu vcpus=%llu cores=%s",
+            vm->dir->name, vm_state_name(vm), vm->dir->image, vm->config.ram_bytes >> 10,
+            vm->config.page_bytes >> 10, vm->config.weight, vm->dir->status, vm->dir->vcpus, cores);
     }
     ok();
 }
@@ -224,7 +256,7 @@ static void vm_command(char *rest)
             run_vm_command(&vm_commands[i], rest);
             return;
         }
-    error("vm %s? possible are vm list, start, pause, resume, stop, flush, dirty and input",
+    error("vm %s? possible are vm list, start, pause, resume, stop, set, flush, dirty and input",
           *word ? word : "what");
 }
 
@@ -259,11 +291,11 @@ static void help_command(char *rest)
         error("help: \"%s\" is too much", rest);
         return;
     }
-    say("help                   this list");
-    say("vm list                the VMs and their states");
+    say("help                     this list");
+    say("vm list                  the VMs and their states");
     for (unsigned i = 0; i < VM_COMMANDS; i++)
-        say("vm %7s %12s %s", vm_commands[i].name, vm_commands[i].args, vm_commands[i].help);
-    say("stats [NAME]           exits by cause, with the cycles of their handlers");
+        say("vm %7s %14s %s", vm_commands[i].name, vm_commands[i].args, vm_commands[i].help);
+    say("stats [NAME]             exits by cause, with the cycles of their handlers");
     ok();
 }
 

@@ -1,5 +1,6 @@
 /* msr.c - the model-specific registers of a VM.  An MSR lives in the VMCS, in the core itself as long as this
- * VM has it (vcpu.c), in struct vcpu, or nowhere, as a constant.  All others do not exist: #GP(0). */
+ * VM has it (vcpu.c), in struct vcpu, or nowhere, as a constant; those of the local APIC are in lapic_msr.c.
+ * All others do not exist: #GP(0). */
 #include "arch/insn.h"
 #include "arch/x86.h"
 #include "exits.h"
@@ -73,16 +74,30 @@ static void write_msr(struct vcpu *v, const struct virtual_msr *m, uint64_t valu
     }
 }
 
+static bool read_any(struct vcpu *v, uint32_t number, uint64_t *value)
+{
+    const struct virtual_msr *m;
+
+    if (lapic_has_msr(number))
+        return lapic_read_msr(v, number, value);
+    if (number == MSR_SIPI_ENTRY_STRUCT_PTR && startup_offered(v)) {
+        *value = v->vm->startup_structure;
+        return true;
+    }
+    m = find(number);
+    if (m)
+        *value = read_msr(v, m);
+    return m;
+}
+
 void exit_rdmsr(struct vcpu *v)
 {
-    const struct virtual_msr *m = find((uint32_t)v->gpr[REG_RCX]);
     uint64_t value;
 
-    if (!m) {
+    if (!read_any(v, (uint32_t)v->gpr[REG_RCX], &value)) {
         vcpu_inject(VEC_GP, true, 0);
         return;
     }
-    value = read_msr(v, m);
     v->gpr[REG_RAX] = (uint32_t)value;
     v->gpr[REG_RDX] = value >> 32;
     vcpu_skip_instruction();
@@ -126,16 +141,29 @@ static bool value_valid(const struct vcpu *v, const struct virtual_msr *m, uint6
     }
 }
 
+static bool write_any(struct vcpu *v, uint32_t number, uint64_t value)
+{
+    const struct virtual_msr *m;
+
+    if (lapic_has_msr(number))
+        return lapic_write_msr(v, number, value);
+    if (number == MSR_SIPI_ENTRY_STRUCT_PTR && startup_offered(v))
+        return startup_write_msr(v, value);
+    m = find(number);
+    if (!m || !value_valid(v, m, value))
+        return false;
+    write_msr(v, m, number == MSR_EFER ? value | EFER_LMA : value);
+    if (number == MSR_TSC || number == MSR_TSC_ADJUST)
+        lapic_tsc_moved(v);
+    return true;
+}
+
 void exit_wrmsr(struct vcpu *v)
 {
     const uint64_t *gpr = v->gpr;
-    const struct virtual_msr *m = find((uint32_t)gpr[REG_RCX]);
-    uint64_t value = gpr[REG_RDX] << 32 | (uint32_t)gpr[REG_RAX];
 
-    if (!m || !value_valid(v, m, value)) {
+    if (write_any(v, (uint32_t)gpr[REG_RCX], gpr[REG_RDX] << 32 | (uint32_t)gpr[REG_RAX]))
+        vcpu_skip_instruction();
+    else
         vcpu_inject(VEC_GP, true, 0);
-        return;
-    }
-    write_msr(v, m, m->number == MSR_EFER ? value | EFER_LMA : value);
-    vcpu_skip_instruction();
 }

@@ -1,83 +1,318 @@
+/* Proportional share by virtual time: a VM's advances with the cycles that its virtual CPUs run, the faster
+ * the less its weight, and the next turn is that of the VM which is furthest behind.  So VMs that want to run
+ * get cycles in the ratio of their weights, whatever their exits cost, and one that sleeps leaves its share
+ * to the others. */
 #include "scheduler.h"
 
 #include <stddef.h>
 
 #include "apic.h"
 #include "arch/insn.h"
+#include "config.h"
+#include "core.h"
 #include "exits.h"
+#include "lapic.h"
+#include "lock.h"
 #include "manage.h"
 #include "vm.h"
 #include "vmx.h"
 
-#define VCPUS (VMDIR_VMS * VMDIR_VCPUS)
+/* How far behind the others a VM may be that cannot use its share, since it has fewer virtual CPUs than its
+ * weight would give it cores: twice what one turn costs the lightest. */
+#define LAG_MAX (2 * WEIGHT_MAX * (uint64_t)QUANTUM_CYCLES)
 
-static struct vcpu *vcpu_at(unsigned i)
+/* An entry gives the guest that many cycles at least: a timer that is due again at once may not keep it from
+ * its next instruction for ever. */
+#define LEAST_RUN 500
+
+static unsigned timer_shift; /* of the VMX-preemption timer */
+static uint64_t newest;      /* the largest time at which a turn has begun */
+
+/* ---- shares ---- */
+
+static uint64_t weighted(const struct vm *vm, uint64_t cycles)
 {
-    struct vm *vm = vm_at(i / VMDIR_VCPUS);
-
-    return vm && i % VMDIR_VCPUS < vm->dir->vcpus ? &vm->vcpu[i % VMDIR_VCPUS] : NULL;
+    return cycles * WEIGHT_MAX / vm->config.weight;
 }
 
-/* Round-robin: the next virtual CPU after the last one that can run, NULL if there is none. */
-static struct vcpu *next_vcpu(void)
+static void not_before(struct share *s, uint64_t lag)
 {
-    static unsigned last = VCPUS - 1;
+    if (newest > lag && s->time < newest - lag)
+        s->time = newest - lag;
+}
 
-    for (unsigned tried = 0; tried < VCPUS; tried++) {
-        struct vcpu *v;
+/* Its time with what it has had of the turn that it is in. */
+static uint64_t time_in_turn(const struct vcpu *v)
+{
+    return v->vm->share.time + weighted(v->vm, rdtsc() - v->turn.start);
+}
 
-        last = (last + 1) % VCPUS;
-        v = vcpu_at(last);
-        if (v && vcpu_runnable(v))
-            return v;
+/* ---- choice ---- */
+
+static bool is_ready(const struct vcpu *v)
+{
+    return v->vm->dir->state == VMDIR_RUNNING && !v->halted && !startup_idle(&v->startup);
+}
+
+/* Of the VM's virtual CPUs that wait and are not held by another core: the one that has waited longest. */
+static struct vcpu *longest_waiting(struct vm *vm, const struct core *c)
+{
+    struct vcpu *best = NULL;
+
+    for (uint64_t i = 0; i < vm->dir->vcpus; i++) {
+        struct vcpu *v = &vm->vcpu[i];
+
+        if (!is_ready(v) || (v->core && v->core != c))
+            continue;
+        if (!best || v->turn.last < best->turn.last)
+            best = v;
     }
+    return best;
+}
+
+static struct vcpu *choose(const struct core *c)
+{
+    struct vcpu *best = NULL;
+
+    for (unsigned i = 0; vm_at(i); i++) {
+        struct vcpu *v = longest_waiting(vm_at(i), c);
+
+        if (v && (!best || v->vm->share.time < best->vm->share.time))
+            best = v;
+    }
+    return best;
+}
+
+void scheduler_yield(struct vcpu *v)
+{
+    struct core *c = this_core();
+    const struct vcpu *next;
+
+    v->turn.last = rdtsc(); /* all others have waited longer */
+    next = longest_waiting(v->vm, c);
+    if (next && next != v)
+        c->must_choose = true;
+}
+
+/* ---- waking ---- */
+
+static struct core *sleeping_core(void)
+{
+    for (unsigned i = 0; i < cores_count(); i++)
+        if (core_at(i)->sleeps)
+            return core_at(i);
     return NULL;
 }
 
-/* The processor itself keeps what is left of the timer from an exit to the next entry ("Save VMX-preemption
- * timer value"), but that is guest time alone: handlers count too, by the TSC. */
-static void run_quantum(struct vcpu *v)
+/* The core whose VM is furthest ahead, and further than vm; NULL if there is none. */
+static struct core *core_to_preempt(const struct vm *vm)
 {
-    uint64_t end = rdtsc() + QUANTUM_CYCLES;
+    uint64_t most = vm->share.time;
+    struct core *found = NULL;
 
+    for (unsigned i = 0; i < cores_count(); i++) {
+        const struct vcpu *v = core_at(i)->current;
+
+        if (v && v->turn.core && time_in_turn(v) > most) {
+            most = time_in_turn(v);
+            found = core_at(i);
+        }
+    }
+    return found;
+}
+
+static void offer(const struct vcpu *v)
+{
+    struct core *c = v->core ? v->core : sleeping_core();
+
+    if (c) {
+        core_wake(c);
+        return;
+    }
+    c = core_to_preempt(v->vm);
+    if (!c)
+        return;
+    c->must_choose = true;
+    if (c != this_core())
+        core_kick(c);
+}
+
+/* What it did not use in its sleep is lost.  It begins where the last turn has begun, which puts it before
+ * all that have had theirs. */
+static void end_sleep(struct vm *vm)
+{
+    not_before(&vm->share, 0);
+}
+
+void scheduler_wake(struct vcpu *v)
+{
+    end_sleep(v->vm);
+    if (is_ready(v))
+        offer(v);
+}
+
+/* Timers of virtual CPUs in HLT are looked after by the core that had them last. */
+static bool looks_after(const struct core *c, const struct vcpu *v)
+{
+    return v->halted && v->last_core == c && v->vm->dir->state == VMDIR_RUNNING;
+}
+
+/* Until a virtual timer wakes one of them, or LAPIC_NEVER. */
+static uint64_t next_alarm(const struct core *c)
+{
+    uint64_t next = LAPIC_NEVER;
+
+    for (unsigned i = 0; vm_at(i); i++)
+        for (uint64_t j = 0; j < vm_at(i)->dir->vcpus; j++) {
+            const struct vcpu *v = &vm_at(i)->vcpu[j];
+
+            if (looks_after(c, v) && v->wakers & WAKES_BY_INTERRUPT && lapic_timer_due(v) < next)
+                next = lapic_timer_due(v);
+        }
+    return next;
+}
+
+static void wake_sleepers(const struct core *c)
+{
+    for (unsigned i = 0; vm_at(i); i++)
+        for (uint64_t j = 0; j < vm_at(i)->dir->vcpus; j++) {
+            struct vcpu *v = &vm_at(i)->vcpu[j];
+
+            if (looks_after(c, v) && vcpu_runnable(v))
+                end_sleep(v->vm);
+        }
+}
+
+/* ---- turns ---- */
+
+/* What waits and is not held by anyone is for whoever sleeps. */
+static void wake_for_the_rest(void)
+{
+    struct core *c = sleeping_core();
+
+    if (c && choose(c))
+        core_wake(c);
+}
+
+static void begin_turn(struct vcpu *v, struct core *c)
+{
+    not_before(&v->vm->share, LAG_MAX);
+    if (v->vm->share.time > newest)
+        newest = v->vm->share.time;
+    v->turn.core = c;
+    v->turn.start = rdtsc();
+    v->turn.count++;
+    c->must_choose = false;
     vcpu_switch_to(v);
-    vmwrite(VMCS_PREEMPTION_TIMER, QUANTUM_CYCLES >> vmx_timer_shift());
-    while (vcpu_runnable(v)) {
-        uint64_t reason = vcpu_run_once(v);
-
-        if (reason == EXIT_PREEMPTION_TIMER || rdtsc() >= end)
-            break;
-    }
+    wake_for_the_rest();
 }
 
-static void run_turn(struct vcpu *v)
+static void end_turn(struct vcpu *v)
 {
-    v->vm->stats.turns++;
-    for (uint64_t i = 0; i < v->vm->config.weight && vcpu_runnable(v); i++) {
-        run_quantum(v);
-        manage_poll();
-    }
+    uint64_t now = rdtsc();
+
+    v->turn.last = now;
+    v->turn.cycles += now - v->turn.start;
+    v->vm->share.time += weighted(v->vm, now - v->turn.start);
+    v->turn.core = NULL;
 }
 
-/* Nothing to run: sleep for a quantum, to look at the management line then. */
-static void idle(void)
+/* Changes of the TSC's bit timer_shift until it is `until`: what the timer counts (SDM vol. 3, 25.5.1
+ * "VMX-Preemption Timer"). */
+static uint64_t timer_counts(uint64_t now, uint64_t until)
 {
-    apic_arm_timer(QUANTUM_CYCLES);
+    return until > now ? (until >> timer_shift) - (now >> timer_shift) + 1 : 0;
+}
+
+/* The processor itself keeps what is left of its timer from an exit to the next entry ("Save VMX-preemption
+ * timer value"), but that is guest time alone, and handlers count too: by the TSC.  A virtual timer that is
+ * due before the end of the turn is to be met in time, so then the rest is written anew for each entry. */
+static void set_preemption_timer(struct vcpu *v, uint64_t now, uint64_t end)
+{
+    uint64_t due = lapic_timer_due(v), until = due < end ? due : end;
+
+    if (until < now + LEAST_RUN)
+        until = now + LEAST_RUN;
+    if (until == v->runs_until && until == end)
+        return;
+    v->runs_until = until;
+    vmwrite(VMCS_PREEMPTION_TIMER, timer_counts(now, until));
+}
+
+/* A turn also ends when somebody else's timer is due. */
+static void run_turn(struct vcpu *v, struct core *c)
+{
+    uint64_t now, end, alarm = next_alarm(c);
+
+    begin_turn(v, c);
+    now = v->turn.start;
+    end = alarm < now + QUANTUM_CYCLES ? alarm : now + QUANTUM_CYCLES;
+    while (vcpu_runnable(v) && !c->must_choose && now < end) {
+        if (v->startup.begin) {
+            startup_begin(v);
+            continue;
+        }
+        lapic_timer_run(v, now);
+        set_preemption_timer(v, now, end);
+        vcpu_run_once(v);
+        now = rdtsc();
+    }
+    end_turn(v);
+}
+
+/* Nothing to run, until a virtual timer is due or another core wakes this one.  Core 0 looks at the
+ * management line again after a quantum at most. */
+static void sleep(struct core *c)
+{
+    uint64_t alarm = next_alarm(c), now = rdtsc(), counts;
+
+    if (alarm <= now)
+        return;
+    if (c->number == 0 && alarm > now + QUANTUM_CYCLES)
+        alarm = now + QUANTUM_CYCLES;
+    counts = (alarm - now) / apic_cycles_per_count();
+    if (alarm != LAPIC_NEVER)
+        apic_arm_timer(counts > UINT32_MAX ? UINT32_MAX : counts ? (uint32_t)counts : 1);
+    c->sleeps = true;
+    lock_give();
     wait_for_interrupt();
-    manage_poll();
+    lock_take();
+    c->sleeps = false;
 }
 
-static bool alive(const struct vm *vm)
+static void serve(struct core *c)
 {
-    return vm->dir->state == VMDIR_RUNNING || vm->dir->state == VMDIR_PAUSED;
+    struct vcpu *v;
+
+    if (c->current && !vm_alive(c->current->vm))
+        vcpu_put_down();
+    wake_sleepers(c);
+    v = choose(c);
+    if (v)
+        run_turn(v, c);
+    else
+        sleep(c);
 }
+
+void scheduler_init(void)
+{
+    timer_shift = vmx_timer_shift();
+}
+
+_Noreturn void scheduler_serve(void)
+{
+    for (;;)
+        serve(this_core());
+}
+
+/* ---- the end ---- */
 
 static bool all_over(void)
 {
     bool any_started = false;
 
     for (unsigned i = 0; vm_at(i); i++) {
-        if (alive(vm_at(i)))
+        if (vm_alive(vm_at(i)))
             return false;
         any_started |= vm_at(i)->ever_started;
     }
@@ -95,14 +330,9 @@ static bool all_well(void)
 
 bool scheduler_run(bool stay)
 {
-    manage_start();
     while (stay || !all_over()) {
-        struct vcpu *v = next_vcpu();
-
-        if (v)
-            run_turn(v);
-        else
-            idle();
+        serve(this_core());
+        manage_poll();
     }
     return all_well();
 }

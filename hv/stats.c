@@ -2,6 +2,8 @@
 
 #include <stddef.h>
 
+#include "arch/insn.h"
+#include "core.h"
 #include "scheduler.h"
 #include "vm.h"
 #include "vmx.h"
@@ -40,14 +42,33 @@ uint64_t stats_handler_cycles(const struct stats *s)
 }
 
 static const char *const fault_name[STATS_FAULTS] = {NULL, "true", "hidden", "trace"};
+static uint64_t turns(const struct vm *vm)
+{
+    uint64_t sum = 0;
+
+    for (uint64_t i = 0; i < vm->dir->vcpus; i++)
+        sum += vm->vcpu[i].turn.count;
+    return sum;
+}
+
+/* The share is of one core's time, in per mille, since the VM was started. */
+static void show_vcpu(const struct vcpu *v, stats_line *line)
+{
+    uint64_t age = rdtsc() - v->vm->started, cycles = v->turn.cycles;
+
+    line("vcpu=%lu state=%s core=%d turns=%lu cycles=%lu share=%lu", v->index, vcpu_state_name(v),
+         v->last_core ? (int)v->last_core->number : -1, v->turn.count, cycles, age ? cycles * 1000 / age : 0);
+}
 
 void stats_show(const struct vm *vm, stats_line *line)
 {
     const struct stats *s = &vm->stats;
 
     line("vm=%s state=%s exits=%lu guest_cycles=%lu handler_cycles=%lu turns=%lu quantum=%lu weight=%lu",
-         vm->dir->name, vm_state_name(vm), stats_exits(s), s->guest_cycles, stats_handler_cycles(s), s->turns,
-         (uint64_t)QUANTUM_CYCLES, vm->config.weight);
+         vm->dir->name, vm_state_name(vm), stats_exits(s), s->guest_cycles, stats_handler_cycles(s),
+         turns(vm), (uint64_t)QUANTUM_CYCLES, vm->config.weight);
+    for (uint64_t i = 0; vm->ever_started && i < vm->dir->vcpus; i++)
+        show_vcpu(&vm->vcpu[i], line);
     for (unsigned i = 0; i < STATS_REASONS; i++)
         if (s->cause[i].exits)
             line("exit=%u count=%lu cycles=%lu mean=%lu reason=%s", i, s->cause[i].exits, s->cause[i].cycles,

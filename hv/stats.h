@@ -12,7 +12,6 @@ enum stats_fault { FAULT_NONE, FAULT_TRUE, FAULT_HIDDEN, FAULT_TRACE, STATS_FAUL
 struct stats {
     uint64_t entries;
     uint64_t guest_cycles; /* from before VM entry to after VM exit: the hardware's part of both is in it */
-    uint64_t turns;        /* that the scheduler gave */
     struct stats_cause {
         uint64_t exits, cycles; /* cycles: of the handler, from after the exit to before the next entry */
     } cause[STATS_REASONS], fault_cause[STATS_FAULTS];
@@ -25,7 +24,7 @@ typedef void stats_line(const char *format, ...);
 void stats_exit(struct stats *s, uint64_t reason, uint64_t cycles);
 uint64_t stats_exits(const struct stats *s);
 uint64_t stats_handler_cycles(const struct stats *s);
-/* One line of totals, and one a cause, each given to `line`. */
+/* One line of totals, one a virtual CPU, and one a cause, each given to `line`. */
 void stats_show(const struct vm *vm, stats_line *line);
 
 #endif

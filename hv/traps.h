@@ -1,5 +1,5 @@
-/* traps.h - the hypervisor's own GDT, TSS and IDT.  Its exceptions are bugs; its one interrupt is the idle
- * timer. */
+/* traps.h - the hypervisor's own IDT, and a GDT and TSS for each core.  Its exceptions are bugs; its
+ * interrupts are the idle timer and kicks by other cores. */
 #ifndef HV_TRAPS_H
 #define HV_TRAPS_H
 
@@ -7,17 +7,28 @@
 #include "guests/lib/trap_entry.h"
 
 #define VECTOR_TIMER    0x40
+#define VECTOR_KICK     0x41
 #define VECTOR_SPURIOUS 0x4f
 
 #define SELECTOR_CODE BOOT_CS
 #define SELECTOR_DATA BOOT_DS
 #define SELECTOR_TSS  0x18
 
-void traps_init(void);
+#define IST_BYTES 4096
 
-/* Linear addresses for the VMCS's host-state area. */
-uint64_t traps_gdt_base(void);
+/* What each core has for itself. */
+struct trap_tables {
+    uint64_t gdt[5]; /* null, code, data, TSS (two entries) */
+    struct tss64 tss;
+    uint8_t double_fault_stack[IST_BYTES] __attribute__((aligned(16)));
+};
+
+/* Fills the IDT, which all cores share. */
+void traps_init(void);
+/* Fills this core's tables and loads them. */
+void traps_load(struct trap_tables *t);
+
+/* Linear address for the VMCS's host-state area. */
 uint64_t traps_idt_base(void);
-uint64_t traps_tss_base(void);
 
 #endif

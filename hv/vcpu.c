@@ -4,7 +4,10 @@
 
 #include "arch/insn.h"
 #include "arch/x86.h"
+#include "core.h"
+#include "lock.h"
 #include "vm.h"
+#include "vmcs.h"
 #include "vmx.h"
 
 _Static_assert(offsetof(struct vcpu, host_rsp) == VCPU_HOST_RSP, "vmenter.S relies on it");
@@ -13,11 +16,9 @@ _Static_assert(VMCS_HOST_RSP == VCPU_HOST_RSP_FIELD, "vmenter.S relies on it");
 bool vmx_enter(struct vcpu *vcpu, uint64_t launched);
 
 /* Registers that neither VM entry nor the hypervisor itself uses: the guest's stay in the core until another
- * guest runs. */
+ * guest runs there. */
 static const uint32_t vcpu_msrs[VCPU_MSRS] = {MSR_STAR,  MSR_LSTAR,          MSR_CSTAR,
                                               MSR_FMASK, MSR_KERNEL_GS_BASE, MSR_TSC_AUX};
-
-static struct vcpu *current; /* whose state the core holds, and whose VMCS is current */
 
 static void save(struct vcpu *v)
 {
@@ -43,27 +44,54 @@ static void load(const struct vcpu *v)
     write_dr6(v->dr6);
 }
 
-void vcpu_switch_to(struct vcpu *v)
+/* A VMCS may be active on one core only: VMCLEAR before another makes it current (SDM vol. 3, 24.11.1
+ * "Software Use of Virtual-Machine Control Structures").  The next entry is a VMLAUNCH. */
+void vcpu_put_down(void)
 {
-    if (v == current)
+    struct core *c = this_core();
+    struct vcpu *v = c->current;
+
+    if (!v)
         return;
-    if (current)
-        save(current);
-    vmcs_load(v->vmcs);
-    load(v);
-    current = v;
+    save(v);
+    vmcs_clear(v->vmcs);
+    v->launched = false;
+    v->core = NULL;
+    c->current = NULL;
 }
 
-void vcpu_forget(const struct vcpu *v)
+/* What v has executed elsewhere since it was here (INVLPG, MOV to CR3) has invalidated nothing here. */
+static void move_to_core(struct vcpu *v, struct core *c)
 {
-    if (current == v)
-        current = NULL;
+    vmcs_set_core(c);
+    vmx_flush_vpid(v->vpid);
+    v->last_core = c;
+}
+
+void vcpu_switch_to(struct vcpu *v)
+{
+    struct core *c = this_core();
+
+    if (v == c->current)
+        return;
+    vcpu_put_down();
+    vmcs_load(v->vmcs);
+    if (v->last_core != c)
+        move_to_core(v, c);
+    load(v);
+    c->current = v;
+    v->core = c;
 }
 
 bool vcpu_enter(struct vcpu *v)
 {
-    bool entered = vmx_enter(v, v->launched);
+    struct core *c = this_core();
+    bool entered;
 
+    __atomic_store_n(&c->in_guest, v, __ATOMIC_RELEASE);
+    lock_give();
+    entered = vmx_enter(v, v->launched);
+    __atomic_store_n(&c->in_guest, NULL, __ATOMIC_RELEASE);
     v->launched |= entered;
     return entered;
 }
@@ -89,51 +117,6 @@ void vcpu_skip_instruction(void)
     vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + vmread(VMCS_EXIT_INSN_LENGTH));
     if (blocking & (BLOCKING_STI | BLOCKING_MOV_SS))
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(uint64_t)(BLOCKING_STI | BLOCKING_MOV_SS));
-}
-
-#define TYPE_HARDWARE_EXCEPTION (INTR_HARDWARE_EXCEPTION >> INTR_TYPE_SHIFT)
-#define TYPE_IS_SOFTWARE(info)  (((info) >> INTR_TYPE_SHIFT & 7) >= 4)
-
-/* A fault leaves RF in the flags that it pushes (SDM vol. 3, 17.3.1.1); VM entry pushes those of the VMCS. */
-void vcpu_inject(unsigned vector, bool has_error, uint32_t error)
-{
-    uint32_t info = INTR_INFO(vector, TYPE_HARDWARE_EXCEPTION);
-
-    vmwrite(VMCS_GUEST_RFLAGS, vmread(VMCS_GUEST_RFLAGS) | FLAG_RF);
-    if (has_error) {
-        info |= INTR_HAS_ERROR;
-        vmwrite(VMCS_ENTRY_ERROR_CODE, error);
-    }
-    vmwrite(VMCS_ENTRY_INTR_INFO, info);
-}
-
-void vcpu_redeliver_event(void)
-{
-    uint64_t info = vmread(VMCS_IDT_VECTORING_INFO);
-
-    if (!(info & INTR_VALID))
-        return;
-    if (info & INTR_HAS_ERROR)
-        vmwrite(VMCS_ENTRY_ERROR_CODE, vmread(VMCS_IDT_VECTORING_ERROR));
-    if (TYPE_IS_SOFTWARE(info))
-        vmwrite(VMCS_ENTRY_INSN_LENGTH, vmread(VMCS_EXIT_INSN_LENGTH));
-    vmwrite(VMCS_ENTRY_INTR_INFO, info & ~(uint64_t)INTR_NMI_UNBLOCKING);
-}
-
-/* After #PF, #PF is a double fault, and after #DF the end.  Other events take place before the fault's
- * handler, or again after it. */
-void vcpu_inject_page_fault(struct vcpu *v, uint32_t error)
-{
-    uint64_t first = vmread(VMCS_IDT_VECTORING_INFO), vector = first & INTR_VECTOR;
-    bool exception = first & INTR_VALID && (first & INTR_TYPE) == INTR_HARDWARE_EXCEPTION;
-
-    if (exception && vector == VEC_DF)
-        vm_crash(v->vm, "triple fault (an exception in delivering a double fault) at rip 0x%lx",
-                 vmread(VMCS_GUEST_RIP));
-    else if (exception && vector == VEC_PF)
-        vcpu_inject(VEC_DF, true, 0);
-    else
-        vcpu_inject(VEC_PF, true, error);
 }
 
 uint64_t guest_cr0(void)

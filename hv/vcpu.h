@@ -11,7 +11,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "event.h"
+#include "lapic.h"
+#include "scheduler.h"
 #include "shadow_state.h"
+#include "startup.h"
 
 #define VCPU_MSRS 6
 
@@ -20,6 +24,7 @@ struct guest_mode {
     bool wp, smep, smap, nxe, pge;
 };
 
+struct core;
 struct vm;
 
 struct vcpu {
@@ -27,7 +32,7 @@ struct vcpu {
     uint64_t host_rsp; /* what the host RSP field holds */
     uint64_t vmcs;     /* hpa */
     uint64_t launched; /* VMRESUME, not VMLAUNCH */
-    uint64_t cr2, cr8;
+    uint64_t cr2;
     uint64_t dr[4], dr6;
     uint64_t msr[VCPU_MSRS]; /* vcpu_msrs[] in vcpu.c */
     uint64_t misc_enable;    /* as the guest sees it; the core keeps its own */
@@ -37,28 +42,29 @@ struct vcpu {
     struct vm *vm;
     uint64_t index; /* within its VM: the number of the virtual CPU, and its APIC's at reset */
     uint16_t vpid;
-    bool halted; /* in HLT, with nothing to wake it yet */
+    uint64_t runs_until; /* what its VMX-preemption timer is set for, by the TSC */
+    bool halted;         /* in HLT, with nothing to wake it yet */
+    unsigned wakers;     /* what could: WAKES_BY_INTERRUPT and WAKES_BY_NMI */
+    struct lapic lapic;
+    struct event event;
+    struct startup startup;
+    struct core *core;      /* that holds its state, or NULL: no other may touch its VMCS then */
+    struct core *last_core; /* that has held it last, and may have cached its translations */
+    struct turn turn;       /* scheduler.c */
 };
 
-/* Makes v's state that of the core, all but what VM entry loads; the one that was there before is saved. */
+/* Makes v's state that of this core, all but what VM entry loads; the one that was there before is put down.
+ */
 void vcpu_switch_to(struct vcpu *v);
-/* Must be called before a virtual CPU goes away. */
-void vcpu_forget(const struct vcpu *v);
+/* Saves the state that this core holds and gives up its VMCS, so that any core may take it. */
+void vcpu_put_down(void);
 
-/* One VM entry and the exit that ends it.  False if the entry failed and the guest did not run (VMfail). */
+/* One VM entry and the exit that ends it.  Gives the lock back and does not take it again.  False if the
+ * entry failed and the guest did not run (VMfail). */
 bool vcpu_enter(struct vcpu *v);
 
 /* Guest state of the current VMCS, as exit handlers change it. */
 void vcpu_skip_instruction(void);
-/* A fault, whose instruction will run again. */
-void vcpu_inject(unsigned vector, bool has_error, uint32_t error);
-/* A fault that may have been met in the midst of delivering an event (SDM vol. 3, table 6-5 "Conditions for
- * Generating a Double Fault"). */
-void vcpu_inject_page_fault(struct vcpu *v, uint32_t error);
-/* The type of events that are exceptions of the processor's own (SDM vol. 3, table 24-16). */
-#define INTR_HARDWARE_EXCEPTION (3u << INTR_TYPE_SHIFT)
-/* After an exit in the midst of delivering an event: deliver it once more at the next entry. */
-void vcpu_redeliver_event(void);
 
 /* What the guest reads from CR0; v's CR3, as the guest has it. */
 uint64_t guest_cr0(void);

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 
 #include "arch/boot.h"
+#include "arch/insn.h"
 #include "arch/x86.h"
 #include "config.h"
 #include "ept.h"
@@ -12,6 +13,7 @@
 #include "loader.h"
 #include "page.h"
 #include "print.h"
+#include "reach.h"
 #include "text.h"
 #include "vmcs.h"
 #include "vmx.h"
@@ -112,7 +114,7 @@ static void release_memory(struct vm *vm)
 
 void vm_flush(struct vm *vm)
 {
-    vm->config.pager->flush(vm);
+    vcpus_flush(vm);
 }
 
 /* ---- life ---- */
@@ -131,7 +133,7 @@ static bool prepare_memory(struct vm *vm, uint64_t *entry, char *why, size_t siz
     if (!vm->config.lazy && vm->config.ram_bytes > page_free_bytes())
         return out_of_memory(vm, why, size);
     vm->dir->root = ept_new();
-    if (!vm->dir->root || !vm->config.pager->begin(vm) || !guest_boot_write(vm))
+    if (!vm->dir->root || !lapic_page_map(vm) || !vm->config.pager->begin(vm) || !guest_boot_write(vm))
         return out_of_memory(vm, why, size);
     if (!loader_load(vm, entry, why, size))
         return false;
@@ -145,18 +147,23 @@ static bool prepare_vcpu(struct vm *vm, uint64_t i, uint64_t entry)
 
     if (!vmcs)
         return false;
-    vcpu_forget(v);
     vm->dir->vmcs[i] = vmcs;
-    *v = (struct vcpu){
-        .vmcs = vmcs, .dr6 = DR6_FIXED, .misc_enable = MISC_ENABLE_FAST_STRINGS, .vm = vm, .index = i};
-    v->efer = EFER_SCE | EFER_LME | EFER_LMA;
-    v->vpid = (uint16_t)(1 + (vm - vms) * VMDIR_VCPUS + (unsigned)i); /* VPID 0 is the hypervisor's */
+    *v = (struct vcpu){.vmcs = vmcs,
+                       .dr6 = DR6_FIXED,
+                       .misc_enable = MISC_ENABLE_FAST_STRINGS,
+                       .efer = EFER_SCE | EFER_LME | EFER_LMA,
+                       .vm = vm,
+                       .index = i,
+                       .startup.waits = i > 0,
+                       .lapic = {.page = v->lapic.page}};
+    v->vpid = (uint16_t)(1 + vm->number * VMDIR_VCPUS + i); /* VPID 0 is the hypervisor's */
     v->gpr[REG_RAX] = BOOT_MAGIC;
     v->gpr[REG_RBX] = BOOT_INFO;
+    if (!lapic_init(v))
+        return false;
     vmcs_clear(vmcs); /* so that the first entry is a VMLAUNCH */
     vcpu_switch_to(v);
     vmcs_setup(v, entry);
-    vmx_flush_vpid(v->vpid);
     return true;
 }
 
@@ -172,6 +179,7 @@ bool vm_start(struct vm *vm, char *why, size_t size)
 {
     uint64_t entry;
 
+    vcpus_release(vm);
     vm->ever_started = true;
     vm->dir->state = VMDIR_CRASHED;
     vm->dir->status = 0;
@@ -181,21 +189,45 @@ bool vm_start(struct vm *vm, char *why, size_t size)
         return false;
     }
     if (!prepare_vcpus(vm, entry)) {
-        format_text(why, size, "out of memory for a VMCS");
+        format_text(why, size, "out of memory for a VMCS and its pages");
         return false;
     }
     vm->stats = (struct stats){0};
     vuart_init(&vm->uart, &vm->console);
+    vm->startup_structure = 0;
+    vm->share = (struct share){0};
+    vm->started = rdtsc();
     vm_flush(vm);
-    vm->dir->state = VMDIR_RUNNING;
+    vm_resume(vm);
     return true;
+}
+
+void vm_resume(struct vm *vm)
+{
+    vm->dir->state = VMDIR_RUNNING;
+    for (uint64_t i = 0; i < vm->dir->vcpus; i++)
+        scheduler_wake(&vm->vcpu[i]);
+}
+
+void vm_pause(struct vm *vm)
+{
+    vm->dir->state = VMDIR_PAUSED;
+    vcpus_exit(vm);
+}
+
+/* Core 0 may be asleep, and ends the run when the last VM has ended. */
+static void end_life(struct vm *vm, enum vmdir_state state)
+{
+    console_flush(&vm->console);
+    vm->dir->state = state;
+    vcpus_exit(vm);
+    core_wake(core_at(0));
 }
 
 void vm_stop(struct vm *vm, uint64_t status, const char *cause)
 {
-    console_flush(&vm->console);
     vm->dir->status = status;
-    vm->dir->state = VMDIR_STOPPED;
+    end_life(vm, VMDIR_STOPPED);
     print("hv: %s %s, status %lu\n", vm->dir->name, cause, status);
 }
 
@@ -203,8 +235,7 @@ void vm_crash(struct vm *vm, const char *format, ...)
 {
     va_list args;
 
-    console_flush(&vm->console);
-    vm->dir->state = VMDIR_CRASHED;
+    end_life(vm, VMDIR_CRASHED);
     print("hv: %s crashed: ", vm->dir->name);
     va_start(args, format);
     vprint(format, args);
@@ -212,15 +243,42 @@ void vm_crash(struct vm *vm, const char *format, ...)
     print("\n");
 }
 
-bool vcpu_runnable(const struct vcpu *v)
+bool vm_alive(const struct vm *vm)
 {
-    return v->vm->dir->state == VMDIR_RUNNING && !v->halted;
+    return vm->dir->state == VMDIR_RUNNING || vm->dir->state == VMDIR_PAUSED;
+}
+
+bool vcpu_runnable(struct vcpu *v)
+{
+    if (v->vm->dir->state != VMDIR_RUNNING || startup_idle(&v->startup))
+        return false;
+    if (v->halted && event_wakes(v))
+        v->halted = false;
+    return !v->halted;
+}
+
+bool vm_is_halted_for_ever(const struct vm *vm)
+{
+    for (uint64_t i = 0; i < vm->dir->vcpus; i++) {
+        const struct vcpu *v = &vm->vcpu[i];
+
+        if (startup_idle(&v->startup))
+            continue;
+        if (!v->halted || v->wakers & WAKES_BY_INTERRUPT || v->lapic.nmi)
+            return false;
+    }
+    return true;
+}
+
+const char *vcpu_state_name(const struct vcpu *v)
+{
+    return startup_idle(&v->startup) ? "waiting" : v->halted ? "halted" : v->turn.core ? "running" : "ready";
 }
 
 static bool all_halted(const struct vm *vm)
 {
     for (uint64_t i = 0; i < vm->dir->vcpus; i++)
-        if (!vm->vcpu[i].halted)
+        if (!vm->vcpu[i].halted && !startup_idle(&vm->vcpu[i].startup))
             return false;
     return true;
 }
@@ -240,10 +298,11 @@ static struct vm *new_vm(const struct vm_config *config)
     struct vm *vm = &vms[i];
 
     vm->config = *config;
+    vm->number = i;
     vm->dir = &vm_directory.vm[i];
     text_copy(vm->dir->name, config->name, sizeof vm->dir->name);
     text_copy(vm->dir->image, config->image, sizeof vm->dir->image);
-    vm->dir->vcpus = 1;
+    vm->dir->vcpus = config->vcpus;
     vm->dir->ram_bytes = config->ram_bytes;
     vm->dir->shadow = config->pager->shadow;
     vm->dir->state = VMDIR_STOPPED;

@@ -8,6 +8,7 @@
 
 #include "arch/vmdir.h"
 #include "console.h"
+#include "lapic_page.h"
 #include "pager.h"
 #include "shadow_state.h"
 #include "stats.h"
@@ -22,8 +23,9 @@ struct vm_config {
     char image[VMDIR_NAME];
     char cmdline[VM_CMDLINE]; /* as the guest gets it: the image's name first */
     uint64_t ram_bytes;
-    uint64_t page_bytes;       /* of the EPT: PAGE_BYTES or LARGE_BYTES */
-    uint64_t weight;           /* quanta a turn */
+    uint64_t page_bytes;       /* of its RAM: PAGE_BYTES or LARGE_BYTES */
+    uint64_t weight;           /* its share of the processor */
+    uint64_t vcpus;
     const struct pager *pager; /* mmu= */
     uint64_t tables;           /* shadow tables that it may have; 0: by its RAM */
     bool start;                /* at once */
@@ -35,12 +37,18 @@ struct vm {
     struct vm_config config;
     const uint8_t *module; /* the ELF image */
     uint64_t module_bytes;
+    unsigned number; /* from 0 */
     bool ever_started;
+    uint64_t flushes;              /* how often its translations have been dropped (reach.h) */
+    uint64_t startup_structure;    /* IA32_SIPI_ENTRY_STRUCT_PTR: one for all its virtual CPUs */
+    struct share share;            /* scheduler.c */
+    uint64_t started;              /* when it last was, by the TSC */
     struct vcpu vcpu[VMDIR_VCPUS]; /* the first dir->vcpus of them */
     struct vuart uart;
     struct console console;
     struct stats stats;
     struct shadow shadow; /* for the shadow pager */
+    struct lapic_page lapic_page;
 };
 
 /* The i-th VM, NULL after the last. */
@@ -54,12 +62,23 @@ void vm_create(const char *module_string, const uint8_t *module, uint64_t module
 /* From the module to a VM that runs: memory, tables, boot protocol, VMCS.  False, with a message in `why`, if
  * it can't. */
 bool vm_start(struct vm *vm, char *why, size_t size);
+/* No more turns, until it is resumed. */
+void vm_pause(struct vm *vm);
+void vm_resume(struct vm *vm);
 /* Stops for good: an orderly end with the status that a bare machine's run would have (0: none), or a crash.
  * Each says so on the console, with its cause.  Memory stays for whoever wants to look. */
 void vm_stop(struct vm *vm, uint64_t status, const char *cause);
 void vm_crash(struct vm *vm, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-bool vcpu_runnable(const struct vcpu *v);
+/* Runs or is paused. */
+bool vm_alive(const struct vm *vm);
+/* Looks whether something has come that ends its HLT. */
+bool vcpu_runnable(struct vcpu *v);
+/* All its virtual CPUs are in HLT with interrupts off or wait for a start-up IPI, and no NMI is on its way.
+ */
+bool vm_is_halted_for_ever(const struct vm *vm);
+/* "running" (in a turn), "ready", "halted", "waiting" (for a start-up IPI) */
+const char *vcpu_state_name(const struct vcpu *v);
 /* "running", "halted" (all its virtual CPUs are), "paused", "stopped", "crashed" */
 const char *vm_state_name(const struct vm *vm);
 

@@ -3,6 +3,7 @@
 #include "arch/boot.h"
 #include "arch/insn.h"
 #include "arch/x86.h"
+#include "core.h"
 #include "pager.h"
 #include "print.h"
 #include "traps.h"
@@ -12,18 +13,32 @@ extern const char vmx_exit_point[];
 
 /* ---- VM-execution, VM-exit and VM-entry controls (SDM vol. 3, 24.6 to 24.8) ---- */
 
+#define PAUSE_LOOP_GAP    128  /* cycles between two PAUSEs of one loop, at most */
+#define PAUSE_LOOP_WINDOW 4096 /* that a loop may take */
+
+/* Who spins may be waiting for a virtual CPU that waits for the processor which he keeps (scheduler_yield).
+ */
+static void setup_pause_loops(void)
+{
+    if (!vmx_offers(WORD_PROC2, PROC2_PAUSE_LOOP))
+        return;
+    vmwrite(VMCS_PROC2_CONTROLS, vmread(VMCS_PROC2_CONTROLS) | PROC2_PAUSE_LOOP);
+    vmwrite(VMCS_PLE_GAP, PAUSE_LOOP_GAP);
+    vmwrite(VMCS_PLE_WINDOW, PAUSE_LOOP_WINDOW);
+}
+
 /* What the guest may not do by itself: keep the processor (timer, interrupts), stop it (HLT), reach the board
- * (I/O, TPR). Without MSR bitmaps every RDMSR and WRMSR exits; without a bit in the exception bitmap no
- * exception does.  A pager has wishes of its own. */
+ * (I/O).  MOV to CR8 goes to its local APIC without an exit.  Without MSR bitmaps every RDMSR and WRMSR exits;
+ * without a bit in the exception bitmap no exception does.  A pager has wishes of its own. */
 static void setup_controls(const struct vcpu *v)
 {
     const struct pager *pager = v->vm->config.pager;
 
-    vmwrite(VMCS_PIN_CONTROLS,
-            vmx_controls(WORD_PIN, PIN_EXTERNAL_INTERRUPT | PIN_NMI | PIN_PREEMPTION_TIMER));
+    vmwrite(VMCS_PIN_CONTROLS, vmx_controls(WORD_PIN, PIN_EXTERNAL_INTERRUPT | PIN_NMI | PIN_VIRTUAL_NMIS |
+                                                          PIN_PREEMPTION_TIMER));
     vmwrite(VMCS_PROC_CONTROLS,
-            vmx_controls(WORD_PROC, PROC_TSC_OFFSETTING | PROC_HLT | PROC_UNCONDITIONAL_IO | PROC_CR8_LOAD |
-                                        PROC_CR8_STORE | PROC_SECONDARY | pager->proc));
+            vmx_controls(WORD_PROC, PROC_TSC_OFFSETTING | PROC_HLT | PROC_UNCONDITIONAL_IO | PROC_TPR_SHADOW |
+                                        PROC_SECONDARY | pager->proc));
     vmwrite(VMCS_PROC2_CONTROLS,
             vmx_controls(WORD_PROC2, PROC2_VPID | PROC2_RDTSCP | PROC2_WBINVD | pager->proc2));
     vmwrite(VMCS_EXIT_CONTROLS,
@@ -39,6 +54,9 @@ static void setup_controls(const struct vcpu *v)
     vmwrite(VMCS_CR3_TARGET_COUNT, 0);
     vmwrite(VMCS_ENTRY_INTR_INFO, 0);
     vmwrite(VMCS_VPID, v->vpid);
+    lapic_page_setup(v);
+    if (v->vm->dir->vcpus > 1)
+        setup_pause_loops();
 }
 
 /* Bits that the guest does not own: a MOV that would change one of them exits, and reading gives the shadow's
@@ -105,6 +123,13 @@ static void setup_guest(const struct vcpu *v, uint64_t entry)
 
 /* ---- host state: what an exit loads (SDM vol. 3, 24.5); RSP is written at entry (vmenter.S) ---- */
 
+void vmcs_set_core(const struct core *c)
+{
+    vmwrite(VMCS_HOST_GS_BASE, (uint64_t)c);
+    vmwrite(VMCS_HOST_TR_BASE, (uint64_t)&c->tables.tss);
+    vmwrite(VMCS_HOST_GDTR_BASE, (uint64_t)c->tables.gdt);
+}
+
 static void setup_host(void)
 {
     vmwrite(VMCS_HOST_CR0, read_cr0());
@@ -118,9 +143,6 @@ static void setup_host(void)
     vmwrite(VMCS_HOST_GS_SELECTOR, 0);
     vmwrite(VMCS_HOST_TR_SELECTOR, SELECTOR_TSS);
     vmwrite(VMCS_HOST_FS_BASE, 0);
-    vmwrite(VMCS_HOST_GS_BASE, 0);
-    vmwrite(VMCS_HOST_TR_BASE, traps_tss_base());
-    vmwrite(VMCS_HOST_GDTR_BASE, traps_gdt_base());
     vmwrite(VMCS_HOST_IDTR_BASE, traps_idt_base());
     vmwrite(VMCS_HOST_SYSENTER_CS, 0);
     vmwrite(VMCS_HOST_SYSENTER_ESP, 0);

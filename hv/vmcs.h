@@ -2,10 +2,13 @@
 #ifndef HV_VMCS_H
 #define HV_VMCS_H
 
+#include "core.h"
 #include "vm.h"
 
 /* Fills the current VMCS: v starts at `entry`, as the boot protocol has it. */
 void vmcs_setup(struct vcpu *v, uint64_t entry);
+/* The host state of the current VMCS that differs from core to core. */
+void vmcs_set_core(const struct core *c);
 /* Prints v's state; its VMCS is current in words. */
 void vmcs_dump(const struct vcpu *v);
 

@@ -93,8 +93,12 @@ void vmx_init(void)
 {
     require_vtx();
     require_nx();
-    require_feature_control();
     vmx_basic = rdmsr(MSR_VMX_BASIC);
+}
+
+void vmx_on(void)
+{
+    require_feature_control();
     write_cr0(vmx_fix_cr0(read_cr0()));
     write_cr4(vmx_fix_cr4(read_cr4()));
     if (!vmxon(region_new()))
@@ -133,7 +137,7 @@ static void require_controls(enum control_word word, uint32_t missing)
         fatal("this processor lacks VMX controls 0x%x of word %u", missing, (unsigned)word);
 }
 
-/* Low half: bits that must be 1; high half: bits that may be. */
+/* Bits that must be 1 in the low half, bits that may in the high one. */
 static uint64_t allowed_settings(enum control_word word)
 {
     bool has_true = vmx_basic & VMX_BASIC_TRUE_CONTROLS;

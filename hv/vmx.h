@@ -7,9 +7,10 @@
 
 #include "arch/vmx.h"
 
-/* VMXON, with everything that it asks for first; ends the run with a message if this processor has no VT-x
- * for us. */
+/* Finds what VMX operation asks for; ends the run with a message if this processor has no VT-x for us. */
 void vmx_init(void);
+/* VMXON, on this core. */
+void vmx_on(void);
 
 /* The value of a control field that has the bits `want` and those that the processor demands; `word` is PIN,
  * PROC, PROC2, VMEXIT or VMENTRY of arch/vmx_controls.def.  Ends the run with a message if one of them cannot
@@ -18,6 +19,9 @@ enum control_word { WORD_PIN, WORD_PROC, WORD_PROC2, WORD_VMEXIT, WORD_VMENTRY }
 uint32_t vmx_controls(enum control_word word, uint32_t want);
 /* Whether all of the bits `want` can be had. */
 bool vmx_offers(enum control_word word, uint32_t want);
+
+/* The processor allows all of these bits to be 1. */
+bool vmx_offers(enum control_word word, uint32_t bits);
 
 /* The preemption timer counts TSC cycles shifted right by this. */
 unsigned vmx_timer_shift(void);

@@ -7,151 +7,15 @@
 #include <unistd.h>
 
 #include "lib/elf_image.h"
+#include "lib/hv_run.h"
 #include "lib/suite.h"
-#include "ringside.h"
-
-#define MODULES_MAX    8
-#define TEXT_BYTES     65536
-#define LIMIT_CYCLES   400000000u
-#define STATUS_SUCCESS 1 /* debug-exit of 0, 1 and 2 */
-#define STATUS_FAILURE 3
-#define STATUS_PANIC   5
-
-static rs_world *world;
-static rs_machine *machine;
-static struct rs_error err;
-static struct rs_boot_module modules[MODULES_MAX];
-static char paths[MODULES_MAX][512];
-static size_t module_count;
-
-/* ---- driving ---- */
-
-static void path_of(char path[512], const char *name)
-{
-    const char *build = getenv("RINGSIDE_BUILD");
-    snprintf(path, 512, "%s/%s", build ? build : "build", name);
-}
-
-static void open_world(uint64_t ram_mib, uint64_t firmware)
-{
-    struct rs_config config;
-    rs_config_init(&config);
-    config.ram_bytes = ram_mib << 20;
-    config.firmware = firmware;
-    world = rs_world_new();
-    machine = rs_machine_new(world, &config, &err);
-    ck_assert_msg(machine != NULL, "%s", err.text);
-    rs_set_max_cycles(world, LIMIT_CYCLES);
-    module_count = 0;
-}
 
 static void setup(void)
 {
-    open_world(64, RS_FW_VTX | RS_FW_XD | RS_FW_EPT | RS_FW_LOCK);
-}
-
-static void teardown(void)
-{
-    rs_world_free(world);
-}
-
-static void add_file(const char *path, const char *string)
-{
-    snprintf(paths[module_count], sizeof paths[0], "%s", path);
-    modules[module_count].path = paths[module_count];
-    modules[module_count++].string = string;
-}
-
-static void add_vm(const char *image, const char *string)
-{
-    char name[128], path[512];
-    snprintf(name, sizeof name, "guests/%s.elf", image);
-    path_of(path, name);
-    add_file(path, string);
-}
-
-static void boot(const char *image, const char *cmdline)
-{
-    char path[512];
-    path_of(path, image);
-    const struct rs_boot how = {
-        .path = path, .cmdline = cmdline, .modules = modules, .module_count = module_count};
-    ck_assert_msg(rs_boot(machine, &how, &err) == RS_OK, "%s", err.text);
-}
-
-static void boot_hv(void)
-{
-    boot("hv/hv.elf", "hv");
-}
-
-static void run_until(uint64_t cycle)
-{
-    rs_begin_run(world, cycle);
-    while (rs_continue(world, 1000000) == RS_SLICE) {
-    }
-}
-
-static int run_to_end(void)
-{
-    run_until(UINT64_MAX);
-    ck_assert_msg(rs_halt_text(machine) != NULL, "still running after %u cycles", LIMIT_CYCLES);
-    return rs_halt_status(machine);
-}
-
-/* What a UART has sent so far, from byte `from`. */
-static const char *console_from(unsigned uart, size_t from)
-{
-    static char text[TEXT_BYTES];
-    size_t n;
-    const uint8_t *bytes = rs_console(machine, uart, &n);
-    ck_assert_uint_lt(n - from, TEXT_BYTES);
-    memcpy(text, bytes + from, n - from);
-    text[n - from] = '\0';
-    return text;
-}
-
-static void must_say(const char *text)
-{
-    ck_assert_msg(strstr(console_from(0, 0), text) != NULL, "'%s' not in:\n%s", text, console_from(0, 0));
-}
-
-/* Sends a line to the management UART and waits for its reply. */
-static const char *command(const char *line)
-{
-    size_t before;
-    char text[1024];
-    rs_console(machine, 1, &before);
-    snprintf(text, sizeof text, "%s\n", line);
-    ck_assert(rs_input_console(machine, 1, text, strlen(text), &err) == RS_OK);
-    for (int i = 0; i < 200; i++) {
-        run_until(rs_cycles(machine, 0) + 500000);
-        const char *reply = console_from(1, before), *last = strstr(reply, "error: ");
-        if (strstr(reply, "ok\n") || (last && strchr(last, '\n')))
-            return reply;
-    }
-    ck_abort_msg("no reply to '%s'", line);
-    return NULL;
-}
-
-static void reply_has(const char *line, const char *text)
-{
-    const char *reply = command(line);
-    ck_assert_msg(strstr(reply, text) != NULL, "'%s': '%s' not in: %s", line, text, reply);
+    open_world(64, HV_FIRMWARE, 1);
 }
 
 /* ---- guests ---- */
-
-/* The lines of VM `name` in the host's console, without "[name] ". */
-static void vm_lines(const char *name, char *out)
-{
-    char start[64], copy[TEXT_BYTES];
-    snprintf(start, sizeof start, "[%s] ", name);
-    snprintf(copy, sizeof copy, "%s", console_from(0, 0));
-    *out = '\0';
-    for (char *line = strtok(copy, "\n"); line; line = strtok(NULL, "\n"))
-        if (strncmp(line, start, strlen(start)) == 0)
-            strcat(strcat(out, line + strlen(start)), "\n");
-}
 
 /* A message of both texts in full would be longer than Check takes. */
 static void must_be_same(const char *bare, const char *virtual)
@@ -188,6 +52,7 @@ static const struct guest {
     {"uart", "uart", "v image=uart"},
     {"msr", "msr", "v image=msr"},
     {"alu", "alu 1000", "v image=alu -- 1000"},
+    {"alarm", "alarm 5 50000", "v image=alarm -- 5 50000"},
     {"chase", "chase 300 1000", "v image=chase lazy=yes -- 300 1000"},
     {"chase", "chase 300 1000 7", "v image=chase -- 300 1000 7"},
 };
@@ -208,12 +73,12 @@ static const char *with_mmu(const char *module, int mmu)
 START_TEST(same_output_bare_and_in_a_vm)
 {
     const struct guest *g = &guests[_i / MMUS];
-    char image[64], bare[TEXT_BYTES], virtual[TEXT_BYTES];
+    char image[64], bare[HV_TEXT_BYTES], virtual[HV_TEXT_BYTES];
     snprintf(image, sizeof image, "guests/%s.elf", g->image);
     boot(image, g->cmdline);
     ck_assert_int_eq(run_to_end(), STATUS_SUCCESS);
     snprintf(bare, sizeof bare, "%s", console_from(0, 0));
-    teardown();
+    close_world();
     setup();
     add_vm(g->image, with_mmu(g->module, _i % MMUS));
     boot_hv();
@@ -237,23 +102,13 @@ START_TEST(vms_take_turns)
 }
 END_TEST
 
-/* The number after `key` in what `stats` says of a VM. */
-static uint64_t stat(const char *vm, const char *key)
-{
-    char line[64];
-    snprintf(line, sizeof line, "stats %s", vm);
-    const char *at = strstr(command(line), key);
-    ck_assert_ptr_nonnull(at);
-    return strtoull(at + strlen(key), NULL, 10);
-}
-
 START_TEST(weight_gives_longer_turns)
 {
     add_vm("ticker", "a image=ticker weight=8 -- 0 1000");
     add_vm("ticker", "b image=ticker -- 0 1000");
     boot_hv();
     run_until(60000000);
-    uint64_t a = stat("a", "guest_cycles="), b = stat("b", "guest_cycles=");
+    uint64_t a = stat_of("a", "guest_cycles="), b = stat_of("b", "guest_cycles=");
     ck_assert_msg(a > 5 * b && a < 12 * b, "guest cycles %llu and %llu", (unsigned long long)a,
                   (unsigned long long)b);
 }
@@ -267,9 +122,9 @@ START_TEST(exits_do_not_stretch_a_turn)
     add_vm("alu", "calm image=alu -- 1000000000");
     boot_hv();
     run_until(60000000);
-    uint64_t storm = stat("storm", "guest_cycles=") + stat("storm", "handler_cycles=");
-    uint64_t calm = stat("calm", "guest_cycles=") + stat("calm", "handler_cycles=");
-    ck_assert_uint_gt(stat("storm", "exits="), 100 * stat("storm", "turns="));
+    uint64_t storm = stat_of("storm", "guest_cycles=") + stat_of("storm", "handler_cycles=");
+    uint64_t calm = stat_of("calm", "guest_cycles=") + stat_of("calm", "handler_cycles=");
+    ck_assert_uint_gt(stat_of("storm", "exits="), 100 * stat_of("storm", "turns="));
     ck_assert_msg(storm < calm * 5 / 4 && calm < storm * 5 / 4, "cycles %llu and %llu",
                   (unsigned long long)storm, (unsigned long long)calm);
 }
@@ -330,13 +185,17 @@ static const struct {
     unsigned reg;
     uint32_t bits, value;
 } cpuid_bits[] = {
-    {"VMX, MONITOR, x2APIC, TSC deadline, XSAVE and OSXSAVE", 1, ECX, 0x0d200028, 0},
+    {"VMX, MONITOR, XSAVE and OSXSAVE", 1, ECX, 0x0c000028, 0},
+    {"x2APIC and TSC deadline", 1, ECX, 0x01200000, 0x01200000},
+    {"APIC ID and number of processors", 1, EBX, 0xffff0000, 0x00010000},
     {"hypervisor present", 1, ECX, 0x80000000, 0x80000000},
-    {"APIC", 1, EDX, 0x200, 0},
+    {"APIC", 1, EDX, 0x200, 0x200},
+    {"HTT: more than one processor", 1, EDX, 0x10000000, 0},
     {"TSC, MSR and PAE", 1, EDX, 0x70, 0x70},
     {"performance monitoring", 0xa, EAX, 0xffffffff, 0},
     {"topology: APIC ID", 0xb, EDX, 0xffffffff, 0},
-    {"topology: processors", 0xb, EBX, 0xffffffff, 0},
+    {"topology: processors", 0xb, EBX, 0xffffffff, 1},
+    {"topology: the level is that of threads", 0xb, ECX, 0xffffffff, 0x100},
     {"XSAVE's states", 0xd, EAX, 0xffffffff, 0},
     {"NX", 0x80000001, EDX, 0x100000, 0x100000},
     {"highest hypervisor leaf", 0x40000000, EAX, 0xffffffff, 0x40000000},
@@ -385,6 +244,8 @@ static const struct {
     {"h tables=23", "tables=23: possible is 24 to 2047 shadow tables"},
     {"h tables=2048", "tables=2048: possible is"},
     {"h weight=0", "weight=0: possible is 1 to 100"},
+    {"h vcpus=0", "vcpus=0: possible is 1 to 8"},
+    {"h vcpus=9", "vcpus=9: possible is 1 to 8"},
     {"h image=", "image=: possible is"},
     {"h colour=red", "unknown option colour=red"},
     {"h ram=60M", "out of memory"},
@@ -543,6 +404,12 @@ static const struct {
     {"vm pause off", "error: off is stopped, not running"},
     {"vm resume off", "error: off is stopped, not paused"},
     {"vm stop off", "error: off is stopped already"},
+    {"vm set v", "error: vm set NAME KEY VALUE: KEY is missing; known is weight"},
+    {"vm set v colour red", "error: vm set NAME KEY VALUE: unknown key colour; known is weight"},
+    {"vm set v weight", "error: vm set NAME weight N: possible is 1 to 100"},
+    {"vm set v weight 0", "error: vm set NAME weight N: possible is 1 to 100"},
+    {"vm set v weight 101", "error: vm set NAME weight N: possible is 1 to 100"},
+    {"vm set v weight 3 4", "error: vm set NAME weight N: \"4\" is too much"},
     {"stats nobody", "error: there is no VM nobody"},
     {"stats v x", "error: stats [NAME]: \"x\" is too much"},
 };
@@ -604,7 +471,7 @@ START_TEST(life_by_command)
     boot_hv();
     run_until(3000000);
     reply_has("help", "vm flush");
-    reply_has("help", "no interrupt wakes a VM from HLT");
+    reply_has("help", "they raise no interrupt");
     reply_has("vm list", "name=v state=stopped");
     reply_has("vm start v", "ok");
     reply_has("vm list", "name=v state=running");
@@ -712,8 +579,8 @@ static const struct {
 
 START_TEST(firmware_says_no)
 {
-    teardown();
-    open_world(64, firmwares[_i].firmware);
+    close_world();
+    open_world(64, firmwares[_i].firmware, 1);
     add_vm("hello", "v image=hello");
     boot_hv();
     ck_assert_int_eq(run_to_end(), STATUS_FAILURE);
@@ -724,8 +591,8 @@ END_TEST
 /* The one pager that needs no EPT runs without. */
 START_TEST(no_ept_but_shadows)
 {
-    teardown();
-    open_world(64, RS_FW_VTX | RS_FW_XD | RS_FW_LOCK);
+    close_world();
+    open_world(64, RS_FW_VTX | RS_FW_XD | RS_FW_LOCK, 1);
     add_vm("hello", "n image=hello");
     add_vm("hello", "s image=hello mmu=shadow");
     boot_hv();
@@ -758,7 +625,7 @@ END_TEST
 static TCase *new_case(Suite *s, const char *name)
 {
     TCase *c = tcase_create(name);
-    tcase_add_checked_fixture(c, setup, teardown);
+    tcase_add_checked_fixture(c, setup, close_world);
     tcase_set_timeout(c, 60);
     suite_add_tcase(s, c);
     return c;

@@ -2,17 +2,12 @@
 
 #include "arch/insn.h"
 #include "arch/x86.h"
+#include "lib/startup.h"
 #include "lib/traps.h"
-
-#define LEAF_FEATURES 7
-#define LEAF_TOPOLOGY 0xb
-
-enum { EAX, EBX, ECX, EDX };
 
 extern const char cores_entry[]; /* cores.S */
 _Noreturn void cores_arrive(unsigned number);
 
-static uint64_t entry_structure[SIPI_ENTRY_WORDS] __attribute__((aligned(64)));
 static void (*main_of_others)(unsigned number);
 static uint64_t arrived;
 
@@ -22,28 +17,9 @@ struct {
     uint64_t base;
 } cores_gdtr;
 
-static int have_sipi64(void)
-{
-    uint32_t r[4];
-
-    cpuid(0, 0, r);
-    if (r[EAX] < LEAF_TOPOLOGY)
-        return 0;
-    cpuid(LEAF_FEATURES, 0, r);
-    if (r[EAX] < 1)
-        return 0;
-    cpuid(LEAF_FEATURES, 1, r);
-    return !!(r[ECX] & CPUID_7_1_ECX_SIPI64);
-}
-
 unsigned cores_count(void)
 {
-    uint32_t r[4];
-
-    if (!have_sipi64())
-        return 1;
-    cpuid(LEAF_TOPOLOGY, 1, r);
-    return r[EBX] < 1 ? 1 : r[EBX] > CORES_MAX ? CORES_MAX : r[EBX];
+    return startup_cores(CORES_MAX);
 }
 
 static void apic_on(void)
@@ -62,15 +38,6 @@ void cores_arrive(unsigned number)
         __asm__ volatile("cli; hlt");
 }
 
-static void fill_entry(void)
-{
-    entry_structure[SIPI_ENTRY_FEATURES] = SIPI_FEATURES_ENABLE;
-    entry_structure[SIPI_ENTRY_RIP] = (uint64_t)cores_entry;
-    entry_structure[SIPI_ENTRY_CR3] = read_cr3();
-    entry_structure[SIPI_ENTRY_CR0] = read_cr0();
-    entry_structure[SIPI_ENTRY_CR4] = read_cr4();
-}
-
 void cores_start(void (*core_main)(unsigned number))
 {
     unsigned others = cores_count() - 1;
@@ -80,8 +47,7 @@ void cores_start(void (*core_main)(unsigned number))
         return;
     __asm__ volatile("sgdt %0" : "=m"(cores_gdtr.limit), "=m"(cores_gdtr.base));
     main_of_others = core_main;
-    fill_entry();
-    wrmsr(MSR_SIPI_ENTRY_STRUCT_PTR, (uint64_t)entry_structure);
+    startup_set_entry(cores_entry);
     wrmsr(X2APIC_MSR(APIC_ICR_LOW), APIC_ICR_INIT | APIC_ICR_ASSERT | APIC_ICR_TO_OTHERS);
     wrmsr(X2APIC_MSR(APIC_ICR_LOW), APIC_ICR_STARTUP | APIC_ICR_ASSERT | APIC_ICR_TO_OTHERS);
     while (__atomic_load_n(&arrived, __ATOMIC_SEQ_CST) < others)

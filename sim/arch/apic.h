@@ -32,6 +32,7 @@
 #define APIC_TIMER_DIVIDE  0x3e0
 #define APIC_SELF_IPI      0x3f0 /* x2APIC only */
 
+#define APIC_REGISTERS     64 /* places in the page, 16 bytes each */
 #define X2APIC_MSR(offset) (0x800 + ((offset) >> 4))
 
 /* Version register: version 14H, highest LVT entry 5. */
@@ -39,12 +40,16 @@
 
 #define APIC_SVR_ENABLE 0x100
 
+#define APIC_VECTOR_MIN 16 /* those below are illegal (SDM vol. 3, 10.5.2 "Valid Interrupt Vectors") */
+
 #define APIC_LVT_VECTOR          0xff
 #define APIC_LVT_DELIVERY        0x700
 #define APIC_LVT_DELIVERY_FIXED  0
 #define APIC_LVT_DELIVERY_NMI    0x400
 #define APIC_LVT_DELIVERY_EXTINT 0x700
 #define APIC_LVT_MASKED          0x10000
+#define APIC_LVT_COMMON          (APIC_LVT_MASKED | APIC_LVT_VECTOR)
+#define APIC_LVT_PIN             0xa000 /* polarity and trigger mode: LINT0 and LINT1 alone */
 #define APIC_TIMER_MODE          0x60000
 #define APIC_TIMER_ONE_SHOT      0
 #define APIC_TIMER_PERIODIC      0x20000
@@ -74,5 +79,14 @@
 #define APIC_ICR_TO_SELF   0x40000
 #define APIC_ICR_TO_ALL    0x80000
 #define APIC_ICR_TO_OTHERS 0xc0000
+#define APIC_ICR_BITS      0xccfff /* of the low half: those that a write may set */
+
+/* What apic_registers.def says of a register: by the page, and by MSR. */
+#define APIC_READ     1
+#define APIC_WRITE    2
+#define APIC_X2_READ  4
+#define APIC_X2_WRITE 8
+#define APIC_R        (APIC_READ | APIC_X2_READ)
+#define APIC_RW       (APIC_R | APIC_WRITE | APIC_X2_WRITE)
 
 #endif

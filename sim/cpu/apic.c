@@ -331,53 +331,22 @@ static void send(struct core *c, u64 icr)
 
 /* ---- registers (SDM vol. 3, 10.4.1, table 10-1; 10.12.1.2, table 10-6) ---- */
 
-enum reg_use { READ = 1, WRITE = 2, X2_READ = 4, X2_WRITE = 8, RW = 15, R = 5, W = 10 };
-
 struct reg_rule {
-    u16 offset, count;
     u32 bits; /* that a write may set */
     u8 use;
 };
 
-#define LVT_COMMON   (APIC_LVT_MASKED | APIC_LVT_VECTOR)
-#define LVT_LINT     (LVT_COMMON | APIC_LVT_DELIVERY | 0xa000)
-#define ICR_LOW_BITS 0xccfff
-
-static const struct reg_rule reg_rule[] = {
-    {APIC_ID, 1, 0xff000000, READ | WRITE | X2_READ},
-    {APIC_VERSION, 1, 0, R},
-    {APIC_TPR, 1, 0xff, RW},
-    {APIC_PPR, 1, 0, R},
-    {APIC_EOI, 1, 0, W},
-    {APIC_LDR, 1, 0xff000000, READ | WRITE | X2_READ},
-    {APIC_DFR, 1, 0xf0000000, READ | WRITE},
-    {APIC_SVR, 1, 0x1ff, RW},
-    {APIC_ISR, 8, 0, R},
-    {APIC_TMR, 8, 0, R},
-    {APIC_IRR, 8, 0, R},
-    {APIC_ESR, 1, 0, RW},
-    {APIC_ICR_LOW, 1, ICR_LOW_BITS, RW},
-    {APIC_ICR_HIGH, 1, 0xff000000, READ | WRITE},
-    {APIC_LVT_TIMER, 1, LVT_COMMON | APIC_TIMER_MODE, RW},
-    {APIC_LVT_THERMAL, 1, LVT_COMMON | APIC_LVT_DELIVERY, RW},
-    {APIC_LVT_PMC, 1, LVT_COMMON | APIC_LVT_DELIVERY, RW},
-    {APIC_LVT_LINT0, 1, LVT_LINT, RW},
-    {APIC_LVT_LINT1, 1, LVT_LINT, RW},
-    {APIC_LVT_ERROR, 1, LVT_COMMON, RW},
-    {APIC_TIMER_INITIAL, 1, 0xffffffff, RW},
-    {APIC_TIMER_CURRENT, 1, 0, R},
-    {APIC_TIMER_DIVIDE, 1, 0xb, RW},
-    {APIC_SELF_IPI, 1, 0xff, X2_WRITE},
+static const struct reg_rule reg_rule[APIC_REGISTERS] = {
+#define APIC_REGISTER(offset, bits, use) [(offset) >> 4] = {bits, use},
+#include "arch/apic_registers.def"
 };
 
+/* NULL: not there for that use. */
 static const struct reg_rule *rule_of(u32 offset, unsigned use)
 {
-    for (size_t i = 0; i < sizeof reg_rule / sizeof *reg_rule; i++) {
-        const struct reg_rule *r = &reg_rule[i];
-        if (offset >= r->offset && offset < r->offset + 16u * r->count)
-            return r->use & use ? r : NULL;
-    }
-    return NULL;
+    const struct reg_rule *r = &reg_rule[offset >> 4 & (APIC_REGISTERS - 1)];
+
+    return r->use & use && offset >> 4 < APIC_REGISTERS ? r : NULL;
 }
 
 static bool is_lvt(u32 offset)
@@ -448,19 +417,19 @@ static u64 read_register(struct core *c, u32 offset)
 
 u64 apic_read(struct core *c, u32 offset)
 {
-    if (rule_of(offset, READ))
+    if (rule_of(offset, APIC_READ))
         return read_register(c, offset);
-    if (!rule_of(offset, WRITE))
+    if (!rule_of(offset, APIC_WRITE))
         error(c, APIC_ESR_REGISTER);
     return 0;
 }
 
 void apic_write(struct core *c, u32 offset, u64 value)
 {
-    const struct reg_rule *rule = rule_of(offset, WRITE);
+    const struct reg_rule *rule = rule_of(offset, APIC_WRITE);
 
     if (!rule) {
-        if (!rule_of(offset, READ))
+        if (!rule_of(offset, APIC_READ))
             error(c, APIC_ESR_REGISTER);
         return;
     }
@@ -473,8 +442,8 @@ void apic_write(struct core *c, u32 offset, u64 value)
 
 static bool x2apic_write(struct core *c, u32 offset, u64 value)
 {
-    const struct reg_rule *rule = rule_of(offset, X2_WRITE);
-    u64 bits = offset == APIC_ICR_LOW ? ICR_LOW_BITS | UINT64_C(0xffffffff) << 32 : rule ? rule->bits : 0;
+    const struct reg_rule *rule = rule_of(offset, APIC_X2_WRITE);
+    u64 bits = offset == APIC_ICR_LOW ? APIC_ICR_BITS | UINT64_C(0xffffffff) << 32 : rule ? rule->bits : 0;
 
     if (!rule || value & ~bits)
         return false;
@@ -497,7 +466,7 @@ bool apic_msr(struct core *c, u32 msr, bool write, u64 *value)
         return false;
     if (write)
         return x2apic_write(c, offset, *value);
-    if (!rule_of(offset, X2_READ))
+    if (!rule_of(offset, APIC_X2_READ))
         return false;
     *value = read_register(c, offset);
     if (offset == APIC_ICR_LOW)

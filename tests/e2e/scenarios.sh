@@ -57,6 +57,9 @@ says walk_caches '+ nested TLB'
 says feature_control 'writing 1 makes #GP'
 says feature_control 'offers no VT-x (CPUID.1:ECX.VMX is 0)'
 says feature_control 'offers no NX (CPUID.80000001H:EDX.NX is 0)'
+says isolation 'hostile tables: crashed'
+says isolation 'hostile endless: running'
+says isolation 'every byte of its RAM'
 says shootdown 'have read the old frame'
 says shootdown '248: that is what a further core costs'
 
@@ -67,6 +70,13 @@ done
 timeout 120 "$ringside" run "$scenarios/shootdown.lua" cores=9 >bad.out 2>&1
 [ $? -eq 2 ] && grep -q 'parameter cores must be' bad.out
 report $? 'shootdown cores=9 is refused' bad.out
+for cores in 2 4; do
+    timeout 120 "$ringside" run "$scenarios/isolation.lua" cores=$cores >isolation$cores.out 2>&1
+    report $? "isolation cores=$cores" isolation$cores.out
+done
+timeout 120 "$ringside" run "$scenarios/isolation.lua" cores=0 >bad.out 2>&1
+[ $? -eq 2 ] && grep -q 'parameter cores must be' bad.out
+report $? 'isolation cores=0 is refused' bad.out
 timeout 120 "$ringside" run "$scenarios/trap.lua" n=20 >trap20.out 2>&1 && grep -q 'mean of 20 ' trap20.out
 report $? 'trap n=20' trap20.out
 for n in 0 -5 2.5; do

@@ -78,14 +78,14 @@ static void push_yes_no(lua_State *L, int vm, const char *key)
         lua_pushfstring(L, " %s=%s", key, yes ? "yes" : "no");
 }
 
-/* Pushes " KEY=N" from a field that is a number, "" if it is absent. */
+/* Pushes " KEY=NUMBER", "" if it is absent; the hypervisor says what is possible. */
 static void push_number(lua_State *L, int vm, const char *key)
 {
     bool given = sc_raw_field(L, vm, key) != LUA_TNIL;
-    uint64_t n = given ? sc_size(L, -1, key) : 0;
+    uint64_t value = given ? sc_size(L, -1, key) : 0;
     lua_pop(L, 1);
     if (given)
-        lua_pushfstring(L, " %s=%I", key, (LUAI_UACINT)n);
+        lua_pushfstring(L, " %s=%I", key, (LUAI_UACINT)value);
     else
         lua_pushliteral(L, "");
 }
@@ -93,8 +93,8 @@ static void push_number(lua_State *L, int vm, const char *key)
 /* Pushes "NAME image=IMAGE ram=8M mmu=nested -- command line" and notes the VM's image. */
 static void push_vm(lua_State *L, int vm, struct host *h, char path[IMAGE_PATH_MAX])
 {
-    static const char *const keys[] = {"name", "image",  "ram",    "mmu",     "page", "start",
-                                       "lazy", "tables", "weight", "cmdline", NULL};
+    static const char *const keys[] = {"name", "image",  "ram",    "mmu",   "page",    "start",
+                                       "lazy", "tables", "weight", "vcpus", "cmdline", NULL};
     static const char *const mmus[] = {"nested", "shadow", NULL}, *const pages[] = {"4k", "2m", NULL};
     char short_name[RS_NAME_MAX];
     if (!lua_istable(L, vm))
@@ -118,8 +118,9 @@ static void push_vm(lua_State *L, int vm, struct host *h, char path[IMAGE_PATH_M
     push_yes_no(L, vm, "lazy");
     push_number(L, vm, "tables");
     push_number(L, vm, "weight");
+    push_number(L, vm, "vcpus");
     lua_pushfstring(L, "%s%s", cmdline ? " -- " : "", cmdline ? cmdline : "");
-    lua_concat(L, 7);
+    lua_concat(L, 8);
     lua_replace(L, top + 1);
     lua_settop(L, top + 1);
 }

@@ -249,16 +249,20 @@ static const char *add_pairs(lua_State *L, const char *line, const char *end)
     return NULL;
 }
 
-/* A line of the reply: totals, or the numbers of one exit reason, which go into reasons[NAME], or of one kind
- * of page fault, which go into faults[NAME]. */
-static void add_line(lua_State *L, const char *line, const char *end)
+/* The numbers of one virtual CPU, which go to the end of vcpus. */
+static void add_vcpu(lua_State *L, const char *line, const char *end)
 {
-    bool fault = strncmp(line, "fault=", 6) == 0;
-    if (!fault && strncmp(line, "exit=", 5) != 0) {
-        add_pairs(L, line, end);
-        return;
-    }
-    lua_getfield(L, -1, fault ? "faults" : "reasons");
+    lua_getfield(L, -1, "vcpus");
+    lua_newtable(L);
+    add_pairs(L, line, end);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    lua_pop(L, 1);
+}
+
+/* The numbers of one cause, which go into table[NAME]. */
+static void add_cause(lua_State *L, const char *table, const char *line, const char *end)
+{
+    lua_getfield(L, -1, table);
     lua_newtable(L);
     const char *reason = add_pairs(L, line, end);
     if (reason) {
@@ -271,6 +275,19 @@ static void add_line(lua_State *L, const char *line, const char *end)
     lua_pop(L, 1);
 }
 
+/* A line of the reply: a virtual CPU's, an exit reason's, that of a kind of page fault, or totals. */
+static void add_line(lua_State *L, const char *line, const char *end)
+{
+    if (strncmp(line, "exit=", 5) == 0)
+        add_cause(L, "reasons", line, end);
+    else if (strncmp(line, "fault=", 6) == 0)
+        add_cause(L, "faults", line, end);
+    else if (strncmp(line, "vcpu=", 5) == 0)
+        add_vcpu(L, line, end);
+    else
+        add_pairs(L, line, end);
+}
+
 static int push_stats(lua_State *L, int status, lua_KContext ctx)
 {
     const char *line = lua_tostring(L, -1);
@@ -281,6 +298,8 @@ static int push_stats(lua_State *L, int status, lua_KContext ctx)
     lua_setfield(L, -2, "reasons");
     lua_newtable(L);
     lua_setfield(L, -2, "faults");
+    lua_newtable(L);
+    lua_setfield(L, -2, "vcpus");
     while (*line) {
         const char *end = line + strcspn(line, "\n");
         add_line(L, line, end);
