@@ -61,6 +61,12 @@ static bool parse_tables(struct vm_config *c, const char *value)
     return text_number(value, &c->tables) && c->tables >= TABLES_MIN && c->tables < SHADOW_SLOTS;
 }
 
+static bool parse_faults(struct vm_config *c, const char *value)
+{
+    c->faults_exit = text_equal(value, "hypervisor");
+    return c->faults_exit || text_equal(value, "guest");
+}
+
 bool config_set_weight(struct vm_config *c, const char *value)
 {
     uint64_t weight;
@@ -87,6 +93,7 @@ static const struct key {
     {"page=", parse_page, "4k or 2m"},
     {"start=", parse_start, "yes or no"},
     {"lazy=", parse_lazy, "yes or no"},
+    {"faults=", parse_faults, "guest or hypervisor"},
     {"tables=", parse_tables, "24 to 2047 shadow tables"},
     {"weight=", config_set_weight, "1 to 100"},
     {"vcpus=", parse_vcpus, "1 to 8"},
@@ -104,7 +111,8 @@ static bool parse_option(struct vm_config *c, const char *word, struct why why)
         return false;
     }
     format_text(why.text, why.size,
-                "unknown option %s; known are image= ram= mmu= page= start= lazy= tables= weight= vcpus=", word);
+                "unknown option %s; known are image= ram= mmu= page= start= lazy= faults= tables= weight= vcpus=",
+                word);
     return false;
 }
 

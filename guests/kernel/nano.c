@@ -10,6 +10,7 @@
 
 #define SCRATCH   0x5a
 #define ENTRIES   512 /* of the page table that ptemod writes: one page of RAM, mapped that often */
+#define RELOADED  16  /* of them that are in use while CR3 is loaded: as many as a small process has */
 #define NANO_VA   UINT64_C(0xffffffffc0000000)
 #define NOT_THERE (NANO_VA + ENTRIES * PAGE_4K)
 
@@ -48,6 +49,17 @@ static uint64_t cr8wr(uint64_t n)
     __asm__ volatile("movq %%cr8, %0" : "=r"(cr8));
     __asm__ volatile("movq %0, %%cr8" : : "r"(UINT64_C(0)));
     return cr8;
+}
+
+static uint64_t cr3wr(uint64_t n)
+{
+    uint64_t cr3 = read_cr3();
+
+    mark(1, NANO_cr3wr, n);
+    for (uint64_t i = 0; i < n; i++)
+        write_cr3(cr3);
+    mark(2, NANO_cr3wr, n);
+    return read_cr3() == cr3;
 }
 
 /* ---- exceptions: the instruction is followed by the label whose address is in RBX ---- */
@@ -101,41 +113,82 @@ static uint64_t *nano_table(uint64_t pml4, uint64_t page)
     return tables_find(pml4, NANO_VA);
 }
 
-/* Reads through all that is mapped, so that whoever keeps copies of the entries has them. */
-static uint64_t touch(const uint64_t *table)
+static uint64_t load(uint64_t i)
+{
+    return *(volatile uint64_t *)(NANO_VA + i * PAGE_4K);
+}
+
+/* Reads through what the first n entries map, so that whoever keeps copies of them has them. */
+static uint64_t touch(const volatile uint64_t *table, uint64_t n)
 {
     uint64_t sum = 0;
 
-    for (uint64_t i = 0; i < ENTRIES; i++)
+    for (uint64_t i = 0; i < n; i++)
         if (table[i] & PTE_P)
-            sum += *(volatile uint64_t *)(NANO_VA + i * PAGE_4K);
+            sum += load(i);
     return sum;
 }
 
-static void set_all(volatile uint64_t *table, uint64_t value)
+static void set(volatile uint64_t *table, uint64_t n, uint64_t value)
 {
-    for (uint64_t i = 0; i < ENTRIES; i++)
+    for (uint64_t i = 0; i < n; i++)
         table[i] = value;
     write_cr3(read_cr3());
+}
+
+/* The turns: entry i becomes `value`, and that takes effect as the row says. */
+static void write_entries(unsigned which, volatile uint64_t *table, uint64_t n, uint64_t value, uint64_t cr3)
+{
+    if (which == NANO_pte_unmap)
+        for (uint64_t i = 0; i < n; i++) {
+            table[i] = value;
+            invlpg(NANO_VA + i * PAGE_4K);
+        }
+    else if (which == NANO_pte_reload)
+        for (uint64_t i = 0; i < n; i++) {
+            table[i] = value;
+            write_cr3(cr3);
+        }
+    else
+        for (uint64_t i = 0; i < n; i++)
+            table[i] = value;
 }
 
 /* A round writes each entry once at most; between rounds, outside the marks, they become what they were. */
 static uint64_t ptemod(unsigned which, volatile uint64_t *table, uint64_t page, uint64_t n)
 {
-    uint64_t on = page | PTE_P | PTE_W | PTE_A | tables_no_execute(), off = on & ~(uint64_t)PTE_P, sum = 0,
-             turns;
-    uint64_t before = which == NANO_pte_set ? off : on, after = which == NANO_pte_clear ? off : on;
+    uint64_t on = page | PTE_P | PTE_W | PTE_A | tables_no_execute(), off = on & ~(uint64_t)PTE_P;
+    bool cleared = which == NANO_pte_clear || which == NANO_pte_unmap;
+    uint64_t before = which == NANO_pte_set ? off : on, after = cleared ? off : on, sum = 0, turns;
+    uint64_t limit = which == NANO_pte_reload ? RELOADED : ENTRIES;
+    uint64_t cr3 = read_cr3(); /* here: a VM may exit for it */
+
+    for (; n > 0; n -= turns) {
+        turns = n < limit ? n : limit;
+        set(table, turns, before);
+        touch(table, turns);
+        mark(1, which, turns);
+        write_entries(which, table, turns, after, cr3);
+        mark(2, which, turns);
+        write_cr3(cr3);
+        sum += touch(table, turns);
+    }
+    return sum;
+}
+
+/* The copies of the entries go when these do; they become present again before the marks. */
+static uint64_t first_loads(volatile uint64_t *table, uint64_t page, uint64_t n)
+{
+    uint64_t on = page | PTE_P | PTE_W | tables_no_execute(), sum = 0, turns;
 
     for (; n > 0; n -= turns) {
         turns = n < ENTRIES ? n : ENTRIES;
-        set_all(table, before);
-        touch((const uint64_t *)table);
-        mark(1, which, turns);
+        set(table, turns, 0);
+        set(table, turns, on);
+        mark(1, NANO_pte_first, turns);
         for (uint64_t i = 0; i < turns; i++)
-            table[i] = after;
-        mark(2, which, turns);
-        write_cr3(read_cr3());
-        sum += touch((const uint64_t *)table);
+            sum += load(i);
+        mark(2, NANO_pte_first, turns);
     }
     return sum;
 }
@@ -150,7 +203,11 @@ static int64_t with_table(unsigned which, uint64_t n)
         return -1;
     *(uint64_t *)direct(page) = 1;
     table = nano_table(pml4, page);
-    return table ? (int64_t)ptemod(which, table, page, n) : -1;
+    if (!table)
+        return -1;
+    if (which == NANO_pte_first)
+        return (int64_t)first_loads(table, page, n);
+    return (int64_t)ptemod(which, table, page, n);
 }
 
 int64_t nano_run(unsigned which, uint64_t n)
@@ -160,11 +217,15 @@ int64_t nano_run(unsigned which, uint64_t n)
     switch (which) {
     case NANO_in: return (int64_t)in(n);
     case NANO_cr8wr: return (int64_t)cr8wr(n);
+    case NANO_cr3wr: return (int64_t)cr3wr(n);
     case NANO_pgfault: return (int64_t)exceptions(which, load_absent, n);
     case NANO_divzero: return (int64_t)exceptions(which, divide_by_zero, n);
     case NANO_pte_same:
     case NANO_pte_clear:
-    case NANO_pte_set: return with_table(which, n);
+    case NANO_pte_set:
+    case NANO_pte_first:
+    case NANO_pte_unmap:
+    case NANO_pte_reload: return with_table(which, n);
     default: return -1;
     }
 }
