@@ -9,9 +9,6 @@
 #include "vm.h"
 #include "vmx.h"
 
-/* SDM vol. 3, table 24-16 */
-enum event_type { TYPE_EXTERNAL_INTERRUPT, TYPE_NMI = 2, TYPE_HARDWARE_EXCEPTION };
-
 #define TYPE_OF(info)          ((info) >> INTR_TYPE_SHIFT & 7)
 #define TYPE_IS_SOFTWARE(info) (TYPE_OF(info) >= 4)
 
@@ -20,7 +17,7 @@ enum event_type { TYPE_EXTERNAL_INTERRUPT, TYPE_NMI = 2, TYPE_HARDWARE_EXCEPTION
 /* A fault leaves RF in the flags that it pushes (SDM vol. 3, 17.3.1.1); VM entry pushes those of the VMCS. */
 void vcpu_inject(unsigned vector, bool has_error, uint32_t error)
 {
-    uint32_t info = INTR_INFO(vector, TYPE_HARDWARE_EXCEPTION);
+    uint32_t info = INTR_INFO(vector, EVENT_HARD_EXCEPTION);
 
     vmwrite(VMCS_GUEST_RFLAGS, vmread(VMCS_GUEST_RFLAGS) | FLAG_RF);
     if (has_error) {
@@ -28,6 +25,22 @@ void vcpu_inject(unsigned vector, bool has_error, uint32_t error)
         vmwrite(VMCS_ENTRY_ERROR_CODE, error);
     }
     vmwrite(VMCS_ENTRY_INTR_INFO, info);
+}
+
+/* After #PF, #PF is a double fault, and after #DF the end.  Other events take place before the fault's
+ * handler, or again after it. */
+void vcpu_inject_page_fault(struct vcpu *v, uint32_t error)
+{
+    uint64_t first = vmread(VMCS_IDT_VECTORING_INFO), vector = first & INTR_VECTOR;
+    bool exception = first & INTR_VALID && TYPE_OF(first) == EVENT_HARD_EXCEPTION;
+
+    if (exception && vector == VEC_DF)
+        vm_crash(v->vm, "triple fault (an exception in delivering a double fault) at rip 0x%lx",
+                 vmread(VMCS_GUEST_RIP));
+    else if (exception && vector == VEC_PF)
+        vcpu_inject(VEC_DF, true, 0);
+    else
+        vcpu_inject(VEC_PF, true, error);
 }
 
 /* Who is given an NMI must not be in the midst of one (SDM vol. 3, 26.3.1.5). */
@@ -60,7 +73,7 @@ void vcpu_redeliver_event(void)
         vmwrite(VMCS_ENTRY_ERROR_CODE, vmread(VMCS_IDT_VECTORING_ERROR));
     if (TYPE_IS_SOFTWARE(info))
         vmwrite(VMCS_ENTRY_INSN_LENGTH, vmread(VMCS_EXIT_INSN_LENGTH));
-    if (TYPE_OF(info) == TYPE_NMI)
+    if (TYPE_OF(info) == EVENT_NMI)
         unblock_nmi();
     vmwrite(VMCS_ENTRY_INTR_INFO, info & ~(uint64_t)INTR_NMI_UNBLOCKING);
 }
@@ -79,14 +92,14 @@ static void deliver(struct vcpu *v)
         return;
     if (v->lapic.nmi && !(blocking & BLOCKING_NMI)) {
         v->lapic.nmi = false;
-        vmwrite(VMCS_ENTRY_INTR_INFO, INTR_INFO(VEC_NMI, TYPE_NMI));
+        vmwrite(VMCS_ENTRY_INTR_INFO, INTR_INFO(VEC_NMI, EVENT_NMI));
         return;
     }
     vector = lapic_pending(v);
     if (vector < 0 || !(vmread(VMCS_GUEST_RFLAGS) & FLAG_IF))
         return;
     lapic_take(v, (unsigned)vector);
-    vmwrite(VMCS_ENTRY_INTR_INFO, INTR_INFO(vector, TYPE_EXTERNAL_INTERRUPT));
+    vmwrite(VMCS_ENTRY_INTR_INFO, INTR_INFO(vector, EVENT_EXTERNAL));
 }
 
 /* What is left over. */

@@ -17,6 +17,9 @@ void event_prepare(struct vcpu *v);
 
 /* A fault of the instruction that has exited, which will run again. */
 void vcpu_inject(unsigned vector, bool has_error, uint32_t error);
+/* A fault that may have been met in the midst of delivering an event (SDM vol. 3, table 6-5 "Conditions for
+ * Generating a Double Fault"). */
+void vcpu_inject_page_fault(struct vcpu *v, uint32_t error);
 /* After an EPT violation or an exception, if what was under way is to be done again: an event whose delivery
  * has been interrupted is delivered once more at the next entry, and NMIs that an IRET has let in wait for
  * it. */

@@ -17,9 +17,9 @@
 
 #define REGISTER_BYTES 16
 
-bool lapic_page_offered(void)
+bool lapic_page_offered(const struct vm *vm)
 {
-    return vmx_offers(WORD_PROC, PROC_MONITOR_TRAP_FLAG) &&
+    return !vm->config.pager->shadow && vmx_offers(WORD_PROC, PROC_MONITOR_TRAP_FLAG) &&
            vmx_offers(WORD_PROC2, PROC2_APIC_ACCESSES | PROC2_APIC_REGISTERS);
 }
 
@@ -27,7 +27,7 @@ bool lapic_page_offered(void)
 bool lapic_page_map(struct vm *vm)
 {
     vm->lapic_page = (struct lapic_page){0};
-    if (!lapic_page_offered())
+    if (!lapic_page_offered(vm))
         return true;
     vm->lapic_page.hpa = page_alloc();
     return vm->lapic_page.hpa && ept_map(vm->dir->root, APIC_PHYS_BASE, vm->lapic_page.hpa, PAGE_BYTES);
@@ -37,7 +37,7 @@ void lapic_page_setup(const struct vcpu *v)
 {
     vmwrite(VMCS_VIRTUAL_APIC_ADDRESS, (uint64_t)v->lapic.page);
     vmwrite(VMCS_TPR_THRESHOLD, 0);
-    if (!lapic_page_offered())
+    if (!lapic_page_offered(v->vm))
         return;
     vmwrite(VMCS_APIC_ACCESS_ADDRESS, v->vm->lapic_page.hpa);
     lapic_page_follow_mode(v);

@@ -14,9 +14,9 @@ struct lapic_page {
     struct vcpu *stepper; /* who is stepping over an access */
 };
 
-/* This processor can virtualise the page: by "virtualize APIC accesses", APIC-register virtualization and the
- * monitor trap flag. */
-bool lapic_page_offered(void);
+/* The VM has the page: its pager is the nested one, and this processor can virtualise it by "virtualize APIC
+ * accesses", APIC-register virtualization and the monitor trap flag. */
+bool lapic_page_offered(const struct vm *vm);
 /* A VM starts, with a new EPT.  False: no memory left. */
 bool lapic_page_map(struct vm *vm);
 /* The fields of v's VMCS, which is current: at first, and when the mode of the APIC has changed. */

@@ -2,6 +2,7 @@
 
 #include "arch/insn.h"
 #include "ept.h"
+#include "reach.h"
 #include "text.h"
 #include "vm.h"
 #include "vmx.h"
@@ -18,6 +19,7 @@ const struct pager *pager_find(const char *name)
 
 void pager_harvest(struct vm *vm, pager_page *page)
 {
+    vcpus_exit(vm); /* A and D may not change between the look and the clearing */
     vm->config.pager->collect(vm);
     ept_harvest(vm->dir->root, page);
     vm_flush(vm);

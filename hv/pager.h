@@ -31,7 +31,7 @@ struct pager {
     void (*end)(struct vm *vm);
     /* The rest of a new VMCS, which is current. */
     void (*setup)(struct vcpu *v);
-    /* Drops what the processor has cached of the VM's translations. */
+    /* Drops what this core has cached of the VM's translations; vm_flush does it on every core. */
     void (*flush)(struct vm *vm);
     /* A and D of the leaf entries below dir->root tell all that the guest has used; afterwards whatever it
      * uses sets them anew.  flush() must follow when they have been read and cleared. */

@@ -2,9 +2,8 @@
 
 #include <stddef.h>
 
-#include "ept.h"
 #include "lock.h"
-#include "vmx.h"
+#include "pager.h"
 
 static bool in_guest_of(const struct core *c, const struct vm *vm)
 {
@@ -56,7 +55,7 @@ void vcpus_flush(struct vm *vm)
 
 void vcpus_flush_here(struct vcpu *v, struct core *c)
 {
-    vmx_flush_ept(ept_pointer(v->vm->dir->root));
+    v->vm->config.pager->flush(v->vm);
     c->flushed[v->vm->number] = v->vm->flushes;
 }
 

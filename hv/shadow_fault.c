@@ -143,11 +143,9 @@ static bool refused_by_smap(struct vcpu *v, uint64_t gva, const struct guest_pat
 static void deliver_again(void)
 {
     uint64_t event = vmread(VMCS_IDT_VECTORING_INFO);
-    bool fault = (event & INTR_TYPE) == INTR_HARDWARE_EXCEPTION && (event & INTR_VECTOR) != VEC_DB;
+    bool fault = (event >> INTR_TYPE_SHIFT & 7) == EVENT_HARD_EXCEPTION && (event & INTR_VECTOR) != VEC_DB;
 
-    if (!(event & INTR_VALID))
-        return;
-    if (!fault)
+    if (event & INTR_VALID && !fault)
         vmwrite(VMCS_GUEST_RFLAGS, vmread(VMCS_GUEST_RFLAGS) & ~(uint64_t)FLAG_RF);
     vcpu_redeliver_event();
 }
