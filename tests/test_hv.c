@@ -10,6 +10,8 @@
 #include "lib/hv_run.h"
 #include "lib/suite.h"
 
+#define COUNT(table) ((int)(sizeof(table) / sizeof *(table)))
+
 static void setup(void)
 {
     open_world(64, HV_FIRMWARE, 1);
