@@ -107,9 +107,11 @@ void ept_mark(uint64_t root, uint64_t gpa, uint64_t flags)
 /* What is done to the entry that maps `bytes` from gpa on. */
 typedef void leaf_visit(uint64_t *entry, uint64_t gpa, uint64_t bytes, pager_page *page);
 
-static void each_leaf(uint64_t table, uint64_t gpa, unsigned level, leaf_visit *visit, pager_page *page)
+/* Of the entries for addresses below `end`. */
+static void each_leaf(uint64_t table, uint64_t gpa, uint64_t end, unsigned level, leaf_visit *visit,
+                      pager_page *page)
 {
-    for (unsigned i = 0; i < ENTRIES; i++, gpa += UINT64_C(1) << shift_of(level)) {
+    for (unsigned i = 0; i < ENTRIES && gpa < end; i++, gpa += UINT64_C(1) << shift_of(level)) {
         uint64_t *entry = (uint64_t *)table + i;
 
         if (!present(*entry))
@@ -117,7 +119,7 @@ static void each_leaf(uint64_t table, uint64_t gpa, unsigned level, leaf_visit *
         if (leaf(*entry, level))
             visit(entry, gpa, UINT64_C(1) << shift_of(level), page);
         else
-            each_leaf(*entry & EPT_FRAME, gpa, level - 1, visit, page);
+            each_leaf(*entry & EPT_FRAME, gpa, end, level - 1, visit, page);
     }
 }
 
@@ -129,7 +131,7 @@ static void mark(uint64_t *entry, uint64_t gpa, uint64_t bytes, pager_page *page
 
 void ept_mark_all(uint64_t root)
 {
-    each_leaf(root, 0, LEVELS, mark, NULL);
+    each_leaf(root, 0, UINT64_MAX, LEVELS, mark, NULL);
 }
 
 static void tell_and_clear(uint64_t *entry, uint64_t gpa, uint64_t bytes, pager_page *page)
@@ -140,9 +142,9 @@ static void tell_and_clear(uint64_t *entry, uint64_t gpa, uint64_t bytes, pager_
         page(gpa, bytes, before & EPT_D);
 }
 
-void ept_harvest(uint64_t root, pager_page *page)
+void ept_harvest(uint64_t root, uint64_t end, pager_page *page)
 {
-    each_leaf(root, 0, LEVELS, tell_and_clear, page);
+    each_leaf(root, 0, end, LEVELS, tell_and_clear, page);
 }
 
 /* ---- the end ---- */

@@ -22,8 +22,8 @@ bool ept_has_flags(void);
 /* Sets flags, EPT_A or both, in the entry that maps gpa, if there is one; both in all entries. */
 void ept_mark(uint64_t root, uint64_t gpa, uint64_t flags);
 void ept_mark_all(uint64_t root);
-/* Tells of each page that has A, in ascending order, and clears both. */
-void ept_harvest(uint64_t root, pager_page *page);
+/* Tells of each page below gpa `end` that has A, in ascending order, and clears both. */
+void ept_harvest(uint64_t root, uint64_t end, pager_page *page);
 /* Gives the tables and every page that they map back to the allocator. */
 void ept_free(uint64_t root);
 

@@ -21,7 +21,7 @@ void pager_harvest(struct vm *vm, pager_page *page)
 {
     vcpus_exit(vm); /* A and D may not change between the look and the clearing */
     vm->config.pager->collect(vm);
-    ept_harvest(vm->dir->root, page);
+    ept_harvest(vm->dir->root, vm->config.ram_bytes, page);
     vm_flush(vm);
 }
 

@@ -386,6 +386,7 @@ monitor position core 3
 monitor stats walks core 1
 monitor walk $rsp core 3
 monitor tlb dtlb core 4
+delete
 thread 3
 print $rsp
 x/i $pc

@@ -42,7 +42,7 @@ verdict 'another timing prints the same' "$work/timed" "$work/prescott"
 verdict 'a VM prints the same' "$work/timed" "$work/vm"
 
 "$build/ringside" run "$root/tests/kernel/vm.lua" mmu=shadow >"$work/shadow" 2>&1
-verdict 'a VM with shadow tables prints the same' "$recorded" "$work/shadow"
+verdict 'a VM with shadow tables prints the same' "$work/timed" "$work/shadow"
 
 # peer NAME
 peer() {
