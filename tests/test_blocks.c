@@ -520,17 +520,22 @@ static void same_both_ways(void (*open)(struct bare *), u64 atoms, u64 rax)
 }
 
 /* Its linear address and that of the block before stay as they are; the frame is now one, now the other. */
-enum { ELSEWHERE = 0x600000, OTHER_FRAME = 0x400000, IN_PAGE = 64, ELSEWHERE_PDE = BARE_PML4 + 0x2000 + 8 * 3 };
+enum {
+    ELSEWHERE = 0x600000,
+    OTHER_FRAME = 0x400000,
+    IN_PAGE = 64,
+    ELSEWHERE_PDE = BARE_PML4 + 0x2000 + 8 * 3
+};
 
 static void open_code_that_moves(struct bare *b)
 {
-    static const char loop[] = "\x4c\x89\x06"         /* L: mov [rsi], r8 */
-                               "\x0f\x01\x3f"         /*    invlpg [rdi] */
-                               "\xb9\x0c\0\0\0"       /*    mov ecx, 12 */
-                               "\xe9\x30\x00\x5e\x00" /* M: jmp ELSEWHERE + IN_PAGE */
-                               "\xff\xc9\x75\xf7"     /* N: dec ecx; jnz M */
-                               "\x4d\x87\xc8"         /*    xchg r8, r9 */
-                               "\xff\xca\x75\xe5";    /*    dec edx; jnz L */
+    static const char loop[] = "\x4c\x89\x06"                         /* L: mov [rsi], r8 */
+                               "\x0f\x01\x3f"                         /*    invlpg [rdi] */
+                               "\xb9\x0c\0\0\0"                       /*    mov ecx, 12 */
+                               "\xe9\x30\x00\x5e\x00"                 /* M: jmp ELSEWHERE + IN_PAGE */
+                               "\xff\xc9\x75\xf7"                     /* N: dec ecx; jnz M */
+                               "\x4d\x87\xc8"                         /*    xchg r8, r9 */
+                               "\xff\xca\x75\xe5";                    /*    dec edx; jnz L */
     static const char one[] = "\x48\x83\xc0\x01\xe9\xc7\xff\xa1\xff"; /* add rax, 1; jmp N */
     static const char two[] = "\x48\x83\xc0\x02\xe9\xc7\xff\xa1\xff";
     open_program(b, BARE_CODE, loop, sizeof loop - 1);

@@ -212,7 +212,8 @@ static bool is_conditional(const struct insn *in)
     return !(in->flags & INSN_STACK) && in->execute != exec_jmp_J && in->execute != exec_jmp_E;
 }
 
-/* The way out of the conditional branch that has just been added; false: there is to be no other but the end. */
+/* The way out of the conditional branch that has just been added; false: there is to be no other but the end.
+ */
 static bool leave_by(struct builder *b)
 {
     add_exit(b, run_exit);

@@ -4,10 +4,10 @@
  * Because the core is in order, the cycle at which each instruction of a block starts is known when the block
  * is built, as long as nothing misses: so a block holds sums, and its handlers only touch what they work on.
  * A handler either does all that its instruction does, by the way that hits everywhere, and goes on to the
- * next one; or it has changed nothing and returns itself.  Then that instruction is done the general way, with
- * misses, faults, probes and stops, and the block goes on behind it if all is as before (run.c); else the run
- * loop does (atom.c).  A move whose load misses calls the general handler from within the block.  So there is
- * no second set of rules: a block is what the rules of docs/machine.md give for hits, added up.
+ * next one; or it has changed nothing and returns itself.  Then that instruction is done the general way,
+ * with misses, faults, probes and stops, and the block goes on behind it if all is as before (run.c); else
+ * the run loop does (atom.c).  A move whose load misses calls the general handler from within the block.  So
+ * there is no second set of rules: a block is what the rules of docs/machine.md give for hits, added up.
  *
  * Blocks are derived: they may be dropped at any moment without changing a result. */
 #ifndef RINGSIDE_BLOCK_H
@@ -22,8 +22,8 @@ struct block_exit;
 /* Runs the op and those after it; returns the one that could not be run, or the block's last (end of it). */
 typedef const struct op *op_run(struct core *c, const struct op *op);
 
-/* An instruction in a block, the fetch of a line, or an exit: the way out of a conditional branch that is taken,
- * right behind it, or the end.  The sums are of all ops before this one. */
+/* An instruction in a block, the fetch of a line, or an exit: the way out of a conditional branch that is
+ * taken, right behind it, or the end.  The sums are of all ops before this one. */
 struct op {
     op_run *run;
     u64 imm;  /* of branches the target; of the end the address that follows */
@@ -53,14 +53,15 @@ struct op {
 /* Data accesses of an instruction that has a handler for blocks.  Values are bits. */
 enum op_access { ACCESS_NONE, ACCESS_LOAD = 1, ACCESS_STORE = 2, ACCESS_BOTH = 3 };
 
-/* What an instruction has to do with the status flags: it needs them, or may leave the block and show them; it
- * neither needs nor changes them; it replaces them all. */
+/* What an instruction has to do with the status flags: it needs them, or may leave the block and show them;
+ * it neither needs nor changes them; it replaces them all. */
 enum op_flags { FLAGS_USED, FLAGS_KEPT, FLAGS_SET };
 
 #define BLOCK_OPS   48  /* with lines and the end */
 #define BLOCK_BYTES 128 /* of code */
 
-/* What instructions count, besides cycles and ages: a field of 16 bits each, so that two additions do for all. */
+/* What instructions count, besides cycles and ages: a field of 16 bits each, so that two additions do for
+ * all. */
 enum { SUM_INSNS, SUM_EXEC, SUM_LATE, SUM_LINES, SUM_LOADS, SUM_STORES, SUM_ACCESSES, SUM_BRANCHES, SUMS };
 #define SUM_BITS         16
 #define SUM_CYCLES       16384 /* no field overflows in as many cycles */

@@ -184,8 +184,8 @@ static inline struct block *linked(struct core *c, const struct block *b, const 
     return likely(c->s.fetch_hpa == n->line_hpa) ? n : NULL;
 }
 
-/* Runs the blocks that follow `*which`, which has run to its exit `at`; makes that the last one, and returns the
- * exit that it has left by, or its first op that did not run. */
+/* Runs the blocks that follow `*which`, which has run to its exit `at`; makes that the last one, and returns
+ * the exit that it has left by, or its first op that did not run. */
 static const struct op *run_linked(struct core *c, struct block **which, const struct op *at)
 {
     struct block *b = *which, *n;
@@ -389,7 +389,7 @@ static struct block_exit *run_block(struct core *c, struct block *b, u64 atoms)
         if (r->redirected == c->s.cycle)
             c->s.redirected = 1;
         if (op->exits)
-            return r->flags_kept | r->leave ? NULL : op->to;
+            return r->flags_kept || r->leave ? NULL : op->to;
         if (!op->in || r->leave || r->flags_kept || !run_generally(c, b, op) || !fits(c, b, op + 1, atoms))
             return NULL;
         op = run_from(c, b, op + 1, 0);

@@ -162,8 +162,7 @@ INLINED bool op_modify(struct core *c, const struct op *op, unsigned n, struct h
     return true;
 }
 
-INLINED void op_modified(struct core *c, const struct op *op, unsigned n, const struct hit *h,
-                               u64 value)
+INLINED void op_modified(struct core *c, const struct op *op, unsigned n, const struct hit *h, u64 value)
 {
     store_le(bytes_of(h), n, value);
     note_store(c, op, h, 2);

@@ -1,5 +1,5 @@
-/* run_flow.c - branches and the stack in blocks.  A block goes on behind a conditional branch that is not taken;
- * of those that are taken the exit is the op behind. */
+/* run_flow.c - branches and the stack in blocks.  A block goes on behind a conditional branch that is not
+ * taken; of those that are taken the exit is the op behind. */
 #include "cpu/cpu.h"
 #include "cpu/run.h"
 
