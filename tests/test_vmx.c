@@ -343,6 +343,23 @@ START_TEST(the_guest_has_its_own_shadow)
 }
 END_TEST
 
+/* Appendix B: a field is there if the control that uses it may be 1. */
+START_TEST(fields_of_ept_need_ept)
+{
+    static const u32 fields[] = {VMCS_EPTP,         VMCS_EPTP | 1,     VMCS_GUEST_PHYSICAL_ADDRESS,
+                                 VMCS_GUEST_PDPTE3, VMCS_PML_INDEX,    VMCS_PML_ADDRESS,
+                                 VMCS_EPTP_INDEX,   VMCS_VM_FUNCTIONS, VMCS_VE_INFORMATION_ADDRESS};
+    u64 value;
+    for (unsigned i = 0; i < sizeof fields / sizeof *fields; i++) {
+        b.machine->b.firmware |= RS_FW_EPT;
+        ck_assert(vmcs_read(c, fields[i], &value));
+        b.machine->b.firmware &= ~(u64)RS_FW_EPT;
+        ck_assert(!vmcs_read(c, fields[i], &value) && !vmcs_write(c, fields[i], 0));
+    }
+    ck_assert(vmcs_read(c, VMCS_VPID, &value) && vmcs_read(c, VMCS_PLE_GAP, &value));
+}
+END_TEST
+
 START_TEST(vmcall_in_root_is_error_1)
 {
     GUEST_RUN(&b, VMCALL);
@@ -529,6 +546,7 @@ int main(void)
                                     mov_ss_blocks_entry,
                                     the_guest_has_its_own_shadow,
                                     vmcall_in_root_is_error_1,
+                                    fields_of_ept_need_ept,
                                     invept_checks_its_operand,
                                     invvpid_checks_its_operand,
                                     basic_information,

@@ -18,6 +18,11 @@
 
 extern const struct test *const tests_start[], *const tests_end[]; /* guest.ld */
 
+static uint64_t test_count(void)
+{
+    return ((uint64_t)tests_end - (uint64_t)tests_start) / sizeof *tests_start;
+}
+
 static const char *skip_spaces(const char *s)
 {
     while (*s == ' ')
@@ -53,9 +58,12 @@ static bool is_named(const struct test *t, const char *words, bool with_sign)
 
 static void list(void)
 {
-    for (const struct test *const *t = tests_start; t < tests_end; t++)
-        print("%s: %s (SDM vol. 3, %s)%s\n", (*t)->name, (*t)->rule, (*t)->section,
-              (*t)->alone ? ", by its name alone" : "");
+    for (uint64_t i = 0; i < test_count(); i++) {
+        const struct test *t = tests_start[i];
+
+        print("%s: %s (SDM vol. 3, %s)%s\n", t->name, t->rule, t->section,
+              t->alone ? ", by its name alone" : "");
+    }
 }
 
 static unsigned counts[3]; /* by enum outcome */
@@ -72,7 +80,7 @@ static void run_one(const struct test *t, const char *words)
 
 static void run_all(const char *words, bool reverse)
 {
-    uint64_t n = (uint64_t)(tests_end - tests_start);
+    uint64_t n = test_count();
 
     for (uint64_t i = 0; i < n; i++) {
         const struct test *t = tests_start[reverse ? n - 1 - i : i];
@@ -84,11 +92,13 @@ static void run_all(const char *words, bool reverse)
 
 static void run_named(const char *words)
 {
-    for (const struct test *const *t = tests_start; t < tests_end; t++) {
-        if (!is_named(*t, words, false))
+    for (uint64_t i = 0; i < test_count(); i++) {
+        const struct test *t = tests_start[i];
+
+        if (!is_named(t, words, false))
             continue;
-        print("%s: %s (SDM vol. 3, %s)\n", (*t)->name, (*t)->rule, (*t)->section);
-        run_one(*t, words);
+        print("%s: %s (SDM vol. 3, %s)\n", t->name, t->rule, t->section);
+        run_one(t, words);
     }
 }
 
