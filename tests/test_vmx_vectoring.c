@@ -232,6 +232,18 @@ START_TEST(injected_events)
 }
 END_TEST
 
+/* 26.7.1: STI and MOV SS block nothing behind a vectoring entry, and an exit from the delivery saves that. */
+START_TEST(injection_ends_the_shadow)
+{
+    const struct way *w;
+    const struct kind *k = prepare(2, &w);
+    guest_set(c, VMCS_GUEST_INTERRUPTIBILITY, _i);
+    inject(k);
+    bare_atoms(&b, 1);
+    check_exit(k, w, GUEST_CODE, ERROR);
+}
+END_TEST
+
 /* What the exit says can be injected as it stands, and is delivered once the reason is gone. */
 START_TEST(the_information_can_be_injected)
 {
@@ -300,6 +312,7 @@ int main(void)
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_loop_test(t, real_events, 0, KINDS * WAYS);
     tcase_add_loop_test(t, injected_events, 0, KINDS * WAYS);
+    tcase_add_loop_test(t, injection_ends_the_shadow, BLOCKING_STI, BLOCKING_MOV_SS + 1);
     tcase_add_loop_test(t, the_information_can_be_injected, 0, KINDS);
     tcase_add_loop_test(t, double_and_triple_faults, 0, 2);
     tcase_add_loop_test(t, direct_exits_have_none, 0, KINDS);

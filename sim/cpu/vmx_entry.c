@@ -91,6 +91,7 @@ static void inject_event(struct core *c, u64 info, u64 type)
     c->s.event_next_rip = c->s.rip + (is_software(type) ? VMCS_GET(c, ENTRY_INSN_LENGTH) : 0);
     c->s.event_cr2 = c->s.cr2;
     drop_pending_debug(c, type);
+    c->s.shadow_sti = c->s.shadow_ss = 0; /* 26.7.1 "Interruptibility State" */
     c->s.activity = ACTIVITY_ACTIVE;
 }
 
