@@ -23,8 +23,8 @@ struct pager {
     uint32_t proc, proc2, exceptions;
     uint64_t cr0_set, efer_set, cr4_mask, cr4_absent;
 
-    /* Whether this processor has what it takes; false, with a message in `why`, if not. */
-    bool (*possible)(char *why, size_t size);
+    /* Whether this processor has what it takes for the VM; false, with a message in `why`, if not. */
+    bool (*possible)(const struct vm *vm, char *why, size_t size);
     /* Of a VM that has its root and no other table yet: false if memory has run out.  end() gives back what
      * begin() took. */
     bool (*begin)(struct vm *vm);

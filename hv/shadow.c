@@ -13,8 +13,13 @@
 
 #define INVVPID_KINDS (EPT_CAP_INVVPID | EPT_CAP_INVVPID_ADDRESS | EPT_CAP_INVVPID_SINGLE)
 
-static bool possible(char *why, size_t size)
+/* Several virtual CPUs would have to stop, wherever they run, before an entry that they may use loses a right. */
+static bool possible(const struct vm *vm, char *why, size_t size)
 {
+    if (vm->dir->vcpus > 1) {
+        format_text(why, size, "mmu=shadow is for VMs of one virtual CPU");
+        return false;
+    }
     if (vmx_offers(WORD_PROC2, PROC2_VPID) && !(INVVPID_KINDS & ~rdmsr(MSR_VMX_EPT_VPID_CAP)))
         return true;
     format_text(why, size, "this processor offers no VPIDs, or too few kinds of INVVPID, for mmu=shadow");
