@@ -268,6 +268,32 @@ static void two_rights(void)
     print("with WP again %s\n", store(GVA(9, 0, 0, 6), 80) ? "stored" : "refused");
 }
 
+/* Without WP and with SMAP: the kernel may write to a user's read-only page, if it has set AC, and only then.
+ */
+static void by_leave(void)
+{
+    const uint64_t gva = TARGET + 9 * PAGE_4K;
+    uint32_t r[4];
+
+    cpuid(7, 0, r);
+    if (!(r[1] & CPUID_7_EBX_SMAP)) {
+        print("no SMAP\n");
+        return;
+    }
+    paging_map(pml4, gva, frame(4), PAGE_4K, PTE_U);
+    write_cr0(read_cr0() & ~(uint64_t)CR0_WP);
+    write_cr4(read_cr4() | CR4_SMAP);
+    print("without AC %s\n", store(gva, 40) ? "stored" : "refused");
+    __asm__ volatile("stac");
+    print("with AC %s\n", store(gva, 41) ? "stored" : "refused");
+    __asm__ volatile("clac");
+    show("without AC again", gva);
+    print("and %s\n", store(gva, 42) ? "stored" : "refused");
+    write_cr4(read_cr4() & ~(uint64_t)CR4_SMAP);
+    show("what is there", gva);
+    write_cr0(read_cr0() | CR0_WP);
+}
+
 /* ---- written by string I/O, which a hypervisor does itself ---- */
 
 static void by_port(void)
@@ -344,6 +370,7 @@ uint32_t guest_main(const char *args)
     two_levels();
     exchanged();
     two_rights();
+    by_leave();
     by_port();
     many_tables();
     many_spaces();

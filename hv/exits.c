@@ -110,6 +110,7 @@ static void handle(struct vcpu *v, uint64_t reason)
     case EXIT_TRIPLE_FAULT: exit_triple_fault(v); break;
     case EXIT_CPUID: exit_cpuid(v); break;
     case EXIT_HLT: exit_hlt(v); break;
+    case EXIT_MONITOR_TRAP_FLAG: v->vm->config.pager->instruction_done(v); break;
     case EXIT_INVLPG: exit_invlpg(v); break;
     case EXIT_VMCALL: exit_vmcall(v); break;
     case EXIT_CR_ACCESS: exit_cr_access(v); break;

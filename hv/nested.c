@@ -8,8 +8,9 @@
 #include "print.h"
 #include "vmx.h"
 
-static bool possible(char *why, size_t size)
+static bool possible(const struct vm *vm, char *why, size_t size)
 {
+    (void)vm;
     if (!vmx_offers(WORD_PROC2, PROC2_EPT))
         format_text(why, size, "this processor offers no EPT, which mmu=nested needs; mmu=shadow does not");
     else if (!(rdmsr(MSR_VMX_EPT_VPID_CAP) & EPT_CAP_INVEPT_SINGLE))

@@ -23,8 +23,8 @@ struct pager {
     uint32_t proc, proc2, exceptions;
     uint64_t cr0_set, efer_set, cr4_mask, cr4_absent;
 
-    /* Whether this processor has what it takes; false, with a message in `why`, if not. */
-    bool (*possible)(char *why, size_t size);
+    /* Whether this processor has what it takes for the VM; false, with a message in `why`, if not. */
+    bool (*possible)(const struct vm *vm, char *why, size_t size);
     /* Of a VM that has its root and no other table yet: false if memory has run out.  end() gives back what
      * begin() took. */
     bool (*begin)(struct vm *vm);
@@ -42,7 +42,8 @@ struct pager {
 
     /* The rest is for the shadow pager alone.  The hypervisor has written to this page for the guest: */
     void (*written)(struct vcpu *v, uint64_t gpa);
-    /* MOV to CR3, INVLPG, and a new CR0, CR4 or EFER that is in force already. */
+    /* An exit by the monitor trap flag, MOV to CR3, INVLPG, and a new CR0, CR4 or EFER that is in force already. */
+    void (*instruction_done)(struct vcpu *v);
     void (*load_cr3)(struct vcpu *v, uint64_t value);
     void (*invalidate)(struct vcpu *v, uint64_t gva);
     void (*mode_changed)(struct vcpu *v);

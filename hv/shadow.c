@@ -13,11 +13,19 @@
 
 #define INVVPID_KINDS (EPT_CAP_INVVPID | EPT_CAP_INVVPID_ADDRESS | EPT_CAP_INVVPID_SINGLE)
 
-static bool possible(char *why, size_t size)
+/* Several virtual CPUs would have to stop, wherever they run, before an entry that they may use loses a
+ * right. */
+static bool possible(const struct vm *vm, char *why, size_t size)
 {
-    if (vmx_offers(WORD_PROC2, PROC2_VPID) && !(INVVPID_KINDS & ~rdmsr(MSR_VMX_EPT_VPID_CAP)))
+    if (vm->dir->vcpus > 1) {
+        format_text(why, size, "mmu=shadow is for VMs of one virtual CPU");
+        return false;
+    }
+    if (vmx_offers(WORD_PROC2, PROC2_VPID) && vmx_offers(WORD_PROC, PROC_MONITOR_TRAP_FLAG) &&
+        !(INVVPID_KINDS & ~rdmsr(MSR_VMX_EPT_VPID_CAP)))
         return true;
-    format_text(why, size, "this processor offers no VPIDs, or too few kinds of INVVPID, for mmu=shadow");
+    format_text(why, size,
+                "this processor lacks VPIDs, kinds of INVVPID or the monitor trap flag, for mmu=shadow");
     return false;
 }
 
@@ -51,6 +59,21 @@ static void flush_but_global(struct vcpu *v)
 struct shadow_table *shadow_root(struct vcpu *v)
 {
     return v->shadow.root ? shadow_table_at(&v->vm->shadow, v->shadow.root) : NULL;
+}
+
+struct shadow_table *shadow_find(struct vcpu *v, uint64_t gva, unsigned *index)
+{
+    struct shadow_table *t = shadow_root(v);
+
+    while (t) {
+        *index = shadow_index(gva, ROLE_LEVEL(t->role));
+        if (!t->entry[*index])
+            return NULL;
+        if (shadow_entry_is_page(t, *index))
+            return t;
+        t = shadow_below(&v->vm->shadow, t, *index);
+    }
+    return NULL;
 }
 
 static void leave_root(struct vcpu *v)
@@ -174,6 +197,7 @@ const struct pager pager_shadow = {
     .collect = shadow_collect,
     .written = written,
     .page_fault = shadow_page_fault,
+    .instruction_done = shadow_instruction_done,
     .load_cr3 = load_cr3,
     .invalidate = invalidate,
     .mode_changed = mode_changed,

@@ -12,6 +12,12 @@
 
 #define SHADOW_ENTRIES 512
 
+/* The entry for gva in a table of this level. */
+static inline unsigned shadow_index(uint64_t gva, unsigned level)
+{
+    return gva >> (12 + 9 * (level - 1)) & (SHADOW_ENTRIES - 1);
+}
+
 /* What a shadow table is, besides the frame that it stands for: its level (1 to 4), and the rights that lead
  * to it, PTE_W, PTE_U and PTE_NX; of a direct one, all that its entries have: PTE_D and PTE_G too.  Level and
  * kind lie where entries of tables have bits that processors ignore. */
@@ -81,9 +87,12 @@ uint64_t shadow_role_below(const struct vcpu *v, uint64_t role, uint64_t entry);
 /* Drops what the processor has cached, if anything of it is no longer true. */
 void shadow_flush_stale(struct vm *vm);
 struct shadow_table *shadow_root(struct vcpu *v);
+/* The table and the index of the entry that maps gva; NULL if none does. */
+struct shadow_table *shadow_find(struct vcpu *v, uint64_t gva, unsigned *index);
 
 /* ---- shadow_fault.c ---- */
 
 void shadow_page_fault(struct vcpu *v);
+void shadow_instruction_done(struct vcpu *v);
 
 #endif

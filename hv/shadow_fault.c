@@ -10,11 +10,6 @@
 #include "shadow.h"
 #include "vmx.h"
 
-static unsigned index_at(uint64_t gva, unsigned level)
-{
-    return gva >> (12 + 9 * (level - 1)) & (SHADOW_ENTRIES - 1);
-}
-
 /* ---- the way down ---- */
 
 /* The frame for which the table below an entry of this level stands: one of the guest's tables, or the part
@@ -32,7 +27,7 @@ static struct shadow_table *step(struct vcpu *v, struct shadow_table *t, uint64_
                                  const struct guest_path *path)
 {
     struct shadow *s = &v->vm->shadow;
-    unsigned level = ROLE_LEVEL(t->role), i = index_at(gva, level);
+    unsigned level = ROLE_LEVEL(t->role), i = shadow_index(gva, level);
     uint64_t gfn = frame_below(path, level);
     uint64_t role = shadow_role_below(v, t->role, path->entry[level < path->level ? path->level : level]);
     struct shadow_table *below;
@@ -73,17 +68,49 @@ static uint64_t for_supervisor_write(const struct vcpu *v, uint64_t flags)
     return (flags & ~(uint64_t)PTE_U) | PTE_W;
 }
 
+/* SMAP would refuse the supervisor other accesses to that page, and cannot, as it is the supervisor's now: so
+ * it is lent for one instruction. */
+static void lend(struct vcpu *v, uint64_t gva)
+{
+    struct shadow_cpu *c = &v->shadow;
+
+    if (c->lent_count == SHADOW_LENT)
+        shadow_instruction_done(v);
+    c->lent[c->lent_count++] = gva;
+    vmwrite(VMCS_PROC_CONTROLS, vmread(VMCS_PROC_CONTROLS) | PROC_MONITOR_TRAP_FLAG);
+}
+
+static void take_back(struct vcpu *v, uint64_t gva)
+{
+    unsigned i;
+    struct shadow_table *t = shadow_find(v, gva, &i);
+
+    if (t)
+        shadow_clear(&v->vm->shadow, t, i);
+}
+
+void shadow_instruction_done(struct vcpu *v)
+{
+    while (v->shadow.lent_count > 0)
+        take_back(v, v->shadow.lent[--v->shadow.lent_count]);
+    vmwrite(VMCS_PROC_CONTROLS, vmread(VMCS_PROC_CONTROLS) & ~(uint64_t)PROC_MONITOR_TRAP_FLAG);
+    shadow_flush_stale(v->vm);
+}
+
 static void map_page(struct vcpu *v, struct shadow_table *t, uint64_t gva, const struct guest_path *path,
                      struct guest_access access)
 {
     struct shadow *s = &v->vm->shadow;
-    unsigned level = ROLE_LEVEL(t->role), i = index_at(gva, level);
+    unsigned level = ROLE_LEVEL(t->role), i = shadow_index(gva, level);
     uint64_t gpa = path->gpa & ~guest_offset_mask(level), gfn = gpa / PAGE_BYTES;
     uint64_t value = (uint64_t)vm_page(v->vm, gpa) | (level > 1 ? PTE_PS : 0) |
                      shadow_page_flags(v, path->rights, path->entry[path->level], gfn);
 
-    if (access.write && !(path->rights & PTE_W))
+    if (access.write && !(path->rights & PTE_W)) {
+        if (value & PTE_U && v->mode.smap)
+            lend(v, gva);
         value = for_supervisor_write(v, value);
+    }
     if (access.write)
         value |= PTE_D;
     if (t->entry[i] && shadow_entry_is_page(t, i) && t->link[i].of == gfn) {
@@ -115,16 +142,10 @@ static bool fill(struct vcpu *v, uint64_t gva, const struct guest_path *path, st
 /* Whether our tables map the page with these rights. */
 static bool allowed_here(struct vcpu *v, uint64_t gva, uint64_t rights)
 {
-    struct shadow_table *t = shadow_root(v);
+    unsigned i;
+    const struct shadow_table *t = shadow_find(v, gva, &i);
 
-    while (t) {
-        unsigned i = index_at(gva, ROLE_LEVEL(t->role));
-
-        if (!t->entry[i] || shadow_entry_is_page(t, i))
-            return (t->entry[i] & rights) == rights;
-        t = shadow_below(&v->vm->shadow, t, i);
-    }
-    return false;
+    return t && (t->entry[i] & rights) == rights;
 }
 
 /* Accesses that the processor makes by itself, to descriptor tables and the like, may not use AC: they are

@@ -44,8 +44,12 @@ struct shadow {
     uint32_t unsync[SHADOW_UNSYNC];
 };
 
+#define SHADOW_LENT 4 /* what one instruction writes: two operands, each across two pages */
+
 struct shadow_cpu {
-    uint16_t root; /* slot of the table that CR3 points to; 0: CR3 leads outside RAM */
+    uint16_t root;       /* slot of the table that CR3 points to; 0: CR3 leads outside RAM */
+    uint16_t lent_count; /* pages that are mapped for one instruction */
+    uint64_t lent[SHADOW_LENT];
 };
 
 #endif

@@ -193,20 +193,12 @@ static void sync_alone(struct vcpu *v, struct shadow_table *t, unsigned i)
 void shadow_sync_address(struct vcpu *v, uint64_t gva)
 {
     struct shadow *s = &v->vm->shadow;
-    struct shadow_table *t = shadow_root(v);
+    struct shadow_table *t;
+    unsigned index;
 
     for (unsigned i = 0; i < s->unsync_count; i++)
         each_shadow(v, s->unsync[i], sync_upper);
-    while (t) {
-        unsigned level = ROLE_LEVEL(t->role), i = gva >> (12 + 9 * (level - 1)) & (SHADOW_ENTRIES - 1);
-
-        if (!t->entry[i])
-            return;
-        if (shadow_entry_is_page(t, i)) {
-            if (!(t->role & ROLE_DIRECT) && shadow_frame_at(s, t->gfn)->unsync)
-                sync_alone(v, t, i);
-            return;
-        }
-        t = shadow_below(s, t, i);
-    }
+    t = shadow_find(v, gva, &index);
+    if (t && !(t->role & ROLE_DIRECT) && shadow_frame_at(s, t->gfn)->unsync)
+        sync_alone(v, t, index);
 }

@@ -128,7 +128,7 @@ static bool out_of_memory(const struct vm *vm, char *why, size_t size)
 
 static bool prepare_memory(struct vm *vm, uint64_t *entry, char *why, size_t size)
 {
-    if (!vm->config.pager->possible(why, size))
+    if (!vm->config.pager->possible(vm, why, size))
         return false;
     if (!vm->config.lazy && vm->config.ram_bytes > page_free_bytes())
         return out_of_memory(vm, why, size);
