@@ -69,6 +69,13 @@ static void exit_invlpg(struct vcpu *v)
     vcpu_skip_instruction();
 }
 
+/* A step over an access to the APIC's page has ended already (vcpu_run_once). */
+static void exit_monitor_trap(struct vcpu *v)
+{
+    if (v->vm->config.pager->instruction_done)
+        v->vm->config.pager->instruction_done(v);
+}
+
 static void exit_unhandled(struct vcpu *v, uint64_t reason)
 {
     vm_crash(v->vm, "VM exit %lu (%s) that this hypervisor does not handle", reason,
@@ -110,7 +117,6 @@ static void handle(struct vcpu *v, uint64_t reason)
     case EXIT_TRIPLE_FAULT: exit_triple_fault(v); break;
     case EXIT_CPUID: exit_cpuid(v); break;
     case EXIT_HLT: exit_hlt(v); break;
-    case EXIT_MONITOR_TRAP_FLAG: v->vm->config.pager->instruction_done(v); break;
     case EXIT_INVLPG: exit_invlpg(v); break;
     case EXIT_VMCALL: exit_vmcall(v); break;
     case EXIT_CR_ACCESS: exit_cr_access(v); break;
@@ -124,7 +130,7 @@ static void handle(struct vcpu *v, uint64_t reason)
     case EXIT_INTERRUPT_WINDOW:        /* the next entry's (event.c) */
     case EXIT_NMI_WINDOW:
     case EXIT_TPR_BELOW_THRESHOLD: break;
-    case EXIT_MONITOR_TRAP_FLAG: break; /* vcpu_run_once has seen to it */
+    case EXIT_MONITOR_TRAP_FLAG: exit_monitor_trap(v); break;
     case EXIT_PAUSE: exit_pause(v); break;
     case EXIT_INVD:
     case EXIT_WBINVD: exit_wbinvd(v); break;
