@@ -137,16 +137,19 @@ static void offer(const struct vcpu *v)
         core_kick(c);
 }
 
-/* What it did not use in its sleep is lost.  It begins where the last turn has begun, which puts it before
- * all that have had theirs. */
-static void end_sleep(struct vm *vm)
+/* v has woken.  What its VM did not use, if all of it slept, is lost: it begins where the last turn has
+ * begun, which puts it before all that have had theirs. */
+static void end_sleep(struct vcpu *v)
 {
-    not_before(&vm->share, 0);
+    for (uint64_t i = 0; i < v->vm->dir->vcpus; i++)
+        if (i != v->index && is_ready(&v->vm->vcpu[i]))
+            return;
+    not_before(&v->vm->share, 0);
 }
 
 void scheduler_wake(struct vcpu *v)
 {
-    end_sleep(v->vm);
+    end_sleep(v);
     if (is_ready(v))
         offer(v);
 }
@@ -179,7 +182,7 @@ static void wake_sleepers(const struct core *c)
             struct vcpu *v = &vm_at(i)->vcpu[j];
 
             if (looks_after(c, v) && vcpu_runnable(v))
-                end_sleep(v->vm);
+                end_sleep(v);
         }
 }
 
