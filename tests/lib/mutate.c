@@ -79,7 +79,7 @@ static void open_machine(void)
         m.b.machine->b.firmware &= ~(u64)RS_FW_EPT;
     write_ept();
     write_tables();
-    guest_set(m.c, VMCS_EPTP, EPT | EPTP_WALK_4 | EPTP_WB);
+    VMCS_PUT(m.c, EPTP, EPT | EPTP_WALK_4 | EPTP_WB);
     guest_set(m.c, VMCS_VPID, 1);
     guest_set(m.c, VMCS_IO_BITMAP_A, GUEST_BITMAPS);
     mem_write(m.b.machine->mem, SHADOW_VMCS, 4, VMCS_REVISION | 1u << 31);

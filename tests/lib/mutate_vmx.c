@@ -115,6 +115,18 @@ static struct outcome vmptrst(void)
     return operand_is_mapped() ? success : fault(VEC_PF);
 }
 
+/* Appendix B: the EPTP index; PML's; the addresses of the log, the EPTPs and #VE's page; VM functions; EPTP; the
+ * guest-physical address; four PDPTEs. */
+static bool belongs_to_ept(u64 encoding)
+{
+    static const u32 field[] = {0x0004, 0x0812, 0x200e, 0x2018, 0x201a, 0x2024, 0x202a, 0x2400, 0x280a, 0x280c,
+                                0x280e, 0x2810};
+    for (size_t i = 0; i < sizeof field / sizeof *field; i++)
+        if ((encoding & ~1ull) == field[i])
+            return true;
+    return false;
+}
+
 /* Bits 63:15 and 12 are 0; bit 0 asks for the high half of a 64-bit field. */
 static bool field_exists(u64 encoding)
 {
@@ -122,6 +134,8 @@ static bool field_exists(u64 encoding)
 #define VMCS_FIELD(ID, name, encoding, group) encoding,
 #include "arch/vmcs_fields.def"
     };
+    if (belongs_to_ept(encoding) && !(v.b.machine->b.firmware & RS_FW_EPT))
+        return false;
     for (size_t i = 0; i < sizeof field / sizeof *field; i++)
         if (encoding == field[i] || (encoding == (field[i] | 1u) && field[i] >> 13 == 1))
             return true;
