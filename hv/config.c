@@ -62,6 +62,12 @@ static bool parse_tables(struct vm_config *c, const char *value)
     return text_number(value, &c->tables) && c->tables >= TABLES_MIN && c->tables < SHADOW_SLOTS;
 }
 
+static bool parse_faults(struct vm_config *c, const char *value)
+{
+    c->faults_exit = text_equal(value, "hypervisor");
+    return c->faults_exit || text_equal(value, "guest");
+}
+
 static bool parse_weight(struct vm_config *c, const char *value)
 {
     return text_number(value, &c->weight) && c->weight >= 1 && c->weight <= WEIGHT_MAX;
@@ -78,6 +84,7 @@ static const struct key {
     {"page=", parse_page, "4k or 2m"},
     {"start=", parse_start, "yes or no"},
     {"lazy=", parse_lazy, "yes or no"},
+    {"faults=", parse_faults, "guest or hypervisor"},
     {"tables=", parse_tables, "24 to 2047 shadow tables"},
     {"weight=", parse_weight, "1 to 100"},
 };
@@ -94,7 +101,7 @@ static bool parse_option(struct vm_config *c, const char *word, struct why why)
         return false;
     }
     format_text(why.text, why.size,
-                "unknown option %s; known are image= ram= mmu= page= start= lazy= tables= weight=", word);
+                "unknown option %s; known are image= ram= mmu= page= start= lazy= faults= tables= weight=", word);
     return false;
 }
 

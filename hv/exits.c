@@ -77,7 +77,7 @@ static void exit_entry_failure(struct vcpu *v, uint64_t reason)
     vmcs_dump(v);
 }
 
-/* Page faults of a VM with shadow tables, and NMIs, which are not used here.  An IRET that faults has opened
+/* Page faults, if the VM's pager or its faults=hypervisor asks for them, and NMIs, which are not used here.  An IRET that faults has opened
  * the door for NMIs already, and closes it again to be executed once more (27.2.3). */
 static void exit_exception(struct vcpu *v)
 {

@@ -41,6 +41,12 @@ static void flush(struct vm *vm)
     vmx_flush_ept(ept_pointer(vm->dir->root));
 }
 
+/* With faults=hypervisor.  The guest's tables are the only ones that make #PF here, so all are its own. */
+static void page_fault(struct vcpu *v)
+{
+    pager_reflect(v, vmread(VMCS_EXIT_QUALIFICATION), (uint32_t)vmread(VMCS_EXIT_INTR_ERROR));
+}
+
 /* The processor keeps A and D up to date, where it can; without, everything counts as used. */
 static void collect(struct vm *vm)
 {
@@ -57,6 +63,7 @@ const struct pager pager_nested = {
     .setup = setup,
     .flush = flush,
     .collect = collect,
+    .page_fault = page_fault,
 };
 
 /* To set A and D in EPT the processor counts references to the guest's tables as writes (28.3.3.2): in words

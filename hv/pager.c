@@ -1,5 +1,6 @@
 #include "pager.h"
 
+#include "arch/insn.h"
 #include "ept.h"
 #include "text.h"
 #include "vm.h"
@@ -33,6 +34,13 @@ void pager_mode_changed(struct vcpu *v)
 {
     if (v->vm->config.pager->mode_changed)
         v->vm->config.pager->mode_changed(v);
+}
+
+void pager_reflect(struct vcpu *v, uint64_t gva, uint32_t error)
+{
+    v->vm->stats.fault = FAULT_TRUE;
+    write_cr2(gva); /* CR2 is in no VMCS: the core holds the guest's */
+    vcpu_inject_page_fault(v, error);
 }
 
 void pager_outside(struct vm *vm, const char *access, uint64_t gpa, const uint64_t *linear)

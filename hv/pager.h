@@ -37,10 +37,12 @@ struct pager {
      * uses sets them anew.  flush() must follow when they have been read and cleared. */
     void (*collect)(struct vm *vm);
 
+    /* A #PF exit. */
+    void (*page_fault)(struct vcpu *v);
+
     /* The rest is for the shadow pager alone.  The hypervisor has written to this page for the guest: */
     void (*written)(struct vcpu *v, uint64_t gpa);
-    /* A #PF exit, one by the monitor trap flag, MOV to CR3, INVLPG, and a new CR0, CR4 or EFER that is in force already. */
-    void (*page_fault)(struct vcpu *v);
+    /* An exit by the monitor trap flag, MOV to CR3, INVLPG, and a new CR0, CR4 or EFER that is in force already. */
     void (*instruction_done)(struct vcpu *v);
     void (*load_cr3)(struct vcpu *v, uint64_t value);
     void (*invalidate)(struct vcpu *v, uint64_t gva);
@@ -60,6 +62,9 @@ void pager_harvest(struct vm *vm, pager_page *page);
 /* The hypervisor has written to a page for the guest, or has changed what its tables depend on. */
 void pager_written(struct vcpu *v, uint64_t gpa);
 void pager_mode_changed(struct vcpu *v);
+
+/* A page fault that has exited is the guest's own: it gets it, with this address and error code. */
+void pager_reflect(struct vcpu *v, uint64_t gva, uint32_t error);
 
 /* The guest has touched an address where it has no RAM: ends it.  access: "read", "write" or "fetch"; linear:
  * NULL if there is none. */

@@ -139,13 +139,6 @@ static bool fill(struct vcpu *v, uint64_t gva, const struct guest_path *path, st
 
 /* ---- the fault ---- */
 
-static void reflect(struct vcpu *v, uint64_t gva, uint32_t error)
-{
-    v->vm->stats.fault = FAULT_TRUE;
-    write_cr2(gva); /* CR2 is in no VMCS: the core holds the guest's */
-    vcpu_inject_page_fault(v, error);
-}
-
 /* Whether our tables map the page with these rights. */
 static bool allowed_here(struct vcpu *v, uint64_t gva, uint64_t rights)
 {
@@ -217,13 +210,13 @@ void shadow_page_fault(struct vcpu *v)
     v->vm->shadow.walk++;
     result = guest_walk(v, &v->mode, gva, access, &path, &error);
     if (result == WALK_FAULT)
-        reflect(v, gva, error);
+        pager_reflect(v, gva, error);
     else if (result == WALK_OUTSIDE)
         pager_outside(v->vm, "read", path.gpa, &gva);
     else if (path.gpa >= v->vm->config.ram_bytes)
         pager_outside(v->vm, access.fetch ? "fetch" : access.write ? "write" : "read", path.gpa, &gva);
     else if (refused_by_smap(v, gva, &path, code))
-        reflect(v, gva, code);
+        pager_reflect(v, gva, code);
     else
         serve(v, gva, &path, access);
 }

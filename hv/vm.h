@@ -27,6 +27,7 @@ struct vm_config {
     const struct pager *pager; /* mmu= */
     uint64_t tables;           /* shadow tables that it may have; 0: by its RAM */
     bool start;                /* at once */
+    bool faults_exit;          /* its page faults come to the hypervisor, which gives each back */
     bool lazy;                 /* RAM is mapped when it is first touched */
 };
 

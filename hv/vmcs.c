@@ -33,7 +33,7 @@ static void setup_controls(const struct vcpu *v)
     vmwrite(VMCS_ENTRY_CONTROLS, vmx_controls(WORD_VMENTRY, VMENTRY_GUEST_64 | VMENTRY_LOAD_DEBUG_CONTROLS |
                                                                 VMENTRY_LOAD_EFER | VMENTRY_LOAD_PAT));
     vmwrite(VMCS_TSC_OFFSET, 0);
-    vmwrite(VMCS_EXCEPTION_BITMAP, pager->exceptions);
+    vmwrite(VMCS_EXCEPTION_BITMAP, pager->exceptions | (v->vm->config.faults_exit ? 1u << VEC_PF : 0));
     vmwrite(VMCS_PF_ERROR_MASK, 0); /* every #PF is as the bitmap says */
     vmwrite(VMCS_PF_ERROR_MATCH, 0);
     vmwrite(VMCS_CR3_TARGET_COUNT, 0);

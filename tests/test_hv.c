@@ -17,6 +17,8 @@
 #define STATUS_FAILURE 3
 #define STATUS_PANIC   5
 
+#define COUNT(table) ((int)(sizeof(table) / sizeof *(table)))
+
 static rs_world *world;
 static rs_machine *machine;
 static struct rs_error err;
@@ -192,9 +194,10 @@ static const struct guest {
     {"chase", "chase 300 1000 7", "v image=chase -- 300 1000 7"},
 };
 
-/* Both ways of virtualising memory: tests that loop over a table do so with each. */
-static const char *const mmus[] = {"nested", "shadow"};
-#define MMUS 2
+/* Both ways of virtualising memory, and one with the guest's faults sent round: tests that loop over a table do so
+ * with each. */
+static const char *const mmus[] = {"nested", "shadow", "nested faults=hypervisor"};
+#define MMUS 3
 
 /* The VM's string, "v ...", with its mmu= behind the name. */
 static const char *with_mmu(const char *module, int mmu)
@@ -285,6 +288,9 @@ static const struct hostile {
 } hostiles[] = {
 #define CODE(...) (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__})
     {"ud2 without an IDT", CODE(0x0f, 0x0b), "h crashed: triple fault"},
+    {"ud2 with an IDT that is not mapped",
+     CODE(0x0f, 0x01, 0x1d, 2, 0, 0, 0, 0x0f, 0x0b, 0xff, 0x0f, 0, 0, 0, 0, 0, 0x70, 0, 0),
+     "h crashed: triple fault"},
     {"hlt with interrupts off", CODE(0xf4), "h halted for ever"},
     {"ins to nowhere without an IDT", CODE(0x48, 0xbf, 0, 0, 0, 0, 0, 0x10, 0, 0, 0x6c),
      "h crashed: triple fault"},
@@ -385,6 +391,7 @@ static const struct {
     {"h tables=23", "tables=23: possible is 24 to 2047 shadow tables"},
     {"h tables=2048", "tables=2048: possible is"},
     {"h weight=0", "weight=0: possible is 1 to 100"},
+    {"h faults=nobody", "faults=nobody: possible is guest or hypervisor"},
     {"h image=", "image=: possible is"},
     {"h colour=red", "unknown option colour=red"},
     {"h ram=60M", "out of memory"},
@@ -752,8 +759,6 @@ START_TEST(panic_names_its_callers)
 END_TEST
 
 /* ---- */
-
-#define COUNT(table) ((int)(sizeof(table) / sizeof *(table)))
 
 static TCase *new_case(Suite *s, const char *name)
 {

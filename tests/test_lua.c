@@ -134,6 +134,7 @@ static const struct misuse {
     {"machine():boot('hv', { vms = { { name = 'a b', image = 'hello' } } })", "VM name 'a b'"},
     {"machine():boot('hv', { vms = { { image = 'hello', mmu = 'shadw' } } })", "unknown mmu 'shadw'"},
     {"machine():boot('hv', { vms = { { image = 'hello', page = '1g' } } })", "unknown page size '1g'"},
+    {"machine():boot('hv', { vms = { { image = 'hello', faults = 'x' } } })", "unknown faults 'x'"},
     {"machine():boot('hv', { vms = { { image = 'hello', ram = 5 } } })", "multiple of 4 KiB"},
     {BARE "h:boot('hello')", "booted already"},
     {"machine { timing = 5 }", "unknown timing preset '5'"},

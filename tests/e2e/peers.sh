@@ -135,6 +135,13 @@ peer() {
 vm() {
     "$build/ringside" run "$root/tests/peers/vm.lua" >"$work/vm" 2>"$work/vm.err" || cat "$work/vm.err"
     compare VM "$work/vm"
+    "$build/ringside" run "$root/tests/peers/vm.lua" faults=hypervisor >"$work/reflected" 2>&1
+    if cmp "$work/vm" "$work/reflected" >"$work/changes" 2>&1; then
+        ok "a VM prints the same if its page faults come to the hypervisor first"
+    else
+        diff "$work/vm" "$work/reflected"
+        not_ok "a VM whose page faults come to the hypervisor first prints something else"
+    fi
 }
 
 # The same with shadow tables, whose processor has no PCIDs: nothing else may differ.

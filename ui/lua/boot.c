@@ -78,6 +78,16 @@ static void push_yes_no(lua_State *L, int vm, const char *key)
         lua_pushfstring(L, " %s=%s", key, yes ? "yes" : "no");
 }
 
+/* Pushes " KEY=VALUE" from a field whose value is one of `known`, "" if it is absent. */
+static void push_choice(lua_State *L, int vm, const char *key, const char *const *known)
+{
+    const char *value = sc_text_field(L, vm, key, key);
+    if (value)
+        lua_pushfstring(L, " %s=%s", key, one_of(L, key, value, known));
+    else
+        lua_pushliteral(L, "");
+}
+
 /* Pushes " KEY=N" from a field that is a number, "" if it is absent. */
 static void push_number(lua_State *L, int vm, const char *key)
 {
@@ -93,9 +103,10 @@ static void push_number(lua_State *L, int vm, const char *key)
 /* Pushes "NAME image=IMAGE ram=8M mmu=nested -- command line" and notes the VM's image. */
 static void push_vm(lua_State *L, int vm, struct host *h, char path[IMAGE_PATH_MAX])
 {
-    static const char *const keys[] = {"name", "image",  "ram",    "mmu",     "page", "start",
-                                       "lazy", "tables", "weight", "cmdline", NULL};
+    static const char *const keys[] = {"name", "image",  "ram",    "mmu",    "page",    "start",
+                                       "lazy", "faults", "tables", "weight", "cmdline", NULL};
     static const char *const mmus[] = {"nested", "shadow", NULL}, *const pages[] = {"4k", "2m", NULL};
+    static const char *const faults[] = {"guest", "hypervisor", NULL};
     char short_name[RS_NAME_MAX];
     if (!lua_istable(L, vm))
         luaL_error(L, "each of vms is a table such as { name = \"vm1\", image = \"hello\" }");
@@ -116,10 +127,11 @@ static void push_vm(lua_State *L, int vm, struct host *h, char path[IMAGE_PATH_M
     lua_pushfstring(L, "%s%s", page ? " page=" : "", page ? one_of(L, "page size", page, pages) : "");
     push_yes_no(L, vm, "start");
     push_yes_no(L, vm, "lazy");
+    push_choice(L, vm, "faults", faults);
     push_number(L, vm, "tables");
     push_number(L, vm, "weight");
     lua_pushfstring(L, "%s%s", cmdline ? " -- " : "", cmdline ? cmdline : "");
-    lua_concat(L, 7);
+    lua_concat(L, 8);
     lua_replace(L, top + 1);
     lua_settop(L, top + 1);
 }
