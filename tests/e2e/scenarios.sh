@@ -57,6 +57,8 @@ says walk_caches '+ nested TLB'
 says feature_control 'writing 1 makes #GP'
 says feature_control 'offers no VT-x (CPUID.1:ECX.VMX is 0)'
 says feature_control 'offers no NX (CPUID.80000001H:EDX.NX is 0)'
+says who_faults 'exit 0, Exception or NMI'
+says who_faults 'exits by exception (0)  *0  *30'
 says shootdown 'have read the old frame'
 says shootdown '248: that is what a further core costs'
 
@@ -79,7 +81,7 @@ report $? 'trap on Prescott costs something else' prescott.out
 
 # Lessons about times hold on every processor; walks cost the same on all, since a preset says what exits cost.
 for timing in prescott merom penryn nehalem westmere sandybridge skylake; do
-    for name in walk_caches feature_control; do
+    for name in walk_caches feature_control who_faults; do
         timeout 120 "$ringside" run "$scenarios/$name.lua" --timing $timing >timing.out 2>&1
         report $? "$name on $timing" timing.out
     done
