@@ -1,5 +1,5 @@
-/* nano [N] [NAME] - the nanobenchmarks of nano.def, N turns each, or one of them.  Between mark 1 and mark 2
- * is nothing but the turns; what is printed is the same everywhere. */
+/* nano [N] [NAME] [TIMES] - the nanobenchmarks of nano.def, N turns each, or one of them, TIMES over. Between
+ * mark 1 and mark 2 is nothing but the turns; what is printed is the same everywhere. */
 #include "user.h"
 
 struct row {
@@ -54,13 +54,15 @@ static int64_t run(unsigned which, uint64_t n)
 
 int main(int argc, char **argv)
 {
-    uint64_t n = number(argc, argv, 1, 1000);
+    uint64_t n = number(argc, argv, 1, 1000), times = number(argc, argv, 3, 1);
     int found = 0;
 
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
         if (argc < 3 || same(argv[2], rows[i].name)) {
-            uint64_t check = (uint64_t)run(rows[i].number, n);
+            uint64_t check = 0;
 
+            for (uint64_t k = 0; k < times; k++)
+                check += (uint64_t)run(rows[i].number, n);
             print("nano: %s, %lu turns, check %lu\n", rows[i].name, n, check);
             found = 1;
         }
