@@ -50,6 +50,17 @@ static uint64_t cr8wr(uint64_t n)
     return cr8;
 }
 
+static uint64_t cr3wr(uint64_t n)
+{
+    uint64_t cr3 = read_cr3();
+
+    mark(1, NANO_cr3wr, n);
+    for (uint64_t i = 0; i < n; i++)
+        write_cr3(cr3);
+    mark(2, NANO_cr3wr, n);
+    return read_cr3() == cr3;
+}
+
 /* ---- exceptions: the instruction is followed by the label whose address is in RBX ---- */
 
 static void step_over(struct trap_frame *frame)
@@ -101,14 +112,19 @@ static uint64_t *nano_table(uint64_t pml4, uint64_t page)
     return tables_find(pml4, NANO_VA);
 }
 
+static uint64_t load(uint64_t i)
+{
+    return *(volatile uint64_t *)(NANO_VA + i * PAGE_4K);
+}
+
 /* Reads through all that is mapped, so that whoever keeps copies of the entries has them. */
-static uint64_t touch(const uint64_t *table)
+static uint64_t touch(const volatile uint64_t *table)
 {
     uint64_t sum = 0;
 
     for (uint64_t i = 0; i < ENTRIES; i++)
         if (table[i] & PTE_P)
-            sum += *(volatile uint64_t *)(NANO_VA + i * PAGE_4K);
+            sum += load(i);
     return sum;
 }
 
@@ -129,15 +145,41 @@ static uint64_t ptemod(unsigned which, volatile uint64_t *table, uint64_t page, 
     for (; n > 0; n -= turns) {
         turns = n < ENTRIES ? n : ENTRIES;
         set_all(table, before);
-        touch((const uint64_t *)table);
+        touch(table);
         mark(1, which, turns);
         for (uint64_t i = 0; i < turns; i++)
             table[i] = after;
         mark(2, which, turns);
         write_cr3(read_cr3());
-        sum += touch((const uint64_t *)table);
+        sum += touch(table);
     }
     return sum;
+}
+
+/* The copies of the entries go when these do; they become present again before the marks. */
+static uint64_t first_loads(volatile uint64_t *table, uint64_t page, uint64_t n)
+{
+    uint64_t on = page | PTE_P | PTE_W | tables_no_execute(), sum = 0, turns;
+
+    for (; n > 0; n -= turns) {
+        turns = n < ENTRIES ? n : ENTRIES;
+        set_all(table, 0);
+        set_all(table, on);
+        mark(1, NANO_pte_first, turns);
+        for (uint64_t i = 0; i < turns; i++)
+            sum += load(i);
+        mark(2, NANO_pte_first, turns);
+    }
+    return sum;
+}
+
+static uint64_t invalidations(uint64_t n)
+{
+    mark(1, NANO_invlpg, n);
+    for (uint64_t i = 0; i < n; i++)
+        invlpg(NANO_VA);
+    mark(2, NANO_invlpg, n);
+    return load(0);
 }
 
 /* The page that all entries map holds 1: the check is how many were present. */
@@ -150,7 +192,11 @@ static int64_t with_table(unsigned which, uint64_t n)
         return -1;
     *(uint64_t *)direct(page) = 1;
     table = nano_table(pml4, page);
-    return table ? (int64_t)ptemod(which, table, page, n) : -1;
+    if (!table)
+        return -1;
+    if (which == NANO_pte_first)
+        return (int64_t)first_loads(table, page, n);
+    return (int64_t)(which == NANO_invlpg ? invalidations(n) : ptemod(which, table, page, n));
 }
 
 int64_t nano_run(unsigned which, uint64_t n)
@@ -160,11 +206,14 @@ int64_t nano_run(unsigned which, uint64_t n)
     switch (which) {
     case NANO_in: return (int64_t)in(n);
     case NANO_cr8wr: return (int64_t)cr8wr(n);
+    case NANO_cr3wr: return (int64_t)cr3wr(n);
     case NANO_pgfault: return (int64_t)exceptions(which, load_absent, n);
     case NANO_divzero: return (int64_t)exceptions(which, divide_by_zero, n);
     case NANO_pte_same:
     case NANO_pte_clear:
-    case NANO_pte_set: return with_table(which, n);
+    case NANO_pte_set:
+    case NANO_pte_first:
+    case NANO_invlpg: return with_table(which, n);
     default: return -1;
     }
 }
