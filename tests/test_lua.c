@@ -454,6 +454,23 @@ START_TEST(addresses_of_walks)
 }
 END_TEST
 
+/* The core's walk is of the shadow tables; the guest's own lead to guest-physical addresses. */
+START_TEST(vm_with_shadow_tables)
+{
+    const char *message = run(
+        "local h = machine() h:boot('hv', { cmdline = '--stay', vms = { { name = 'v', image = 'fault', mmu = 'shadow' } } }) "
+        "local v, mark = h:vm('v'), h:await('mark', { id = 3 }) h:run_until('insn', { mode = 'non-root' }) "
+        "local own, walked = v:translate(0x100c0805000), h:translate(0x100c0805000) "
+        "check_eq(own.gpa, 0x600000, 'where the guest has put it') check(own.hpa ~= own.gpa, 'it is elsewhere') "
+        "check_eq(walked.hpa, own.hpa, 'the shadows lead there') check(walked.cr3 ~= own.cr3, 'from another root') "
+        "h:run('20ms') local faults = v:stats().faults "
+        "check(faults['true'].count >= 2, 'the guest had its own') check(faults.hidden.mean > 0, 'and others')");
+    ck_assert_msg(!*message, "%s", message);
+    ck_assert_uint_eq(scenario_checks(scenario, true), 6);
+    ck_assert_uint_eq(scenario_checks(scenario, false), 0);
+}
+END_TEST
+
 START_TEST(vms)
 {
     const char *message = run(
@@ -805,6 +822,7 @@ int main(void)
     tcase_add_test(tests, disassembly);
     tcase_add_test(tests, disassembly_in_a_vm);
     tcase_add_test(tests, addresses_of_walks);
+    tcase_add_test(tests, vm_with_shadow_tables);
     tcase_add_test(tests, vms);
     tcase_add_loop_test(tests, memory_of_vms, 0, 2);
     tcase_add_test(tests, time_travel);

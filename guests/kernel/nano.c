@@ -117,20 +117,20 @@ static uint64_t load(uint64_t i)
     return *(volatile uint64_t *)(NANO_VA + i * PAGE_4K);
 }
 
-/* Reads through all that is mapped, so that whoever keeps copies of the entries has them. */
-static uint64_t touch(const volatile uint64_t *table)
+/* Reads through what the first n entries map, so that whoever keeps copies of them has them. */
+static uint64_t touch(const volatile uint64_t *table, uint64_t n)
 {
     uint64_t sum = 0;
 
-    for (uint64_t i = 0; i < ENTRIES; i++)
+    for (uint64_t i = 0; i < n; i++)
         if (table[i] & PTE_P)
             sum += load(i);
     return sum;
 }
 
-static void set_all(volatile uint64_t *table, uint64_t value)
+static void set(volatile uint64_t *table, uint64_t n, uint64_t value)
 {
-    for (uint64_t i = 0; i < ENTRIES; i++)
+    for (uint64_t i = 0; i < n; i++)
         table[i] = value;
     write_cr3(read_cr3());
 }
@@ -144,14 +144,14 @@ static uint64_t ptemod(unsigned which, volatile uint64_t *table, uint64_t page, 
 
     for (; n > 0; n -= turns) {
         turns = n < ENTRIES ? n : ENTRIES;
-        set_all(table, before);
-        touch(table);
+        set(table, turns, before);
+        touch(table, turns);
         mark(1, which, turns);
         for (uint64_t i = 0; i < turns; i++)
             table[i] = after;
         mark(2, which, turns);
         write_cr3(read_cr3());
-        sum += touch(table);
+        sum += touch(table, turns);
     }
     return sum;
 }
@@ -163,8 +163,8 @@ static uint64_t first_loads(volatile uint64_t *table, uint64_t page, uint64_t n)
 
     for (; n > 0; n -= turns) {
         turns = n < ENTRIES ? n : ENTRIES;
-        set_all(table, 0);
-        set_all(table, on);
+        set(table, turns, 0);
+        set(table, turns, on);
         mark(1, NANO_pte_first, turns);
         for (uint64_t i = 0; i < turns; i++)
             sum += load(i);

@@ -109,7 +109,7 @@ static bool guest_walk(const rs_machine *m, uint64_t root, uint64_t cr3, uint64_
     }
 }
 
-/* What the tables in memory say of a VM that no core runs at the moment. */
+/* What the tables in memory say of a VM that no core runs at the moment, or whose tables no core walks. */
 static int translate_asleep(lua_State *L, const rs_machine *m, const struct scenario_vm *vm, uint64_t gva)
 {
     uint64_t cr3 = vm->guest_cr3[0], gpa, hpa;
@@ -118,6 +118,8 @@ static int translate_asleep(lua_State *L, const rs_machine *m, const struct scen
     lua_newtable(L);
     lua_pushinteger(L, (lua_Integer)gva);
     lua_setfield(L, -2, "gva");
+    lua_pushinteger(L, (lua_Integer)cr3);
+    lua_setfield(L, -2, "cr3");
     if (!guest_walk(m, vm->root, cr3, gva, &gpa)) {
         lua_pushliteral(L, "#PF: the guest's tables do not map it");
         lua_setfield(L, -2, "fault");
@@ -141,7 +143,7 @@ static int translate(lua_State *L)
     struct scenario_vm vm;
     find(L, v, &vm);
     for (uint32_t core = 0; core < rs_cores(m); core++)
-        if (rs_guest_mode(m, core) && scenario_vm_has(&vm, rs_current_vmcs(m, core))) {
+        if (!vm.shadow && rs_guest_mode(m, core) && scenario_vm_has(&vm, rs_current_vmcs(m, core))) {
             sc_push_host(L, v->host); /* it runs: the core's own walk */
             lua_replace(L, 1);
             return sc_translate(L);
