@@ -22,7 +22,8 @@ local rows = {
     { key = "pte_set", what = "table entry, NP to P", paper = { 5, 17020 } },
     { key = "pte_first", what = "first load from a page" },
     { key = "cr3wr", what = "MOV to CR3" },
-    { key = "invlpg", what = "INVLPG" },
+    { key = "pte_unmap", what = "table entry and INVLPG" },
+    { key = "pte_reload", what = "table entry and CR3" },
 }
 
 local function cmdline()
@@ -115,7 +116,7 @@ for i = 7, 9 do
     check(shadow.many[key] < shadow.alone[key] / 10,
         key .. ": a table that has been written to is not watched again before CR3 is loaded")
 end
-for _, key in ipairs { "pte_first", "cr3wr", "invlpg" } do
+for _, key in ipairs { "pte_first", "cr3wr", "pte_unmap", "pte_reload" } do
     order(key, "many", "native <= ept < shadow")
     check_near(ept.many[key], native.many[key], 50, key .. ": with EPT it is the guest's own business")
 end

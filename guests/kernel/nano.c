@@ -135,22 +135,40 @@ static void set(volatile uint64_t *table, uint64_t n, uint64_t value)
     write_cr3(read_cr3());
 }
 
+/* The turns: entry i becomes `value`, and that takes effect as the row says. */
+static void write_entries(unsigned which, volatile uint64_t *table, uint64_t n, uint64_t value, uint64_t cr3)
+{
+    if (which == NANO_pte_unmap)
+        for (uint64_t i = 0; i < n; i++) {
+            table[i] = value;
+            invlpg(NANO_VA + i * PAGE_4K);
+        }
+    else if (which == NANO_pte_reload)
+        for (uint64_t i = 0; i < n; i++) {
+            table[i] = value;
+            write_cr3(cr3);
+        }
+    else
+        for (uint64_t i = 0; i < n; i++)
+            table[i] = value;
+}
+
 /* A round writes each entry once at most; between rounds, outside the marks, they become what they were. */
 static uint64_t ptemod(unsigned which, volatile uint64_t *table, uint64_t page, uint64_t n)
 {
-    uint64_t on = page | PTE_P | PTE_W | PTE_A | tables_no_execute(), off = on & ~(uint64_t)PTE_P, sum = 0,
-             turns;
-    uint64_t before = which == NANO_pte_set ? off : on, after = which == NANO_pte_clear ? off : on;
+    uint64_t on = page | PTE_P | PTE_W | PTE_A | tables_no_execute(), off = on & ~(uint64_t)PTE_P;
+    bool cleared = which == NANO_pte_clear || which == NANO_pte_unmap;
+    uint64_t before = which == NANO_pte_set ? off : on, after = cleared ? off : on, sum = 0, turns;
+    uint64_t cr3 = read_cr3(); /* here: a VM may exit for it */
 
     for (; n > 0; n -= turns) {
         turns = n < ENTRIES ? n : ENTRIES;
         set(table, turns, before);
         touch(table, turns);
         mark(1, which, turns);
-        for (uint64_t i = 0; i < turns; i++)
-            table[i] = after;
+        write_entries(which, table, turns, after, cr3);
         mark(2, which, turns);
-        write_cr3(read_cr3());
+        write_cr3(cr3);
         sum += touch(table, turns);
     }
     return sum;
@@ -173,15 +191,6 @@ static uint64_t first_loads(volatile uint64_t *table, uint64_t page, uint64_t n)
     return sum;
 }
 
-static uint64_t invalidations(uint64_t n)
-{
-    mark(1, NANO_invlpg, n);
-    for (uint64_t i = 0; i < n; i++)
-        invlpg(NANO_VA);
-    mark(2, NANO_invlpg, n);
-    return load(0);
-}
-
 /* The page that all entries map holds 1: the check is how many were present. */
 static int64_t with_table(unsigned which, uint64_t n)
 {
@@ -196,7 +205,7 @@ static int64_t with_table(unsigned which, uint64_t n)
         return -1;
     if (which == NANO_pte_first)
         return (int64_t)first_loads(table, page, n);
-    return (int64_t)(which == NANO_invlpg ? invalidations(n) : ptemod(which, table, page, n));
+    return (int64_t)ptemod(which, table, page, n);
 }
 
 int64_t nano_run(unsigned which, uint64_t n)
@@ -213,7 +222,8 @@ int64_t nano_run(unsigned which, uint64_t n)
     case NANO_pte_clear:
     case NANO_pte_set:
     case NANO_pte_first:
-    case NANO_invlpg: return with_table(which, n);
+    case NANO_pte_unmap:
+    case NANO_pte_reload: return with_table(which, n);
     default: return -1;
     }
 }

@@ -61,6 +61,8 @@ says feature_control 'writing 1 makes #GP'
 says feature_control 'offers no VT-x (CPUID.1:ECX.VMX is 0)'
 says feature_control 'offers no NX (CPUID.80000001H:EDX.NX is 0)'
 says address_spaces 'references of a walk  *4  *4  *24'
+says cost_law 'pingpong: exits x cost measured apart make the overhead'
+says cost_law 'EPT: the trap term alone falls short'
 says ept_gain '4 KiB pages in guest and EPT: shadow is ahead'
 says nanobench 'pgfault: with EPT the guest.s fault does not leave the guest'
 says who_faults 'exit 0, Exception or NMI'
@@ -87,7 +89,7 @@ report $? 'trap on Prescott costs something else' prescott.out
 
 # Lessons about times hold on every processor; walks cost the same on all, since a preset says what exits cost.
 for timing in prescott merom penryn nehalem westmere sandybridge skylake; do
-    for name in walk_caches feature_control who_faults address_spaces ept_gain nanobench; do
+    for name in walk_caches feature_control who_faults address_spaces ept_gain nanobench cost_law; do
         timeout 120 "$ringside" run "$scenarios/$name.lua" --timing $timing >timing.out 2>&1
         report $? "$name on $timing" timing.out
     done
