@@ -105,18 +105,21 @@ end
 order("in", "many", "native < shadow")
 order("in", "many", "native < ept")
 check(shadow.many.cr8wr > 0.9 * native.many.cr8wr, "cr8wr: not cheaper than native")
-order("pgfault", "many", "native <= ept < shadow")
-check_near(ept.many.pgfault, native.many.pgfault, 10, "pgfault: with EPT the guest's fault does not leave the guest")
-check(shadow.many.pgfault > 5 * native.many.pgfault, "pgfault: with shadow paging it does, and comes back")
+
+-- EPT is where native is, but for cold caches, and shadow paging far behind.
+local function exits_in_shadow_alone(key, kind, times)
+    order(key, kind, "ept < shadow")
+    check_near(ept[kind][key], native[kind][key], 30, key .. ": with EPT it is the guest's own business")
+    check(shadow[kind][key] > times * native[kind][key],
+        ("%s: with shadow paging it exits, %.0f times native"):format(key, shadow[kind][key] / native[kind][key]))
+end
+exits_in_shadow_alone("pgfault", "many", 5)
 for i = 7, 9 do
     local key = rows[i].key
-    order(key, "alone", "native <= ept < shadow")
-    check(shadow.alone[key] > 10 * ept.alone[key],
-        key .. ": with EPT the guest's tables are its own, with shadow paging they are watched")
+    exits_in_shadow_alone(key, "alone", 30)
     check(shadow.many[key] < shadow.alone[key] / 10,
         key .. ": a table that has been written to is not watched again before CR3 is loaded")
 end
 for _, key in ipairs { "pte_first", "cr3wr", "pte_unmap", "pte_reload" } do
-    order(key, "many", "native <= ept < shadow")
-    check_near(ept.many[key], native.many[key], 50, key .. ": with EPT it is the guest's own business")
+    exits_in_shadow_alone(key, "many", 5)
 end

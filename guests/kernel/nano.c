@@ -10,6 +10,7 @@
 
 #define SCRATCH   0x5a
 #define ENTRIES   512 /* of the page table that ptemod writes: one page of RAM, mapped that often */
+#define RELOADED  16  /* of them that are in use while CR3 is loaded: as many as a small process has */
 #define NANO_VA   UINT64_C(0xffffffffc0000000)
 #define NOT_THERE (NANO_VA + ENTRIES * PAGE_4K)
 
@@ -159,10 +160,11 @@ static uint64_t ptemod(unsigned which, volatile uint64_t *table, uint64_t page, 
     uint64_t on = page | PTE_P | PTE_W | PTE_A | tables_no_execute(), off = on & ~(uint64_t)PTE_P;
     bool cleared = which == NANO_pte_clear || which == NANO_pte_unmap;
     uint64_t before = which == NANO_pte_set ? off : on, after = cleared ? off : on, sum = 0, turns;
+    uint64_t limit = which == NANO_pte_reload ? RELOADED : ENTRIES;
     uint64_t cr3 = read_cr3(); /* here: a VM may exit for it */
 
     for (; n > 0; n -= turns) {
-        turns = n < ENTRIES ? n : ENTRIES;
+        turns = n < limit ? n : limit;
         set(table, turns, before);
         touch(table, turns);
         mark(1, which, turns);
