@@ -277,7 +277,7 @@ bool lapic_init(struct vcpu *v)
         return false;
     a->base = APIC_PHYS_BASE | APIC_BASE_ENABLE | (v->index == 0 ? APIC_BASE_BSP : 0);
     lapic_reset(v);
-    if (!lapic_page_offered(v->vm))
+    if (!lapic_page_offered())
         lapic_enter_x2apic_mode(v);
     return true;
 }

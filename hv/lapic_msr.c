@@ -74,7 +74,7 @@ static bool write_base(struct vcpu *v, uint64_t value)
 
     if ((value & ~may) != APIC_PHYS_BASE || !may_change_mode(old, value))
         return false;
-    if (!lapic_page_offered(v->vm))
+    if (!lapic_page_offered())
         return value == old;
     v->lapic.base = value;
     if (!(value & APIC_BASE_ENABLE))

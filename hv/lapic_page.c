@@ -3,7 +3,7 @@
  * (two registers that are not mere memory, and reserved places) exits before the access (APIC-access exit).
  *
  * No decoder is needed for those: for the length of one instruction the accesses are not virtualised, so that
- * they reach the page that EPT has there.  It holds what is to be read, and what is written to it is lost. */
+ * they reach the page that lies there.  It holds what is to be read, and what is written to it is lost. */
 #include "lapic_page.h"
 
 #include "arch/apic.h"
@@ -17,9 +17,9 @@
 
 #define REGISTER_BYTES 16
 
-bool lapic_page_offered(const struct vm *vm)
+bool lapic_page_offered(void)
 {
-    return !vm->config.pager->shadow && vmx_offers(WORD_PROC, PROC_MONITOR_TRAP_FLAG) &&
+    return vmx_offers(WORD_PROC, PROC_MONITOR_TRAP_FLAG) &&
            vmx_offers(WORD_PROC2, PROC2_APIC_ACCESSES | PROC2_APIC_REGISTERS);
 }
 
@@ -27,17 +27,22 @@ bool lapic_page_offered(const struct vm *vm)
 bool lapic_page_map(struct vm *vm)
 {
     vm->lapic_page = (struct lapic_page){0};
-    if (!lapic_page_offered(vm))
+    if (!lapic_page_offered())
         return true;
     vm->lapic_page.hpa = page_alloc();
     return vm->lapic_page.hpa && ept_map(vm->dir->root, APIC_PHYS_BASE, vm->lapic_page.hpa, PAGE_BYTES);
+}
+
+uint8_t *lapic_page_at(const struct vm *vm, uint64_t gpa)
+{
+    return gpa / PAGE_BYTES == APIC_PHYS_BASE / PAGE_BYTES ? (uint8_t *)vm->lapic_page.hpa : NULL;
 }
 
 void lapic_page_setup(const struct vcpu *v)
 {
     vmwrite(VMCS_VIRTUAL_APIC_ADDRESS, (uint64_t)v->lapic.page);
     vmwrite(VMCS_TPR_THRESHOLD, 0);
-    if (!lapic_page_offered(v->vm))
+    if (!lapic_page_offered())
         return;
     vmwrite(VMCS_APIC_ACCESS_ADDRESS, v->vm->lapic_page.hpa);
     lapic_page_follow_mode(v);

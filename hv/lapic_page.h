@@ -10,15 +10,17 @@ struct vm;
 
 /* A VM's part of it. */
 struct lapic_page {
-    uint64_t hpa;         /* what EPT has where the guest has its APIC: the APIC-access page */
+    uint64_t hpa;         /* what lies where the guest has its APIC: the APIC-access page */
     struct vcpu *stepper; /* who is stepping over an access */
 };
 
-/* The VM has the page: its pager is the nested one, and this processor can virtualise it by "virtualize APIC
- * accesses", APIC-register virtualization and the monitor trap flag. */
-bool lapic_page_offered(const struct vm *vm);
+/* This processor can virtualise the page: by "virtualize APIC accesses", APIC-register virtualization and the
+ * monitor trap flag. */
+bool lapic_page_offered(void);
 /* A VM starts, with a new EPT.  False: no memory left. */
 bool lapic_page_map(struct vm *vm);
+/* The host's view of it; NULL if that is not what the VM has at gpa. */
+uint8_t *lapic_page_at(const struct vm *vm, uint64_t gpa);
 /* The fields of v's VMCS, which is current: at first, and when the mode of the APIC has changed. */
 void lapic_page_setup(const struct vcpu *v);
 void lapic_page_follow_mode(const struct vcpu *v);

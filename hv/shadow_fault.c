@@ -58,6 +58,14 @@ static unsigned target_level(struct vcpu *v, const struct guest_path *path)
 
 /* ---- the entry that maps the page ---- */
 
+/* What lies at gpa: RAM, or the APIC's page, accesses to which the processor knows by its address here. */
+static uint8_t *page_at(struct vm *vm, uint64_t gpa)
+{
+    uint8_t *apic = lapic_page_at(vm, gpa);
+
+    return apic ? apic : vm_page(vm, gpa);
+}
+
 /* With CR0.WP clear the guest's kernel may write to what is read-only.  Here WP is always set, for the sake
  * of the traces; so the page becomes writable, and a supervisor page, that users do not get at it: their next
  * access is a hidden fault, which makes it theirs and read-only again. */
@@ -103,7 +111,7 @@ static void map_page(struct vcpu *v, struct shadow_table *t, uint64_t gva, const
     struct shadow *s = &v->vm->shadow;
     unsigned level = ROLE_LEVEL(t->role), i = shadow_index(gva, level);
     uint64_t gpa = path->gpa & ~guest_offset_mask(level), gfn = gpa / PAGE_BYTES;
-    uint64_t value = (uint64_t)vm_page(v->vm, gpa) | (level > 1 ? PTE_PS : 0) |
+    uint64_t value = (uint64_t)page_at(v->vm, gpa) | (level > 1 ? PTE_PS : 0) |
                      shadow_page_flags(v, path->rights, path->entry[path->level], gfn);
 
     if (access.write && !(path->rights & PTE_W)) {
@@ -175,7 +183,7 @@ static void serve(struct vcpu *v, uint64_t gva, const struct guest_path *path, s
 {
     struct vm *vm = v->vm;
 
-    if (!vm_page(vm, path->gpa)) {
+    if (!page_at(vm, path->gpa)) {
         vm_crash(vm, "no memory left for its page at guest-physical 0x%lx", path->gpa);
         return;
     }
@@ -211,7 +219,7 @@ void shadow_page_fault(struct vcpu *v)
         pager_reflect(v, gva, error);
     else if (result == WALK_OUTSIDE)
         pager_outside(v->vm, "read", path.gpa, &gva);
-    else if (path.gpa >= v->vm->config.ram_bytes)
+    else if (path.gpa >= v->vm->config.ram_bytes && !lapic_page_at(v->vm, path.gpa))
         pager_outside(v->vm, access.fetch ? "fetch" : access.write ? "write" : "read", path.gpa, &gva);
     else if (refused_by_smap(v, gva, &path, code))
         pager_reflect(v, gva, code);

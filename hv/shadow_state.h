@@ -7,7 +7,7 @@
 
 #define SHADOW_SLOTS  2048 /* tables that a VM may have, 0 not among them */
 #define SHADOW_FRAMES 512  /* of a chunk: 2 MiB */
-#define SHADOW_CHUNKS 1024 /* 2 GiB */
+#define SHADOW_CHUNKS 2048 /* 4 GiB: RAM, and the APIC's page */
 #define SHADOW_TABLES 64   /* struct shadow_table in a page */
 #define SHADOW_UNSYNC 32
 
@@ -18,7 +18,7 @@ struct shadow_link {
     uint64_t of : 24;              /* the page's frame, or the table's slot */
 };
 
-/* A page of the guest's RAM. */
+/* A page of the guest's RAM, or its APIC's. */
 struct shadow_frame {
     uint64_t mappings : 20;           /* the first entry that maps it */
     uint64_t tables : 12;             /* the first shadow table that stands for it */
@@ -30,7 +30,7 @@ struct shadow_frame {
 struct shadow_table;
 
 struct shadow {
-    struct shadow_frame *frame[SHADOW_CHUNKS]; /* a page for each 2 MiB of RAM */
+    struct shadow_frame *frame[SHADOW_CHUNKS]; /* a page for each 2 MiB that has any */
     uint16_t tables_in[SHADOW_CHUNKS];         /* frames among them that are tables of the guest's */
     struct shadow_table *table[SHADOW_SLOTS / SHADOW_TABLES];
     uint64_t slots, limit; /* that were ever used; that may be */

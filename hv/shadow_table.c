@@ -1,5 +1,6 @@
 /* shadow_table.c - the pool of shadow tables: their entries, what leads where, and who has to go when it is
  * full. */
+#include "arch/apic.h"
 #include "arch/x86.h"
 #include "arch/vmx.h"
 #include "ept.h"
@@ -8,6 +9,8 @@
 #include "shadow.h"
 
 #define FRAMES_OF(vm) ((vm)->config.ram_bytes / PAGE_BYTES)
+#define APIC_FRAME    (APIC_PHYS_BASE / PAGE_BYTES)
+#define GIB_FRAMES    (SHADOW_FRAMES * SHADOW_ENTRIES)
 
 /* ---- by number ---- */
 
@@ -298,14 +301,25 @@ static uint64_t limit_for(const struct vm_config *config)
     return wanted < SHADOW_SLOTS ? wanted : SHADOW_SLOTS - 1;
 }
 
+static bool add_chunk(struct vm *vm, uint64_t gfn)
+{
+    struct shadow_frame **chunk = &vm->shadow.frame[gfn / SHADOW_FRAMES];
+
+    if (!*chunk)
+        *chunk = (struct shadow_frame *)page_alloc();
+    return *chunk;
+}
+
+/* Beyond RAM: the APIC's page, and the first of the GiB that it is in, for which the table stands that a large
+ * page of the guest's is split into. */
 bool shadow_pool_begin(struct vm *vm)
 {
     memset(&vm->shadow, 0, sizeof vm->shadow);
     vm->shadow.limit = limit_for(&vm->config);
     for (uint64_t gfn = 0; gfn < FRAMES_OF(vm); gfn += SHADOW_FRAMES)
-        if (!(vm->shadow.frame[gfn / SHADOW_FRAMES] = (struct shadow_frame *)page_alloc()))
+        if (!add_chunk(vm, gfn))
             return false;
-    return true;
+    return add_chunk(vm, APIC_FRAME) && add_chunk(vm, APIC_FRAME & ~(uint64_t)(GIB_FRAMES - 1));
 }
 
 void shadow_pool_end(struct vm *vm)
