@@ -303,7 +303,7 @@ START_TEST(stale_translations_are_never_used)
     for (uint32_t c = 0; c < RS_CORES_MAX; c++)
         seen.forgot_vpid[c] = true; /* what was before is not known */
     run_until(10 * QUANTUM);
-    ck_assert_uint_gt(seen.moves, 3);
+    ck_assert_uint_gt(seen.moves, 1);
     ck_assert_uint_eq(seen.stale_entries, 0);
     for (int i = 0; i < 3; i++) {
         size_t n;
