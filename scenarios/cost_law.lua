@@ -30,7 +30,10 @@ local function cause_of(exit, entry)
     return entry.injected >> 31 == 1 and "#PF, the guest's own" or "#PF, of the shadow tables"
 end
 
--- By number of the program: its cycles between marks, those of its walks, and its exits by cause.
+-- Exits that the time brings and not the program: an interrupt of the host's, and the end of a turn.
+local CLOCK <const> = { [1] = true, [52] = true }
+
+-- By number of the program: its cycles between marks, those of its walks, and its exits by cause, without the clock's.
 local function measure(mmu, cmdline, settings)
     boot(mmu, cmdline, settings)
     local result, open, exit = {}, nil, nil
@@ -52,7 +55,9 @@ local function measure(mmu, cmdline, settings)
             exit = { number = ev.number, reason = ev.reason, from = ev.cycle - ev.cycles }
         end),
         host:on("vm.entry", function(ev)
-            if open and exit then
+            if open and exit and CLOCK[exit.number] then
+                open.from = open.from + ev.cycle - exit.from
+            elseif open and exit then
                 local cause = cause_of(exit, ev)
                 local sum = open.traps[cause] or { count = 0, cycles = 0 }
                 open.traps[cause] = sum
@@ -94,6 +99,9 @@ do
     for _, cause in ipairs(CAUSES) do
         local v, n = shadow[cause.number], native[cause.number]
         local count = v.traps[cause.name].count
+        for name, trap in pairs(v.traps) do
+            v.cycles = v.cycles - (name ~= cause.name and trap.cycles or 0) -- another one may have come between
+        end
         apart[cause.name] = (v.cycles - n.cycles) / TURNS
         say("  %-28s %10.1f %10.1f %10.1f", cause.name, v.cycles / TURNS, n.cycles / TURNS, apart[cause.name])
         check(count >= TURNS and count <= TURNS + 2, ("%s makes that exit in each turn"):format(cause.nano))
@@ -141,8 +149,7 @@ for _, program in ipairs { { "churn 10 16", 102 }, { "forkwait 10", 100 } } do
     left, right = law(cmdline, measure("native", cmdline)[number], measure("shadow", cmdline)[number])
     short[number] = right.apart / left
     check_near(right.here, left, 10, cmdline .. ": exits x cost measured in the program itself make the overhead")
-    check(right.apart < left, cmdline .. ": costs measured apart make less than that")
-    check(right.apart > left / 2, cmdline .. ": but more than half")
+    check(right.apart > left / 2, cmdline .. ": costs measured apart make more than half of it")
 end
 say("")
 say("The law holds; what does not is that a trap costs always the same.  A load of CR3 that finds changed tables has to")

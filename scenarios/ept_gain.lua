@@ -36,19 +36,26 @@ local function run(mmu, page)
         host:boot("hv", { vms = { { name = "vm1", image = "kernel", ram = "12M", mmu = mmu, page = page,
                                     cmdline = cmdline } } })
     end
-    local result, before = {}, nil
+    local result, before, away, left = {}, nil, 0, nil
+    local exit = host:on("vm.exit", function(ev) left = ev.cycle - ev.cycles end)
+    local entry = host:on("vm.entry", function(ev)
+        away = away + (left and ev.cycle - left or 0)
+        left = nil
+    end)
     local handler = host:on("mark", function(ev)
         local now = host:stats()
-        now.cycles = ev.cycle
+        now.cycles, now.away = ev.cycle, away
         if ev.id == 1 then
             before = now
         elseif ev.id == 2 then
             result[ev.arg1] = { cycles = now.cycles - before.cycles, exits = now.vm_exits - before.vm_exits,
-                                walk = now.stall_walk - before.stall_walk }
+                                away = now.away - before.away, walk = now.stall_walk - before.stall_walk }
         end
     end)
     host:run()
-    handler:off()
+    for _, h in ipairs { exit, entry, handler } do
+        h:off()
+    end
     return result, mmu == "native" and host:console() or host:vm("vm1"):console()
 end
 
@@ -96,8 +103,13 @@ for _, key in ipairs { "forkwait", "churn" } do
 end
 check(gain.pingpong > 50, ("pingpong: EPT is ahead, %.1f times"):format(gain.pingpong / 100 + 1))
 check(gain.compile > 20 and gain.compile < gain.churn, "compile: ahead too, but it does other things besides")
-check_near(by.alu.shadow.cycles, by.alu.nested.cycles, 2, "alu: no table, no difference")
-check_near(by.alu.nested.cycles, by.alu.native.cycles, 2, "alu: nor to the bare machine")
+-- Between its marks turns end, as time goes by; the cycles of these exits are not the program's.
+local alu = {}
+for _, mmu in ipairs(kinds) do
+    alu[mmu] = by.alu[mmu].cycles - by.alu[mmu].away
+end
+check_near(alu.shadow, alu.nested, 2, "alu: no table, no difference")
+check_near(alu.nested, alu.native, 2, "alu: nor to the bare machine")
 
 -- ------------------------------------------------------------------ what loses
 
@@ -118,7 +130,7 @@ ask {
 }
 check_order({ shadow = by.touch.shadow.cycles, ept = by.touch.nested.cycles }, "shadow < ept",
     "4 KiB pages in guest and EPT: shadow is ahead, since its walks have one dimension")
-check_near(by.touch.shadow.walk, by.touch.native.walk, 10, "walks of shadow tables cost what native ones cost")
+check(by.touch.shadow.walk < 1.1 * by.touch.native.walk, "walks of shadow tables cost no more than native ones")
 check(by.touch.nested.walk > 1.5 * by.touch.native.walk, "and walks in two dimensions cost more")
 say("  EPT is behind by %d cycles in pages of 4 KiB, by %d where guest and EPT have 2 MiB.", small, large)
 check(large < small / 2, "2 MiB pages in guest and EPT close most of the gap")
