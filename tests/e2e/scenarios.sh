@@ -36,7 +36,7 @@ for scenario in "$scenarios"/*.lua; do
     report $? "$name" "$name.out"
     same "$name" again
     case $name in
-    ept_gain | nanobench | cost_law) ;; # a kernel's millions of instructions, each a line
+    ept_gain | nanobench | cost_law | isolation) ;; # tens of millions of instructions, each a line
     *) same "$name" traced --trace trace.txt ;;
     esac
     same "$name" recorded --record log
