@@ -160,6 +160,7 @@ struct params {
 /* ---- a core ---- */
 
 struct machine;
+struct insn;         /* cpu/decode.h */
 struct decode_cache; /* cpu/decode.c: derived */
 struct sole;         /* mmu/coherence.h: derived */
 struct fast_tlb;     /* mmu/derived.c: derived */
@@ -185,6 +186,7 @@ struct block_run {
     bool stopped;        /* a stop was asked for at the end of the last instruction */
     bool cautious;       /* somebody watches what a load that misses does */
     bool leave;          /* what comes next is for the run loop */
+    const struct insn *tail; /* what comes next, for the run loop; NULL: it is to be fetched */
     const struct block *block;
     const struct op *missing; /* the move whose load is missing; NULL: none */
     u64 late;                 /* cycles that the block's first instruction has waited (A1) */
@@ -221,6 +223,7 @@ struct core_rt {
     u64 atom_guest;            /* 1 if it began in VMX non-root operation */
     u64 next_rip;              /* where this atom will leave RIP: handlers of branches change it */
     bool fetch_waited;         /* this atom's fetch has waited (rule F3) */
+    bool registers_stand;      /* the short cuts were found to be those of this atom's registers */
     u64 vapic_write; /* offset and size of the atom's virtualised write to the APIC-access page; 0: none */
     bool delivering; /* with s.event_valid: `delivered` is being delivered; a VM exit records it as */
     struct delivered {

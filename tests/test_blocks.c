@@ -4,12 +4,12 @@
 #include "arch/apic.h"
 #include "cpu/cpu.h"
 #include "lib/guest.h"
+#include "lib/same.h"
 #include "lib/suite.h"
 #include "mmu/cache.h"
 #include "mmu/mem.h"
 
 #include <check.h>
-#include <stdio.h>
 #include <string.h>
 
 /* ---- where things are ---- */
@@ -378,19 +378,6 @@ static void open_machine(struct bare *b, struct text *t)
 
 enum way { GENERAL, BLOCKS, PIECES, WAYS };
 
-static void nothing(const struct rs_event *e, void *arg)
-{
-    (void)e;
-    (void)arg;
-}
-
-/* So that nobody enters a block. */
-static void watch_each(struct bare *b)
-{
-    rs_watch(b->world, RS_PROBE_insn, false, nothing, NULL);
-    b->machine->watched |= PROBE_BIT(insn);
-}
-
 /* Every page is shared from now on, until it is written. */
 static void share(struct bare *b, struct mem_image **image)
 {
@@ -412,32 +399,6 @@ static void run(struct bare *b, enum way way, u64 atoms, u64 *random)
         cpu_run(b->core, piece < left ? piece : left, way == PIECES ? b->core->s.cycle + 500 : UINT64_MAX);
     }
     mem_image_free(image);
-}
-
-/* Where two machines differ: a field of their state, or memory. */
-static const char *difference(const struct bare *a, const struct bare *b)
-{
-    static char text[128];
-    for (size_t i = 0; i < rs_state_count(); i++) {
-        const struct rs_state_info *info = rs_state_info(i);
-        for (size_t k = 0; k < info->count; k++) {
-            u64 x = 0, y = 0;
-            rs_state_get(a->machine, 0, info->name, k, &x);
-            rs_state_get(b->machine, 0, info->name, k, &y);
-            if (x != y) {
-                snprintf(text, sizeof text, "%s[%zu] %llx, not %llx", info->name, k, (unsigned long long)x,
-                         (unsigned long long)y);
-                return text;
-            }
-        }
-    }
-    for (u64 hpa = 0; hpa < rs_ram_bytes(a->machine); hpa += 8)
-        if (bare_u64(a, hpa) != bare_u64(b, hpa)) {
-            snprintf(text, sizeof text, "memory at %llx: %llx, not %llx", (unsigned long long)hpa,
-                     (unsigned long long)bare_u64(a, hpa), (unsigned long long)bare_u64(b, hpa));
-            return text;
-        }
-    return "hash alone";
 }
 
 /* To another place of the program: some parts would never be reached. */
@@ -462,6 +423,8 @@ static void compare(u64 seed)
         open_machine(&b[way], &t);
     }
     watch_each(&b[GENERAL]);
+    if (seed % 2)
+        watch_accesses(&b[GENERAL]);
     for (unsigned round = 0; round < ROUNDS && !b[GENERAL].machine->b.halted; round++) {
         for (enum way way = 0; way < WAYS; way++) {
             run(&b[way], way, ATOMS, &random);
@@ -495,12 +458,6 @@ static void open_program(struct bare *b, u64 at, const char *code, size_t n)
     bare_open(b, RS_FW_XD);
     bare_put(b, at, code, n);
     b->core->s.rip = at;
-}
-
-static void same_state(const struct bare *got, const struct bare *want)
-{
-    if (rs_hash(got->world, RS_HASH_ALL) != rs_hash(want->world, RS_HASH_ALL))
-        ck_abort_msg("%s", difference(got, want));
 }
 
 /* In blocks and without. */
@@ -685,7 +642,10 @@ static const struct body bodies[] = {
     {"\x48\x8b\x07\x48\x89\xfb", 2},         /* mov rax, [rdi]; mov rbx, rdi */
     {"\x48\x89\xff\x48\x8b\x07", 2},         /* mov rdi, rdi; mov rax, [rdi]: an address that comes late */
     {"\x48\x8b\x07\x67\x8d\x09", 2},         /* mov rax, [rdi]; lea ecx, [ecx], not in blocks */
-    {"\x03\x06\x48\x8b\x07", 2},             /* add eax, [rsi], which a block leaves; ... */
+    {"\x03\x06\x48\x8b\x07", 2},             /* add eax, [rsi]; ... */
+    {"\x48\x39\xc3\x48\x13\x07", 2},         /* cmp rbx, rax; adc rax, [rdi]: flags come and go */
+    {"\x48\x29\xf3\x48\x3b\x07\x0f\x92\xc3", 3}, /* sub rbx, rsi; cmp rax, [rdi]; setb bl */
+    {"\x48\x85\x37\x48\x8b\x07", 2},         /* test [rdi], rsi; ... */
     {"\x67\x48\x8b\x7e\xf8\x48\x8b\x07", 2}, /* mov rdi, [esi - 8], not in blocks; ... */
     {"\x48\x89\xfb\x48\x8b\x07\x67\x8d\x09", 3}, /* mov rbx, rdi; ... */
 };

@@ -37,7 +37,7 @@ static void print_counters(void)
 
 /* ---- instructions: the mnemonics, with what their rows say ---- */
 
-enum { NO = 0, SER = 1, ICP = 2, BR = 4, STK = 8, FEN = 16, SIC = SER | ICP, BST = BR | STK };
+enum { NO = 0, SER = 1, ICP = 2, BR = 4, STK = 8, FEN = 16, SIC = SER | ICP, BST = BR | STK, EVT = SER };
 
 static const struct row {
     const char *form, *name, *operands;

@@ -20,6 +20,12 @@ static void look(struct core *c)
     c->rt.look_again = 0;
 }
 
+/* INT n changes nothing that an interrupt, an exit or a trap waits for, but for what a guest's exits do. */
+static bool event_matters(const struct core *c)
+{
+    return c->s.event_type != EVENT_SOFT_INT || c->s.vmx_guest;
+}
+
 /* ---- an instruction ---- */
 
 /* Each lasts for one instruction, and who casts the same again does not prolong it (SDM vol. 3, 6.8.3
@@ -40,10 +46,16 @@ static void insn_retired(struct core *c, const struct insn *in, u64 flags_before
     c->s.rip = c->rt.next_rip;
     c->s.count.insns++;
     c->s.count.insns_guest += c->rt.atom_guest;
-    bool matters = in->privilege == 0 || in->flags & (INSN_SERIALISING | INSN_INTERCEPT);
+    bool matters = in->privilege == 0 || in->flags & INSN_INTERCEPT;
     if (matters || (c->s.rflags ^ flags_before) & (FLAG_IF | FLAG_TF) || c->s.pending_debug || c->s.shadow_ss)
         look(c);
     PROBE(c, RS_PROBE_insn, rip, in->length, c->s.cycle - c->rt.atom_cycle);
+}
+
+/* Tells of the end of an atom for which insn_retired does not. */
+static void tell_atom(struct core *c)
+{
+    PROBE(c, RS_PROBE_atom, c->s.cycle - c->rt.atom_cycle);
 }
 
 static void run_insn(struct core *c, const struct insn *in)
@@ -57,22 +69,20 @@ static void run_insn(struct core *c, const struct insn *in)
         vmx_intercept(c, in);
     c->rt.next_rip = c->s.rip + in->length;
     in->execute(c, in);
+    if (unlikely(in->flags & INSN_EVENT)) {
+        tell_atom(c);
+        return;
+    }
     pipeline_retire(c, in);
     end_of_shadow(c, shadow_sti, shadow_ss);
     insn_retired(c, in, flags_before);
-}
-
-/* Tells of the end of an atom for which insn_retired does not. */
-static void tell_atom(struct core *c)
-{
-    PROBE(c, RS_PROBE_atom, c->s.cycle - c->rt.atom_cycle);
 }
 
 static void begin_atom(struct core *c)
 {
     c->rt.atom_cycle = c->s.cycle;
     c->rt.atom_guest = c->s.vmx_guest;
-    c->rt.fetch_waited = c->rt.delivering = false;
+    c->rt.fetch_waited = c->rt.delivering = c->rt.registers_stand = false;
     c->rt.vapic_write = 0;
 }
 
@@ -80,7 +90,8 @@ static void begin_atom(struct core *c)
 static bool something_else(struct core *c)
 {
     if (unlikely(c->s.event_valid)) {
-        look(c);
+        if (event_matters(c))
+            look(c);
         cpu_deliver_event(c);
     } else if (likely(c->s.cycle < c->rt.look_again) || !cpu_between_instructions(c)) {
         return false;
@@ -156,7 +167,7 @@ enum run_end cpu_run(struct core *c, u64 atoms, u64 until_cycle)
                 continue;
             if (run)
                 begin_atom(c);
-            run_insn(c, fetch_insn(c));
+            run_insn(c, c->rt.run.tail ? c->rt.run.tail : fetch_insn(c));
         }
         if (atom_ends(c))
             return RUN_STOPPED;

@@ -221,6 +221,14 @@ static bool leave_by(struct builder *b)
     return b->block->exits < BLOCK_EXITS - 1;
 }
 
+/* The instruction behind the block's, for the run loop: known if its bytes lie in a line that is fetched. */
+static void note_tail(struct builder *b, const struct insn *in)
+{
+    bool fits = b->gva - b->block->gva + in->length <= BLOCK_BYTES;
+    if (fits && !is_bulk(in) && (b->gva + in->length - 1) >> LINE_SHIFT == b->line)
+        b->block->tail = keep(b->c, in);
+}
+
 /* Adds the next instruction, if it is one for blocks. */
 static bool add_insn(struct builder *b, const struct insn *in)
 {
@@ -234,6 +242,8 @@ static bool add_insn(struct builder *b, const struct insn *in)
         b->op->offset = in->length;
         return false;
     }
+    if (!run)
+        note_tail(b, in);
     if (!run || at + in->length > BLOCK_BYTES || b->op->cycles + in->latency + 1 > CYCLES_MAX)
         return false;
     bool enters = last >> LINE_SHIFT != b->line, tries = enters && crosses(b, last) && may_give_up(in);
@@ -273,7 +283,7 @@ static void fill(struct builder *b)
             break;
     }
     b->op->imm = b->gva;
-    add_exit(b, run_end);
+    add_exit(b, b->block->tail ? run_tail : run_end);
 }
 
 /* Its code is looked at: whoever writes there says so (mmu/mem.h). */
@@ -306,7 +316,7 @@ static struct block *build(struct core *c, u64 hpa)
                         .line = c->s.rip >> LINE_SHIFT};
     fill(&b);
     block->cycles = (u16)(b.op->cycles + REDIRECT_CYCLES * (block->exits - 1u));
-    block->bytes = b.op->offset;
+    block->bytes = (u8)(b.op->offset + (block->tail ? block->tail->length : 0));
     memcpy(block->code, page + (hpa & (PAGE_BYTES - 1)), block->bytes);
     bs->used += sizeof *block + (size_t)(b.op + 1 - block->op) * sizeof(struct op);
     bs->used = (bs->used + 63) & ~(size_t)63;

@@ -87,6 +87,7 @@ struct block {
     u16 address_regs;        /* of its first instruction */
     u8 insns, bytes, exits;
     const struct insn *bulk; /* a REP string instruction, alone: run_string; NULL: ordinary ones */
+    const struct insn *tail; /* what follows the last one, for the run loop; NULL: it is not known */
     u64 hpa;
     struct block_exit exit[BLOCK_EXITS];
     u8 code[BLOCK_BYTES];
@@ -97,7 +98,7 @@ struct block {
 struct sums sums_before(const struct op *op);
 
 /* The block at RIP, whose line is in the fetch buffer at fetch_hpa.  It is built when it is asked for the
- * second time; NULL: there is none, or its first instruction is one for the run loop. */
+ * second time; NULL: there is none. */
 struct block *block_at_rip(struct core *c);
 
 /* The same, remembered as one that follows `before`: blocks that do are not looked for again. */
@@ -115,6 +116,8 @@ op_run run_end, run_exit;
  * that ends there and may yet give up stands between two ops: the first sees whether the line will hit, the
  * second, with the age at which it did in src, says that it has. */
 op_run run_line, run_line_try, run_line_taken;
+/* The end of a block before an instruction that is for the run loop, and decoded already: it is in no sum. */
+op_run run_tail;
 
 /* The handler for an instruction, with dst and src set; NULL: it is one for the run loop.  choose.c */
 op_run *choose_run(const struct insn *in, struct op *op);

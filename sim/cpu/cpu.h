@@ -48,8 +48,8 @@ _Noreturn void cpu_fault(struct core *c, unsigned vector, u32 error);
 _Noreturn void cpu_page_fault(struct core *c, u64 gva, u32 error);
 _Noreturn void cpu_not_canonical(struct core *c, bool stack); /* #GP(0), or #SS(0) */
 
-/* INT n, INT3, INTO, INT1: becomes the pending event, delivered as the next atom; ends this one. */
-_Noreturn void cpu_software_interrupt(struct core *c, unsigned vector, enum event_type type, u64 next_rip);
+/* INT n, INT3, INT1: becomes the pending event, delivered as the next atom. */
+void cpu_software_interrupt(struct core *c, unsigned vector, enum event_type type, u64 next_rip);
 
 /* Delivers the pending event through the IDT (SDM vol. 3, 6.12.1, 6.14 "64-bit mode"), or makes its VM exit,
  * as one atom. Contributory faults while delivering: double fault, then shutdown (SDM vol. 3, 6.15). */

@@ -15,7 +15,8 @@ enum insn_flags {
     INSN_BRANCH = 2,
     INSN_STACK = 4,     /* PUSH, POP, CALL, RET: its RSP is forwarded in time (docs/machine.md, A1) */
     INSN_INTERCEPT = 8, /* may cause a VM exit: vmx_intercept() looks before it executes */
-    INSN_FENCE = 16     /* waits for the store buffer: LOCK, XCHG with memory, MFENCE */
+    INSN_FENCE = 16,    /* waits for the store buffer: LOCK, XCHG with memory, MFENCE */
+    INSN_EVENT = 32     /* raises an event, and retires nothing (docs/machine.md, E1) */
 };
 
 struct insn {

@@ -159,7 +159,6 @@ void cpu_software_interrupt(struct core *c, unsigned vector, enum event_type typ
     } else {
         tell_fault(c, vector, 0, 0);
     }
-    atom_leave(c, ATOM_DONE);
 }
 
 /* ---- delivery (SDM vol. 3, 6.12.1 "Exception- or Interrupt-Handler Procedures", 6.14 "64-bit mode") ---- */
@@ -183,8 +182,9 @@ static void read_gate(struct core *c, struct handler *h)
 
     if (vector * 16 + 15 > c->s.idtr_limit)
         cpu_fault(c, VEC_GP, error);
-    u64 low = segment_load_system(c, gva, 8);
-    u64 high = segment_load_system(c, gva + 8, 8);
+    u64 half[2];
+    segment_load_words(c, gva, 2, half);
+    u64 low = half[0], high = half[1];
     u64 type = low >> 40 & (SEG_TYPE | SEG_S);
     if (type != SYS_INTERRUPT_GATE && type != SYS_TRAP_GATE)
         cpu_fault(c, VEC_GP, error);
@@ -257,6 +257,8 @@ u64 cpu_flags_image(const struct core *c)
 struct frame {
     u64 word[6]; /* in the order of the pushes */
     unsigned words;
+    bool together; /* they go where `all` says, not where `latch` does */
+    struct words_latch all;
     struct latch latch[6];
 };
 
@@ -277,6 +279,9 @@ static void check_frame(struct core *c, struct frame *f, u64 rsp, unsigned new_c
 {
     unsigned access = MMU_WRITE | (new_cpl == 3 ? MMU_USER : 0);
 
+    f->together = mmu_store_check_words(c, rsp, f->words, access, &f->all);
+    if (f->together)
+        return;
     for (unsigned i = 0; i < f->words; i++) {
         rsp -= 8;
         cpu_check_canonical(c, rsp, true);
@@ -286,6 +291,10 @@ static void check_frame(struct core *c, struct frame *f, u64 rsp, unsigned new_c
 
 static void commit_frame(struct core *c, const struct frame *f)
 {
+    if (f->together) {
+        mmu_store_commit_words(c, &f->all, f->word);
+        return;
+    }
     for (unsigned i = 0; i < f->words; i++)
         mmu_store_commit(c, &f->latch[i], f->word[i]);
 }

@@ -264,29 +264,38 @@ static void set_flags(struct core *c, u64 mask, u64 value, unsigned n)
     c->s.rflags = (c->s.rflags & ~mask) | (value & mask);
 }
 
-/* In 64-bit mode all five words are popped, whatever the privilege. */
+enum { IRET_RIP, IRET_CS, IRET_FLAGS, IRET_RSP, IRET_SS, IRET_WORDS };
+
+/* In 64-bit mode all five are popped, whatever the privilege. */
+static void load_frame(struct core *c, unsigned n, u64 *word)
+{
+    if (likely(n == 8 && mmu_load_words(c, c->s.gpr[REG_RSP], IRET_WORDS, data_access(c), word)))
+        return;
+    for (unsigned i = 0; i < IRET_WORDS; i++)
+        word[i] = stack_load(c, i * n, n);
+}
+
 void exec_iret(struct core *c, const struct insn *in)
 {
     unsigned n = in->op_bytes;
     struct target t;
     struct stack s;
+    u64 word[IRET_WORDS];
 
     require(c, !(c->s.rflags & FLAG_NT), VEC_GP, 0);
     vmx_unblock_nmi(c);
-    u64 rip = stack_load(c, 0, n);
-    u16 cs = (u16)stack_load(c, n, n);
-    u64 flags = stack_load(c, 2 * n, n);
-    u64 rsp = stack_load(c, 3 * n, n);
-    u16 ss = (u16)stack_load(c, 4 * n, n);
+    load_frame(c, n, word);
+    u64 rip = word[IRET_RIP];
+    u16 cs = (u16)word[IRET_CS], ss = (u16)word[IRET_SS];
     check_return_target(c, cs, &t);
     check_return_stack(c, ss, rpl(cs), VEC_NP, &s);
     cpu_check_canonical(c, rip, false);
     u64 mask = FLAGS_STATUS | FLAG_TF | FLAG_DF | FLAG_NT | FLAG_RF | FLAG_AC | FLAG_ID | privileged_flags(c);
     if (cpl(c) == 0)
         mask |= FLAG_VIF | FLAG_VIP;
-    set_flags(c, mask, flags, n);
+    set_flags(c, mask, word[IRET_FLAGS], n);
     enter_code(c, &t, rpl(cs), rip);
-    enter_stack(c, &s, rsp);
+    enter_stack(c, &s, word[IRET_RSP]);
     c->s.nmi_unblocked = 0;
 }
 

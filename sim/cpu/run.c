@@ -61,6 +61,13 @@ RUN(line_taken)
     NEXT;
 }
 
+RUN(tail)
+{
+    c->s.rip = op->imm;
+    c->rt.run.tail = c->rt.run.leave ? NULL : c->rt.run.block->tail;
+    return op;
+}
+
 /* ---- fetching the first line ---- */
 
 static bool line_hits_at_rip(struct core *c)
@@ -98,7 +105,7 @@ static inline void add_exit(struct core *c, const struct block_exit *e)
 /* What ops before `op` of its block have taken; `sign` is 1, or -1 if they have been taken into account. */
 static void add_before(struct core *c, const struct op *op, u64 sign)
 {
-    struct sums n = sums_before(op);
+    struct sums n = op->exits ? op->to->sums : sums_before(op);
     c->rt.run.sums[0] += sign * n.word[0];
     c->rt.run.sums[1] += sign * n.word[1];
     c->s.cycle += sign * op->cycles;
@@ -158,7 +165,8 @@ static const struct op *run_from(struct core *c, const struct block *b, const st
     r->block = b;
     r->late = late;
     r->repeats = false;
-    add_before(c, from, (u64)-1);
+    if (from != b->op)
+        add_before(c, from, (u64)-1);
     c->s.cycle += late;
     const struct op *at = stopped_at(c, b, from->run(c, from));
     if (unlikely(at->insns == from->insns)) {
@@ -230,10 +238,10 @@ static u64 next_look(const struct core *c)
     return c->rt.look_again < c->rt.until ? c->rt.look_again : c->rt.until;
 }
 
-/* An atom takes a cycle or more: so there are enough of them for what ends before the limit. */
+/* An atom takes a cycle or more: so there are enough of them for what ends before the limit.  All that has run is
+ * counted. */
 static void set_limit(struct core *c, u64 atoms)
 {
-    settle(c);
     c->rt.run.limit = min(next_look(c), c->s.cycle + min(atoms - c->rt.run.done, SUM_CYCLES));
 }
 
@@ -243,6 +251,7 @@ static bool fits(struct core *c, const struct block *b, const struct op *from, u
     u64 end = c->s.cycle + b->cycles - from->cycles;
     if (likely(end < c->rt.run.limit))
         return true;
+    settle(c);
     set_limit(c, atoms);
     return end < next_look(c) && (u64)b->insns - from->insns <= atoms - c->rt.run.done;
 }
@@ -261,7 +270,7 @@ static bool may_start(struct core *c, u64 atoms)
     (PROBE_BIT(access) | PROBE_BIT(walk_begin) | PROBE_BIT(walk_ref) | PROBE_BIT(walk_end) | \
      PROBE_BIT(tlb_fill) | PROBE_BIT(tlb_evict) | PROBE_BIT(mmio) | PROBE_BIT(vapic) | PROBE_BIT(pml))
 
-static void begin(struct core *c)
+static void begin(struct core *c, u64 atoms)
 {
     enum shortcut_mode mode = cpl(c) == 3 ? MODE_USER : MODE_SUPERVISOR;
     shortcuts_settle(c);
@@ -274,7 +283,7 @@ static void begin(struct core *c)
     c->rt.run.sole = c->m->cores > 1 ? c->rt.sole : NULL;
     c->rt.run.flags_kept = c->rt.run.leave = false;
     c->rt.run.redirected = c->rt.run.missed = UINT64_MAX;
-    c->rt.run.limit = 0;
+    set_limit(c, atoms);
     c->rt.run.cautious = c->m->watched & TOLD_BY_LOADS;
 }
 
@@ -324,13 +333,17 @@ static bool goes_on(const struct core *c)
            c->rt.fast->layout == *c->rt.fast->layout_now && b->code_changes == *mem_code_changes(c->m->mem);
 }
 
+static bool may_miss(const struct core *c, const struct op *op)
+{
+    const struct block_run *r = &c->rt.run;
+    return !r->cautious && (op == r->block->op || op[-1].run != run_line_try);
+}
+
 /* The general handler works on the clock and the ages as they are at this op.  What it counts of a load, the
  * block's sums hold as well. */
-const struct op *run_missing_load(struct core *c, const struct op *op)
+static void load_generally(struct core *c, const struct op *op)
 {
     struct block_run *r = &c->rt.run;
-    if (r->cautious || (op > r->block->op && op[-1].run == run_line_try))
-        GIVE_UP;
     c->rt.atom_cycle = c->s.cycle + op->cycles - (op->insns ? 0 : r->late);
     c->s.cycle += op->cycles + op->late;
     c->s.stamp += op->ages;
@@ -348,11 +361,33 @@ const struct op *run_missing_load(struct core *c, const struct op *op)
     r->missed = c->s.cycle + op[1].cycles;
     c->rt.micro = 0;
     r->limit = min(r->limit, next_look(c));
+}
+
+static const struct op *behind_load(struct core *c, const struct op *op)
+{
     if (likely(goes_on(c)))
         NEXT;
-    r->leave = true;
-    r->limit = 0;
-    return op[1].run == run_end ? op[1].run(c, op + 1) : op + 1;
+    c->rt.run.leave = true;
+    c->rt.run.limit = 0;
+    return op[1].exits ? op[1].run(c, op + 1) : op + 1;
+}
+
+const struct op *run_missing_load(struct core *c, const struct op *op)
+{
+    if (!may_miss(c, op))
+        GIVE_UP;
+    load_generally(c, op);
+    return behind_load(c, op);
+}
+
+const struct op *run_missing_operand(struct core *c, const struct op *op)
+{
+    if (!may_miss(c, op))
+        GIVE_UP;
+    flags_give(c);
+    load_generally(c, op);
+    flags_take(c); /* a result has them */
+    return behind_load(c, op);
 }
 
 /* ---- instructions that a block leaves ---- */
@@ -384,12 +419,12 @@ static struct block_exit *run_block(struct core *c, struct block *b, u64 atoms)
     struct block_run *r = &c->rt.run;
     const struct op *op = run_from(c, b, b->op, (b->address_regs & c->s.prev_writes) != 0);
     for (;;) {
-        if (op->exits)
+        if (op->exits && !r->tail)
             op = run_linked(c, &b, op);
         if (r->redirected == c->s.cycle)
             c->s.redirected = 1;
         if (op->exits)
-            return r->flags_kept || r->leave ? NULL : op->to;
+            return r->tail || r->flags_kept || r->leave ? NULL : op->to;
         if (!op->in || r->leave || r->flags_kept || !run_generally(c, b, op) || !fits(c, b, op + 1, atoms))
             return NULL;
         op = run_from(c, b, op + 1, 0);
@@ -424,9 +459,10 @@ u64 run_blocks(struct core *c, u64 atoms)
 {
     struct block_run *r = &c->rt.run;
     r->stopped = false;
+    r->tail = NULL;
     if (c->s.cycle >= next_look(c) || !nobody_looks(c) || !nothing_special(c) || !knows_its_lines(c))
         return 0;
-    begin(c);
+    begin(c, atoms);
     struct block *b = next_block(c, NULL);
     if (!b || !flags_take(c)) {
         settle(c);

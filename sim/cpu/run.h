@@ -14,7 +14,7 @@
 #include "mmu/mem.h"
 
 /* Runs blocks from RIP on, up to `atoms` atoms, before the cycle at which something is due; returns how many.
- * What comes next is for the general way, or not due.  run.c */
+ * What comes next is for the general way, or not due; it is run.tail if that is known.  run.c */
 u64 run_blocks(struct core *c, u64 atoms);
 
 /* Iterations of the REP instruction that is block b, up to `atoms`, before `limit`; returns how many.
@@ -27,8 +27,9 @@ u64 run_string(struct core *c, const struct block *b, u64 atoms, u64 limit);
 /* Leaves this instruction to the run loop. */
 #define GIVE_UP   return op
 
-/* For a move from memory whose load does not hit: it goes on with the general handler, inside the block. */
-op_run run_missing_load;
+/* For a move from memory whose load does not hit: it goes on with the general handler, inside the block; and
+ * for what makes flags of what it loads. */
+op_run run_missing_load, run_missing_operand;
 
 /* ---- registers ---- */
 

@@ -59,7 +59,7 @@ static inline u64 logic(struct core *c, u64 result, unsigned n)
     { \
         u64 b; \
         if (!op_load(c, op, op_address(c, op), n, &b)) \
-            GIVE_UP; \
+            return run_missing_operand(c, op); \
         what(n, OP_##operation(c, DST, b, n)); \
         NEXT; \
     }
@@ -81,7 +81,7 @@ static inline u64 logic(struct core *c, u64 result, unsigned n)
     { \
         u64 a; \
         if (!op_load(c, op, op_address(c, op), n, &a)) \
-            GIVE_UP; \
+            return run_missing_operand(c, op); \
         OP_##operation(c, a, source, n); \
         NEXT; \
     }

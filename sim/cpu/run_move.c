@@ -234,7 +234,7 @@ RUN(general_flags)
     if (likely(!c->rt.run.flags_kept))
         NEXT;
     c->rt.run.limit = 0; /* no block follows */
-    return op[1].run == run_end ? op[1].run(c, op + 1) : op + 1;
+    return op[1].exits ? op[1].run(c, op + 1) : op + 1;
 }
 
 RUN(nop)

@@ -10,6 +10,14 @@ u64 segment_load_system(struct core *c, u64 gva, unsigned n)
     return mmu_load(c, gva, n, MMU_READ | MMU_IMPLICIT);
 }
 
+void segment_load_words(struct core *c, u64 gva, unsigned words, u64 *value)
+{
+    if (likely(mmu_load_words(c, gva, words, MMU_READ | MMU_IMPLICIT, value)))
+        return;
+    for (unsigned i = 0; i < words; i++)
+        value[i] = segment_load_system(c, gva + 8 * i, 8);
+}
+
 static bool table_of(const struct core *c, u16 selector, u64 *base, u64 *limit)
 {
     const struct segment *ldt = &c->s.seg[SEG_LDTR];
@@ -24,16 +32,22 @@ static bool table_of(const struct core *c, u16 selector, u64 *base, u64 *limit)
     return !(ldt->attr & SEG_UNUSABLE);
 }
 
-bool segment_read(struct core *c, u16 selector, unsigned bytes, struct descriptor *d)
+INLINED bool read_words(struct core *c, u16 selector, unsigned words, struct descriptor *d)
 {
-    u64 base, limit, offset = selector & 0xfff8u;
+    u64 base, limit, offset = selector & 0xfff8u, half[2] = {0, 0};
 
-    if (!table_of(c, selector, &base, &limit) || offset + bytes - 1 > limit)
+    if (!table_of(c, selector, &base, &limit) || offset + 8 * words - 1 > limit)
         return false;
     d->gva = base + offset;
-    d->low = segment_load_system(c, d->gva, 8);
-    d->high = bytes == 16 ? segment_load_system(c, d->gva + 8, 8) : 0;
+    segment_load_words(c, d->gva, words, half);
+    d->low = half[0];
+    d->high = half[1];
     return true;
+}
+
+bool segment_read(struct core *c, u16 selector, unsigned bytes, struct descriptor *d)
+{
+    return bytes == 8 ? read_words(c, selector, 1, d) : read_words(c, selector, 2, d);
 }
 
 void segment_read_or_gp(struct core *c, u16 selector, unsigned bytes, struct descriptor *d)

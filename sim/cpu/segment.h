@@ -9,6 +9,9 @@
 /* Reads n bytes (1..8) of a system table at gva: an implicit supervisor access; #GP(0) if not canonical. */
 u64 segment_load_system(struct core *c, u64 gva, unsigned n);
 
+/* The same for words of 8 bytes, one after another. */
+void segment_load_words(struct core *c, u64 gva, unsigned words, u64 *value);
+
 /* A descriptor as found: where, its first 8 bytes, the upper half of the base of a 16-byte one. */
 struct descriptor {
     u64 gva, low, high;

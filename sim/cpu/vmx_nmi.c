@@ -20,6 +20,8 @@ u64 *vmx_nmi_blocking(struct core *c)
 void vmx_unblock_nmi(struct core *c)
 {
     u64 *blocking = vmx_nmi_blocking(c);
+    if (*blocking)
+        c->rt.look_again = 0; /* one may be due */
     if (c->s.vmx_guest && c->s.vmx.pin & PIN_NMI && !vmx_virtual_nmis(c))
         return;
     c->s.nmi_unblocked = *blocking;

@@ -51,13 +51,6 @@ static bool may_shorten(const struct core *c, u64 gva, unsigned access)
     return !watched(c, RS_PROBE_access) && !alignment_matters(c, access) && !debug_watches_page(c, gva);
 }
 
-static enum shortcut_mode mode_of(unsigned access)
-{
-    if (access & MMU_IMPLICIT)
-        return MODE_IMPLICIT;
-    return access & MMU_USER ? MODE_USER : MODE_SUPERVISOR;
-}
-
 /* A page that is touched once is not worth a short cut: it gets one when its entry is hit. */
 static struct tlb_entry *translate_data(struct core *c, u64 gva, unsigned access)
 {

@@ -142,17 +142,11 @@ u64 cache_fetch(struct core *c, u64 hpa, enum rs_hit *from)
 
 void store_buffer_take(struct core *c, u64 hpa)
 {
-    u64 size = c->m->p.store_buffer;
-    u64 entry = c->s.store_next < size ? c->s.store_next : 0;
-    u64 before = c->s.store_done[entry ? entry - 1 : size - 1];
-    if (c->s.store_done[entry] > c->s.cycle)
-        stall(c, &c->s.count.stall_store, c->s.store_done[entry] - c->s.cycle);
-    u64 start = before > c->s.cycle ? before : c->s.cycle;
+    u64 entry = store_buffer_place(c);
     enum rs_hit from = RS_L1;
     bool hit = in_l1(c, CACHE_L1D, hpa);
     u64 drain = likely(hit) ? 0 : beyond_l1(c, hpa >> LINE_SHIFT, &from);
-    c->s.store_done[entry] = start + 1 + drain + coherence_write(c, hpa >> LINE_SHIFT, from);
-    c->s.store_next = entry + 1 == size ? 0 : entry + 1;
+    store_buffer_put(c, entry, 1 + drain + coherence_write(c, hpa >> LINE_SHIFT, from));
     if (!hit)
         micro(c, MICRO_CACHE);
 }

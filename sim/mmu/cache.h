@@ -32,4 +32,21 @@ void cache_expect(struct core *c, u64 hpa);
 /* Rules S2 and S3: the line of hpa takes an entry of the store buffer. */
 void store_buffer_take(struct core *c, u64 hpa);
 
+/* Of these, the entry, once it is free; */
+static inline u64 store_buffer_place(struct core *c)
+{
+    u64 entry = c->s.store_next < c->m->p.store_buffer ? c->s.store_next : 0;
+    if (unlikely(c->s.store_done[entry] > c->s.cycle))
+        stall(c, &c->s.count.stall_store, c->s.store_done[entry] - c->s.cycle);
+    return entry;
+}
+
+/* and the time that it drains, `cycles` behind the one before it or from now on. */
+static inline void store_buffer_put(struct core *c, u64 entry, u64 cycles)
+{
+    u64 size = c->m->p.store_buffer, before = c->s.store_done[entry ? entry - 1 : size - 1];
+    c->s.store_done[entry] = max(before, c->s.cycle) + cycles;
+    c->s.store_next = entry + 1 == size ? 0 : entry + 1;
+}
+
 #endif

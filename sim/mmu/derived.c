@@ -45,31 +45,6 @@ static void index_unit(struct fast_tlb *f, enum tlb_unit unit)
             note_entry(&f->index[unit], i, &t->entry[i]);
 }
 
-static unsigned lowest_bit(u64 bits)
-{
-#if defined(__GNUC__)
-    return (unsigned)__builtin_ctzll(bits);
-#else
-    unsigned i = 0;
-    while (!(bits >> i & 1))
-        i++;
-    return i;
-#endif
-}
-
-struct tlb_entry *derived_next(struct core *c, enum tlb_unit unit, const struct tlb_entry *e)
-{
-    const struct fast_tlb *f = derived_of(c);
-    const struct tlb *t = &f->tlb[unit];
-    u64 from = e ? number_of(t, e) + 1 : 0, entries = (u64)t->sets * t->ways;
-    for (u64 word = from / 64; word * 64 < entries; word++) {
-        u64 left = f->index[unit].valid[word] & (word == from / 64 ? UINT64_MAX << from % 64 : UINT64_MAX);
-        if (left)
-            return &t->entry[word * 64 + lowest_bit(left)];
-    }
-    return NULL;
-}
-
 /* ---- short cuts ---- */
 
 static void forget_row(struct shortcuts *t, unsigned row)
@@ -78,13 +53,21 @@ static void forget_row(struct shortcuts *t, unsigned row)
     t->live[row / 64] &= ~((u64)1 << row % 64);
 }
 
-/* Those through `e`; all if it is NULL. */
+static void forget_table(struct shortcuts *t)
+{
+    for (unsigned word = 0; word < SHORTCUTS / 64; word++) {
+        for (u64 left = t->live[word]; left; left &= left - 1)
+            t->row[word * 64 + lowest_bit(left)].page = NO_PAGE;
+        t->live[word] = 0;
+    }
+}
+
 static void forget_through(struct shortcuts *t, const struct tlb_entry *e)
 {
     for (unsigned word = 0; word < SHORTCUTS / 64; word++)
         for (u64 left = t->live[word]; left; left &= left - 1) {
             unsigned row = word * 64 + lowest_bit(left);
-            if (!e || t->row[row].entry == e)
+            if (t->row[row].entry == e)
                 forget_row(t, row);
         }
 }
@@ -101,9 +84,11 @@ static void forget_frame(struct shortcuts *t, u64 frame)
 
 static void forget_all(struct fast_tlb *f)
 {
-    for (enum shortcut_kind kind = 0; kind < SHORTCUT_KINDS; kind++)
-        for (enum shortcut_mode mode = 0; mode < SHORTCUT_MODES; mode++)
-            forget_through(&f->to[kind][mode], NULL);
+    memset(f->leads, 0, sizeof f->leads);
+    for (; f->used; f->used &= f->used - 1) {
+        unsigned way = lowest_bit(f->used);
+        forget_table(&f->to[way / SHORTCUT_MODES][way % SHORTCUT_MODES]);
+    }
 }
 
 void derived_drop_shortcuts(struct core *c)
@@ -122,23 +107,22 @@ static void forget_entry(struct shortcuts *t, const struct tlb_entry *e)
         forget_row(t, row);
 }
 
-/* Number of an L1 TLB's entry in leads[]. */
-static size_t slot_of(const struct core *c, const struct tlb_entry *e)
+/* Of the entry of an L1 TLB that has this number. */
+static u16 *leads_of(struct fast_tlb *f, enum tlb_unit unit, u64 i)
 {
-    bool data = e >= c->s.dtlb && e < c->s.dtlb + L1_TLB_ENTRIES;
-    return data ? L1_TLB_ENTRIES + (size_t)(e - c->s.dtlb) : (size_t)(e - c->s.itlb);
+    return &f->leads[(unit == UNIT_DTLB ? L1_TLB_ENTRIES : 0) + i];
 }
 
-static void forget_leads(struct core *c, struct fast_tlb *f, struct tlb_entry *e)
+static void forget_leads(struct fast_tlb *f, enum tlb_unit unit, struct tlb_entry *e)
 {
-    u16 *leads = &f->leads[slot_of(c, e)];
+    u16 *leads = leads_of(f, unit, number_of(&f->tlb[unit], e));
     for (; *leads; *leads &= *leads - 1) {
         unsigned way = lowest_bit(*leads);
         forget_entry(&f->to[way / SHORTCUT_MODES][way % SHORTCUT_MODES], e);
     }
 }
 
-void derived_fills(struct core *c, struct fast_tlb *f, enum tlb_unit unit, struct tlb_entry *e,
+void derived_fills(struct fast_tlb *f, enum tlb_unit unit, struct tlb_entry *e,
                    const struct tlb_entry *mapping)
 {
     struct tlb_index *index = &f->index[unit];
@@ -146,7 +130,7 @@ void derived_fills(struct core *c, struct fast_tlb *f, enum tlb_unit unit, struc
     if (likely(replaces))
         forget_mapping(index, e);
     if (unit <= UNIT_DTLB)
-        forget_leads(c, f, e);
+        forget_leads(f, unit, e);
     if (likely(replaces && unit <= UNIT_STLB)) /* `last` is for walk caches */
         note_mapping(index, mapping);
     else
@@ -160,7 +144,7 @@ void derived_leaves(struct core *c, enum tlb_unit unit, struct tlb_entry *e)
     f->index[unit].valid[i / 64] &= ~((u64)1 << i % 64);
     forget_mapping(&f->index[unit], e);
     if (unit <= UNIT_DTLB)
-        forget_leads(c, f, e);
+        forget_leads(f, unit, e);
 }
 
 static struct translation_registers registers_now(const struct core *c)
@@ -178,11 +162,9 @@ static struct translation_registers registers_now(const struct core *c)
     };
 }
 
-void shortcuts_settle(struct core *c)
+void shortcuts_renew(struct core *c)
 {
     struct fast_tlb *f = derived_of(c);
-    if (likely(f->layout == *f->layout_now && same_registers(c, &f->registers)))
-        return;
     f->registers = registers_now(c);
     f->layout = *f->layout_now;
     forget_all(f);
@@ -220,7 +202,10 @@ void shortcut_make(struct core *c, enum shortcut_kind kind, enum shortcut_mode m
     u8 *host = host_page(c, kind, frame);
     t->row[row] = (struct shortcut){.page = gva >> 12, .host = host, .frame = frame, .entry = e};
     t->live[row / 64] |= (u64)1 << row % 64;
-    c->rt.fast->leads[slot_of(c, e)] |= (u16)(1u << (kind * SHORTCUT_MODES + mode));
+    enum tlb_unit unit = kind == SHORTCUT_FETCH ? UNIT_ITLB : UNIT_DTLB;
+    u16 way = (u16)(1u << (kind * SHORTCUT_MODES + mode));
+    *leads_of(c->rt.fast, unit, number_of(&c->rt.fast->tlb[unit], e)) |= way;
+    c->rt.fast->used |= way;
 }
 
 /* ---- life ---- */

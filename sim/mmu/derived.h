@@ -9,6 +9,7 @@
 
 #include "hostile.h"
 #include "mmu/cache.h"
+#include "mmu/mmu.h"
 #include "mmu/tlb.h"
 
 #define SHORTCUTS       HOSTILE_OR(64u, 256u) /* at least a word of live bits */
@@ -29,6 +30,13 @@ struct shortcut {
 enum shortcut_kind { SHORTCUT_READ, SHORTCUT_WRITE, SHORTCUT_FETCH, SHORTCUT_KINDS };
 /* Whose access: what is allowed differs (mmu/rights.h). */
 enum shortcut_mode { MODE_SUPERVISOR, MODE_USER, MODE_IMPLICIT, SHORTCUT_MODES };
+
+static inline enum shortcut_mode mode_of(unsigned access)
+{
+    if (access & MMU_IMPLICIT)
+        return MODE_IMPLICIT;
+    return access & MMU_USER ? MODE_USER : MODE_SUPERVISOR;
+}
 
 /* Registers that decide which entry serves an access, and its rights. */
 struct translation_registers {
@@ -65,6 +73,7 @@ struct fast_tlb {
     const u64 *layout_now;
     u16 leads[2 * L1_TLB_ENTRIES]; /* of each entry of ITLB and DTLB: a bit for each of to[], which may lead
                                       there */
+    u64 used; /* the same bits for those of to[] that are not empty */
     struct shortcuts to[SHORTCUT_KINDS][SHORTCUT_MODES];
     struct cache_line *line[2][LINE_SHORTCUTS]; /* L1I and L1D; right if its tag is; never NULL */
 };
@@ -77,38 +86,94 @@ static inline struct fast_tlb *derived_of(struct core *c)
 }
 
 /* An entry is about to be filled, in the place of a valid one or of none, or to be dropped. */
-void derived_fills(struct core *c, struct fast_tlb *f, enum tlb_unit unit, struct tlb_entry *e,
+void derived_fills(struct fast_tlb *f, enum tlb_unit unit, struct tlb_entry *e,
                    const struct tlb_entry *mapping);
 void derived_leaves(struct core *c, enum tlb_unit unit, struct tlb_entry *e);
 
-/* The next valid entry of a unit after `e`, the first if it is NULL; NULL: no more.  It may be dropped. */
-struct tlb_entry *derived_next(struct core *c, enum tlb_unit unit, const struct tlb_entry *e);
+static inline unsigned lowest_bit(u64 bits)
+{
+#if defined(__GNUC__)
+    return (unsigned)__builtin_ctzll(bits);
+#else
+    unsigned i = 0;
+    while (!(bits >> i & 1))
+        i++;
+    return i;
+#endif
+}
 
-static inline bool same_registers(const struct core *c, const struct translation_registers *r)
+/* A way through the valid entries of a unit, whose words of `valid` begin at `word`. */
+struct tlb_cursor {
+    struct tlb_entry *entry;
+    const u64 *word, *end;
+    u64 left; /* of *word */
+};
+
+static inline struct tlb_cursor tlb_cursor(struct core *c, enum tlb_unit unit)
+{
+    const struct fast_tlb *f = derived_of(c);
+    const struct tlb *t = &f->tlb[unit];
+    const u64 *valid = f->index[unit].valid;
+    return (struct tlb_cursor){t->entry, valid, valid + ((u64)t->sets * t->ways + 63) / 64, *valid};
+}
+
+/* The next one, which may then be dropped; NULL: no more. */
+static inline struct tlb_entry *tlb_next(struct tlb_cursor *at)
+{
+    while (!at->left) {
+        if (++at->word >= at->end)
+            return NULL;
+        at->entry += 64;
+        at->left = *at->word;
+    }
+    struct tlb_entry *e = at->entry + lowest_bit(at->left);
+    at->left &= at->left - 1;
+    return e;
+}
+
+/* What the VMCS says decides in non-root operation alone. */
+INLINED bool same_registers(const struct core *c, const struct translation_registers *r)
 {
     const struct core_state *s = &c->s;
-    return !((s->cr0 ^ r->cr0) | (s->cr3 ^ r->cr3) | (s->cr4 ^ r->cr4) | ((s->rflags & FLAG_AC) ^ r->ac) |
-             (s->vmx_guest ^ r->guest) | (s->vmx.proc2 ^ r->proc2) | (s->vmx.eptp ^ r->eptp) |
-             (s->vmx.vpid ^ r->vpid));
+    u64 differ = (s->cr0 ^ r->cr0) | (s->cr3 ^ r->cr3) | (s->cr4 ^ r->cr4) | ((s->rflags & FLAG_AC) ^ r->ac) |
+                 (s->vmx_guest ^ r->guest);
+    if (s->vmx_guest)
+        differ |= (s->vmx.proc2 ^ r->proc2) | (s->vmx.eptp ^ r->eptp) | (s->vmx.vpid ^ r->vpid);
+    return !differ;
+}
+
+/* Where the short cut for gva is, if there is one. */
+static inline const struct shortcut *shortcut_row(const struct fast_tlb *f, enum shortcut_kind kind,
+                                                  enum shortcut_mode mode, u64 gva)
+{
+    return &f->to[kind][mode].row[gva >> 12 & (SHORTCUTS - 1)];
 }
 
 /* The short cut for gva, or NULL.  Its pointer is good until something is written. */
-static inline struct shortcut *shortcut_find(struct core *c, enum shortcut_kind kind, enum shortcut_mode mode,
-                                             u64 gva)
+INLINED struct shortcut *shortcut_find(struct core *c, enum shortcut_kind kind, enum shortcut_mode mode,
+                                       u64 gva)
 {
     struct fast_tlb *f = derived_of(c);
-    struct shortcut *s = &f->to[kind][mode].row[gva >> 12 & (SHORTCUTS - 1)];
+    struct shortcuts *t = &f->to[kind][mode];
+    struct shortcut *s = &t->row[gva >> 12 & (SHORTCUTS - 1)];
     if (unlikely(s->page != gva >> 12 || f->layout != *f->layout_now || !same_registers(c, &f->registers)))
         return NULL;
     return s;
+}
+
+/* The line of L1I or L1D, if it can be seen at a glance that it is there; NULL: it may be or not. */
+static inline struct cache_line *line_at_a_glance(const struct fast_tlb *f, bool data, u64 hpa)
+{
+    struct cache_line *l = f->line[data][hpa >> LINE_SHIFT & (LINE_SHORTCUTS - 1)];
+    return likely(l->tag == (hpa >> LINE_SHIFT) + 1) ? l : NULL;
 }
 
 /* One look-up of a line in L1I or L1D, if it can be seen at a glance that it hits; false: nothing has
  * happened yet. */
 static inline bool line_hits(struct core *c, bool data, u64 hpa)
 {
-    struct cache_line *l = derived_of(c)->line[data][hpa >> LINE_SHIFT & (LINE_SHORTCUTS - 1)];
-    if (unlikely(l->tag != (hpa >> LINE_SHIFT) + 1))
+    struct cache_line *l = line_at_a_glance(derived_of(c), data, hpa);
+    if (unlikely(!l))
         return false;
     *(data ? &c->s.count.l1d_lookups : &c->s.count.l1i_lookups) += 1;
     l->stamp = ++c->s.stamp;
@@ -121,8 +186,15 @@ void derived_drop_shortcuts(struct core *c);
 /* Remembers that an access of this kind to gva hits `e`. */
 void shortcut_make(struct core *c, enum shortcut_kind kind, enum shortcut_mode mode, u64 gva,
                    struct tlb_entry *e);
-/* Short cuts are those of the present registers, and their pointers good: ask before going by a pointer. */
-void shortcuts_settle(struct core *c);
+/* Short cuts are to be those of the present registers, and their pointers good. */
+void shortcuts_renew(struct core *c);
+/* They are: ask before going by a pointer. */
+static inline void shortcuts_settle(struct core *c)
+{
+    const struct fast_tlb *f = derived_of(c);
+    if (unlikely(f->layout != *f->layout_now || !same_registers(c, &f->registers)))
+        shortcuts_renew(c);
+}
 /* A write has moved the page of hpa: the short cuts to all others are as good as before. */
 void shortcuts_page_moved(struct core *c, u64 hpa, u64 layout_before);
 

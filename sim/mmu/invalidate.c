@@ -50,9 +50,10 @@ static bool in_scope(const struct tlb_entry *e, const struct scope *s)
 
 static u64 drop_in(struct core *c, enum tlb_unit first, enum tlb_unit last, const struct scope *s)
 {
+    struct tlb_entry *e;
     u64 dropped = 0;
     for (enum tlb_unit unit = first; unit <= last; unit++)
-        for (struct tlb_entry *e = derived_next(c, unit, NULL); e; e = derived_next(c, unit, e))
+        for (struct tlb_cursor at = tlb_cursor(c, unit); (e = tlb_next(&at)) != NULL;)
             if (in_scope(e, s)) {
                 tlb_drop(c, unit, e);
                 dropped++;
@@ -60,8 +61,11 @@ static u64 drop_in(struct core *c, enum tlb_unit first, enum tlb_unit last, cons
     return dropped;
 }
 
+/* Of many entries the short cuts die together, before them. */
 static u64 drop_tlbs(struct core *c, const struct scope *s)
 {
+    if (!s->one_address)
+        shortcuts_renew(c);
     return drop_in(c, UNIT_ITLB, UNIT_STLB, s);
 }
 

@@ -39,6 +39,25 @@ void mmu_store_commit(struct core *c, const struct latch *l, u64 value);
 /* Read-modify-write: checks for writing, reads once; commit with mmu_store_commit. */
 u64 mmu_load_for_write(struct core *c, u64 gva, unsigned n, unsigned access, struct latch *l);
 
+/* ---- several words of 8 bytes, of a table or a stack: mmu/words.c ---- */
+
+/* Loads that mmu_load would make one after another, at gva and on; at most WORDS_MAX.  False: they do not all
+ * hit one page and L1D at a glance, and nothing has happened yet. */
+#define WORDS_MAX 8
+bool mmu_load_words(struct core *c, u64 gva, unsigned words, unsigned access, u64 *value);
+
+/* Where words that have been checked will go. */
+struct words_latch {
+    u64 hpa, gva; /* of the first of them, which has the highest address */
+    u8 *host;
+    u64 layout;
+    unsigned words;
+};
+
+/* Checks stores one after another, each below the one before, the first below `top`: as mmu_load_words. */
+bool mmu_store_check_words(struct core *c, u64 top, unsigned words, unsigned access, struct words_latch *l);
+void mmu_store_commit_words(struct core *c, const struct words_latch *l, const u64 *value);
+
 /* ---- fetch ---- */
 
 /* Makes the line that holds gva the fetch buffer's line, with its cycles (docs/machine.md, "Fetch"), and

@@ -151,7 +151,7 @@ static void tell(struct core *c, enum rs_probe probe, const struct tlb *t, const
 static struct tlb_entry *put(struct core *c, struct fast_tlb *f, enum tlb_unit unit, struct tlb_entry *e,
                              const struct tlb_entry *mapping)
 {
-    derived_fills(c, f, unit, e, mapping);
+    derived_fills(f, unit, e, mapping);
     *e = *mapping;
     e->stamp = c->s.stamp;
     return e;

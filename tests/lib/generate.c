@@ -70,6 +70,7 @@ static const struct row {
 #define FLAGS_BR  INSN_BRANCH
 #define FLAGS_BST (INSN_BRANCH | INSN_STACK)
 #define FLAGS_FEN 0
+#define FLAGS_EVT 0
 #define INSN(row_, name, map_, opcode_, prefix_, modrm_, mod_, size_, imm_, ops_, may_, addr, writes, \
              latency, cpl_, flags_, fn) \
     {.map = ISA_MAP_##map_, \

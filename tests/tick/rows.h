@@ -15,7 +15,8 @@ enum row_flags {
     ROW_FLAG_BR = 4,
     ROW_FLAG_STK = 8, /* its use of RSP is not an address register */
     ROW_FLAG_BST = 12,
-    ROW_FLAG_FEN = 16 /* waits for stores */
+    ROW_FLAG_FEN = 16, /* waits for stores */
+    ROW_FLAG_EVT = 33  /* raises an event; serialising */
 };
 
 struct row {
