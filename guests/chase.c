@@ -3,8 +3,8 @@
  *
  *     chase [PAGES] [STEPS] [STRIDE]     default 8192 pages (32 MiB), 200000 steps, at random
  *
- * Each page leads to the one STRIDE further on: 1 is one after another, 0 a random order.  RAM needed: 4 MiB +
- * PAGES * 4 KiB.
+ * Each page leads to the one STRIDE further on: 1 is one after another, 0 a random order.  RAM needed: 4 MiB
+ * + PAGES * 4 KiB.
  */
 #include "lib/guest.h"
 

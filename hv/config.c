@@ -110,9 +110,10 @@ static bool parse_option(struct vm_config *c, const char *word, struct why why)
         format_text(why.text, why.size, "%s: possible is %s", word, keys[i].possible);
         return false;
     }
-    format_text(why.text, why.size,
-                "unknown option %s; known are image= ram= mmu= page= start= lazy= faults= tables= weight= vcpus=",
-                word);
+    format_text(
+        why.text, why.size,
+        "unknown option %s; known are image= ram= mmu= page= start= lazy= faults= tables= weight= vcpus=",
+        word);
     return false;
 }
 

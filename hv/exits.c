@@ -90,8 +90,9 @@ static void exit_entry_failure(struct vcpu *v, uint64_t reason)
     vmcs_dump(v);
 }
 
-/* Page faults, if the VM's pager or its faults=hypervisor asks for them, and NMIs, which are not used here.  An IRET that faults has opened
- * the door for NMIs already, and closes it again to be executed once more (27.2.3). */
+/* Page faults, if the VM's pager or its faults=hypervisor asks for them, and NMIs, which are not used here.
+ * An IRET that faults has opened the door for NMIs already, and closes it again to be executed once more
+ * (27.2.3). */
 static void exit_exception(struct vcpu *v)
 {
     uint64_t info = vmread(VMCS_EXIT_INTR_INFO);

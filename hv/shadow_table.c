@@ -310,8 +310,8 @@ static bool add_chunk(struct vm *vm, uint64_t gfn)
     return *chunk;
 }
 
-/* Beyond RAM: the APIC's page, and the first of the GiB that it is in, for which the table stands that a large
- * page of the guest's is split into. */
+/* Beyond RAM: the APIC's page, and the first of the GiB that it is in, for which the table stands that a
+ * large page of the guest's is split into. */
 bool shadow_pool_begin(struct vm *vm)
 {
     memset(&vm->shadow, 0, sizeof vm->shadow);

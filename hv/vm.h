@@ -23,8 +23,8 @@ struct vm_config {
     char image[VMDIR_NAME];
     char cmdline[VM_CMDLINE]; /* as the guest gets it: the image's name first */
     uint64_t ram_bytes;
-    uint64_t page_bytes;       /* of its RAM: PAGE_BYTES or LARGE_BYTES */
-    uint64_t weight;           /* its share of the processor */
+    uint64_t page_bytes; /* of its RAM: PAGE_BYTES or LARGE_BYTES */
+    uint64_t weight;     /* its share of the processor */
     uint64_t vcpus;
     const struct pager *pager; /* mmu= */
     uint64_t tables;           /* shadow tables that it may have; 0: by its RAM */

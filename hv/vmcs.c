@@ -28,8 +28,8 @@ static void setup_pause_loops(void)
 }
 
 /* What the guest may not do by itself: keep the processor (timer, interrupts), stop it (HLT), reach the board
- * (I/O).  MOV to CR8 goes to its local APIC without an exit.  Without MSR bitmaps every RDMSR and WRMSR exits;
- * without a bit in the exception bitmap no exception does.  A pager has wishes of its own. */
+ * (I/O).  MOV to CR8 goes to its local APIC without an exit.  Without MSR bitmaps every RDMSR and WRMSR
+ * exits; without a bit in the exception bitmap no exception does.  A pager has wishes of its own. */
 static void setup_controls(const struct vcpu *v)
 {
     const struct pager *pager = v->vm->config.pager;

@@ -13,7 +13,7 @@ struct rs_world;
 /* State of a machine at the start of an atom. */
 struct saved {
     u64 atom;
-    u64 log_next; /* inputs applied so far */
+    u64 log_next;                          /* inputs applied so far */
     struct core_state *core[RS_CORES_MAX]; /* as many as the machine has */
     struct board_state *board;
     struct mem_image *mem;

@@ -1,7 +1,7 @@
 /* hostile.h - a build that is as forgetful as it may be: `make hostile` runs all tests on it.
  *
- * Whatever is kept besides state is kept in one entry, dropped at random, and checkpoints fall close together.
- * No result may change. */
+ * Whatever is kept besides state is kept in one entry, dropped at random, and checkpoints fall close
+ * together. No result may change. */
 #ifndef RINGSIDE_HOSTILE_H
 #define RINGSIDE_HOSTILE_H
 

@@ -171,10 +171,10 @@ struct block_run {
     bool flags_kept;     /* they are in RFLAGS, and there only */
     u64 redirected;      /* cycle at which a branch emptied the front end; the same of a load that missed: */
     u64 missed;
-    bool repeats;        /* the last instruction is a string instruction that goes on */
-    bool stopped;        /* a stop was asked for at the end of the last instruction */
-    bool cautious;       /* somebody watches what a load that misses does */
-    bool leave;          /* what comes next is for the run loop */
+    bool repeats;            /* the last instruction is a string instruction that goes on */
+    bool stopped;            /* a stop was asked for at the end of the last instruction */
+    bool cautious;           /* somebody watches what a load that misses does */
+    bool leave;              /* what comes next is for the run loop */
     const struct insn *tail; /* what comes next, for the run loop; NULL: it is to be fetched */
     const struct block *block;
     const struct op *missing; /* the move whose load is missing; NULL: none */
@@ -229,7 +229,7 @@ struct core_rt {
     struct block_run run;
     struct fast_tlb *fast;
     struct sole *sole;
-    struct rs_walk walk;   /* the walk in progress, or the last one: walk_of() */
+    struct rs_walk walk; /* the walk in progress, or the last one: walk_of() */
     struct short_walk short_walk;
     struct rs_event event; /* the event being told */
 };

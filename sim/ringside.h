@@ -392,8 +392,8 @@ void rs_symbol_format(const struct rs_symbols *s, uint64_t address, char *text, 
 const struct rs_symbols *rs_machine_symbols(const rs_machine *m);
 
 /* One instruction as text by Zydis, Intel syntax, addresses with their symbols: "call 0x101064 <main+12>".
- * bytes: up to 15.  symbols may be NULL.  Returns its length, 0 and no text if undecodable.  What this processor
- * lacks and answers with #UD, such as SSE, has its text as well. */
+ * bytes: up to 15.  symbols may be NULL.  Returns its length, 0 and no text if undecodable.  What this
+ * processor lacks and answers with #UD, such as SSE, has its text as well. */
 size_t rs_disassemble(const uint8_t *bytes, size_t n, uint64_t rip, const struct rs_symbols *symbols,
                       char *text, size_t size);
 /* That at gva as the core would fetch it now.  0 and why in brackets if it can't be read or decoded. */

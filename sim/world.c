@@ -16,7 +16,7 @@
 #define CHECKPOINT_GENERAL HOSTILE_OR(10007, 100000)
 #define DROP_EVERY         HOSTILE_OR(50, 0) /* atoms */
 #define CHECKPOINT_BEFORE_MOVE \
-    20000 /* a movement that stops inside an atom reruns from the last checkpoint */
+    20000             /* a movement that stops inside an atom reruns from the last checkpoint */
 #define DEAR_ATOM 200 /* what one that takes a snapshot, or is run twice, costs of a budget of atoms */
 
 const char *const rs_unit_name[RS_UNITS] = {"cycle", "micro", "insn", "walk", "exit"};

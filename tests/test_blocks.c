@@ -638,15 +638,15 @@ struct body {
 };
 
 static const struct body bodies[] = {
-    {"\x48\x89\xfb\x48\x8b\x07", 2},         /* mov rbx, rdi; mov rax, [rdi] */
-    {"\x48\x8b\x07\x48\x89\xfb", 2},         /* mov rax, [rdi]; mov rbx, rdi */
-    {"\x48\x89\xff\x48\x8b\x07", 2},         /* mov rdi, rdi; mov rax, [rdi]: an address that comes late */
-    {"\x48\x8b\x07\x67\x8d\x09", 2},         /* mov rax, [rdi]; lea ecx, [ecx], not in blocks */
-    {"\x03\x06\x48\x8b\x07", 2},             /* add eax, [rsi]; ... */
-    {"\x48\x39\xc3\x48\x13\x07", 2},         /* cmp rbx, rax; adc rax, [rdi]: flags come and go */
+    {"\x48\x89\xfb\x48\x8b\x07", 2}, /* mov rbx, rdi; mov rax, [rdi] */
+    {"\x48\x8b\x07\x48\x89\xfb", 2}, /* mov rax, [rdi]; mov rbx, rdi */
+    {"\x48\x89\xff\x48\x8b\x07", 2}, /* mov rdi, rdi; mov rax, [rdi]: an address that comes late */
+    {"\x48\x8b\x07\x67\x8d\x09", 2}, /* mov rax, [rdi]; lea ecx, [ecx], not in blocks */
+    {"\x03\x06\x48\x8b\x07", 2},     /* add eax, [rsi]; ... */
+    {"\x48\x39\xc3\x48\x13\x07", 2}, /* cmp rbx, rax; adc rax, [rdi]: flags come and go */
     {"\x48\x29\xf3\x48\x3b\x07\x0f\x92\xc3", 3}, /* sub rbx, rsi; cmp rax, [rdi]; setb bl */
-    {"\x48\x85\x37\x48\x8b\x07", 2},         /* test [rdi], rsi; ... */
-    {"\x67\x48\x8b\x7e\xf8\x48\x8b\x07", 2}, /* mov rdi, [esi - 8], not in blocks; ... */
+    {"\x48\x85\x37\x48\x8b\x07", 2},             /* test [rdi], rsi; ... */
+    {"\x67\x48\x8b\x7e\xf8\x48\x8b\x07", 2},     /* mov rdi, [esi - 8], not in blocks; ... */
     {"\x48\x89\xfb\x48\x8b\x07\x67\x8d\x09", 3}, /* mov rbx, rdi; ... */
 };
 

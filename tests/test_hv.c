@@ -59,8 +59,8 @@ static const struct guest {
     {"chase", "chase 300 1000 7", "v image=chase -- 300 1000 7"},
 };
 
-/* Both ways of virtualising memory, and one with the guest's faults sent round: tests that loop over a table do so
- * with each. */
+/* Both ways of virtualising memory, and one with the guest's faults sent round: tests that loop over a table
+ * do so with each. */
 static const char *const mmus[] = {"nested", "shadow", "nested faults=hypervisor"};
 #define MMUS 3
 

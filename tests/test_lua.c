@@ -458,13 +458,17 @@ END_TEST
 START_TEST(vm_with_shadow_tables)
 {
     const char *message = run(
-        "local h = machine() h:boot('hv', { cmdline = '--stay', vms = { { name = 'v', image = 'fault', mmu = 'shadow' } } }) "
+        "local h = machine() h:boot('hv', { cmdline = '--stay', vms = { { name = 'v', image = 'fault', mmu = "
+        "'shadow' } } }) "
         "local v, mark = h:vm('v'), h:await('mark', { id = 3 }) h:run_until('insn', { mode = 'non-root' }) "
         "local own, walked = v:translate(0x100c0805000), h:translate(0x100c0805000) "
-        "check_eq(own.gpa, 0x600000, 'where the guest has put it') check(own.hpa ~= own.gpa, 'it is elsewhere') "
-        "check_eq(walked.hpa, own.hpa, 'the shadows lead there') check(walked.cr3 ~= own.cr3, 'from another root') "
+        "check_eq(own.gpa, 0x600000, 'where the guest has put it') check(own.hpa ~= own.gpa, 'it is "
+        "elsewhere') "
+        "check_eq(walked.hpa, own.hpa, 'the shadows lead there') check(walked.cr3 ~= own.cr3, 'from another "
+        "root') "
         "h:run('20ms') local faults = v:stats().faults "
-        "check(faults['true'].count >= 2, 'the guest had its own') check(faults.hidden.mean > 0, 'and others')");
+        "check(faults['true'].count >= 2, 'the guest had its own') check(faults.hidden.mean > 0, 'and "
+        "others')");
     ck_assert_msg(!*message, "%s", message);
     ck_assert_uint_eq(scenario_checks(scenario, true), 6);
     ck_assert_uint_eq(scenario_checks(scenario, false), 0);

@@ -37,9 +37,9 @@ struct breach {
     { \
         VMCS_##ID, 1, (v) \
     }
-#define BAD                  0x8000000000000000ull /* not canonical */
-#define BEYOND               (1ull << PHYS_BITS)   /* not a physical address */
-#define WITH(bits)           OR(PROC_CONTROLS, PROC_SECONDARY), SET(PROC2_CONTROLS, bits)
+#define BAD        0x8000000000000000ull /* not canonical */
+#define BEYOND     (1ull << PHYS_BITS)   /* not a physical address */
+#define WITH(bits) OR(PROC_CONTROLS, PROC_SECONDARY), SET(PROC2_CONTROLS, bits)
 #define WITH_POSTED \
     OR(PIN_CONTROLS, PIN_POSTED_INTERRUPTS | PIN_EXTERNAL_INTERRUPT), \
         OR(PROC_CONTROLS, PROC_SECONDARY | PROC_TPR_SHADOW), SET(PROC2_CONTROLS, PROC2_VIRTUAL_INTERRUPTS)

@@ -1,5 +1,5 @@
-/* test_words.c - the words of an event's gate, descriptors and frame: they lie in one line or two, in one page or
- * two, or one of them in two, and nothing changes if those that hit are accessed together. */
+/* test_words.c - the words of an event's gate, descriptors and frame: they lie in one line or two, in one
+ * page or two, or one of them in two, and nothing changes if those that hit are accessed together. */
 #include "cpu/cpu.h"
 #include "lib/same.h"
 #include "lib/suite.h"

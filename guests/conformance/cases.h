@@ -14,6 +14,8 @@
 #include "arch/x86.h"
 #include "conformance/layout.h"
 
+/* clang-format off */
+
 .macro CASES table
     .section .rodata.cases, "a"
     .balign 8

@@ -17,10 +17,10 @@ struct vmdir_vm {
     unsigned long long state; /* enum vmdir_state */
     unsigned long long root;  /* gPA -> hPA tables in EPT format */
     unsigned long long ram_bytes;
-    unsigned long long console;         /* ring of the bytes that its console has written */
-    unsigned long long console_bytes;   /* size of the ring, a power of 2 */
-    unsigned long long console_written; /* bytes ever written: byte i is at i mod size */
-    unsigned long long status;          /* of its debug-exit, when stopped */
+    unsigned long long console;           /* ring of the bytes that its console has written */
+    unsigned long long console_bytes;     /* size of the ring, a power of 2 */
+    unsigned long long console_written;   /* bytes ever written: byte i is at i mod size */
+    unsigned long long status;            /* of its debug-exit, when stopped */
     unsigned long long vcpus;             /* its virtual CPUs */
     unsigned long long vmcs[VMDIR_VCPUS]; /* of each */
     unsigned long long shadow; /* 1: shadow page tables; the VMCS's CR3 is theirs, and the guest's is */

@@ -42,7 +42,7 @@ enum vmcs_width { VMCS_WIDTH_16, VMCS_WIDTH_64, VMCS_WIDTH_32, VMCS_WIDTH_NATURA
 
 /* The region in memory (24.2): what follows byte 8 is this machine's own business. */
 #define VMCS_REVISION                 0x52534d31u /* "1MSR" */
-#define VMCS_SHADOW                   (1u << 31) /* shadow-VMCS indicator, above the revision identifier */
+#define VMCS_SHADOW                   (1u << 31)  /* shadow-VMCS indicator, above the revision identifier */
 #define VMCS_BYTES                    4096u
 #define VMCS_ABORT                    4 /* VMX-abort indicator: offset in bytes */
 
@@ -141,8 +141,8 @@ enum vmx_abort {
 #define EPT_CAP_INVVPID_SINGLE_GLOBAL (1ull << 43) /* single context, retaining globals */
 
 /* Posted-interrupt descriptor (table 29-1): 64 bytes */
-#define POSTED_REQUESTS               0  /* PIR: a bit for each vector */
-#define POSTED_NOTIFICATION           32 /* ON, outstanding notification: bit 0 of this byte */
+#define POSTED_REQUESTS               0            /* PIR: a bit for each vector */
+#define POSTED_NOTIFICATION           32           /* ON, outstanding notification: bit 0 of this byte */
 #define POSTED_ON                     1
 
 /* The preemption timer counts down when this bit of the TSC changes (25.5.1); bits 4:0 of IA32_VMX_MISC. */
@@ -150,40 +150,40 @@ enum vmx_abort {
 #define VMX_CR3_TARGETS               4
 #define VMX_MISC_VMWRITE_ANY          (1ull << 29) /* VMWRITE to exit information too */
 #define VMX_MISC_LENGTH_0             (1ull << 30) /* events of software with an instruction length of 0 */
-#define VMX_MSR_LIST_MAX              512  /* A.6, bits 27:25 */
+#define VMX_MSR_LIST_MAX              512          /* A.6, bits 27:25 */
 
-#define VMX_TSC_FRACTION              48   /* bits of the TSC multiplier behind the point (25.3) */
+#define VMX_TSC_FRACTION      48   /* bits of the TSC multiplier behind the point (25.3) */
 
 /* EPTP (24.6.11) */
-#define EPTP_MEMORY_TYPE              7ull /* bits 2:0 */
-#define EPTP_WB                       6ull
-#define EPTP_UC                       0ull
-#define EPTP_WALK_4                   (3ull << 3) /* page-walk length minus 1, bits 5:3 */
-#define EPTP_WALK_MASK                (7ull << 3)
-#define EPTP_AD                       (1ull << 6) /* accessed and dirty flags for EPT */
-#define EPTP_RESERVED                 0xf80ull
-#define EP4TA(eptp)                   ((eptp) & ~0xfffull) /* what the TLB tags with (28.3.1): bits 51:12 */
+#define EPTP_MEMORY_TYPE      7ull /* bits 2:0 */
+#define EPTP_WB               6ull
+#define EPTP_UC               0ull
+#define EPTP_WALK_4           (3ull << 3) /* page-walk length minus 1, bits 5:3 */
+#define EPTP_WALK_MASK        (7ull << 3)
+#define EPTP_AD               (1ull << 6) /* accessed and dirty flags for EPT */
+#define EPTP_RESERVED         0xf80ull
+#define EP4TA(eptp)           ((eptp) & ~0xfffull) /* what the TLB tags with (28.3.1): bits 51:12 */
 
 /* VM functions (24.6.14, 25.5.6): their controls, and IA32_VMX_VMFUNC (A.11) */
-#define VMFUNC_EPTP_SWITCHING         (1ull << 0)
-#define VMFUNC_MAX                    63u
-#define EPTP_LIST_ENTRIES             512u
+#define VMFUNC_EPTP_SWITCHING (1ull << 0)
+#define VMFUNC_MAX            63u
+#define EPTP_LIST_ENTRIES     512u
 
 /* Virtualization-exception information area (table 25-1): offsets in bytes */
-#define VE_REASON                     0  /* 32 bits */
-#define VE_BUSY                       4  /* 32 bits; not 0: EPT violations exit */
-#define VE_QUALIFICATION              8
-#define VE_GUEST_LINEAR               16
-#define VE_GUEST_PHYSICAL             24
-#define VE_EPTP_INDEX                 32 /* 16 bits */
+#define VE_REASON             0 /* 32 bits */
+#define VE_BUSY               4 /* 32 bits; not 0: EPT violations exit */
+#define VE_QUALIFICATION      8
+#define VE_GUEST_LINEAR       16
+#define VE_GUEST_PHYSICAL     24
+#define VE_EPTP_INDEX         32 /* 16 bits */
 
-#define PML_ENTRIES                   512u /* of the page-modification log, 8 bytes each (28.3.6) */
+#define PML_ENTRIES 512u /* of the page-modification log, 8 bytes each (28.3.6) */
 
 /* EPT entries (28.2.2).  Execute-only mappings are supported; W without R is a misconfiguration. */
-#define EPT_R                         (1ull << 0)
-#define EPT_W                         (1ull << 1)
-#define EPT_X                         (1ull << 2)
-#define EPT_RWX                       7ull
+#define EPT_R       (1ull << 0)
+#define EPT_W       (1ull << 1)
+#define EPT_X       (1ull << 2)
+#define EPT_RWX     7ull
 #define EPT_MEMORY_TYPE \
     (7ull << 3) /* of a leaf: 0 UC, 1 WC, 4 WT, 5 WP, 6 WB; others are a misconfiguration */
 #define EPT_WB                  (6ull << 3)

@@ -67,8 +67,8 @@ struct builder {
     struct block *block;
     struct op *op;
     const u8 *page;
-    u64 gva, line; /* of the next instruction; number of the line fetched last */
-    u16 written;   /* by the instruction before */
+    u64 gva, line;     /* of the next instruction; number of the line fetched last */
+    u16 written;       /* by the instruction before */
     struct op *setter; /* replaced the flags that stand, which nobody has needed yet; NULL: none did */
     op_run *quiet;     /* its handler if nobody ever does */
 };

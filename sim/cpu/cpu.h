@@ -114,8 +114,8 @@ void vmx_intercept(struct core *c, const struct insn *in);
 _Noreturn void vmx_exit(struct core *c, u32 reason, u64 qualification);
 /* The same with what EPT exits record. */
 _Noreturn void vmx_exit_ept(struct core *c, u32 reason, u64 qualification, u64 gpa, u64 gva);
-/* "EPT-violation #VE" is 1 and no event is being delivered: a convertible EPT violation becomes #VE, unless the
- * information area is busy.  cpu/vmx_ve.c */
+/* "EPT-violation #VE" is 1 and no event is being delivered: a convertible EPT violation becomes #VE, unless
+ * the information area is busy.  cpu/vmx_ve.c */
 bool vmx_converts(const struct core *c);
 bool vmx_ve_is_busy(const struct core *c); /* without a cycle */
 /* Raises #VE for a convertible EPT violation; returns if the area is busy. */
@@ -131,10 +131,11 @@ void vmx_idle(struct core *c);
  * interrupt window, NMI window, external interrupt) in the priority of SDM vol. 3, 25.2, and leaves the atom;
  * else returns. */
 void vmx_exit_if_due(struct core *c);
-/* An MTF VM exit, one of the virtual APIC or the window of interrupts or of NMIs waits for the next atom, whatever the
- * activity state. */
+/* An MTF VM exit, one of the virtual APIC or the window of interrupts or of NMIs waits for the next atom,
+ * whatever the activity state. */
 bool vmx_exit_is_waiting(const struct core *c);
-/* What blocks NMIs, as the program that runs sees it: virtual-NMI blocking in a guest that has virtual NMIs. */
+/* What blocks NMIs, as the program that runs sees it: virtual-NMI blocking in a guest that has virtual NMIs.
+ */
 u64 *vmx_nmi_blocking(struct core *c);
 /* What IRET does to that, before anything of it may fault. */
 void vmx_unblock_nmi(struct core *c);
@@ -159,7 +160,8 @@ u64 board_mmio_read(struct core *c, u64 hpa, unsigned n);
 void board_mmio_write(struct core *c, u64 hpa, unsigned n, u64 value);
 /* The machine stops for good: tells `halt` and its micro.  detail: state.def, halt_detail. */
 void board_halt(struct core *c, enum halt_cause cause, u64 status, u64 detail);
-enum page_kind board_page_kind(const struct core *c, u64 hpa); /* RAM, local APIC page, device, APIC-access page, none */
+enum page_kind board_page_kind(const struct core *c,
+                               u64 hpa); /* RAM, local APIC page, device, APIC-access page, none */
 
 /* ---- pipeline timing: cpu/pipeline.c (docs/machine.md, "The pipeline") ---- */
 

@@ -1,7 +1,7 @@
 /* exec_bit.c - bits (SDM vol. 1, 7.3.6 "Shift and Rotate", 7.3.7 "Bit and Byte Instructions").
  *
- * BT and its kin change CF alone, BSF and BSR ZF alone; a BSF or BSR of 0 leaves its destination.  There is no
- * TZCNT, which comes with the rest of BMI1: F3 BSF is BSF. */
+ * BT and its kin change CF alone, BSF and BSR ZF alone; a BSF or BSR of 0 leaves its destination.  There is
+ * no TZCNT, which comes with the rest of BMI1: F3 BSF is BSF. */
 #include "cpu/exec.h"
 
 /* ---- bit tests ---- */

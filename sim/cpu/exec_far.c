@@ -53,8 +53,7 @@ static void check_jump_target(struct core *c, const struct target *t)
     bool conforming = desc_is_conforming(t->code.low);
 
     require(c, desc_is_code(t->code.low), VEC_GP, t->selector);
-    require(c, conforming ? dpl <= cpl(c) : dpl == cpl(c) && rpl(t->selector) <= cpl(c), VEC_GP,
-            t->selector);
+    require(c, conforming ? dpl <= cpl(c) : dpl == cpl(c) && rpl(t->selector) <= cpl(c), VEC_GP, t->selector);
 }
 
 /* ---- call gates (SDM vol. 3, 5.8.3.1 "IA-32e Mode Call Gates", 5.8.4 "Accessing a Code Segment Through a

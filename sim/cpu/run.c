@@ -238,8 +238,8 @@ static u64 next_look(const struct core *c)
     return c->rt.look_again < c->rt.until ? c->rt.look_again : c->rt.until;
 }
 
-/* An atom takes a cycle or more: so there are enough of them for what ends before the limit.  All that has run is
- * counted. */
+/* An atom takes a cycle or more: so there are enough of them for what ends before the limit.  All that has
+ * run is counted. */
 static void set_limit(struct core *c, u64 atoms)
 {
     c->rt.run.limit = min(next_look(c), c->s.cycle + min(atoms - c->rt.run.done, SUM_CYCLES));

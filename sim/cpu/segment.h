@@ -39,7 +39,8 @@ void segment_set(struct segment *seg, u16 selector, u64 low);
 /* What a null selector leaves; SS keeps its DPL, which is the CPL. */
 void segment_set_null(struct segment *seg, u16 selector, unsigned dpl);
 
-/* A stack pointer of the TSS, at TSS_RSP0... or TSS_IST1...: #TS beyond its limit, #SS(0) if not canonical. */
+/* A stack pointer of the TSS, at TSS_RSP0... or TSS_IST1...: #TS beyond its limit, #SS(0) if not canonical.
+ */
 u64 segment_tss_stack(struct core *c, unsigned offset);
 
 static inline bool selector_is_null(u16 selector)

@@ -8,8 +8,8 @@
  * VMX. */
 u64 sys_cr4_supported(const struct core *c);
 
-/* The time-stamp counter as RDTSC, RDTSCP and RDMSR give it: in non-root operation with the VMCS's multiplier and offset
- * (SDM vol. 3, 25.3 "Changes to Instruction Behavior in VMX Non-Root Operation"). */
+/* The time-stamp counter as RDTSC, RDTSCP and RDMSR give it: in non-root operation with the VMCS's multiplier
+ * and offset (SDM vol. 3, 25.3 "Changes to Instruction Behavior in VMX Non-Root Operation"). */
 u64 sys_tsc(const struct core *c);
 
 /* CR0, CR3 and CR4 at once, as a start-up IPI loads them; false, and nothing done, if MOV would refuse one.

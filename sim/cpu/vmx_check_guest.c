@@ -88,7 +88,8 @@ static bool idtr_limit_ok(const struct core *c)
     return V(GUEST_IDTR_LIMIT) <= 0xffff;
 }
 
-/* The address behind the low half may be entered, which an instruction at its end leads to; its fetch is #GP. */
+/* The address behind the low half may be entered, which an instruction at its end leads to; its fetch is #GP.
+ */
 static bool rip_ok(const struct core *c)
 {
     u64 high = V(GUEST_RIP) >> LINEAR_BITS;
@@ -271,8 +272,8 @@ static const struct vmx_rule others[] = {
     VMX_RULE("guest_interruptibility", "no blocking by MOV SS if an NMI is injected", OTHER, blocking_nmi_ok,
              0),
     VMX_RULE("guest_interruptibility", "no blocking by SMI outside SMM", OTHER, blocking_smi_ok, 0),
-    VMX_RULE("guest_interruptibility", "no blocking by NMI if an NMI is injected and virtual NMIs are on", OTHER,
-             blocking_virtual_nmi_ok, 0),
+    VMX_RULE("guest_interruptibility", "no blocking by NMI if an NMI is injected and virtual NMIs are on",
+             OTHER, blocking_virtual_nmi_ok, 0),
     VMX_RULE("guest_pending_debug", "reserved bits are 0", OTHER, debug_reserved_ok, 0),
     VMX_RULE("guest_pending_debug", "while blocking or halted, BS (bit 14) is RFLAGS.TF", OTHER,
              debug_step_ok, 0),

@@ -171,10 +171,12 @@ void vmx_exit_if_due(struct core *c)
 
 bool vmx_exit_is_waiting(const struct core *c)
 {
-    return c->s.vmx_guest && (mtf_pending(c) || window_open(c) || vmx_nmi_window_is_open(c) || c->s.vapic_exit);
+    return c->s.vmx_guest &&
+           (mtf_pending(c) || window_open(c) || vmx_nmi_window_is_open(c) || c->s.vapic_exit);
 }
 
-/* In HLT and wait-for-SIPI no instruction and no event has been that an MTF VM exit could come behind (25.5.2). */
+/* In HLT and wait-for-SIPI no instruction and no event has been that an MTF VM exit could come behind
+ * (25.5.2). */
 void vmx_idle(struct core *c)
 {
     if (c->s.vmx_mtf_atom > c->s.atom)

@@ -73,7 +73,7 @@ struct fast_tlb {
     const u64 *layout_now;
     u16 leads[2 * L1_TLB_ENTRIES]; /* of each entry of ITLB and DTLB: a bit for each of to[], which may lead
                                       there */
-    u64 used; /* the same bits for those of to[] that are not empty */
+    u64 used;                      /* the same bits for those of to[] that are not empty */
     struct shortcuts to[SHORTCUT_KINDS][SHORTCUT_MODES];
     struct cache_line *line[2][LINE_SHORTCUTS]; /* L1I and L1D; right if its tag is; never NULL */
 };

@@ -67,7 +67,7 @@ u64 mmu_fetch_line(struct core *c, u64 gva);
 /* ---- physical accesses that hardware makes on its own: VMCS, bitmaps, MSR lists ---- */
 
 u64 phys_read(struct core *c, u64 hpa, unsigned n, u64 *counter); /* through L1D, cycles under counter */
-u64 phys_load(struct core *c, u64 hpa, unsigned n); /* through L1D, cycles under stall_vmx */
+u64 phys_load(struct core *c, u64 hpa, unsigned n);               /* through L1D, cycles under stall_vmx */
 void phys_store(struct core *c, u64 hpa, unsigned n, u64 value);
 void phys_store_dry(struct core *c, u64 hpa, unsigned n); /* a scratch core's: the cycles alone */
 

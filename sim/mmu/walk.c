@@ -363,9 +363,9 @@ INLINED struct mapping mapping_of(const struct pass *s, const struct cursor *at,
     bool dirty = !s->flags || entry & s->format->dirty;
     return (struct mapping){
         .frame = level_frame(s->format, at->level, entry),
-        .perms =
-            at->perms | (dirty ? PERM_DIRTY : 0) | (s->stage == RS_GUEST && entry & PTE_G ? PERM_GLOBAL : 0) |
-            (s->stage == RS_NESTED && entry & EPT_SUPPRESS_VE ? PERM_SUPPRESS_VE : 0),
+        .perms = at->perms | (dirty ? PERM_DIRTY : 0) |
+                 (s->stage == RS_GUEST && entry & PTE_G ? PERM_GLOBAL : 0) |
+                 (s->stage == RS_NESTED && entry & EPT_SUPPRESS_VE ? PERM_SUPPRESS_VE : 0),
         .reach = at->level - 1,
     };
 }

@@ -12,8 +12,9 @@
 bool walk_page(struct core *c, const struct mmu_context *x, u64 gva, unsigned access, bool dry,
                struct tlb_entry *out);
 
-/* The same for the commonest walk, at little cost to the host: native, shortened to its last level, with nothing
- * to set and nobody watching.  False, and nothing has happened, if it is another one.  walk_short.c */
+/* The same for the commonest walk, at little cost to the host: native, shortened to its last level, with
+ * nothing to set and nobody watching.  False, and nothing has happened, if it is another one.  walk_short.c
+ */
 bool walk_short(struct core *c, const struct mmu_context *x, u64 gva, unsigned access, struct tlb_entry *out);
 
 /* The record of the walk in progress or the last one; `valid` is false if there has been none. */

@@ -12,7 +12,7 @@
 struct mutations {
     u64 made, entered, controls, host, guest, msrs; /* outcomes of the first entry */
     u64 exits, aborts, resumed;
-    u64 again; /* events that an exit interrupted, and that are injected again */
+    u64 again;    /* events that an exit interrupted, and that are injected again */
     u64 rules[8]; /* a bit for each rule that was found broken */
 };
 

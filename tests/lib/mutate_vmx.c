@@ -115,12 +115,12 @@ static struct outcome vmptrst(void)
     return operand_is_mapped() ? success : fault(VEC_PF);
 }
 
-/* Appendix B: the EPTP index; PML's; the addresses of the log, the EPTPs and #VE's page; VM functions; EPTP; the
- * guest-physical address; four PDPTEs. */
+/* Appendix B: the EPTP index; PML's; the addresses of the log, the EPTPs and #VE's page; VM functions; EPTP;
+ * the guest-physical address; four PDPTEs. */
 static bool belongs_to_ept(u64 encoding)
 {
-    static const u32 field[] = {0x0004, 0x0812, 0x200e, 0x2018, 0x201a, 0x2024, 0x202a, 0x2400, 0x280a, 0x280c,
-                                0x280e, 0x2810};
+    static const u32 field[] = {0x0004, 0x0812, 0x200e, 0x2018, 0x201a, 0x2024,
+                                0x202a, 0x2400, 0x280a, 0x280c, 0x280e, 0x2810};
     for (size_t i = 0; i < sizeof field / sizeof *field; i++)
         if ((encoding & ~1ull) == field[i])
             return true;

@@ -1,5 +1,6 @@
-/* mutate_vmx.h - VMX instructions with operands and in states that make no sense, in root operation: an oracle
- * (SDM vol. 3, 30.3 "VMX Instructions", from the manual) says which exception, status and error number. */
+/* mutate_vmx.h - VMX instructions with operands and in states that make no sense, in root operation: an
+ * oracle (SDM vol. 3, 30.3 "VMX Instructions", from the manual) says which exception, status and error
+ * number. */
 #ifndef TESTS_LIB_MUTATE_VMX_H
 #define TESTS_LIB_MUTATE_VMX_H
 

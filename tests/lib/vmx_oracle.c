@@ -264,7 +264,7 @@ static const char *registers(const struct oracle *o)
     MUST(canonical(F(GUEST_GDTR_BASE)) && canonical(F(GUEST_IDTR_BASE)));
     MUST(F(GUEST_GDTR_LIMIT) < 0x10000 && F(GUEST_IDTR_LIMIT) < 0x10000);
     MUST(F(GUEST_RIP) >> 48 == 0 || F(GUEST_RIP) >> 48 == 0xffff); /* not bit 47 */
-    MUST((F(GUEST_RFLAGS) & ~0x3d7fd5ull) == 2); /* VM too is 0 */
+    MUST((F(GUEST_RFLAGS) & ~0x3d7fd5ull) == 2);                   /* VM too is 0 */
     return NULL;
 }
 
@@ -373,7 +373,8 @@ static const char *link_pointer(const struct oracle *o)
 
 const char *oracle_guest(const struct oracle *o)
 {
-    static const char *(*const part[])(const struct oracle *o) = {registers, segments, non_register, link_pointer};
+    static const char *(*const part[])(const struct oracle *o) = {registers, segments, non_register,
+                                                                  link_pointer};
     for (unsigned i = 0; i < sizeof part / sizeof *part; i++) {
         const char *wrong = part[i](o);
         if (wrong)
