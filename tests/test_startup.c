@@ -80,11 +80,11 @@ static void expect_end(const char *words)
 
 /* ---- the target does not wait ---- */
 
-static const char *const code[] = {SPIN, CLI_HLT};
+static const char code[][4] = {SPIN, CLI_HLT};
 
 START_TEST(dropped_by_who_does_not_wait)
 {
-    bare_put(&b, BARE_CODE + NEXT, code[_i], 4);
+    bare_put(&b, BARE_CODE + NEXT, code[_i], sizeof code[_i]);
     send_and_run(APIC_ICR_STARTUP);
     ck_assert_uint_eq(starts, 1);
     for (unsigned n = 0; n < 3; n++)
