@@ -291,6 +291,10 @@ static void by_leave(void)
     print("and %s\n", store(gva, 42) ? "stored" : "refused");
     write_cr4(read_cr4() & ~(uint64_t)CR4_SMAP);
     show("what is there", gva);
+    print("without SMAP %s\n", store(gva, 43) ? "stored" : "refused");
+    write_cr4(read_cr4() | CR4_SMAP);
+    print("with SMAP again %s\n", store(gva, 44) ? "stored" : "refused");
+    write_cr4(read_cr4() & ~(uint64_t)CR4_SMAP);
     write_cr0(read_cr0() | CR0_WP);
 }
 

@@ -129,16 +129,21 @@ static bool parse_options(struct vm_config *c, char **rest, struct why why)
     }
 }
 
-bool config_parse(struct vm_config *c, const char *string, char *why, size_t size)
+static void set_defaults(struct vm_config *c)
 {
-    char copy[STRING_MAX], *rest = copy;
-
     *c = (struct vm_config){.ram_bytes = RAM_DEFAULT,
                             .page_bytes = PAGE_BYTES,
                             .weight = 1,
                             .vcpus = 1,
                             .pager = &pager_nested,
                             .start = true};
+}
+
+bool config_parse(struct vm_config *c, const char *string, char *why, size_t size)
+{
+    char copy[STRING_MAX], *rest = copy, name[VMDIR_NAME];
+
+    set_defaults(c);
     if (!text_copy(copy, string, sizeof copy)) {
         format_text(why, size, "a module's string may have up to %u characters", STRING_MAX - 1);
         return false;
@@ -147,9 +152,13 @@ bool config_parse(struct vm_config *c, const char *string, char *why, size_t siz
         format_text(why, size, "a VM's name has 1 to %u characters", VMDIR_NAME - 1);
         return false;
     }
-    text_copy(c->image, c->name, sizeof c->image);
-    if (!parse_options(c, &rest, (struct why){why, size}))
+    text_copy(name, c->name, sizeof name);
+    text_copy(c->image, name, sizeof c->image);
+    if (!parse_options(c, &rest, (struct why){why, size})) {
+        set_defaults(c);
+        text_copy(c->name, name, sizeof c->name);
         return false;
+    }
     format_text(c->cmdline, sizeof c->cmdline, "%s%s%s", c->image, *rest ? " " : "", rest);
     return true;
 }

@@ -14,7 +14,8 @@
 /* A VM's setting that may be changed while it lives, as `KEY=` says above: true if the value is possible. */
 bool config_set_weight(struct vm_config *config, const char *value);
 
-/* False, with a message in `why`, if the string is malformed; the name is set if there is one. */
+/* False, with a message in `why`, if the string is malformed: then all is as by default but
+ * the name, if there is one. */
 bool config_parse(struct vm_config *config, const char *string, char *why, size_t size);
 
 #endif

@@ -135,3 +135,9 @@ void lapic_page_end_step(struct vcpu *v)
 {
     change_controls(v, false);
 }
+
+void lapic_page_forget_step(const struct vcpu *v)
+{
+    if (v->vm->lapic_page.stepper == v)
+        v->vm->lapic_page.stepper = NULL;
+}

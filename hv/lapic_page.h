@@ -27,6 +27,8 @@ void lapic_page_follow_mode(const struct vcpu *v);
 
 void exit_apic_access(struct vcpu *v);
 void exit_apic_write(struct vcpu *v);
+/* v has had an INIT: it steps no more, and its VMCS will be set up anew. */
+void lapic_page_forget_step(const struct vcpu *v);
 /* v->lapic.stepping, and v has exited. */
 void lapic_page_end_step(struct vcpu *v);
 

@@ -17,11 +17,10 @@
 #include "vm.h"
 
 #define LINE_MAX 512
-#define WHY_MAX  256
 
 static char line[LINE_MAX];
 static unsigned used;
-static bool too_long;
+static bool too_long, not_text;
 
 /* ---- replies ---- */
 
@@ -67,7 +66,7 @@ static void ok(void)
 
 static void start(struct vm *vm, char *rest)
 {
-    char why[WHY_MAX];
+    char why[VM_WHY];
 
     (void)rest;
     if (vm->dir->state == VMDIR_RUNNING || vm->dir->state == VMDIR_PAUSED)
@@ -317,7 +316,9 @@ static void execute(char *text)
 
 static void end_of_line(void)
 {
-    if (too_long)
+    if (not_text)
+        error("a line is text: it may not have a zero byte");
+    else if (too_long)
         error("a line may have up to %u characters", LINE_MAX - 1);
     else
         execute(line);
@@ -335,7 +336,9 @@ static void take(char c)
         line[used] = 0;
         end_of_line();
         used = 0;
-        too_long = false;
+        too_long = not_text = false;
+    } else if (c == 0) {
+        not_text = true;
     } else if (used < LINE_MAX - 1) {
         line[used++] = c;
     } else {

@@ -132,7 +132,7 @@ static void invalidate(struct vcpu *v, uint64_t gva)
 
 static bool same_rules(struct guest_mode a, struct guest_mode b)
 {
-    return a.wp == b.wp && a.nxe == b.nxe && (a.wp || a.smep == b.smep);
+    return a.wp == b.wp && a.nxe == b.nxe && (a.wp || (a.smep == b.smep && a.smap == b.smap));
 }
 
 /* Other rules make other shadows: with WP clear there are entries that only the supervisor may have, and NX

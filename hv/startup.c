@@ -44,6 +44,7 @@ bool startup_write_msr(struct vcpu *v, uint64_t value)
 void startup_init(struct vcpu *v)
 {
     vcpu_exit(v);
+    lapic_page_forget_step(v);
     v->startup = (struct startup){.waits = true};
     v->halted = false;
     lapic_reset(v);

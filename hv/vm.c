@@ -18,8 +18,6 @@
 #include "vmcs.h"
 #include "vmx.h"
 
-#define WHY_MAX 256
-
 /* Read from outside: debuggers and views find the VMs here (arch/vmdir.h). */
 struct vmdir vm_directory = {.magic = VMDIR_MAGIC};
 
@@ -179,6 +177,10 @@ bool vm_start(struct vm *vm, char *why, size_t size)
 {
     uint64_t entry;
 
+    if (vm->refused[0]) {
+        text_copy(why, vm->refused, size);
+        return false;
+    }
     vcpus_release(vm);
     vm->ever_started = true;
     vm->dir->state = VMDIR_CRASHED;
@@ -312,7 +314,7 @@ static struct vm *new_vm(const struct vm_config *config)
 
 void vm_create(const char *string, const uint8_t *module, uint64_t module_bytes)
 {
-    char why[WHY_MAX];
+    char why[VM_WHY];
     struct vm_config config;
     bool good = config_parse(&config, string, why, sizeof why);
     struct vm *vm;
@@ -327,6 +329,8 @@ void vm_create(const char *string, const uint8_t *module, uint64_t module_bytes)
     vm = new_vm(&config);
     vm->module = module;
     vm->module_bytes = module_bytes;
+    if (!good)
+        text_copy(vm->refused, why, sizeof vm->refused);
     if (good && (!config.start || vm_start(vm, why, sizeof why)))
         return;
     vm->ever_started = true;

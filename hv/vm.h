@@ -16,6 +16,7 @@
 #include "vuart.h"
 
 #define VM_CMDLINE 256
+#define VM_WHY     256 /* of a message that says why something cannot be */
 
 /* What a boot module's string asks for (config.h). */
 struct vm_config {
@@ -36,6 +37,7 @@ struct vm_config {
 struct vm {
     struct vmdir_vm *dir; /* its published part: name, state, VMCS, EPT root, console */
     struct vm_config config;
+    char refused[VM_WHY]; /* what is wrong with its string: it cannot start */
     const uint8_t *module; /* the ELF image */
     uint64_t module_bytes;
     unsigned number; /* from 0 */

@@ -252,6 +252,7 @@ static const struct {
     {"h weight=0", "weight=0: possible is 1 to 100"},
     {"h vcpus=0", "vcpus=0: possible is 1 to 8"},
     {"h vcpus=9", "vcpus=9: possible is 1 to 8"},
+    {"h vcpus=4000", "vcpus=4000: possible is 1 to 8"},
     {"h faults=nobody", "faults=nobody: possible is guest or hypervisor"},
     {"h image=", "image=: possible is"},
     {"h colour=red", "unknown option colour=red"},
@@ -268,6 +269,27 @@ START_TEST(bad_module_string)
     must_say(bad_strings[_i].says);
     must_say("good stopped by debug-exit, status 1");
     ck_assert_int_eq(status, strcmp(bad_strings[_i].string, "good") == 0 ? STATUS_SUCCESS : STATUS_FAILURE);
+}
+END_TEST
+
+/* What its string asks for is not started by a command either. */
+START_TEST(refused_for_good)
+{
+    add_vm("hello", "good image=hello start=no");
+    add_vm("hello", bad_strings[_i].string);
+    boot("hv/hv.elf", "--stay");
+    run_until(3000000);
+    const char *string = bad_strings[_i].string;
+    char name[32], line[64];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(string, " "), string);
+    snprintf(line, sizeof line, "vm start %s", name);
+    if (strcmp(bad_strings[_i].says, "out of memory") == 0)
+        return; /* nothing is wrong with its string */
+    if (*name && strcmp(name, "good") != 0)
+        reply_has(line, "error: ");
+    reply_has("vm start good", "ok");
+    run_until(20000000);
+    must_say("good stopped by debug-exit, status 1");
 }
 END_TEST
 
@@ -648,6 +670,7 @@ static Suite *make_suite(void)
     tcase_add_loop_test(c, cpuid_in_a_vm, 0, COUNT(cpuid_bits));
     c = new_case(s, "modules");
     tcase_add_loop_test(c, bad_module_string, 0, COUNT(bad_strings));
+    tcase_add_loop_test(c, refused_for_good, 0, COUNT(bad_strings));
     tcase_add_test(c, long_module_string);
     tcase_add_loop_test(c, bad_image, 0, COUNT(bad_images));
     tcase_add_test(c, overlapping_segments);
