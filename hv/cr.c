@@ -20,12 +20,11 @@ static void write_gpr(struct vcpu *v, unsigned r, uint64_t value)
         v->gpr[r] = value;
 }
 
-/* Caching off (CD, NW) and NE off are the guest's own belief: it reads back what it wrote.  Reserved bits of the
- * lower half are ignored (SDM vol. 3, 2.5 "Control Registers"). */
+/* Caching off (CD, NW) and NE off are the guest's own belief: it reads back what it wrote.  Reserved bits of
+ * the lower half are ignored (SDM vol. 3, 2.5 "Control Registers"). */
 static bool write_guest_cr0(struct vcpu *v, uint64_t value)
 {
-    if (value >> 32 || !(value & CR0_PE) || !(value & CR0_PG) ||
-        (value & (CR0_NW | CR0_CD)) == CR0_NW)
+    if (value >> 32 || !(value & CR0_PE) || !(value & CR0_PG) || (value & (CR0_NW | CR0_CD)) == CR0_NW)
         return false;
     value &= CR0_ALL;
     vmwrite(VMCS_CR0_SHADOW, value);

@@ -37,7 +37,7 @@ struct vm_config {
 struct vm {
     struct vmdir_vm *dir; /* its published part: name, state, VMCS, EPT root, console */
     struct vm_config config;
-    char refused[VM_WHY]; /* what is wrong with its string: it cannot start */
+    char refused[VM_WHY];  /* what is wrong with its string: it cannot start */
     const uint8_t *module; /* the ELF image */
     uint64_t module_bytes;
     unsigned number; /* from 0 */
