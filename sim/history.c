@@ -45,11 +45,12 @@ void saved_restore(struct rs_world *w, const struct saved *s)
     machine_drop_pointers(m);
     for (u32 i = 0; i < m->cores; i++) {
         struct core *c = m->core[i];
-        c->rt.micro = c->rt.micro_stop = 0;
+        c->rt.atom.micro = c->rt.atom.micro_stop = 0;
         walk_forget(c);
         c->s = *s->core[i];
     }
     m->b = *s->board;
+    m->devices.atom.micro = m->devices.atom.micro_stop = 0;
     mem_thaw(m->mem, s->mem);
     w->history.log_next = s->log_next;
 }
@@ -179,8 +180,11 @@ u64 history_next_input(const struct rs_world *w)
 
 static void tell_input(struct rs_world *w, const struct input *in)
 {
-    struct core *c = machine_next(w->machine);
-    PROBE(c, RS_PROBE_input, in->kind, in->n);
+    struct core *c = machine_next_core(w->machine);
+    if (c)
+        PROBE(c, RS_PROBE_input, in->kind, in->n);
+    else
+        PROBE_DEVICE(w->machine, RS_PROBE_input, in->kind, in->n);
 }
 
 static bool input_due(const struct rs_world *w)

@@ -157,7 +157,8 @@ uint64_t rs_now(const rs_machine *m)
 
 uint32_t rs_next_core(const rs_machine *m)
 {
-    return machine_next(m)->id;
+    const struct core *c = machine_next_core(m);
+    return c ? c->id : RS_NO_CORE;
 }
 
 uint64_t rs_insns(const rs_machine *m, uint32_t core)

@@ -7,6 +7,8 @@
 #include "cpu/cpu.h"
 #include "cpu/decode_cache.h"
 #include "dev/board.h"
+#include "dev/devices.h"
+#include "dev/pci.h"
 #include "loader.h"
 #include "mmu/coherence.h"
 #include "mmu/mem.h"
@@ -76,6 +78,10 @@ rs_machine *rs_machine_new(rs_world *w, const struct rs_config *config, struct r
     m->cores = (u32)config->cores;
     for (u32 i = 0; i < m->cores; i++)
         m->core[i] = core_new(m, i);
+    if (devices_plug(m, config, err) != RS_OK) {
+        machine_free(m);
+        return NULL;
+    }
     w->machine = m;
     rs_power_cycle(m);
     return m;
@@ -93,6 +99,7 @@ void machine_free(struct machine *m)
     }
     for (unsigned i = 0; i < sizeof m->log / sizeof *m->log; i++)
         free(m->log[i].bytes);
+    pci_unplug_all(m);
     mem_free(m->mem);
     loader_forget(m);
     free(m);
@@ -124,7 +131,7 @@ static void core_power_on(struct core *c)
     memset(c->s.direction, 1, sizeof c->s.direction); /* rule B2 */
     cpu_power_on(c);
     mmu_reset(c);
-    c->rt.micro = c->rt.micro_stop = 0;
+    c->rt.atom.micro = c->rt.atom.micro_stop = 0;
     walk_forget(c);
 }
 

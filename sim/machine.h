@@ -108,6 +108,36 @@ struct uart {
     u64 wire[UART_WIRE_BYTES / 8]; /* byte i at bits 8 (i mod 8) */
 };
 
+/* A PCI function: configuration space and interrupts (dev/pci.h). */
+#define PCI_MSIX_MAX 8
+struct pci_function {
+    u64 config[32];             /* byte i at bits 8 (i mod 8) */
+    u64 msix[2 * PCI_MSIX_MAX]; /* each vector's address; data, and vector control in the upper half */
+    u64 msix_pending;           /* a bit for each vector */
+    u64 send;                   /* vectors whose messages wait to be sent */
+    u64 wants;                  /* its interrupt logic asks for an interrupt */
+    u64 intx;                   /* INTA# is asserted */
+    u64 due;                    /* cycle at which the model wants an atom; 0: none */
+};
+
+/* The I/O APIC (dev/ioapic.h). */
+struct ioapic {
+    u64 select, id;
+    u64 entry[24];
+    u64 lines; /* asserted, a bit a pin */
+    u64 send;  /* pins whose messages wait to be sent */
+};
+
+/* The edu device (dev/edu.h). */
+#define EDU_BUFFER 4096
+struct edu {
+    u64 liveness, factorial, status, irq_status;
+    u64 computed; /* cycle at which the factorial is there; 0: none is under way */
+    u64 dma_source, dma_destination, dma_count, dma_command;
+    u64 dma_moved; /* bytes of the transfer under way */
+    u64 buffer[EDU_BUFFER / 8];
+};
+
 enum activity {
     ACTIVITY_ACTIVE,
     ACTIVITY_HLT,
@@ -156,13 +186,24 @@ struct fast_tlb;     /* mmu/derived.c: derived */
 struct shortcuts;    /* mmu/derived.h */
 struct blocks;       /* cpu/block.c: derived */
 
-/* Why the atom in progress was left early, by longjmp to core_rt.jmp. */
-enum atom_end { ATOM_DONE = 1, ATOM_STOPPED };
+/* Why the atom in progress was left early, by longjmp to core_rt.atom.jmp. */
+enum atom_left { ATOM_DONE = 1, ATOM_STOPPED };
 
 /* The clock after each micro of an atom; atoms with more micros than that have no boundaries behind them. */
 #define CLOCK_MICROS 1024
 struct micro_clock {
     u64 n, cycle[CLOCK_MICROS];
+};
+
+/* The atom in progress of a core, or of the devices. */
+struct atom {
+    u64 micro;                 /* micros so far */
+    u64 micro_stop;            /* leave it after this many; 0: never */
+    struct micro_clock *clock; /* notes the clock at each micro; NULL: nobody asks */
+    u64 micros;                /* of the last whole atom */
+    u32 last_micro;            /* enum micro_kind */
+    struct rs_event event;     /* the event being told */
+    jmp_buf jmp;               /* the run loop */
 };
 
 /* What the handlers of blocks work with, while blocks run (cpu/run.h). */
@@ -201,18 +242,13 @@ struct short_walk {
 
 /* What is derived from state, or lives no longer than an atom.  Droppable between atoms. */
 struct core_rt {
-    jmp_buf jmp;               /* the run loop */
-    u64 micro;                 /* micros of this atom so far */
-    u64 micro_stop;            /* leave the atom after this many; 0: never */
-    struct micro_clock *clock; /* notes the clock at each micro; NULL: nobody asks */
-    u64 atom_micros;           /* micros of the last whole atom */
-    u64 general_atoms;         /* that did not run in blocks: what a rerun of them costs is not little */
-    u32 last_micro;            /* enum micro_kind */
-    u64 atom_cycle;            /* cycle at which this atom began */
-    u64 atom_guest;            /* 1 if it began in VMX non-root operation */
-    u64 next_rip;              /* where this atom will leave RIP: handlers of branches change it */
-    bool fetch_waited;         /* this atom's fetch has waited (rule F3) */
-    bool registers_stand;      /* the short cuts were found to be those of this atom's registers */
+    struct atom atom;
+    u64 general_atoms;    /* that did not run in blocks: what a rerun of them costs is not little */
+    u64 atom_cycle;       /* cycle at which this atom began */
+    u64 atom_guest;       /* 1 if it began in VMX non-root operation */
+    u64 next_rip;         /* where this atom will leave RIP: handlers of branches change it */
+    bool fetch_waited;    /* this atom's fetch has waited (rule F3) */
+    bool registers_stand; /* the short cuts were found to be those of this atom's registers */
     u64 vapic_write; /* offset and size of the atom's virtualised write to the APIC-access page; 0: none */
     bool delivering; /* with s.event_valid: `delivered` is being delivered; a VM exit records it as */
     struct delivered {
@@ -231,7 +267,6 @@ struct core_rt {
     struct sole *sole;
     struct rs_walk walk; /* the walk in progress, or the last one: walk_of() */
     struct short_walk short_walk;
-    struct rs_event event; /* the event being told */
 };
 
 struct core {
@@ -244,6 +279,14 @@ struct core {
 /* ---- a machine ---- */
 
 struct mem;
+struct pci_device; /* dev/pci.h */
+
+/* What the devices' atoms need while they run (dev/device.h). */
+struct devices {
+    struct atom atom;
+    bool running;
+    u64 cycle; /* the clock of the atom in progress */
+};
 
 struct machine {
     char name[RS_NAME_MAX];
@@ -253,7 +296,10 @@ struct machine {
     struct core *core[RS_CORES_MAX];
     u32 cores;
     struct core *running; /* the core that is running an atom; NULL: none */
-    bool event_sent;      /* by that atom, to another core: whose turn it is must be asked anew */
+    bool event_sent;      /* by the atom in progress, to another core or a device: whose turn it is must be
+                             asked anew */
+    struct devices devices;
+    struct pci_device *pci[32]; /* by slot; NULL: empty */
     u64 ram_bytes;
     u64 firmware;          /* enum rs_firmware: what a power cycle sets */
     struct booted *booted; /* loader.c: the image, to enter it again after a reset; NULL before boot */
@@ -282,40 +328,57 @@ enum micro_kind {
 };
 
 /* Leaves the atom: its work so far is the position (atom, micro). */
-_Noreturn void micro_stop(struct core *c);
+_Noreturn void micro_stop(struct atom *a);
 
-static inline void note_clock(struct core *c)
+static inline void note_clock(struct atom *a, u64 cycle)
 {
-    if (c->rt.clock->n < CLOCK_MICROS)
-        c->rt.clock->cycle[c->rt.clock->n++] = c->s.cycle;
+    if (a->clock->n < CLOCK_MICROS)
+        a->clock->cycle[a->clock->n++] = cycle;
+}
+
+static inline void atom_micro(struct atom *a, u64 cycle, enum micro_kind kind)
+{
+    a->last_micro = kind;
+    if (unlikely(a->clock != NULL))
+        note_clock(a, cycle);
+    if (unlikely(++a->micro == a->micro_stop))
+        micro_stop(a);
+}
+
+/* The atom's last micro, after which it is whole.  True if a stop was asked for there. */
+static inline bool atom_end(struct atom *a, u64 cycle)
+{
+    a->last_micro = MICRO_RETIRE;
+    if (unlikely(a->clock != NULL))
+        note_clock(a, cycle);
+    bool stop = ++a->micro == a->micro_stop;
+    a->micros = a->micro;
+    a->micro = a->micro_stop = 0;
+    return stop;
 }
 
 /* Reports one micro, after its effect and its event. */
 static inline void micro(struct core *c, enum micro_kind kind)
 {
-    c->rt.last_micro = kind;
-    if (unlikely(c->rt.clock != NULL))
-        note_clock(c);
-    if (unlikely(++c->rt.micro == c->rt.micro_stop))
-        micro_stop(c);
+    atom_micro(&c->rt.atom, c->s.cycle, kind);
 }
 
 /* n micros of a kind, with nothing between them that anybody could see. */
 static inline void micros(struct core *c, enum micro_kind kind, u64 n)
 {
-    if (unlikely(c->rt.clock || c->rt.micro_stop)) {
+    if (unlikely(c->rt.atom.clock || c->rt.atom.micro_stop)) {
         while (n--)
             micro(c, kind);
         return;
     }
-    c->rt.last_micro = kind;
-    c->rt.micro += n;
+    c->rt.atom.last_micro = kind;
+    c->rt.atom.micro += n;
 }
 
 /* Ends the atom early: a fault is pending, or an exit has been made. */
-static inline _Noreturn void atom_leave(struct core *c, enum atom_end how)
+static inline _Noreturn void atom_leave(struct core *c, enum atom_left how)
 {
-    longjmp(c->rt.jmp, how);
+    longjmp(c->rt.atom.jmp, how);
 }
 
 /* Adds `cycles` to the core's clock under a stall counter: stall(c, &c->s.count.stall_walk, 12). */
@@ -338,11 +401,19 @@ static inline bool watched(const struct core *c, enum rs_probe probe)
 /* Tells the watchers of `probe`.  fields: as many as probes.def lists, in its order.  Call only if watched().
  * Every event is followed by its micro(), so that a watcher that asks for a stop gets it right there. */
 void probe_fire(struct core *c, enum rs_probe probe, const u64 *fields);
+/* The same of the devices' atom. */
+void probe_fire_device(struct machine *m, enum rs_probe probe, const u64 *fields);
 
 #define PROBE(c, probe, ...) \
     do { \
         if (watched((c), (probe))) \
             probe_fire((c), (probe), (const u64[]){__VA_ARGS__}); \
+    } while (0)
+
+#define PROBE_DEVICE(m, probe, ...) \
+    do { \
+        if (unlikely((m)->watched >> (probe)&1)) \
+            probe_fire_device((m), (probe), (const u64[]){__VA_ARGS__}); \
     } while (0)
 
 /* ---- modes ---- */

@@ -139,14 +139,21 @@ void rs_unwatch(rs_world *w, int id)
     world_update_watched(w);
 }
 
+static struct atom *atom_running(struct machine *m)
+{
+    if (m->running)
+        return &m->running->rt.atom;
+    return m->devices.running ? &m->devices.atom : machine_next(m);
+}
+
 bool rs_stop_here(rs_world *w)
 {
     struct machine *m = w->machine;
-    struct core *c = m->running ? m->running : machine_next(m);
+    struct atom *a = atom_running(m);
     if (w->settling || w->move.kind == MOVE_BACK)
         return false;
     w->stop_requested = true;
-    c->rt.micro_stop = c->rt.micro + 1;
+    a->micro_stop = a->micro + 1;
     return true;
 }
 
@@ -160,22 +167,19 @@ bool rs_land_at(rs_world *w, struct rs_position at)
 
 /* The search of a step or back: leaves the event's position in the trail, or counts it down if it is later
  * than where the step began (an atom that is half done begins anew). */
-static void hunt(struct rs_world *w, struct core *c)
+static void hunt(struct rs_world *w, struct atom *a)
 {
-    struct rs_position at = {machine_atom(c->m), c->rt.micro + 1};
+    struct rs_position at = {machine_atom(w->machine), a->micro + 1};
     if (w->trail)
         trail_add(w->trail, at);
     else if (w->hunt_left && position_before(w->move.origin, at) && --w->hunt_left == 0)
-        c->rt.micro_stop = at.micro;
+        a->micro_stop = at.micro;
 }
 
-static void fill_event(struct core *c, enum rs_probe probe, const u64 *fields)
+static void core_event(struct core *c, enum rs_probe probe)
 {
-    struct rs_event *e = &c->rt.event;
-    *e = (struct rs_event){.probe = probe,
-                           .cycle = c->s.cycle,
-                           .atom = machine_atom(c->m),
-                           .micro = c->rt.micro + 1,
+    struct rs_event *e = &c->rt.atom.event;
+    *e = (struct rs_event){.cycle = c->s.cycle,
                            .machine = c->m,
                            .core = c->id,
                            .guest = c->s.vmx_guest,
@@ -186,21 +190,37 @@ static void fill_event(struct core *c, enum rs_probe probe, const u64 *fields)
         e->eptp = c->s.vmx.eptp;
         e->vpid = c->s.vmx.vpid;
     }
-    memcpy(e->field, fields, rs_probe_info[probe].fields * sizeof *fields);
     if (probe == RS_PROBE_walk_begin || probe == RS_PROBE_walk_ref || probe == RS_PROBE_walk_end)
         e->walk = walk_of(c);
 }
 
-void probe_fire(struct core *c, enum rs_probe probe, const u64 *fields)
+/* Tells of an event whose atom has filled in what its maker knows. */
+static void tell(struct machine *m, struct atom *a, enum rs_probe probe, const u64 *fields)
 {
-    struct rs_world *w = c->m->world;
+    struct rs_world *w = m->world;
     bool replay = position_before(history_position(w), w->history.furthest);
     if ((int)probe == w->hunted)
-        hunt(w, c);
-    fill_event(c, probe, fields);
+        hunt(w, a);
+    a->event.probe = probe;
+    a->event.atom = machine_atom(m);
+    a->event.micro = a->micro + 1;
+    memcpy(a->event.field, fields, rs_probe_info[probe].fields * sizeof *fields);
     for (unsigned i = 0; i < w->watchers; i++) {
         struct watcher watcher = w->watcher[i];
         if (watcher.id && watcher.probe == probe && (watcher.always || !replay))
-            watcher.fn(&c->rt.event, watcher.arg);
+            watcher.fn(&a->event, watcher.arg);
     }
+}
+
+void probe_fire(struct core *c, enum rs_probe probe, const u64 *fields)
+{
+    core_event(c, probe);
+    tell(c->m, &c->rt.atom, probe, fields);
+}
+
+void probe_fire_device(struct machine *m, enum rs_probe probe, const u64 *fields)
+{
+    struct atom *a = &m->devices.atom;
+    a->event = (struct rs_event){.cycle = m->devices.cycle, .machine = m, .core = RS_NO_CORE};
+    tell(m, a, probe, fields);
 }

@@ -44,15 +44,27 @@ void rs_world_free(rs_world *w);
 /* Firmware settings: what IA32_FEATURE_CONTROL, IA32_MISC_ENABLE and CPUID offer. */
 enum rs_firmware { RS_FW_VTX = 1, RS_FW_XD = 2, RS_FW_EPT = 4, RS_FW_VTD = 8, RS_FW_LOCK = 16 };
 
+/* A device on the machine's PCI bus. */
+struct rs_device {
+    const char *kind; /* one of rs_device_kind */
+    uint64_t slot;    /* 1 to 31; 0: the first that is free */
+};
+
 struct rs_config {
     char name[RS_NAME_MAX];   /* "A" */
     uint64_t cores;           /* 1 */
     uint64_t ram_bytes;       /* 64 MiB; a multiple of 4 KiB */
     uint64_t firmware;        /* enum rs_firmware; default vtx, xd, ept, lock */
     struct rs_params *params; /* opaque; NULL: the default preset */
+    const struct rs_device *device;
+    size_t device_count;
 };
 
 void rs_config_init(struct rs_config *config);
+
+/* The kinds of devices that there are; NULL after the last. */
+size_t rs_device_kinds(void);
+const char *rs_device_kind(size_t i, const char **help);
 
 /* Parameters (params.def) by name.  A preset is applied first, single values over it. */
 struct rs_params *rs_params_new(void);
@@ -178,12 +190,14 @@ enum rs_probe {
 
 struct rs_walk;
 
+#define RS_NO_CORE UINT32_MAX /* a device's event */
+
 struct rs_event {
     enum rs_probe probe;
     uint64_t cycle, atom, micro;
     const rs_machine *machine;
-    uint32_t core;
-    bool guest; /* VMX non-root operation */
+    uint32_t core; /* RS_NO_CORE: it is a device's, and what follows up to rip is 0 */
+    bool guest;    /* VMX non-root operation */
     uint64_t vmcs, eptp, vpid, cr3, rip;
     uint64_t field[RS_EVENT_FIELDS_MAX]; /* as probes.def lists */
     const struct rs_walk *walk;          /* walk.* only */
@@ -314,7 +328,8 @@ enum rs_status rs_read(const rs_machine *m, uint64_t hpa, void *bytes, size_t n)
 /* The machine's time: the cycle at which its next atom starts; inside an atom, the clock of the core that it
  * is of.  With one core that is its clock. */
 uint64_t rs_now(const rs_machine *m);
-/* The core whose atom is half done or next: what a step moves. */
+/* The core whose atom is half done or next: what a step moves.  RS_NO_CORE: that is an atom of the devices.
+ */
 uint32_t rs_next_core(const rs_machine *m);
 uint64_t rs_cycles(const rs_machine *m, uint32_t core); /* a core's own clock */
 uint64_t rs_insns(const rs_machine *m, uint32_t core);

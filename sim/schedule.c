@@ -1,6 +1,8 @@
 /* schedule.c - see schedule.h. */
 #include "schedule.h"
 
+#include "dev/device.h"
+
 /* ---- when (rule C1) ---- */
 
 /* Cycle at which the core's next atom starts; UINT64_MAX: it takes no part. */
@@ -17,21 +19,22 @@ static u64 bound(const struct core *c, const struct core *other, u64 start)
     return start == UINT64_MAX ? start : start + (c->id < other->id);
 }
 
-/* Of each core.  They change by its own atoms, and by events that others send it. */
+/* Of each core, and of the devices.  They change by their own atoms, and by what others send them. */
 struct starts {
     u64 at[RS_CORES_MAX];
+    u64 devices;
 };
 
 static struct starts starts_of(const struct machine *m)
 {
-    struct starts s = {{0}};
+    struct starts s = {.devices = devices_next_due(m)};
     for (u32 i = 0; i < m->cores; i++)
         s.at[i] = start_of(m->core[i]);
     return s;
 }
 
-/* The first of all; NULL: none has a start. */
-static struct core *first(const struct machine *m, const struct starts *s)
+/* The first of all cores; NULL: none has a start. */
+static struct core *first_core(const struct machine *m, const struct starts *s)
 {
     struct core *found = NULL;
     u64 start = UINT64_MAX;
@@ -43,10 +46,21 @@ static struct core *first(const struct machine *m, const struct starts *s)
     return found;
 }
 
+/* What devices do at a cycle comes before the atoms that cores start there (rule D1). */
+static bool devices_first(const struct machine *m, const struct starts *s)
+{
+    if (s->devices == UINT64_MAX)
+        return false;
+    for (u32 i = 0; i < m->cores; i++)
+        if (s->at[i] < s->devices)
+            return false;
+    return true;
+}
+
 /* What `c`, the first, may run up to. */
 static u64 turn_of(const struct core *c, const struct starts *s)
 {
-    u64 turn = UINT64_MAX;
+    u64 turn = s->devices;
     for (u32 i = 0; i < c->m->cores; i++)
         if (i != c->id)
             turn = min(turn, bound(c, c->m->core[i], s->at[i]));
@@ -64,6 +78,8 @@ static struct core *spokesman(const struct machine *m)
 
 bool machine_is_parked(const struct machine *m)
 {
+    if (devices_next_due(m) != UINT64_MAX)
+        return false;
     for (u32 i = 0; i < m->cores; i++)
         if (start_of(m->core[i]) != UINT64_MAX)
             return false;
@@ -80,11 +96,31 @@ void schedule_event(struct core *c, struct core *to, u64 due)
     c->rt.until = min(c->rt.until, c->rt.turn);
 }
 
+void schedule_interrupt(struct machine *m, struct core *to, u64 due)
+{
+    if (m->running) {
+        schedule_event(m->running, to, due);
+        return;
+    }
+    m->event_sent = true;
+    to->rt.look_again = min(to->rt.look_again, due);
+}
+
+void schedule_devices(struct machine *m, u64 due)
+{
+    struct core *c = m->running;
+    m->event_sent = true;
+    if (!c)
+        return;
+    c->rt.turn = min(c->rt.turn, due);
+    c->rt.until = min(c->rt.until, c->rt.turn);
+}
+
 /* ---- positions ---- */
 
 u64 machine_atom(const struct machine *m)
 {
-    u64 atom = 0;
+    u64 atom = m->b.device_atoms;
     for (u32 i = 0; i < m->cores; i++)
         atom += m->core[i]->s.atom;
     return atom;
@@ -92,35 +128,53 @@ u64 machine_atom(const struct machine *m)
 
 u64 machine_micro(const struct machine *m)
 {
-    u64 micro = 0;
+    u64 micro = m->devices.atom.micro;
     for (u32 i = 0; i < m->cores; i++)
-        micro += m->core[i]->rt.micro;
+        micro += m->core[i]->rt.atom.micro;
     return micro;
 }
 
 static struct core *half_done(const struct machine *m)
 {
     for (u32 i = 0; i < m->cores; i++)
-        if (m->core[i]->rt.micro)
+        if (m->core[i]->rt.atom.micro)
             return m->core[i];
     return NULL;
 }
 
-struct core *machine_next(const struct machine *m)
+/* NULL: it is the devices' turn. */
+static struct core *next_core(const struct machine *m, const struct starts *s)
 {
-    if (m->cores == 1)
-        return m->core[0];
+    if (devices_first(m, s))
+        return NULL;
+    struct core *c = first_core(m, s);
+    return c ? c : spokesman(m);
+}
+
+struct core *machine_next_core(const struct machine *m)
+{
     struct core *c = half_done(m);
-    if (c)
+    if (c || m->devices.atom.micro)
         return c;
     struct starts s = starts_of(m);
-    c = first(m, &s);
-    return c ? c : spokesman(m);
+    return next_core(m, &s);
+}
+
+struct atom *machine_next(struct machine *m)
+{
+    struct core *c = machine_next_core(m);
+    return c ? &c->rt.atom : &m->devices.atom;
+}
+
+u64 machine_next_clock(const struct machine *m)
+{
+    const struct core *c = machine_next_core(m);
+    return c ? c->s.cycle : m->devices.atom.micro ? m->devices.cycle : devices_next_due(m);
 }
 
 static u64 latest_clock(const struct machine *m)
 {
-    u64 latest = 0;
+    u64 latest = m->b.device_cycle;
     for (u32 i = 0; i < m->cores; i++)
         latest = max(latest, m->core[i]->s.cycle);
     return latest;
@@ -128,17 +182,19 @@ static u64 latest_clock(const struct machine *m)
 
 static u64 time_of(const struct machine *m, const struct starts *s)
 {
-    const struct core *c = first(m, s);
-    return c ? min(s->at[c->id], latest_clock(m)) : latest_clock(m);
+    u64 start = s->devices;
+    for (u32 i = 0; i < m->cores; i++)
+        start = min(start, s->at[i]);
+    return min(start, latest_clock(m));
 }
 
 u64 machine_cycle(const struct machine *m)
 {
-    if (m->cores == 1)
-        return m->core[0]->s.cycle;
     const struct core *c = half_done(m);
     if (c)
         return c->s.cycle;
+    if (m->devices.atom.micro)
+        return m->devices.cycle;
     struct starts s = starts_of(m);
     return time_of(m, &s);
 }
@@ -164,9 +220,9 @@ static enum run_end run_core(struct core *c, u64 turn, u64 atoms, u64 until_cycl
 }
 
 /* Runs the core that is first, as far as it may, and notes what that has changed. */
-static enum run_end run_first(struct machine *m, struct starts *s, u64 atoms, u64 until_cycle, u64 *done)
+static enum run_end run_first_core(struct machine *m, struct starts *s, u64 atoms, u64 until_cycle, u64 *done)
 {
-    struct core *c = first(m, s);
+    struct core *c = first_core(m, s);
     u64 turn = c ? turn_of(c, s) : UINT64_MAX;
     if (!c)
         c = spokesman(m);
@@ -180,13 +236,21 @@ static enum run_end run_first(struct machine *m, struct starts *s, u64 atoms, u6
     return end;
 }
 
+static enum run_end run_devices(struct machine *m, struct starts *s, u64 *done)
+{
+    u64 before = m->b.device_atoms;
+    enum run_end end = devices_atom(m);
+    *done += m->b.device_atoms - before;
+    *s = starts_of(m);
+    return end;
+}
+
 enum run_end machine_run(struct machine *m, u64 atoms, u64 until_cycle)
 {
-    enum run_end end = RUN_GOES_ON;
-    if (m->cores == 1)
-        return run_core(m->core[0], UINT64_MAX, atoms, until_cycle);
+    enum run_end end = m->b.halted ? RUN_HALTED : RUN_GOES_ON;
     struct starts s = starts_of(m);
     for (u64 done = 0; done < atoms && end == RUN_GOES_ON && time_of(m, &s) < until_cycle;)
-        end = run_first(m, &s, atoms, until_cycle, &done);
+        end = devices_first(m, &s) ? run_devices(m, &s, &done)
+                                   : run_first_core(m, &s, atoms, until_cycle, &done);
     return end;
 }

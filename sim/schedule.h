@@ -1,7 +1,7 @@
 /* schedule.h - whose atom is next on a machine of several cores (docs/machine.md, "Several cores").
  *
  * The atoms of a machine are numbered in the order in which they run; its atom number is the sum of its
- * cores'. */
+ * cores' and of its devices'. */
 #ifndef RINGSIDE_SCHEDULE_H
 #define RINGSIDE_SCHEDULE_H
 
@@ -16,8 +16,11 @@ enum run_end machine_run(struct machine *m, u64 atoms, u64 until_cycle);
 u64 machine_atom(const struct machine *m);
 u64 machine_micro(const struct machine *m);
 
-/* The core whose atom is half done or next. */
-struct core *machine_next(const struct machine *m);
+/* The core whose atom is half done or next; NULL: it is an atom of the devices. */
+struct core *machine_next_core(const struct machine *m);
+/* That atom, and its clock so far. */
+struct atom *machine_next(struct machine *m);
+u64 machine_next_clock(const struct machine *m);
 
 /* Time: the cycle at which the next atom starts; within an atom its core's clock.  If all cores wait, the
  * cycle since when they do. */
@@ -33,11 +36,16 @@ void machine_align_clocks(struct machine *m);
  * run of `c` is over. */
 void schedule_event(struct core *c, struct core *to, u64 due);
 
+/* The same from a device, in its own atom or in that of a core which has reached it. */
+void schedule_interrupt(struct machine *m, struct core *to, u64 due);
+
+/* The devices have something to do at that cycle: the turn of the core that runs ends there. */
+void schedule_devices(struct machine *m, u64 due);
+
 /* The core that runs has stopped executing: who is next is to be asked anew. */
 static inline void schedule_yield(struct core *c)
 {
-    if (c->m->cores > 1)
-        c->rt.until = 0;
+    c->rt.until = 0;
 }
 
 #endif

@@ -11,6 +11,8 @@
 #include <xxhash.h>
 #include <zstd.h>
 
+#include "dev/device.h"
+#include "dev/devices.h"
 #include "dev/uart.h"
 #include "image.h"
 #include "params.h"
@@ -18,7 +20,8 @@
 #include "world.h"
 
 #define MAGIC        "RSNAP01\n"
-#define HEADER_U64S  7 /* state version, RAM bytes, micro, body bytes, parameters, cores, checksum */
+#define HEADER_U64S  8 /* state version, RAM bytes, micro, body bytes, parameters, devices, cores, checksum \
+                        */
 #define HEADER_BYTES (8 + 8 * HEADER_U64S)
 #define CHECKSUM_AT  (HEADER_BYTES - 8)
 #define CORES_AT     (HEADER_BYTES - 16)
@@ -32,6 +35,7 @@ struct rs_snapshot {
     u64 ram_bytes;
     u32 cores;
     u64 params;         /* hash of the machine's */
+    u64 devices;        /* likewise */
     u8 *text[CONSOLES]; /* what each console has written */
 };
 
@@ -69,6 +73,7 @@ rs_snapshot *rs_snapshot_take(rs_world *w)
     s->ram_bytes = w->machine->ram_bytes;
     s->cores = w->machine->cores;
     s->params = params_hash(&w->machine->p);
+    s->devices = devices_hash(w->machine);
     s->micro = history_position(w).micro;
     s->saved = w->history.inside ? saved_copy(w->history.inside) : saved_take(w);
     take_text(w->machine, s);
@@ -96,6 +101,8 @@ enum rs_status rs_snapshot_restore(rs_world *w, const rs_snapshot *s, struct rs_
         return rs_fail(err,
                        "the snapshot is of a machine with other sizes or times: restore it on one with the "
                        "same parameters");
+    if (s->devices != devices_hash(w->machine))
+        return rs_fail(err, "the snapshot is of a machine with other devices");
     saved_restore(w, s->saved);
     w->machine->firmware = w->machine->b.firmware;
     give_text(w->machine, s);
@@ -209,7 +216,8 @@ enum rs_status rs_snapshot_save(const rs_snapshot *s, const char *path, struct r
     if (!packed)
         abort();
     size_t n = ZSTD_compress(packed, bound, body.bytes, body.n, 3);
-    const u64 field[HEADER_U64S] = {state_version(), s->ram_bytes, s->micro, body.n, s->params, s->cores, 0};
+    const u64 field[HEADER_U64S] = {state_version(), s->ram_bytes, s->micro, body.n,
+                                    s->params,       s->devices,   s->cores, 0};
     for (unsigned i = 0; i < HEADER_U64S; i++)
         put_u64(header + 8 + 8 * i, field[i]);
     if (!ZSTD_isError(n))
@@ -222,15 +230,23 @@ enum rs_status rs_snapshot_save(const rs_snapshot *s, const char *path, struct r
     return status;
 }
 
+static bool devices_sane(const struct board_state *b)
+{
+    u64 first = UINT64_MAX;
+    for (unsigned i = 0; i < DEVICES; i++)
+        first = min(first, b->device_due[i] - 1);
+    return b->device_first_due == first + 1;
+}
+
 /* A forged state may hold anything but what would index outside an array. */
 static bool state_sane(const struct machine *m, const struct core_state *c, const struct board_state *b)
 {
     for (unsigned i = 0; i < 2; i++)
         if (b->uart[i].wire_head - b->uart[i].wire_tail > UART_WIRE_BYTES)
             return false;
-    return b->halt_core < m->cores && c->ras_top < m->p.ras_entries && c->store_next < m->p.store_buffer &&
-           c->event_vector < 256 && c->activity <= ACTIVITY_WAIT_SIPI && b->halted < HALT_CAUSES &&
-           c->vmx.cr3_target_count <= 4;
+    return devices_sane(b) && b->halt_core < m->cores && c->ras_top < m->p.ras_entries &&
+           c->store_next < m->p.store_buffer && c->event_vector < 256 && c->activity <= ACTIVITY_WAIT_SIPI &&
+           b->halted < HALT_CAUSES && c->vmx.cr3_target_count <= 4;
 }
 
 /* The consoles' text at *at; false if there is less than the state says. */
@@ -277,6 +293,7 @@ static rs_snapshot *read_body(const rs_world *w, const u8 *body, size_t n, u64 m
     s->ram_bytes = m->ram_bytes;
     s->cores = m->cores;
     s->params = params_hash(&m->p);
+    s->devices = devices_hash(m);
     s->micro = micro;
     s->saved = saved_take(w);
     state_load(false, s->saved->board, body + m->cores * core);
@@ -317,6 +334,8 @@ static enum rs_status check_header(const rs_world *w, const char *path, const u8
     if (get_u64(file + 40) != params_hash(&w->machine->p))
         return rs_fail(err, "%s: of a machine with other sizes or times; make one with the same parameters",
                        path);
+    if (get_u64(file + 48) != devices_hash(w->machine))
+        return rs_fail(err, "%s: a snapshot of a machine with other devices", path);
     if (get_u64(file + 32) > BODY_MAX)
         return rs_fail(err, "%s: damaged: it claims a body of %llu bytes", path,
                        (unsigned long long)get_u64(file + 32));

@@ -145,7 +145,7 @@ void world_show_inside(struct rs_world *w, u64 k)
     if (w->machine->b.halted)
         return;
     struct saved *start = saved_take(w);
-    machine_next(w->machine)->rt.micro_stop = k;
+    machine_next(w->machine)->micro_stop = k;
     if (machine_run(w->machine, 1, UINT64_MAX) == RUN_STOPPED_INSIDE)
         w->history.inside = start;
     else
@@ -345,29 +345,28 @@ static enum rs_why step_micros(struct rs_world *w, u64 *budget)
         leave_inside(w);
         world_update_watched(w);
         history_apply_inputs(w);
-        const struct core *c = machine_next(w->machine);
+        const struct atom *a = machine_next(w->machine);
         world_show_inside(w, add(at.micro, w->move.n));
         spend(budget, DEAR_ATOM);
-        w->move.n -= w->history.inside ? w->move.n : min(w->move.n, c->rt.atom_micros - at.micro);
+        w->move.n -= w->history.inside ? w->move.n : min(w->move.n, a->micros - at.micro);
         if (w->stop_requested)
             return finish(w, RS_STOPPED);
     }
     return stepped(w);
 }
 
-/* One atom, with its core's clock after each of its micros noted.  Returns that core; *cycle: its clock
- * before. */
-static const struct core *timed_atom(struct rs_world *w, struct micro_clock *clock, u64 *cycle)
+/* One atom, with the clock after each of its micros noted.  *cycle: the clock before. */
+static const struct atom *timed_atom(struct rs_world *w, struct micro_clock *clock, u64 *cycle)
 {
     u64 one = 1;
     history_apply_inputs(w);
-    struct core *c = machine_next(w->machine);
-    *cycle = c->s.cycle;
+    struct atom *a = machine_next(w->machine);
+    *cycle = machine_next_clock(w->machine);
     clock->n = 0;
-    c->rt.clock = clock;
+    a->clock = clock;
     advance(w, &one, UINT64_MAX, UINT64_MAX);
-    c->rt.clock = NULL;
-    return c;
+    a->clock = NULL;
+    return a;
 }
 
 /* A boundary of the unit `cycle` is a position at which the clock has just moved: a stall is one step. */
@@ -387,17 +386,17 @@ static enum rs_why step_cycles(struct rs_world *w, u64 *budget)
         history_apply_inputs(w);
         struct saved *start = saved_take(w);
         u64 cycle, k = done;
-        const struct core *c = timed_atom(w, &clock, &cycle);
+        const struct atom *a = timed_atom(w, &clock, &cycle);
         spend(budget, DEAR_ATOM);
         while (w->move.n && k < clock.n)
             w->move.n -= moved(&clock, cycle, ++k);
-        if (!w->stop_requested && w->move.n == 0 && k < c->rt.atom_micros) {
+        if (!w->stop_requested && w->move.n == 0 && k < a->micros) {
             restore(w, start);
             world_show_inside(w, k);
         }
         saved_free(start);
         if (w->stop_requested)
-            return ended(w, c->rt.micro ? RUN_STOPPED_INSIDE : RUN_STOPPED);
+            return ended(w, a->micro ? RUN_STOPPED_INSIDE : RUN_STOPPED);
     }
     return stepped(w);
 }
@@ -481,14 +480,14 @@ static enum rs_why back_insns(struct rs_world *w)
 /* Every micro of the atoms from here to `hi`, one atom after another. */
 static enum rs_why trail_micros(struct rs_world *w, u64 *budget)
 {
-    const struct machine *m = w->machine;
+    struct machine *m = w->machine;
     while (machine_atom(m) < w->move.hi.atom && *budget) {
         u64 one = 1, atom = machine_atom(m);
         history_apply_inputs(w);
-        const struct core *c = machine_next(m);
+        const struct atom *a = machine_next(m);
         advance(w, &one, atom + 1, UINT64_MAX);
         --*budget;
-        for (u64 k = 0; k < c->rt.atom_micros; k++)
+        for (u64 k = 0; k < a->micros; k++)
             trail_add(&w->move.trail, (struct rs_position){atom, k});
     }
     if (machine_atom(m) < w->move.hi.atom)
@@ -528,10 +527,10 @@ static enum rs_why trail_cycles(struct rs_world *w, u64 *budget)
     u64 end = w->move.hi.atom + (w->move.hi.micro > 0);
     while (machine_atom(m) < end && *budget) {
         u64 atom = machine_atom(m), cycle;
-        const struct core *c = timed_atom(w, &clock, &cycle);
+        const struct atom *a = timed_atom(w, &clock, &cycle);
         --*budget;
         for (u64 k = 1; k <= clock.n; k++) {
-            bool whole = k == c->rt.atom_micros;
+            bool whole = k == a->micros;
             struct rs_position at = {atom + whole, whole ? 0 : k};
             if (moved(&clock, cycle, k) && position_before(at, w->move.hi))
                 trail_add(&w->move.trail, at);

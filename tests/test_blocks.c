@@ -432,7 +432,7 @@ static void compare(u64 seed)
                 ck_abort_msg("program %llu, round %u, way %d, rip %llx: %s", (unsigned long long)seed, round,
                              (int)way, (unsigned long long)b[way].core->s.rip,
                              difference(&b[way], &b[GENERAL]));
-            ck_assert_uint_eq(b[way].core->rt.atom_micros, b[GENERAL].core->rt.atom_micros);
+            ck_assert_uint_eq(b[way].core->rt.atom.micros, b[GENERAL].core->rt.atom.micros);
         }
         u64 next = CODE + t.start[below(&t, t.starts)];
         for (enum way way = 0; way < WAYS; way++)
@@ -703,7 +703,7 @@ START_TEST(a_load_leaves_its_block)
             cpu_run(b[i].core, atoms, UINT64_MAX);
         }
         same_state(&b[1], &b[0]);
-        ck_assert_uint_eq(b[1].core->rt.atom_micros, b[0].core->rt.atom_micros);
+        ck_assert_uint_eq(b[1].core->rt.atom.micros, b[0].core->rt.atom.micros);
         bare_close(&b[0]);
         bare_close(&b[1]);
     }

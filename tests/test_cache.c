@@ -26,8 +26,8 @@ static struct mmu_bench cache_bench(const struct setting *settings)
 static u64 cycles_of_load(struct mmu_bench *b, u64 offset, unsigned n)
 {
     u64 before = b->c->s.cycle;
-    b->c->rt.micro = 0;
-    if (setjmp(b->c->rt.jmp) == 0)
+    b->c->rt.atom.micro = 0;
+    if (setjmp(b->c->rt.atom.jmp) == 0)
         mmu_load(b->c, GVA + offset, n, MMU_READ);
     return b->c->s.cycle - before;
 }
@@ -36,7 +36,7 @@ static u64 cycles_of_store(struct mmu_bench *b, u64 offset, unsigned n, u64 valu
 {
     u64 before = b->c->s.cycle;
     struct latch l;
-    if (setjmp(b->c->rt.jmp) == 0) {
+    if (setjmp(b->c->rt.atom.jmp) == 0) {
         mmu_store_check(b->c, GVA + offset, n, MMU_WRITE, &l);
         mmu_store_commit(b->c, &l, value);
     }
@@ -203,7 +203,7 @@ static u64 cycles_of_fetch(struct mmu_bench *b, u64 offset)
 {
     u64 before = b->c->s.cycle;
     b->c->rt.fetch_waited = false;
-    if (setjmp(b->c->rt.jmp) == 0)
+    if (setjmp(b->c->rt.atom.jmp) == 0)
         ck_assert_uint_eq(mmu_fetch_line(b->c, GVA + offset), offset);
     return b->c->s.cycle - before;
 }
@@ -254,13 +254,13 @@ START_TEST(nobody_answers)
     b.c->s.count = (struct counters){0};
     cycles_of_store(&b, 0, 8, 1);
     u64 pending = last_drain(&b), before = b.c->s.cycle;
-    if (setjmp(b.c->rt.jmp) == 0)
+    if (setjmp(b.c->rt.atom.jmp) == 0)
         ck_assert_uint_eq(mmu_load(b.c, gva + 4, 4, MMU_READ), 0xffffffff);
     ck_assert_uint_eq(b.c->s.cycle - before, pending + b.m->p.device_latency); /* after the store buffer */
     ck_assert_uint_eq(b.c->s.count.stall_device, b.m->p.device_latency);
     ck_assert_uint_eq(b.c->s.count.l1d_lookups, 1); /* the store's */
     struct latch l;
-    if (setjmp(b.c->rt.jmp) == 0) {
+    if (setjmp(b.c->rt.atom.jmp) == 0) {
         mmu_store_check(b.c, gva, 8, MMU_WRITE, &l);
         mmu_store_commit(b.c, &l, 0);
         ck_assert_uint_eq(mmu_load(b.c, gva, 8, MMU_READ), ~0ull);
@@ -284,7 +284,7 @@ START_TEST(local_apic_page)
     bench_map_guest(&b, gva, page & ~0x1fffffull, REACH_2M, PTE_P | PTE_W);
     rs_watch(b.world, RS_PROBE_mmio, true, hear_mmio, &heard);
     u64 apic = gva + (page & 0x1fffff), version = 0;
-    if (setjmp(b.c->rt.jmp) == 0) {
+    if (setjmp(b.c->rt.atom.jmp) == 0) {
         version = mmu_load(b.c, apic + 0x30, 4, MMU_READ);
         ck_assert_uint_eq(heard.probe, RS_PROBE_mmio);
         ck_assert_uint_eq(heard.field[0], page + 0x30);
@@ -303,7 +303,7 @@ START_TEST(physical_accesses)
 {
     struct mmu_bench b = cache_bench(NULL);
     u64 before = b.c->s.cycle;
-    if (setjmp(b.c->rt.jmp) == 0) {
+    if (setjmp(b.c->rt.atom.jmp) == 0) {
         phys_store(b.c, 0x5000, 8, 0x0102030405060708);
         ck_assert_uint_eq(phys_load(b.c, 0x5000, 4), 0x05060708);
         ck_assert_uint_eq(phys_load(b.c, 0x8000000000, 8), ~0ull);

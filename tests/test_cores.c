@@ -124,13 +124,13 @@ START_TEST(a_tie_goes_to_the_lower_number)
     for (u32 i = 0; i < CORES; i++)
         START(i, SPIN);
     for (u32 i = 0; i < CORES; i++) {
-        ck_assert_uint_eq(machine_next(b.machine)->id, i);
+        ck_assert_uint_eq(machine_next_core(b.machine)->id, i);
         run_atoms(1);
         ck_assert_uint_eq(c[i]->s.atom, 1);
     }
     for (u32 i = 0; i < CORES; i++)
         c[i]->s.cycle = 5000 - (i == 2);
-    ck_assert_uint_eq(machine_next(b.machine)->id, 2);
+    ck_assert_uint_eq(machine_next_core(b.machine)->id, 2);
     ck_assert_uint_eq(machine_cycle(b.machine), 4999);
 }
 END_TEST

@@ -23,30 +23,32 @@ struct outcome {
 /* The guests take turns: those with the hypervisor too, and some where everything is as small as it gets. */
 static const struct subject subjects[] = {
     /* clang-format off */
-    {"guests/hello.elf", "hello", NULL, 1, SIZES_USUAL},
-    {"guests/walk.elf", "walk", NULL, 1, SIZES_USUAL},
-    {"guests/fault.elf", "fault", NULL, 1, SIZES_USUAL},
-    {"guests/alu.elf", "alu 2000", NULL, 1, SIZES_USUAL},
-    {"guests/breakpoint.elf", "breakpoint", NULL, 1, SIZES_USUAL},
-    {"guests/cores.elf", "cores 100", NULL, 2, SIZES_USUAL},
-    {"guests/cores.elf", "cores 100", NULL, 8, SIZES_USUAL},
-    {"guests/shootdown.elf", "shootdown 3", NULL, 5, SIZES_USUAL},
-    {"hv/hv.elf", "hv", "guests/hello.elf", 1, SIZES_USUAL},
-    {"hv/hv.elf", "hv", "guests/vmcall.elf", 1, SIZES_USUAL},
-    {"hv/hv.elf", "hv", "guests/fault.elf", 1, SIZES_USUAL},
-    {"hv/hv.elf", "hv", "guests/fault.elf", 4, SIZES_USUAL},
-    {"hv/hv.elf", "hv", "guests/ticker.elf", 1, SIZES_USUAL},
-    {"hv/hv.elf", "hv", "guests/breakpoint.elf", 1, SIZES_USUAL},
-    {"hv/hv.elf", "hv", "guests/breakpoint.elf mmu=shadow", 1, SIZES_USUAL},
-    {"guests/walk.elf", "walk", NULL, 1, SIZES_SMALL},
-    {"guests/cores.elf", "cores 100", NULL, 3, SIZES_SMALL},
-    {"hv/hv.elf", "hv", "guests/fault.elf", 1, SIZES_SMALL},
-    {"hv/hv.elf", "hv", "guests/ticker.elf", 1, SIZES_SMALL},
+    {"guests/hello.elf", "hello", NULL, 1, SIZES_USUAL, NULL},
+    {"guests/walk.elf", "walk", NULL, 1, SIZES_USUAL, NULL},
+    {"guests/fault.elf", "fault", NULL, 1, SIZES_USUAL, NULL},
+    {"guests/alu.elf", "alu 2000", NULL, 1, SIZES_USUAL, NULL},
+    {"guests/breakpoint.elf", "breakpoint", NULL, 1, SIZES_USUAL, NULL},
+    {"guests/cores.elf", "cores 100", NULL, 2, SIZES_USUAL, NULL},
+    {"guests/cores.elf", "cores 100", NULL, 8, SIZES_USUAL, NULL},
+    {"guests/shootdown.elf", "shootdown 3", NULL, 5, SIZES_USUAL, NULL},
+    {"hv/hv.elf", "hv", "guests/hello.elf", 1, SIZES_USUAL, NULL},
+    {"hv/hv.elf", "hv", "guests/vmcall.elf", 1, SIZES_USUAL, NULL},
+    {"hv/hv.elf", "hv", "guests/fault.elf", 1, SIZES_USUAL, NULL},
+    {"hv/hv.elf", "hv", "guests/fault.elf", 4, SIZES_USUAL, NULL},
+    {"hv/hv.elf", "hv", "guests/ticker.elf", 1, SIZES_USUAL, NULL},
+    {"hv/hv.elf", "hv", "guests/breakpoint.elf", 1, SIZES_USUAL, NULL},
+    {"hv/hv.elf", "hv", "guests/breakpoint.elf mmu=shadow", 1, SIZES_USUAL, NULL},
+    {"guests/edu.elf", "edu 10 4000", NULL, 1, SIZES_USUAL, "edu"},
+    {"guests/edu.elf", "edu 20000 777", NULL, 3, SIZES_USUAL, "edu"},
+    {"guests/walk.elf", "walk", NULL, 1, SIZES_SMALL, NULL},
+    {"guests/cores.elf", "cores 100", NULL, 3, SIZES_SMALL, NULL},
+    {"hv/hv.elf", "hv", "guests/fault.elf", 1, SIZES_SMALL, NULL},
+    {"hv/hv.elf", "hv", "guests/ticker.elf", 1, SIZES_SMALL, NULL},
     /* clang-format on */
 };
 
 #define SUBJECTS       ((int)(sizeof subjects / sizeof *subjects))
-#define SUBJECTS_USUAL 15 /* the small ones come behind them */
+#define SUBJECTS_USUAL 17 /* the small ones come behind them */
 
 static uint64_t end_of(int i)
 {

@@ -763,7 +763,7 @@ END_TEST
 static bool launch_up_to(u64 micro)
 {
     bare_put(&b, c->s.rip, VMLAUNCH, 3);
-    c->rt.micro_stop = micro;
+    c->rt.atom.micro_stop = micro;
     return cpu_atom(c) == ATOM_STOPPED;
 }
 
@@ -771,7 +771,7 @@ START_TEST(stops_at_each_micro)
 {
     u64 k = 1, last = 0;
     for (; launch_up_to(k); k++) {
-        ck_assert_uint_eq(c->rt.micro, k);
+        ck_assert_uint_eq(c->rt.atom.micro, k);
         ck_assert(c->s.count.stall_vmx >= last);
         last = c->s.count.stall_vmx;
         bare_close(&b);

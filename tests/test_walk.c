@@ -758,7 +758,7 @@ START_TEST(watched_or_not)
     ck_assert_uint_eq(seen, 1);
     ck_assert_int_eq(done[0], done[1]);
     ck_assert_mem_eq(&b[0].c->s, &b[1].c->s, sizeof b[0].c->s);
-    ck_assert_uint_eq(b[0].c->rt.micro, b[1].c->rt.micro);
+    ck_assert_uint_eq(b[0].c->rt.atom.micro, b[1].c->rt.atom.micro);
     ck_assert_uint_eq(rs_hash(b[0].world, RS_HASH_ALL), rs_hash(b[1].world, RS_HASH_ALL));
     same_record(rs_last_walk(b[0].m, 0), rs_last_walk(b[1].m, 0));
     bench_free(&b[0]);
@@ -806,10 +806,10 @@ START_TEST(stops_after_each_micro)
     for (unsigned level = 2; level <= 4; level++)
         bench_or(&b, bench_guest_entry(&b, GVA, level), PTE_A);
     for (unsigned stop = 1; stop <= 25; stop++) { /* the beginning, then 24 references */
-        b.c->rt.micro_stop = stop;
+        b.c->rt.atom.micro_stop = stop;
         ck_assert(!bench_access(&b, GVA, MMU_READ));
         ck_assert_uint_eq(b.c->rt.walk.ref_count, stop - 1);
-        ck_assert_int_eq(b.c->rt.last_micro, stop == 1 ? MICRO_TLB : MICRO_WALK_REF);
+        ck_assert_int_eq(b.c->rt.atom.last_micro, stop == 1 ? MICRO_TLB : MICRO_WALK_REF);
         ck_assert(!b.c->rt.walk.ended);
     }
     bench_free(&b);
@@ -823,7 +823,7 @@ START_TEST(stops_inside_a_short_walk)
     bench_map_guest(&b, GVA + 0x1000, FRAME, REACH_4K, USER_PAGE | PTE_A);
     ck_assert(bench_access(&b, GVA, MMU_READ));
     for (unsigned stop = 1; stop <= 2; stop++) {
-        b.c->rt.micro_stop = stop;
+        b.c->rt.atom.micro_stop = stop;
         ck_assert(!bench_access(&b, GVA + 0x1000, MMU_READ));
         ck_assert_uint_eq(rs_last_walk(b.m, 0)->ref_count, stop - 1);
         ck_assert(!rs_last_walk(b.m, 0)->ended);

@@ -71,7 +71,7 @@ START_TEST(words_of_events)
                 for (int i = 0; i < 2; i++)
                     cpu_run(b[i].core, piece, UINT64_MAX);
                 same_state(&b[1], &b[0]);
-                ck_assert_uint_eq(b[1].core->rt.atom_micros, b[0].core->rt.atom_micros);
+                ck_assert_uint_eq(b[1].core->rt.atom.micros, b[0].core->rt.atom.micros);
             }
             ck_assert_uint_ge(b[1].core->s.gpr[REG_RAX], EVENT_TURNS - 1);
             bare_close(&b[0]);

@@ -7,11 +7,13 @@
 #define PORT_DEBUG_EXIT       0xf4  /* OUT of v ends the run with status 2 v + 1 */
 #define PORT_DEBUG_CONSOLE    0xe9
 #define DEBUG_CONSOLE_PRESENT 0xe9 /* what IN reads there */
+#define PORT_PIC_MASK         0x21 /* of the first 8259: a bit for each line that it is deaf to */
+#define PORT_PIC2_MASK        0xa1
 #define PORT_PCI_ADDRESS      0xcf8
 #define PORT_PCI_DATA         0xcfc
 
-/* From here to 4 GiB the memory map names no RAM: the APICs' addresses lie there. */
-#define BOARD_HOLE     0xfec00000u
+/* From here to 4 GiB there is no RAM: PCI's and the APICs' addresses lie there (arch/pci.h). */
+#define BOARD_HOLE     0xe0000000u
 #define BOARD_HOLE_END 0x100000000u
 
 /* Registers of a UART, relative to its first port. */

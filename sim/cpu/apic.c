@@ -1,5 +1,5 @@
 /* apic.c - the local APIC (SDM vol. 3, 10 "Advanced Programmable Interrupt Controller (APIC)"): registers,
- * interrupt acceptance, the timer, inter-processor interrupts.  Interrupts here are edge-triggered. */
+ * interrupt acceptance, the timer, inter-processor interrupts. */
 #include "cpu/apic.h"
 
 #include "arch/apic.h"
@@ -38,6 +38,11 @@ static void vector_set(struct core *c, u32 base, unsigned vector)
 static void vector_clear(struct core *c, u32 base, unsigned vector)
 {
     *reg(c, base + (vector >> 5 << 4)) &= ~(UINT64_C(1) << (vector & 31));
+}
+
+static bool vector_has(const struct core *c, u32 base, unsigned vector)
+{
+    return reg_value(c, base + (vector >> 5 << 4)) >> (vector & 31) & 1;
 }
 
 static int vector_highest(const struct core *c, u32 base)
@@ -91,6 +96,8 @@ static void end_of_interrupt(struct core *c)
         return;
     vector_clear(c, APIC_ISR, (unsigned)vector);
     update_ppr(c);
+    if (vector_has(c, APIC_TMR, (unsigned)vector))
+        board_end_of_interrupt(c->m, (unsigned)vector);
 }
 
 /* ---- errors (SDM vol. 3, 10.5.3 "Error Handling") ---- */
@@ -128,6 +135,13 @@ void apic_raise(struct core *c, unsigned vector)
     vector_clear(c, APIC_TMR, vector);
     vector_set(c, APIC_IRR, vector);
     c->rt.look_again = 0;
+}
+
+void apic_raise_level(struct core *c, unsigned vector)
+{
+    apic_raise(c, vector);
+    if (is_enabled(c) && vector >= 16)
+        vector_set(c, APIC_TMR, vector);
 }
 
 /* ---- timer (SDM vol. 3, 10.5.4 "APIC Timer") ---- */
@@ -264,6 +278,22 @@ static u64 apic_id(const struct core *c)
     return in_x2apic_mode(c) ? c->id : reg_value(c, APIC_ID) >> 24;
 }
 
+bool apic_is_destination(const struct core *to, u64 dest, bool logical, u64 broadcast)
+{
+    if (!(to->s.apic_base & APIC_BASE_ENABLE))
+        return false;
+    if (dest == broadcast)
+        return true;
+    return logical ? matches_logical(to, dest) : apic_id(to) == dest;
+}
+
+struct core *apic_lowest(struct core *a, struct core *b)
+{
+    if (!a || !is_enabled(a))
+        return b && is_enabled(b) ? b : NULL;
+    return b && is_enabled(b) && reg_value(b, APIC_PPR) < reg_value(a, APIC_PPR) ? b : a;
+}
+
 static bool matches(const struct core *from, const struct core *to, u64 icr)
 {
     u64 broadcast = in_x2apic_mode(from) ? 0xffffffff : 0xff;
@@ -277,9 +307,7 @@ static bool matches(const struct core *from, const struct core *to, u64 icr)
     case APIC_ICR_TO_OTHERS: return to != from;
     default: break;
     }
-    if (dest == broadcast)
-        return true;
-    return icr & APIC_ICR_LOGICAL ? matches_logical(to, dest) : apic_id(to) == dest;
+    return apic_is_destination(to, dest, icr & APIC_ICR_LOGICAL, broadcast);
 }
 
 /* What the manual calls invalid goes nowhere: shorthands that include the sender with anything but fixed
@@ -299,13 +327,9 @@ static void send_to_lowest(struct core *c, u64 icr)
 {
     struct core *lowest = NULL;
 
-    for (u32 i = 0; i < c->m->cores; i++) {
-        struct core *to = c->m->core[i];
-        if (!matches(c, to, icr) || !is_enabled(to))
-            continue;
-        if (!lowest || reg_value(to, APIC_PPR) < reg_value(lowest, APIC_PPR))
-            lowest = to;
-    }
+    for (u32 i = 0; i < c->m->cores; i++)
+        if (matches(c, c->m->core[i], icr))
+            lowest = apic_lowest(lowest, c->m->core[i]);
     if (lowest)
         ipi_send(c, lowest, icr);
 }

@@ -10,9 +10,9 @@
 #include "cpu/decode_cache.h"
 #include "cpu/run.h"
 
-_Noreturn void micro_stop(struct core *c)
+_Noreturn void micro_stop(struct atom *a)
 {
-    longjmp(c->rt.jmp, ATOM_STOPPED);
+    longjmp(a->jmp, ATOM_STOPPED);
 }
 
 static void look(struct core *c)
@@ -105,18 +105,11 @@ static bool something_else(struct core *c)
 /* The atom's last micro.  True if a stop was asked for here. */
 static bool atom_ends(struct core *c)
 {
-    c->rt.last_micro = MICRO_RETIRE;
     if (c->rt.atom_guest)
         c->s.count.cycles_guest += c->s.cycle - c->rt.atom_cycle;
-    if (unlikely(c->rt.clock != NULL))
-        note_clock(c);
-    bool stop = ++c->rt.micro == c->rt.micro_stop;
     c->s.atom++;
     c->rt.general_atoms++;
-    c->rt.atom_micros = c->rt.micro;
-    c->rt.micro = 0;
-    c->rt.micro_stop = 0;
-    return stop;
+    return atom_end(&c->rt.atom, c->s.cycle);
 }
 
 bool cpu_insn_of_block(struct core *c, const struct insn *in)
@@ -144,7 +137,7 @@ enum run_end cpu_run(struct core *c, u64 atoms, u64 until_cycle)
 {
     volatile u64 left = atoms;
     c->rt.until = until_cycle;
-    int how = setjmp(c->rt.jmp);
+    int how = setjmp(c->rt.atom.jmp);
     if (how)
         left -= forget_blocks(c);
     if (how == ATOM_STOPPED)
@@ -176,7 +169,7 @@ enum run_end cpu_run(struct core *c, u64 atoms, u64 until_cycle)
     return c->m->b.halted ? RUN_HALTED : RUN_GOES_ON;
 }
 
-enum atom_end cpu_atom(struct core *c)
+enum atom_left cpu_atom(struct core *c)
 {
     return cpu_run(c, 1, UINT64_MAX) == RUN_STOPPED_INSIDE ? ATOM_STOPPED : ATOM_DONE;
 }

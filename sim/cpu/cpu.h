@@ -9,7 +9,8 @@
 
 /* Runs up to `atoms` atoms, while the clock is before rt.until and the machine not halted.  rt.until is
  * until_cycle, or less if an atom lowers it: another core may be next from then on (schedule.h).  cpu/atom.c
- * RUN_STOPPED: at the end of an atom, as rt.micro_stop asked; RUN_STOPPED_INSIDE: the last atom is half done.
+ * RUN_STOPPED: at the end of an atom, as rt.atom.micro_stop asked; RUN_STOPPED_INSIDE: the last atom is half
+ * done.
  */
 enum run_end { RUN_GOES_ON, RUN_STOPPED, RUN_STOPPED_INSIDE, RUN_HALTED };
 enum run_end cpu_run(struct core *c, u64 atoms, u64 until_cycle);
@@ -20,8 +21,8 @@ bool cpu_between_instructions(struct core *c);
 /* Cycle of the next event that the core, as it is, would look at; UINT64_MAX: none. */
 u64 cpu_next_due(const struct core *c);
 
-/* One atom, whole (or up to rt.micro_stop).  ATOM_DONE or ATOM_STOPPED. */
-enum atom_end cpu_atom(struct core *c);
+/* One atom, whole (or up to rt.atom.micro_stop).  ATOM_DONE or ATOM_STOPPED. */
+enum atom_left cpu_atom(struct core *c);
 
 /* Power-on and reset (SDM vol. 3, 9.1 "Initialization Overview"); then the boot protocol's registers are set
  * by the loader. */
@@ -75,7 +76,14 @@ void apic_write(struct core *c, u32 offset, u64 value);
 bool apic_msr(struct core *c, u32 msr, bool write, u64 *value); /* x2APIC; false: #GP */
 int apic_pending_vector(const struct core *c);                  /* highest above PPR, -1: none */
 int apic_acknowledge(struct core *c);                           /* IRR to ISR */
-void apic_raise(struct core *c, unsigned vector);               /* sets IRR */
+void apic_raise(struct core *c, unsigned vector);               /* sets IRR: edge-triggered */
+void apic_raise_level(struct core *c, unsigned vector);         /* likewise, and its EOI goes to the board */
+/* The local APIC is one of those that the destination of a message or IPI names. */
+bool apic_is_destination(const struct core *to, u64 dest, bool logical, u64 broadcast);
+/* Of the two, either may be NULL, the one that takes a lowest-priority interrupt (SDM vol. 3, 10.6.2.4
+ * "Lowest Priority Delivery Mode"): `a` unless the processor priority of `b` is lower; NULL if neither is
+ * enabled. */
+struct core *apic_lowest(struct core *a, struct core *b);
 u64 apic_next_due(const struct core *c); /* cycle of the next timer event, UINT64_MAX: none */
 void apic_run_due(struct core *c);       /* fires what is due by c->s.cycle */
 void apic_reset(struct core *c);
@@ -158,10 +166,15 @@ u64 board_in(struct core *c, u16 port, unsigned n); /* unclaimed: ones */
 void board_out(struct core *c, u16 port, unsigned n, u64 value);
 u64 board_mmio_read(struct core *c, u64 hpa, unsigned n);
 void board_mmio_write(struct core *c, u64 hpa, unsigned n, u64 value);
+/* The EOI of a level-triggered interrupt, to the I/O APIC (SDM vol. 3, 10.8.5 "Signaling Interrupt Servicing
+ * Completion"). */
+void board_end_of_interrupt(struct machine *m, unsigned vector);
 /* The machine stops for good: tells `halt` and its micro.  detail: state.def, halt_detail. */
 void board_halt(struct core *c, enum halt_cause cause, u64 status, u64 detail);
 enum page_kind board_page_kind(const struct core *c,
                                u64 hpa); /* RAM, local APIC page, device, APIC-access page, none */
+/* All n bytes are RAM for cores and devices. */
+bool board_is_ram(const struct machine *m, u64 hpa, u64 n);
 
 /* ---- pipeline timing: cpu/pipeline.c (docs/machine.md, "The pipeline") ---- */
 

@@ -51,7 +51,7 @@ static u64 sipi_due(const struct core *c)
 void ipi_forget(struct core *c)
 {
     for (unsigned v = 0; v < VECTORS; v++)
-        c->s.ipi_due[v] = 0;
+        c->s.ipi_due[v] = c->s.ipi_level[v / 64] = 0;
     c->s.ipi_first_due = c->s.ipi_nmi_due = c->s.ipi_init_due = 0;
     for (unsigned place = 0; place < SIPI_PLACES; place++)
         put_sipi(c, place, (struct sipi){0, 0});
@@ -116,7 +116,26 @@ void ipi_send(struct core *from, struct core *to, u64 icr)
     micro(from, MICRO_EVENT);
 }
 
+void ipi_from_board(struct machine *m, struct core *to, u64 mode, u64 vector, bool level, u64 arrival)
+{
+    if (!set_off(to, mode, vector, arrival))
+        return;
+    if (level)
+        to->s.ipi_level[vector / 64] |= UINT64_C(1) << vector % 64;
+    schedule_interrupt(m, to, arrival);
+}
+
 /* ---- arriving ---- */
+
+static void raise(struct core *c, unsigned vector)
+{
+    u64 *word = &c->s.ipi_level[vector / 64], bit = UINT64_C(1) << vector % 64;
+    if (*word & bit)
+        apic_raise_level(c, vector);
+    else
+        apic_raise(c, vector);
+    *word &= ~bit;
+}
 
 /* INIT is blocked in VMX root operation (SDM vol. 3, 23.8 "Restrictions on VMX Operation"), and in a guest
  * that waits for a start-up IPI (25.2 "Other Causes of VM Exits"). */
@@ -145,7 +164,7 @@ static void raise_arrived(struct core *c, u64 until)
     for (unsigned v = 0; v < VECTORS; v++)
         if (c->s.ipi_due[v] && c->s.ipi_due[v] <= until) {
             c->s.ipi_due[v] = 0;
-            apic_raise(c, v);
+            raise(c, v);
         } else {
             first = min(first, due_or_never(c->s.ipi_due[v]));
         }

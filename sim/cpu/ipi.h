@@ -10,6 +10,9 @@
  * that the manual reserves, and SMI, go nowhere. */
 void ipi_send(struct core *from, struct core *to, u64 icr);
 
+/* The same from a device, at cycle `arrival`.  mode: of ICR.  level: its EOI goes to the board. */
+void ipi_from_board(struct machine *m, struct core *to, u64 mode, u64 vector, bool level, u64 arrival);
+
 /* Cycle of the next arrival that the core, as it is, would look at; UINT64_MAX: none. */
 u64 ipi_next_due(const struct core *c);
 

@@ -221,7 +221,8 @@ static bool knows_its_lines(const struct core *c)
 
 static bool nobody_looks(const struct core *c)
 {
-    return !c->rt.micro_stop && !c->rt.clock && !watched(c, RS_PROBE_insn) && !watched(c, RS_PROBE_atom);
+    return !c->rt.atom.micro_stop && !c->rt.atom.clock && !watched(c, RS_PROBE_insn) &&
+           !watched(c, RS_PROBE_atom);
 }
 
 /* What the general way does before and after an instruction is nothing; where its store goes need not be
@@ -301,8 +302,8 @@ static void end(struct core *c, u64 cycle)
         c->s.count.insns_guest += r->done - r->told;
         c->s.count.cycles_guest += cycle - r->cycle;
     }
-    c->rt.last_micro = MICRO_RETIRE;
-    c->rt.atom_micros = r->missed == cycle ? r->micros : 1;
+    c->rt.atom.last_micro = MICRO_RETIRE;
+    c->rt.atom.micros = r->missed == cycle ? r->micros : 1;
     r->told = r->done;
 }
 
@@ -357,9 +358,9 @@ static void load_generally(struct core *c, const struct op *op)
     c->s.count.dtlb_lookups--;
     c->s.count.l1d_lookups--;
     c->rt.general_atoms++;
-    r->micros = c->rt.micro + 1;
+    r->micros = c->rt.atom.micro + 1;
     r->missed = c->s.cycle + op[1].cycles;
-    c->rt.micro = 0;
+    c->rt.atom.micro = 0;
     r->limit = min(r->limit, next_look(c));
 }
 

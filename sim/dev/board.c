@@ -2,9 +2,12 @@
 #include "arch/board.h"
 
 #include "arch/apic.h"
+#include "arch/ioapic.h"
 #include "cpu/cpu.h"
 #include "cpu/vapic.h"
 #include "dev/board.h"
+#include "dev/ioapic.h"
+#include "dev/pci.h"
 #include "dev/uart.h"
 #include "mmu/bus.h"
 #include "mmu/mem.h"
@@ -13,6 +16,8 @@ void board_reset(struct machine *m)
 {
     uart_reset(&m->b.uart[0]);
     uart_reset(&m->b.uart[1]);
+    pci_reset(m);
+    ioapic_reset(m);
     m->b.sipi_entry_struct = 0;
     m->b.halted = HALT_NONE;
     m->b.exit_status = m->b.halt_detail = m->b.halt_core = 0;
@@ -84,10 +89,21 @@ static void reach_port(struct core *c, u16 port, bool write, unsigned n, u64 val
     micro(c, MICRO_DEVICE);
 }
 
+/* PCI configuration knows accesses of several bytes, within a double word. */
+static bool is_pci_port(u16 port, unsigned n)
+{
+    unsigned offset = port - PORT_PCI_ADDRESS;
+    return port >= PORT_PCI_ADDRESS && offset < 8 && offset % 4 + n <= 4;
+}
+
 u64 board_in(struct core *c, u16 port, unsigned n)
 {
     u64 value = 0;
     reach_port(c, port, false, n, 0);
+    if (is_pci_port(port, n))
+        return pci_port_read(c->m, port - PORT_PCI_ADDRESS, n);
+    if (pci_io_read(c->m, port, n, &value))
+        return value;
     for (unsigned i = 0; i < n; i++) {
         const struct port_device *d = device_at((u16)(port + i));
         value |= (u64)(d ? d->in(c, (u16)(port + i) - d->first) : 0xff) << 8 * i;
@@ -112,6 +128,12 @@ void board_out(struct core *c, u16 port, unsigned n, u64 value)
         board_halt(c, HALT_DEBUG_EXIT, (2 * value + 1) & 0xff, 0);
         return;
     }
+    if (is_pci_port(port, n)) {
+        pci_port_write(c->m, port - PORT_PCI_ADDRESS, n, value);
+        return;
+    }
+    if (pci_io_write(c->m, port, n, value))
+        return;
     for (unsigned i = 0; i < n; i++) {
         const struct port_device *d = device_at((u16)(port + i));
         if (d)
@@ -133,24 +155,61 @@ enum page_kind board_page_kind(const struct core *c, u64 hpa)
         return PAGE_APIC_ACCESS;
     if (in_apic_page(c, hpa))
         return PAGE_APIC;
+    if (hpa - BOARD_HOLE < BOARD_HOLE_END - BOARD_HOLE)
+        return PAGE_DEVICE;
     return mem_has(c->m->mem, hpa, 1) ? PAGE_RAM : PAGE_NONE;
+}
+
+bool board_is_ram(const struct machine *m, u64 hpa, u64 n)
+{
+    return mem_has(m->mem, hpa, n) && (hpa + n <= BOARD_HOLE || hpa >= BOARD_HOLE_END);
 }
 
 /* A 32-bit register stands at every 16th byte of the page (SDM vol. 3, 10.4.1 "The Local APIC Block
  * Diagram"). */
+static u64 apic_page_read(struct core *c, u64 hpa)
+{
+    return (hpa & 15) < 4 ? apic_read(c, hpa & 0xff0) >> 8 * (hpa & 3) : 0;
+}
+
+static void apic_page_write(struct core *c, u64 hpa, unsigned n, u64 value)
+{
+    if (hpa & 15 || n < 4)
+        return;
+    apic_write(c, hpa & 0xff0, value & 0xffffffff);
+    c->rt.look_again = 0;
+}
+
+static bool in_ioapic(u64 hpa)
+{
+    return hpa - IOAPIC_BASE < IOAPIC_BYTES;
+}
+
 u64 board_mmio_read(struct core *c, u64 hpa, unsigned n)
 {
-    u64 ones = n < 8 ? (UINT64_C(1) << 8 * n) - 1 : UINT64_MAX;
-    if (!in_apic_page(c, hpa))
-        return ones;
-    u64 value = (hpa & 15) < 4 ? apic_read(c, hpa & 0xff0) >> 8 * (hpa & 3) : 0;
+    u64 ones = n < 8 ? (UINT64_C(1) << 8 * n) - 1 : UINT64_MAX, value = UINT64_MAX;
+    if (in_apic_page(c, hpa))
+        value = apic_page_read(c, hpa);
+    else if (in_ioapic(hpa))
+        value = ioapic_read(c->m, hpa - IOAPIC_BASE, n);
+    else
+        pci_mmio_read(c->m, hpa, n, &value);
     return value & ones;
 }
 
 void board_mmio_write(struct core *c, u64 hpa, unsigned n, u64 value)
 {
-    if (!in_apic_page(c, hpa) || hpa & 15 || n < 4)
-        return;
-    apic_write(c, hpa & 0xff0, value & 0xffffffff);
-    c->rt.look_again = 0;
+    if (in_apic_page(c, hpa))
+        apic_page_write(c, hpa, n, value);
+    else if (in_ioapic(hpa))
+        ioapic_write(c->m, hpa - IOAPIC_BASE, n, value);
+    else
+        pci_mmio_write(c->m, hpa, n, value);
+}
+
+/* ---- interrupts ---- */
+
+void board_end_of_interrupt(struct machine *m, unsigned vector)
+{
+    ioapic_end_of_interrupt(m, vector);
 }

@@ -106,6 +106,12 @@ u64 coherence_take(struct core *c, u64 line, enum rs_hit from)
     return cycles ? travels(c, line, cycles) : 0;
 }
 
+void coherence_device_write(struct machine *m, u64 line)
+{
+    for (u32 i = 0; i < m->cores; i++)
+        lose(m->core[i], line);
+}
+
 u64 coherence_write_cost(const struct core *c, u64 line, enum rs_hit from)
 {
     if (from == RS_CORE || !elsewhere(c, line))

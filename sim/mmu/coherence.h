@@ -32,6 +32,9 @@ static inline u64 coherence_write(struct core *c, u64 line, enum rs_hit from)
     return coherence_take(c, line, from);
 }
 
+/* A device writes the line: every core loses it (docs/machine.md, D3). */
+void coherence_device_write(struct machine *m, u64 line);
+
 void coherence_drop_derived(struct core *c);
 void coherence_free_derived(struct core *c);
 

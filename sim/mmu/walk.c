@@ -484,7 +484,7 @@ static bool all_ram(const struct core *c, u64 frame, u64 bytes)
     u64 apic = c->s.apic_base & PHYS_MASK & ~(u64)0xfff, access = c->s.vmx.apic_access;
     bool holds_apic = apic >= frame && apic - frame < bytes;
     bool virtualised = access - frame < bytes && vapic_virtualises(c, access);
-    return mem_has(c->m->mem, frame, bytes) && !holds_apic && !virtualised;
+    return board_is_ram(c->m, frame, bytes) && !holds_apic && !virtualised;
 }
 
 /* The entry of both dimensions together: rights of both, the smaller page (SDM vol. 3, 28.4.1). */

@@ -17,7 +17,7 @@
 
 static bool somebody_looks(const struct core *c)
 {
-    return c->m->watched & TOLD_BY_WALKS || c->rt.micro_stop || c->rt.clock;
+    return c->m->watched & TOLD_BY_WALKS || c->rt.atom.micro_stop || c->rt.atom.clock;
 }
 
 /* What the entry grants together with those above it; 0: it is for walk.c to say. */

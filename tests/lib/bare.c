@@ -58,12 +58,19 @@ void bare_open(struct bare *b, u64 firmware)
 
 void bare_open_cores(struct bare *b, u64 firmware, u64 cores)
 {
+    bare_open_devices(b, firmware, cores, NULL, 0);
+}
+
+void bare_open_devices(struct bare *b, u64 firmware, u64 cores, const struct rs_device *device, size_t n)
+{
     struct rs_config config;
     struct rs_error err = {""};
 
     rs_config_init(&config);
     config.firmware = firmware;
     config.cores = cores;
+    config.device = device;
+    config.device_count = n;
     b->world = rs_world_new();
     b->machine = rs_machine_new(b->world, &config, &err);
     ck_assert_msg(b->machine != NULL, "%s", err.text);

@@ -46,6 +46,8 @@ struct bare {
 void bare_open(struct bare *b, u64 firmware);
 /* Several cores, all as core 0 but for their code and stacks; only core 0 is not waiting to be started. */
 void bare_open_cores(struct bare *b, u64 firmware, u64 cores);
+/* The same with devices. */
+void bare_open_devices(struct bare *b, u64 firmware, u64 cores, const struct rs_device *device, size_t n);
 void bare_close(struct bare *b);
 
 /* Puts bytes at an address. */

@@ -124,7 +124,7 @@ void bench_enter_guest(struct mmu_bench *b, unsigned reach)
 
 void bench_run(struct mmu_bench *b, void (*fn)(struct core *c, const void *arg), const void *arg)
 {
-    if (setjmp(b->c->rt.jmp) == 0)
+    if (setjmp(b->c->rt.atom.jmp) == 0)
         fn(b->c, arg);
 }
 
@@ -132,10 +132,10 @@ bool bench_access(struct mmu_bench *b, u64 gva, unsigned access)
 {
     struct latch l;
     struct core *c = b->c;
-    c->rt.micro = 0;
+    c->rt.atom.micro = 0;
     c->s.event_valid = 0;
     c->s.fetch_line = 0;
-    if (setjmp(c->rt.jmp) != 0)
+    if (setjmp(c->rt.atom.jmp) != 0)
         return false;
     if (access & MMU_FETCH)
         mmu_fetch_line(c, gva);

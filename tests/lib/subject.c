@@ -40,6 +40,9 @@ void run_make(struct run *r, const struct subject *s)
     rs_config_init(&config);
     config.cores = s->cores;
     config.params = params_of(s->sizes);
+    struct rs_device device = {s->device, 0};
+    config.device = &device;
+    config.device_count = s->device != NULL;
     r->world = rs_world_new();
     r->machine = rs_machine_new(r->world, &config, &err);
     rs_params_free(config.params);

@@ -16,6 +16,7 @@ struct subject {
                                            * VM behind a blank; NULL: none */
     uint64_t cores;
     enum sizes sizes;
+    const char *device; /* NULL: none */
 };
 
 struct run {

@@ -211,6 +211,10 @@ void sc_keys(lua_State *L, int index, const char *what, const char *const *known
 /* Pushes a field of the table at index, without metamethods, and returns its type: no script runs while
  * options are read. */
 int sc_raw_field(lua_State *L, int index, const char *key);
+
+/* What the list `devices` of machine{} says; returns how many.  device.c */
+#define SC_DEVICES_MAX 31
+size_t sc_devices(lua_State *L, int value, struct rs_device *device);
 /* A text or NULL from a field of the table at index; error if it is something else.  Stays valid while the
  * table has it. */
 const char *sc_text_field(lua_State *L, int index, const char *key, const char *what);

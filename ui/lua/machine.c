@@ -85,12 +85,13 @@ struct setting {
 /* What machine{} says, checked and converted. */
 struct plan {
     struct rs_config config;
+    struct rs_device device[SC_DEVICES_MAX];
     const char *timing;
     struct setting setting[SETTINGS_MAX];
     size_t settings;
 };
 
-static const char *const own_keys[] = {"name", "cores", "ram", "timing", "firmware"};
+static const char *const own_keys[] = {"name", "cores", "ram", "timing", "firmware", "devices"};
 #define OWN_KEYS (sizeof own_keys / sizeof *own_keys)
 
 static const char *key_at(size_t i, const void *arg)
@@ -176,6 +177,8 @@ static void plan_key(lua_State *L, int value, const char *key, struct plan *plan
         plan_timing(L, value, plan);
     else if (strcmp(key, "firmware") == 0)
         plan_firmware(L, value, plan);
+    else if (strcmp(key, "devices") == 0)
+        plan->config.device_count = sc_devices(L, value, plan->device);
     else
         plan_param(L, value, key, plan);
 }
@@ -184,6 +187,7 @@ static void read_plan(lua_State *L, struct plan *plan)
 {
     struct scenario *s = sc_of(L);
     rs_config_init(&plan->config);
+    plan->config.device = plan->device;
     snprintf(plan->config.name, sizeof plan->config.name, "%c", (char)('A' + s->hosts));
     for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
         if (lua_type(L, -2) != LUA_TSTRING)

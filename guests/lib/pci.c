@@ -1,0 +1,84 @@
+/* pci.c - see pci.h. */
+#include "lib/pci.h"
+
+#include "arch/board.h"
+#include "arch/insn.h"
+
+static void select(uint32_t slot, uint32_t at)
+{
+    out32(PORT_PCI_ADDRESS, PCI_ADDRESS(0u, slot, 0u, at & 0xfcu));
+}
+
+uint32_t pci_read(uint32_t slot, uint32_t at)
+{
+    select(slot, at);
+    return in32(PORT_PCI_DATA);
+}
+
+uint16_t pci_read16(uint32_t slot, uint32_t at)
+{
+    select(slot, at);
+    return in16(PORT_PCI_DATA + (at & 2));
+}
+
+void pci_write(uint32_t slot, uint32_t at, uint32_t value)
+{
+    select(slot, at);
+    out32(PORT_PCI_DATA, value);
+}
+
+void pci_write16(uint32_t slot, uint32_t at, uint16_t value)
+{
+    select(slot, at);
+    out16(PORT_PCI_DATA + (at & 2), value);
+}
+
+uint32_t pci_find(uint16_t vendor, uint16_t device, unsigned n)
+{
+    for (uint32_t slot = 0; slot < 32; slot++)
+        if (pci_read(slot, PCI_VENDOR) == ((uint32_t)device << 16 | vendor) && n-- == 0)
+            return slot;
+    return PCI_NOWHERE;
+}
+
+uint64_t pci_bar(uint32_t slot, unsigned bar)
+{
+    uint32_t low = pci_read(slot, PCI_BAR(bar));
+    uint64_t high = low & PCI_BAR_64 ? pci_read(slot, PCI_BAR(bar + 1)) : 0;
+    return high << 32 | (low & ~15u);
+}
+
+uint32_t pci_capability(uint32_t slot, uint8_t id, uint32_t before)
+{
+    uint32_t at = before ? pci_read16(slot, before) >> 8 : pci_read16(slot, PCI_CAPABILITIES) & 0xff;
+    if (!(pci_read16(slot, PCI_STATUS) & PCI_STATUS_CAPABILITIES))
+        return 0;
+    for (unsigned most = 48; at && most; most--) { /* a list that goes round is none */
+        uint16_t head = pci_read16(slot, at);
+        if ((head & 0xff) == id)
+            return at;
+        at = head >> 8;
+    }
+    return 0;
+}
+
+void pci_enable(uint32_t slot)
+{
+    uint16_t command = pci_read16(slot, PCI_COMMAND);
+    pci_write16(slot, PCI_COMMAND, command | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+}
+
+bool pci_enable_msi(uint32_t slot, uint8_t vector, uint8_t apic_id)
+{
+    uint32_t at = pci_capability(slot, PCI_CAP_MSI, 0);
+    if (!at)
+        return false;
+    uint16_t control = pci_read16(slot, at + PCI_MSI_CONTROL);
+    uint32_t data = control & PCI_MSI_64 ? PCI_MSI_DATA : PCI_MSI_ADDRESS + 4;
+    pci_write(slot, at + PCI_MSI_ADDRESS, MSI_ADDRESS | (uint32_t)apic_id << MSI_DESTINATION_SHIFT);
+    if (control & PCI_MSI_64)
+        pci_write(slot, at + PCI_MSI_ADDRESS + 4, 0);
+    pci_write16(slot, at + data, vector);
+    pci_write16(slot, at + PCI_MSI_CONTROL, control | PCI_MSI_ENABLE);
+    return true;
+}

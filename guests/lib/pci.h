@@ -1,0 +1,28 @@
+/* pci.h - configuration space by mechanism 1, and what a driver does first (sim/arch/pci.h). */
+#ifndef PCI_H
+#define PCI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arch/pci.h"
+
+#define PCI_NOWHERE 0xffffffffu
+
+uint32_t pci_read(uint32_t slot, uint32_t at);
+uint16_t pci_read16(uint32_t slot, uint32_t at);
+void pci_write(uint32_t slot, uint32_t at, uint32_t value);
+void pci_write16(uint32_t slot, uint32_t at, uint16_t value);
+
+/* The slot of bus 0 with the n-th function of that vendor and device; PCI_NOWHERE: there is none. */
+uint32_t pci_find(uint16_t vendor, uint16_t device, unsigned n);
+/* Address of a memory BAR. */
+uint64_t pci_bar(uint32_t slot, unsigned bar);
+/* Where a capability is; 0: the function has none of that ID.  After `before`, or the first if that is 0. */
+uint32_t pci_capability(uint32_t slot, uint8_t id, uint32_t before);
+/* Memory decoding and bus mastering on. */
+void pci_enable(uint32_t slot);
+/* MSI on, with a fixed interrupt of that vector to the local APIC of that ID; false: it has no MSI. */
+bool pci_enable_msi(uint32_t slot, uint8_t vector, uint8_t apic_id);
+
+#endif

@@ -1,0 +1,98 @@
+/* device.c - see device.h. */
+#include "dev/device.h"
+
+#include "dev/ioapic.h"
+#include "dev/pci.h"
+#include "schedule.h"
+
+_Static_assert(sizeof((struct board_state *)0)->device_due == 8 * DEVICES, "a cycle for each device");
+
+/* ---- who asks for which cycle ---- */
+
+/* As state keeps it, where 0 means none. */
+static u64 due_or_never(u64 due)
+{
+    return due ? due : UINT64_MAX;
+}
+
+static void set_due(struct machine *m, unsigned device, u64 due)
+{
+    u64 first = UINT64_MAX;
+    m->b.device_due[device] = due;
+    for (unsigned i = 0; i < DEVICES; i++)
+        first = min(first, due_or_never(m->b.device_due[i]));
+    m->b.device_first_due = first == UINT64_MAX ? 0 : first;
+}
+
+u64 device_due(const struct machine *m, unsigned device)
+{
+    return due_or_never(m->b.device_due[device]);
+}
+
+u64 devices_next_due(const struct machine *m)
+{
+    return due_or_never(m->b.device_first_due);
+}
+
+u64 device_now(const struct machine *m)
+{
+    if (m->devices.running)
+        return m->devices.cycle;
+    return m->running ? m->running->s.cycle : machine_cycle(m);
+}
+
+void device_schedule(struct machine *m, unsigned device, u64 due)
+{
+    due = max(max(due, device_now(m)), 1);
+    set_due(m, device, due);
+    schedule_devices(m, due);
+}
+
+void device_cancel(struct machine *m, unsigned device)
+{
+    set_due(m, device, 0);
+}
+
+/* ---- atoms ---- */
+
+/* Of those that are due at once the lowest number. */
+static unsigned first_due(const struct machine *m)
+{
+    unsigned device = 0;
+    while (m->b.device_due[device] != m->b.device_first_due)
+        device++;
+    return device;
+}
+
+static void run_device(struct machine *m, unsigned device)
+{
+    switch (device) {
+    case DEVICE_IOAPIC: ioapic_run(m); break;
+    default: pci_run(m, device - DEVICE_PCI);
+    }
+}
+
+static void run_atom(struct machine *m)
+{
+    unsigned device = first_due(m);
+    m->devices.cycle = m->b.device_cycle = m->b.device_first_due;
+    set_due(m, device, 0);
+    run_device(m, device);
+}
+
+enum run_end devices_atom(struct machine *m)
+{
+    struct devices *d = &m->devices;
+    d->running = true;
+    if (setjmp(d->atom.jmp)) {
+        d->running = false;
+        return RUN_STOPPED_INSIDE;
+    }
+    run_atom(m);
+    d->running = false;
+    bool stop = atom_end(&d->atom, d->cycle);
+    m->b.device_atoms++;
+    if (m->b.halted)
+        return RUN_HALTED;
+    return stop ? RUN_STOPPED : RUN_GOES_ON;
+}

@@ -1,0 +1,55 @@
+/* device.c - the devices of machine { devices = { "edu", { kind = "edu", slot = 4 } } }. */
+#include <string.h>
+
+#include "lua/binding.h"
+
+static const char *kind_at(size_t i, const void *arg)
+{
+    (void)arg;
+    return rs_device_kind(i, NULL);
+}
+
+static const char *kind_named(lua_State *L, const char *name)
+{
+    const char *kind;
+    if (!name)
+        luaL_error(L, "a device is a name, or a table such as { kind = \"edu\", slot = 4 }");
+    for (size_t i = 0; (kind = rs_device_kind(i, NULL)); i++)
+        if (strcmp(kind, name) == 0)
+            return kind;
+    sc_unknown(L, "device", name, kind_at, NULL);
+    return NULL;
+}
+
+/* The value at the top of the stack. */
+static struct rs_device device_of(lua_State *L)
+{
+    static const char *const keys[] = {"kind", "slot", NULL};
+    int value = lua_gettop(L);
+    struct rs_device device = {0};
+    if (!lua_istable(L, value)) {
+        device.kind = kind_named(L, lua_type(L, value) == LUA_TSTRING ? lua_tostring(L, value) : NULL);
+        return device;
+    }
+    sc_keys(L, value, "device setting", keys);
+    device.kind = kind_named(L, sc_text_field(L, value, "kind", "kind"));
+    if (sc_raw_field(L, value, "slot") != LUA_TNIL)
+        device.slot = sc_number(L, -1, "slot", 1, 31);
+    lua_settop(L, value);
+    return device;
+}
+
+size_t sc_devices(lua_State *L, int value, struct rs_device *device)
+{
+    size_t n = 0;
+    if (!lua_istable(L, value))
+        luaL_error(L, "devices must be a list such as { \"edu\" }");
+    for (lua_Integer i = 1; lua_rawgeti(L, value, i) != LUA_TNIL; i++) {
+        if (n == SC_DEVICES_MAX)
+            luaL_error(L, "devices: a machine has room for %d", SC_DEVICES_MAX);
+        device[n++] = device_of(L);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    return n;
+}
