@@ -40,6 +40,7 @@ void rs_world_free(rs_world *w)
     history_free(w);
     trail_end(&w->move.trail);
     machine_free(w->machine);
+    files_forget(&w->files);
     free(w);
 }
 

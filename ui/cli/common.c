@@ -49,6 +49,7 @@ struct scenario *cli_load(const struct cli *cli, bool interactive)
         .timing = cli->timing,
         .record = cli->record,
         .replay = cli->replay,
+        .trace = cli->trace,
         .at = cli->at,
         .interactive = interactive,
     };
@@ -188,7 +189,7 @@ int cli_finish(const struct cli *cli, rs_world *w, int status, const char *told)
     const char *trouble = cli->replay ? rs_replay_trouble(w) : NULL;
     struct rs_error err;
     fflush(stdout);
-    if (trace && trace_end(trace, &err) != RS_OK)
+    if (trace && trace_end(trace, status == 2, &err) != RS_OK)
         status = cli_complain(err.text);
     trace = NULL;
     for (size_t i = 0; cli->stats && (m = rs_world_machine(w, i)); i++)

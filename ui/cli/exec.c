@@ -32,28 +32,67 @@ static enum rs_status find_module(const char *text, struct module *module, struc
     return RS_OK;
 }
 
-static enum rs_status boot(const struct cli *cli, rs_machine *m, struct rs_error *err)
+/* What is booted: the files, found before anything else is opened. */
+struct boot {
+    char path[IMAGE_PATH_MAX], cmdline[4096];
+    struct module module[MODULES_MAX];
+};
+
+static enum rs_status find_files(const struct cli *cli, struct boot *b, struct rs_error *err)
 {
-    static struct module modules[MODULES_MAX];
-    struct rs_boot_module list[MODULES_MAX];
-    char path[IMAGE_PATH_MAX], name[RS_NAME_MAX], cmdline[4096];
-    struct rs_boot what = {
-        .path = path, .cmdline = cmdline, .entry = cli->entry, .modules = list, .module_count = cli->modules};
-    if (images_find(cli->file, path, err) != RS_OK)
+    char name[RS_NAME_MAX];
+    if (images_find(cli->file, b->path, err) != RS_OK)
         return RS_FAILED;
-    images_name(path, name);
-    snprintf(cmdline, sizeof cmdline, "%s%s%s", name, cli->cmdline ? " " : "",
+    images_name(b->path, name);
+    snprintf(b->cmdline, sizeof b->cmdline, "%s%s%s", name, cli->cmdline ? " " : "",
              cli->cmdline ? cli->cmdline : "");
-    for (size_t i = 0; i < cli->modules; i++) {
-        if (find_module(cli->module[i], &modules[i], err) != RS_OK)
+    for (size_t i = 0; i < cli->modules; i++)
+        if (find_module(cli->module[i], &b->module[i], err) != RS_OK)
             return RS_FAILED;
-        list[i] = (struct rs_boot_module){modules[i].path, modules[i].string};
-        scenario_know_module(modules[i].string, modules[i].path);
+    return RS_OK;
+}
+
+/* All are known to be apart before the first is opened. */
+static enum rs_status use_files(const struct cli *cli, rs_world *w, const struct boot *b,
+                                struct rs_error *err)
+{
+    enum rs_status status = rs_use_file(w, RS_FILE_IMAGE, b->path, err);
+    for (size_t i = 0; i < cli->modules && status == RS_OK; i++)
+        status = rs_use_file(w, RS_FILE_MODULE, b->module[i].path, err);
+    if (status == RS_OK && cli->replay)
+        status = rs_use_file(w, RS_FILE_REPLAY, cli->replay, err);
+    if (status == RS_OK && cli->record)
+        status = rs_use_file(w, RS_FILE_RECORD, cli->record, err);
+    if (status == RS_OK && cli->trace)
+        status = rs_use_file(w, RS_FILE_TRACE, cli->trace, err);
+    return status;
+}
+
+static enum rs_status open_files(const struct cli *cli, rs_world *w, struct rs_error *err)
+{
+    if (cli->replay && rs_replay(w, cli->replay, err) != RS_OK)
+        return RS_FAILED;
+    if (cli->record && rs_record(w, cli->record, err) != RS_OK)
+        return RS_FAILED;
+    return cli_trace(cli, w, NULL, err);
+}
+
+static enum rs_status boot(const struct cli *cli, rs_machine *m, const struct boot *b, struct rs_error *err)
+{
+    struct rs_boot_module list[MODULES_MAX];
+    struct rs_boot what = {.path = b->path,
+                           .cmdline = b->cmdline,
+                           .entry = cli->entry,
+                           .modules = list,
+                           .module_count = cli->modules};
+    for (size_t i = 0; i < cli->modules; i++) {
+        list[i] = (struct rs_boot_module){b->module[i].path, b->module[i].string};
+        scenario_know_module(b->module[i].string, b->module[i].path);
     }
     return rs_boot(m, &what, err);
 }
 
-static rs_machine *start(const struct cli *cli, rs_world *w, struct rs_error *err)
+static rs_machine *make_machine(const struct cli *cli, rs_world *w, struct rs_error *err)
 {
     struct rs_config config;
     struct rs_params *params = rs_params_new();
@@ -61,18 +100,22 @@ static rs_machine *start(const struct cli *cli, rs_world *w, struct rs_error *er
     config.ram_bytes = cli->ram_bytes;
     config.cores = cli->cores;
     config.params = params;
-    rs_set_max_cycles(w, cli->max_cycles);
-    cli_tell_refusals(w);
     enum rs_status status = cli->timing ? rs_params_preset(params, cli->timing, err) : RS_OK;
-    if (status == RS_OK && cli->record)
-        status = rs_record(w, cli->record, err);
-    if (status == RS_OK && cli->replay)
-        status = rs_replay(w, cli->replay, err);
-    if (status == RS_OK)
-        status = cli_trace(cli, w, NULL, err);
     rs_machine *m = status == RS_OK ? rs_machine_new(w, &config, err) : NULL;
     rs_params_free(params);
-    return m && boot(cli, m, err) == RS_OK ? m : NULL;
+    return m;
+}
+
+static rs_machine *start(const struct cli *cli, rs_world *w, struct rs_error *err)
+{
+    static struct boot b;
+    rs_set_max_cycles(w, cli->max_cycles);
+    cli_tell_refusals(w);
+    if (find_files(cli, &b, err) != RS_OK || use_files(cli, w, &b, err) != RS_OK ||
+        open_files(cli, w, err) != RS_OK)
+        return NULL;
+    rs_machine *m = make_machine(cli, w, err);
+    return m && boot(cli, m, &b, err) == RS_OK ? m : NULL;
 }
 
 /* ------------------------------------------------------------------ the terminal */

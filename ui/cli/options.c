@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lua/names.h"
+#include "trace/trace.h"
 
 /* ------------------------------------------------------------------ tables */
 
@@ -175,7 +176,7 @@ static enum rs_status set_option(struct cli *cli, unsigned option, const char *v
     case SEED: return number("--seed", value, &cli->seed, err);
     case MAX_CYCLES: return number("--max-cycles", value, &cli->max_cycles, err);
     case STATS: cli->stats = true; break;
-    case TRACE: cli->trace = value; break;
+    case TRACE: cli->trace = value; return trace_check(value, err);
     case GDB: return set_gdb(cli, value, err);
     case TIMING: return set_timing(cli, value, err);
     case CMDLINE: cli->cmdline = value; break;
@@ -274,8 +275,6 @@ static enum rs_status check_usage(const struct cli *cli, struct rs_error *err)
             return rs_fail(err, "unexpected argument '%s'; %s", cli->argv[i],
                            cli->command == CMD_EXEC ? "the image's own go into -a \"...\""
                                                     : "parameters are given as NAME=VALUE");
-    if (cli->record && cli->replay && strcmp(cli->record, cli->replay) == 0)
-        return rs_fail(err, "--record and --replay name the same file");
     return RS_OK;
 }
 

@@ -408,19 +408,39 @@ enum rs_status sc_start(struct scenario *s, const char *code, const char *chunk,
     return RS_OK;
 }
 
-static enum rs_status make_world(struct scenario *s, struct rs_error *err)
+/* All are known to be apart before the first is opened. */
+static enum rs_status use_files(struct scenario *s, const char *path, struct rs_error *err)
 {
     const struct scenario_options *o = &s->options;
+    const struct {
+        enum rs_file use;
+        const char *path;
+    } file[] = {{RS_FILE_SCENARIO, path},
+                {RS_FILE_REPLAY, o->replay},
+                {RS_FILE_RECORD, o->record},
+                {RS_FILE_TRACE, o->trace}};
+    for (size_t i = 0; i < sizeof file / sizeof *file; i++)
+        if (file[i].path && rs_use_file(s->world, file[i].use, file[i].path, err) != RS_OK)
+            return RS_FAILED;
+    return RS_OK;
+}
+
+static enum rs_status make_world(struct scenario *s, const char *path, struct rs_error *err)
+{
     s->world = rs_world_new();
     if (!s->world)
         return rs_fail(err, "no memory for a world");
-    rs_set_max_cycles(s->world, o->max_cycles);
-    if (o->record && rs_record(s->world, o->record, err) != RS_OK)
-        return RS_FAILED;
+    rs_set_max_cycles(s->world, s->options.max_cycles);
+    s->L = sc_sandbox(s);
+    return s->L ? use_files(s, path, err) : rs_fail(err, "no memory for Lua");
+}
+
+static enum rs_status open_logs(struct scenario *s, struct rs_error *err)
+{
+    const struct scenario_options *o = &s->options;
     if (o->replay && rs_replay(s->world, o->replay, err) != RS_OK)
         return RS_FAILED;
-    s->L = sc_sandbox(s);
-    return s->L ? RS_OK : rs_fail(err, "no memory for Lua");
+    return o->record ? rs_record(s->world, o->record, err) : RS_OK;
 }
 
 struct scenario *scenario_load(const char *path, const struct scenario_options *options, struct rs_error *err)
@@ -433,9 +453,11 @@ struct scenario *scenario_load(const char *path, const struct scenario_options *
     s->options = *options;
     s->handler_error = LUA_NOREF;
     snprintf(s->path, sizeof s->path, "%s", path ? path : "prompt");
-    enum rs_status status = make_world(s, err);
+    enum rs_status status = make_world(s, path, err);
     if (status == RS_OK)
         status = path ? sc_start(s, NULL, s->path, err) : sc_start(s, "", "=prompt", err);
+    if (status == RS_OK)
+        status = open_logs(s, err);
     if (status == RS_OK)
         return s;
     scenario_free(s);

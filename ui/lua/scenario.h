@@ -29,8 +29,9 @@ struct scenario_options {
     const char *timing;  /* preset for machines that name none, or NULL */
     const char *record;  /* file for the log of inputs, or NULL */
     const char *replay;  /* file to take inputs from, or NULL */
-    const char *at;      /* position "A:120.13" to pause at, or NULL */
-    bool interactive;    /* pause() and ask() stop; otherwise they are told and passed */
+    const char *trace; /* file that the face will trace to, or NULL: known here so that nothing else is it */
+    const char *at;    /* position "A:120.13" to pause at, or NULL */
+    bool interactive;  /* pause() and ask() stop; otherwise they are told and passed */
 };
 
 /* path NULL: no script, for the prompt.  NULL and a message if the file is missing or does not compile. */
