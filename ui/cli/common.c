@@ -151,18 +151,6 @@ void cli_show_position(const struct scenario *s, const rs_machine *m)
                walk->ended ? "last" : "in a", walk->gva, walk->ref_count, walk->cycles);
 }
 
-void cli_tell_micros(const struct cli *cli, const rs_machine *m)
-{
-    struct rs_position at, now = rs_position(m);
-    struct rs_error err;
-    char text[64];
-    if (rs_position_parse(m, cli->at, &at, &err) != RS_OK || at.atom == now.atom)
-        return;
-    rs_position_format(m, now, text);
-    fprintf(stderr, "ringside: atom %" PRIu64 " has fewer than %" PRIu64 " micros: stopped at its end, %s\n",
-            at.atom, at.micro, text);
-}
-
 /* ------------------------------------------------------------------ at the end */
 
 static void print_stats(const rs_machine *m)

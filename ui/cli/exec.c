@@ -92,6 +92,15 @@ static enum rs_status boot(const struct cli *cli, rs_machine *m, const struct bo
     return rs_boot(m, &what, err);
 }
 
+static enum rs_status check_position(const struct cli *cli, const rs_machine *m, struct rs_error *err)
+{
+    struct rs_position at;
+    struct rs_error why;
+    if (!cli->at || rs_position_parse(m, cli->at, &at, &why) == RS_OK)
+        return RS_OK;
+    return rs_fail(err, "--at: %s", why.text);
+}
+
 static rs_machine *make_machine(const struct cli *cli, rs_world *w, struct rs_error *err)
 {
     struct rs_config config;
@@ -103,7 +112,7 @@ static rs_machine *make_machine(const struct cli *cli, rs_world *w, struct rs_er
     enum rs_status status = cli->timing ? rs_params_preset(params, cli->timing, err) : RS_OK;
     rs_machine *m = status == RS_OK ? rs_machine_new(w, &config, err) : NULL;
     rs_params_free(params);
-    return m;
+    return m && check_position(cli, m, err) == RS_OK ? m : NULL;
 }
 
 static rs_machine *start(const struct cli *cli, rs_world *w, struct rs_error *err)
@@ -257,12 +266,13 @@ static enum rs_why run_to(const char *position, rs_world *w, rs_machine *m, stru
     struct rs_position at;
     size_t shown = 0;
     enum rs_why why;
-    if (rs_position_parse(m, position, &at, err) != RS_OK)
-        return RS_STOPPED;
+    rs_position_parse(m, position, &at, err);
     rs_begin_seek(w, at);
     while ((why = rs_continue(w, SLICE)) == RS_SLICE)
         ;
     write_console(m, &shown);
+    if (why == RS_DONE)
+        return scenario_at(m, position, err) == RS_OK ? RS_DONE : RS_STOPPED;
     if (why != RS_HALTED)
         return why;
     char end[64];
@@ -282,10 +292,8 @@ static int ended(const struct cli *cli, rs_machine *m, enum rs_why why)
 {
     if (why == RS_LIMIT)
         return cli_complain("--max-cycles is reached, and the image still runs");
-    if (why == RS_DONE && cli->at && !cli->gdb) {
-        cli_tell_micros(cli, m);
+    if (why == RS_DONE && cli->at && !cli->gdb)
         show_where(m);
-    }
     if (why != RS_HALTED)
         return 0;
     int status = rs_halt_status(m);
@@ -301,8 +309,6 @@ static enum rs_why run_all(const struct cli *cli, rs_world *w, rs_machine *m, st
     enum rs_why why = cli->at ? run_to(cli->at, w, m, err) : RS_DONE;
     if (why != RS_DONE || (cli->at && !g))
         return why;
-    if (cli->at)
-        cli_tell_micros(cli, m);
     make_raw();
     why = run(w, m, g, cli->replay != NULL);
     cook();

@@ -79,6 +79,12 @@ static bool number(const char *text, uint64_t *value, char **end)
     return errno == 0;
 }
 
+bool names_number(const char *text, uint64_t *value)
+{
+    char *end;
+    return number(text, value, &end) && *end == '\0';
+}
+
 bool names_size(const char *text, uint64_t *bytes)
 {
     static const char units[] = "KMGT";
@@ -106,7 +112,7 @@ bool names_cycles(const char *text, uint64_t hz, uint64_t *cycles)
         {"ps", 1e-12}, {"ns", 1e-9}, {"us", 1e-6}, {"ms", 1e-3}, {"s", 1},
     };
     char *end;
-    if (number(text, cycles, &end) && *end == '\0')
+    if (names_number(text, cycles))
         return true;
     if (!isdigit((unsigned char)*text))
         return false;

@@ -86,8 +86,8 @@ static void fail_by_error(struct scenario *s, int error)
 static bool complain_of_arguments(struct scenario *s)
 {
     char text[1024], name[64];
-    for (int i = 0; i < s->options.argc && i < 64; i++) {
-        if (s->used[i])
+    for (int i = 0; i < s->options.argc && i < ARGUMENTS_MAX; i++) {
+        if (s->used[i] || s->prompts)
             continue;
         snprintf(name, sizeof name, "%.*s", (int)strcspn(s->options.argv[i], "="), s->options.argv[i]);
         if (s->params)
@@ -99,6 +99,14 @@ static bool complain_of_arguments(struct scenario *s)
         return true;
     }
     return false;
+}
+
+/* At the first movement all parameters are known: a name that is none is told before anything runs. */
+static void check_arguments_at_first(struct scenario *s)
+{
+    if (!s->moved)
+        complain_of_arguments(s);
+    s->moved = true;
 }
 
 static bool complain_of_position(struct scenario *s)
@@ -217,6 +225,8 @@ static void run_script(struct scenario *s)
         finish(s);
     else if (end != LUA_YIELD)
         fail_by_error(s, end);
+    else if (s->phase == PHASE_MOVE)
+        check_arguments_at_first(s);
 }
 
 /* True if the movement has come to the position of --at, or past it: then seeks it. */
@@ -272,6 +282,28 @@ static void stop_here(struct scenario *s, const char *why)
     s->state = SCENARIO_PAUSED;
 }
 
+enum rs_status scenario_at(const rs_machine *m, const char *text, struct rs_error *err)
+{
+    struct rs_position at, now = rs_position(m);
+    char end[64];
+    if (rs_position_parse(m, text, &at, err) != RS_OK)
+        return RS_FAILED;
+    if (same_position(at, now))
+        return RS_OK;
+    rs_position_format(m, now, end);
+    return rs_fail(err, "--at %.60s: atom %llu has fewer than %llu micros, and ends at %s", text,
+                   (unsigned long long)at.atom, (unsigned long long)at.micro, end);
+}
+
+static void arrive_at(struct scenario *s)
+{
+    struct rs_error err;
+    if (scenario_at(s->host[0]->m, s->options.at, &err) == RS_OK)
+        stop_here(s, "at");
+    else
+        fail(s, 2, err.text);
+}
+
 static void leave_pause(struct scenario *s)
 {
     s->phase = s->after;
@@ -292,7 +324,7 @@ enum scenario_state scenario_advance(struct scenario *s, uint64_t atoms)
         break;
     case PHASE_AT:
         if (rs_continue(s->world, atoms) != RS_SLICE)
-            stop_here(s, "at");
+            arrive_at(s);
         break;
     }
     return s->state;

@@ -21,8 +21,10 @@
 
 struct scenario;
 
+#define ARGUMENTS_MAX 64
+
 struct scenario_options {
-    int argc; /* NAME=VALUE arguments, for param() */
+    int argc; /* NAME=VALUE arguments, for param(): at most ARGUMENTS_MAX */
     char **argv;
     uint64_t seed;       /* of math.random */
     uint64_t max_cycles; /* 0: none */
@@ -49,6 +51,9 @@ enum scenario_state {
 /* Carries on for at most about `atoms` atoms. */
 enum scenario_state scenario_advance(struct scenario *s, uint64_t atoms);
 enum scenario_state scenario_state(const struct scenario *s);
+/* Whether the machine stands where --at has taken it.  RS_FAILED and a message: there is no such position,
+ * since its atom has fewer micros. */
+enum rs_status scenario_at(const rs_machine *m, const char *at, struct rs_error *err);
 /* Stops the movement under way: the scenario is then paused until scenario_continue.  No effect otherwise. */
 void scenario_interrupt(struct scenario *s);
 /* For a debugger: stands still also behind a movement that has just ended, or that somebody else's stop has
