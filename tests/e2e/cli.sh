@@ -42,7 +42,7 @@ for value in -1 +1 1x 1.5 1e3 1us 0x ' 1' 18446744073709551616; do
     try "a limit of '$value'" 2 "--max-cycles wants a number from 0 to 18446744073709551615, not '$value'" \
         run x.lua --max-cycles "$value"
 done
-for option in --record --replay --at --seed --max-cycles --trace --gdb --timing --module --entry --ram --cores; do
+for option in --record --replay --at --seed --max-cycles --trace --timing --module --entry --ram --cores; do
     try "$option without a text" 2 "$option wants a value, and it is empty" exec hello $option ''
 done
 try 'the same behind =' 2 '--record wants a value, and it is empty: --record FILE' run x.lua --record=

@@ -256,7 +256,7 @@ static enum rs_status parse_option(struct cli *cli, int argc, char **argv, int *
             return rs_fail(err, "%s wants a value: %s %s", name, name, options[o].argument);
         value = argv[++*i];
     }
-    if (value && !*value && o != CMDLINE)
+    if (value && !*value && o != CMDLINE && o != GDB)
         return rs_fail(err, "%s wants a value, and it is empty: %s %s", name, name, options[o].argument);
     return set_option(cli, o, value, err);
 }
