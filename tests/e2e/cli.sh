@@ -23,6 +23,8 @@ try() {
     fi
 }
 
+echo 'local h = machine() h:boot("hello") h:run() say(h.position)' >hello.lua
+
 try 'help' 0 'usage: ringside COMMAND' --help
 try 'help of a command' 0 '--append CMDLINE' exec -h
 try 'help as a command' 0 'usage: ringside COMMAND' help
@@ -36,6 +38,9 @@ try 'unknown command' 2 "did you mean 'run'?" rnu x.lua
 try 'a view that is not there' 2 "unknown command 'view'" view x.lua
 try 'unknown option' 2 "did you mean '--seed'?" run x.lua --sede 1
 try 'option of another command' 2 'takes no --ram' run x.lua --ram 1M
+try 'the same before the command' 2 'ringside run takes no --ram' --ram 1M run x.lua
+try 'a port before the command' 2 'ringside repl takes no --gdb: here a person moves' --gdb 0 repl
+try 'another option before it' 0 'A:' --max-cycles=9 run "$work/hello.lua"
 try 'option without its value' 2 '--seed wants a value' run x.lua --seed
 try 'option with a wrong value' 2 "--seed wants a number from 0 to 18446744073709551615, not 'x'" run x.lua --seed x
 for value in -1 +1 1x 1.5 1e3 1us 0x ' 1' 18446744073709551616; do
@@ -93,7 +98,6 @@ printf '\033Lua' >binary.lua
 try 'binary chunk' 2 'attempt to load a binary chunk' run binary.lua
 echo 'while true do end' >endless.lua
 try 'endless scenario' 2 'endless.lua:1: the scenario used up its budget' run endless.lua
-echo 'local h = machine() h:boot("hello") h:run() say(h.position)' >hello.lua
 try 'limit of cycles' 0 'A:' run hello.lua --max-cycles 1000
 try 'position' 0 'at A:120, cycle' run hello.lua --at A:120
 try 'position of another machine' 2 "--at: position 'B:1' is not of machine 'A'" run hello.lua --at B:1
@@ -114,6 +118,12 @@ try 'statistics' 0 'page walks' run hello.lua --stats
 
 try 'exec' 1 'Hello from ring 0' exec hello
 try 'exec with a command line' 1 'command line: hello a b' exec hello -a 'a b'
+long=$(head -c 70000 /dev/zero | tr '\0' a)
+try 'a command line that is too long' 2 '--append: the command line is longer than 65535 bytes' exec hello -a "$long"
+try 'or for the protocol' 2 'command line and module strings are longer than' exec hello -a "$(echo "$long" | head -c 60000)"
+try "a module's string that is too long" 2 'command line and module strings are longer' exec hello -m "hello $long"
+try 'a module without an image' 2 "--module ' x' begins with a blank: an image is wanted before it" exec hello -m ' x'
+try 'nothing is near a name of any length' 2 "'; known:" exec "$(echo "$long" | head -c 1000)"
 try 'exec of the hypervisor' 1 '[vm1] Hello from ring 0' exec hv -m 'hello vm1 image=hello ram=8M'
 try 'exec with a limit' 2 '--max-cycles is reached' exec hello --max-cycles 1000
 try 'unknown image' 2 "did you mean 'hello'?" exec helo
@@ -255,6 +265,16 @@ prompt() {
         bad=1
     fi
 }
+printf 'host:boot("hello")\nhost:run()\nhost.position\nhost:run()\nhost.position\n' |
+    timeout 60 "$ringside" repl --at A:120 >out 2>&1
+got=$?
+if [ $got -eq 0 ] && [ "$(grep -c '^A:' out)" -eq 2 ] && grep -q '^at A:120, cycle' out && grep -q '^A:120$' out; then
+    echo 'ok - a position at the prompt'
+else
+    echo "not ok - a position at the prompt: status $got"
+    sed 's/^/#   /' out
+    bad=1
+fi
 prompt 'a check that holds at the prompt' 0 ok 'check(true, "this")'
 prompt 'a check that fails at the prompt' 1 FAIL 'check(false, "this")'
 

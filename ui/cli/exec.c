@@ -17,24 +17,27 @@
 
 /* "FILE STRING": the string is what follows the first blank, or the image's name. */
 struct module {
-    char path[IMAGE_PATH_MAX], string[1024];
+    char path[IMAGE_PATH_MAX], name[RS_NAME_MAX];
+    const char *string;
 };
 
 static enum rs_status find_module(const char *text, struct module *module, struct rs_error *err)
 {
-    char name[IMAGE_PATH_MAX], short_name[RS_NAME_MAX];
+    char name[IMAGE_PATH_MAX];
     size_t n = strcspn(text, " ");
+    if (n == 0)
+        return rs_fail(err, "--module '%s' begins with a blank: an image is wanted before it", text);
     snprintf(name, sizeof name, "%.*s", (int)(n < sizeof name ? n : sizeof name - 1), text);
     if (images_find(name, module->path, err) != RS_OK)
         return RS_FAILED;
-    images_name(module->path, short_name);
-    snprintf(module->string, sizeof module->string, "%s", text[n] ? text + n + 1 : short_name);
+    images_name(module->path, module->name);
+    module->string = text[n] ? text + n + 1 : module->name;
     return RS_OK;
 }
 
 /* What is booted: the files, found before anything else is opened. */
 struct boot {
-    char path[IMAGE_PATH_MAX], cmdline[4096];
+    char path[IMAGE_PATH_MAX], cmdline[65536];
     struct module module[MODULES_MAX];
 };
 
@@ -44,8 +47,10 @@ static enum rs_status find_files(const struct cli *cli, struct boot *b, struct r
     if (images_find(cli->file, b->path, err) != RS_OK)
         return RS_FAILED;
     images_name(b->path, name);
-    snprintf(b->cmdline, sizeof b->cmdline, "%s%s%s", name, cli->cmdline ? " " : "",
-             cli->cmdline ? cli->cmdline : "");
+    int n = snprintf(b->cmdline, sizeof b->cmdline, "%s%s%s", name, cli->cmdline ? " " : "",
+                     cli->cmdline ? cli->cmdline : "");
+    if (n >= (int)sizeof b->cmdline)
+        return rs_fail(err, "--append: the command line is longer than %zu bytes", sizeof b->cmdline - 1);
     for (size_t i = 0; i < cli->modules; i++)
         if (find_module(cli->module[i], &b->module[i], err) != RS_OK)
             return RS_FAILED;

@@ -258,6 +258,7 @@ static enum rs_status parse_option(struct cli *cli, int argc, char **argv, int *
     }
     if (value && !*value && o != CMDLINE && o != GDB)
         return rs_fail(err, "%s wants a value, and it is empty: %s %s", name, name, options[o].argument);
+    cli->given |= 1u << o;
     return set_option(cli, o, value, err);
 }
 
@@ -320,6 +321,9 @@ static enum rs_status check_usage(const struct cli *cli, struct rs_error *err)
     if (!cli->file && cli->command != CMD_REPL)
         return rs_fail(err, "usage: ringside %s %s", commands[cli->command].name,
                        commands[cli->command].arguments);
+    for (unsigned o = 0; o < OPTIONS; o++) /* they may stand before the command */
+        if (cli->given & 1u << o && !(options[o].on & ON(cli->command)))
+            return unknown_option(cli, options[o].name, err);
     if (cli->file && !*cli->file)
         return rs_fail(err, "the name of the %s is empty; usage: ringside %s %s",
                        cli->command == CMD_EXEC ? "image" : "scenario", commands[cli->command].name,

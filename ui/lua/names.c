@@ -46,7 +46,7 @@ static size_t distance(const char *a, const char *b)
 const char *names_nearest(const char *name, names_at *at, const void *arg)
 {
     const char *best = NULL, *candidate;
-    size_t best_distance = 1 + strlen(name) / 3;
+    size_t best_distance = 1 + least(strlen(name), LONGEST) / 3;
     for (size_t i = 0; (candidate = at(i, arg)); i++) {
         size_t d = distance(name, candidate);
         if (d <= best_distance && (!best || d < best_distance)) {

@@ -86,8 +86,8 @@ static void fail_by_error(struct scenario *s, int error)
 static bool complain_of_arguments(struct scenario *s)
 {
     char text[1024], name[64];
-    for (int i = 0; i < s->options.argc && i < ARGUMENTS_MAX; i++) {
-        if (s->used[i] || s->prompts)
+    for (int i = 0; i < s->options.argc && i < ARGUMENTS_MAX && !s->prompts; i++) {
+        if (s->used[i])
             continue;
         snprintf(name, sizeof name, "%.*s", (int)strcspn(s->options.argv[i], "="), s->options.argv[i]);
         if (s->params)
@@ -111,7 +111,7 @@ static void check_arguments_at_first(struct scenario *s)
 
 static bool complain_of_position(struct scenario *s)
 {
-    if (!s->options.at || s->at_reached)
+    if (!s->options.at || s->at_reached || s->prompts)
         return false;
     char text[64] = "no machine was made";
     if (s->hosts)
@@ -484,6 +484,7 @@ struct scenario *scenario_load(const char *path, const struct scenario_options *
     }
     s->options = *options;
     s->handler_error = LUA_NOREF;
+    s->prompts = !path;
     snprintf(s->path, sizeof s->path, "%s", path ? path : "prompt");
     enum rs_status status = make_world(s, path, err);
     if (status == RS_OK)
