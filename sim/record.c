@@ -218,7 +218,7 @@ static bool parse_input(struct rs_world *w, struct replay *p, char *line)
     line[strcspn(line, "\n")] = 0;
     if (sscanf(line, "%31s %19" SCNu64 " %19" SCNu64 " %15s %" SCNx64 " %n", machine, &in.atom, &sequence,
                kind, &in.hpa, &used) != 5 ||
-        !used)
+        !used || in.atom > INT64_MAX) /* of a number with a sign */
         return replay_fail(p, "expected 'MACHINE ATOM SEQUENCE KIND ADDRESS BYTES'");
     char *hex = line + used;
     in.bytes = (u8 *)hex;
