@@ -1,4 +1,5 @@
 /* inspect.c - what faces read: registers, state, counters, memory, positions.  No side effects. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -291,12 +292,15 @@ void rs_position_format(const rs_machine *m, struct rs_position at, char text[64
         snprintf(text, 64, "%s:%" PRIu64, m->name, at.atom);
 }
 
-static bool number(const char **at, uint64_t *value)
+/* At least a digit; *fits: 64 bits hold it. */
+static bool number(const char **at, uint64_t *value, bool *fits)
 {
     char *end;
     if (**at < '0' || **at > '9')
         return false;
+    errno = 0;
     *value = strtoull(*at, &end, 10);
+    *fits = *fits && errno == 0;
     *at = end;
     return true;
 }
@@ -306,18 +310,21 @@ enum rs_status rs_position_parse(const rs_machine *m, const char *text, struct r
 {
     size_t name = strlen(m->name);
     const char *rest = text + name + 1;
+    bool fits = true;
     *at = (struct rs_position){0, 0};
     if (strncmp(text, m->name, name) != 0 || text[name] != ':')
         return rs_fail(err, "position '%s' is not of machine '%s': write '%s:ATOM' or '%s:ATOM.MICRO'", text,
                        m->name, m->name, m->name);
-    bool good = number(&rest, &at->atom);
+    bool good = number(&rest, &at->atom, &fits);
     if (good && *rest == '.') {
         rest++;
-        good = number(&rest, &at->micro);
+        good = number(&rest, &at->micro, &fits);
     }
     if (!good || *rest)
         return rs_fail(err, "position '%s' is not of the form '%s:ATOM' or '%s:ATOM.MICRO'", text, m->name,
                        m->name);
+    if (!fits)
+        return rs_fail(err, "position '%s' has a number above %" PRIu64 ", the largest", text, UINT64_MAX);
     return RS_OK;
 }
 

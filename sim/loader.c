@@ -257,11 +257,21 @@ static enum rs_status boot_image(struct machine *m, const struct rs_boot *boot, 
     return RS_OK;
 }
 
+static enum rs_status use_files(struct machine *m, const struct rs_boot *boot, struct rs_error *err)
+{
+    enum rs_status status = rs_use_file(m->world, RS_FILE_IMAGE, boot->path, err);
+    for (size_t i = 0; i < boot->module_count && status == RS_OK; i++)
+        status = rs_use_file(m->world, RS_FILE_MODULE, boot->modules[i].path, err);
+    return status;
+}
+
 enum rs_status rs_boot(rs_machine *m, const struct rs_boot *boot, struct rs_error *err)
 {
     struct elf_image image;
     if (m->booted)
         return rs_fail(err, "machine '%s' has booted already: power-cycle it first", m->name);
+    if (use_files(m, boot, err) != RS_OK)
+        return RS_FAILED;
     enum rs_status status = elf_open(&image, boot->path, err);
     if (status == RS_OK)
         status = boot_image(m, boot, &image, err);

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "world.h"
+
 static const struct rs_param_info info[] = {
 #define PARAM(name, def, min, max, unit, help) {#name, unit, help, def, min, max},
 #include "params.def"
@@ -168,5 +170,6 @@ enum rs_status rs_set_params(rs_machine *m, const struct rs_params *p, struct rs
     if (params_check(&p->p, err) != RS_OK)
         return RS_FAILED;
     m->p = p->p;
+    history_begin(m->world, false); /* what ran with others would not run again as it did */
     return RS_OK;
 }

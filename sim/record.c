@@ -5,6 +5,7 @@
  *   MACHINE ATOM SEQUENCE KIND HPA HEX-BYTES  an input; "-" for no bytes
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +16,12 @@
 #include "schedule.h"
 #include "world.h"
 
+#define LOG_NAME "ringside-log " /* and the version of its form */
+
 struct record {
     FILE *file;
+    bool begun; /* what the file held before is gone */
+    bool lost;  /* or cannot be taken away */
     char path[1024];
     long start; /* file offset behind the last start line */
     u64 sequence;
@@ -32,20 +37,52 @@ struct replay {
 
 /* ---- recording ---- */
 
+/* Opens it as it is; NULL and a message if it may not be replaced. */
+static FILE *open_log(const char *path, struct rs_error *err)
+{
+    struct stat st;
+    char first[sizeof LOG_NAME] = "";
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        rs_fail(err, "%s: not a regular file: a log is rewritten when the run goes back", path);
+        return NULL;
+    }
+    int fd = open(path, O_RDWR | O_CREAT, 0666);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "r+");
+    if (!file) {
+        rs_fail(err, "%s: cannot be written: %s", path, strerror(errno));
+        return NULL;
+    }
+    size_t n = fread(first, 1, sizeof first - 1, file);
+    if (n == 0 || strcmp(first, LOG_NAME) == 0)
+        return file;
+    fclose(file);
+    rs_fail(err, "%s: exists and is not a log of inputs: choose another name or remove it", path);
+    return NULL;
+}
+
+/* The log begins: what the file held is no longer needed. */
+static void begin_log(struct record *r)
+{
+    r->begun = true;
+    rewind(r->file);
+    r->lost = ftruncate(fileno(r->file), 0) != 0;
+    fprintf(r->file, LOG_NAME "1\n");
+    fflush(r->file);
+}
+
 enum rs_status rs_record(rs_world *w, const char *path, struct rs_error *err)
 {
     struct stat st;
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-        return rs_fail(err, "%s: not a regular file: a log is rewritten when the run goes back", path);
-    FILE *file = fopen(path, "w+");
+    FILE *file = rs_use_file(w, RS_FILE_RECORD, path, err) == RS_OK ? open_log(path, err) : NULL;
     if (!file)
-        return rs_fail(err, "%s: cannot be written: %s", path, strerror(errno));
+        return RS_FAILED;
     struct record *r = calloc(1, sizeof *r);
     if (!r)
         abort();
     r->file = file;
     snprintf(r->path, sizeof r->path, "%s", path);
-    fprintf(file, "ringside-log 1\n");
+    if (fstat(fileno(file), &st) == 0 && st.st_size == 0)
+        begin_log(r);
     w->history.record = r;
     if (w->machine && w->machine->booted)
         record_begin(w);
@@ -65,6 +102,14 @@ void record_append(struct rs_world *w, const struct input *in)
     fflush(r->file);
 }
 
+/* All of this start. */
+static void record_inputs(struct rs_world *w)
+{
+    w->history.record->sequence = 0;
+    for (size_t i = 0; i < w->history.log_count; i++)
+        record_append(w, &w->history.log[i]);
+}
+
 void record_rewrite(struct rs_world *w)
 {
     struct record *r = w->history.record;
@@ -72,12 +117,9 @@ void record_rewrite(struct rs_world *w)
         return;
     fflush(r->file);
     fseek(r->file, r->start, SEEK_SET);
-    r->sequence = 0;
-    for (size_t i = 0; i < w->history.log_count; i++)
-        record_append(w, &w->history.log[i]);
+    record_inputs(w);
     fflush(r->file);
-    if (ftruncate(fileno(r->file), ftell(r->file)) != 0)
-        fprintf(r->file, "cut: this file could not be truncated\n");
+    r->lost = r->lost || ftruncate(fileno(r->file), ftell(r->file)) != 0;
 }
 
 /* ---- replaying ---- */
@@ -96,14 +138,14 @@ enum rs_status rs_replay(rs_world *w, const char *path, struct rs_error *err)
     FILE *file = regular ? fopen(path, "r") : NULL;
     char first[64] = "";
     if (!regular)
-        return rs_fail(err, "%s: not a regular file", path);
+        return rs_fail(err, "%s: not a regular file, so no log", path);
     if (!file)
         return rs_fail(err, "%s: cannot be read: %s", path, strerror(errno));
     if (w->machine && w->machine->booted) {
         fclose(file);
         return rs_fail(err, "%s: a replay begins before the machine boots", path);
     }
-    if (!fgets(first, sizeof first, file) || strcmp(first, "ringside-log 1\n") != 0) {
+    if (!fgets(first, sizeof first, file) || strcmp(first, LOG_NAME "1\n") != 0) {
         fclose(file);
         return rs_fail(err, "%s:1: not a log of this release: the first line must be 'ringside-log 1'", path);
     }
@@ -120,7 +162,9 @@ enum rs_status rs_replay(rs_world *w, const char *path, struct rs_error *err)
 const char *rs_record_trouble(const rs_world *w)
 {
     struct record *r = w->history.record;
-    return r && ferror(r->file) ? "the log of inputs could not be written whole: is the disk full?" : NULL;
+    return r && (r->lost || ferror(r->file))
+               ? "the log of inputs could not be written whole: is the disk full?"
+               : NULL;
 }
 
 bool replay_active(const struct rs_world *w)
@@ -174,7 +218,7 @@ static bool parse_input(struct rs_world *w, struct replay *p, char *line)
     line[strcspn(line, "\n")] = 0;
     if (sscanf(line, "%31s %19" SCNu64 " %19" SCNu64 " %15s %" SCNx64 " %n", machine, &in.atom, &sequence,
                kind, &in.hpa, &used) != 5 ||
-        !used)
+        !used || in.atom > INT64_MAX) /* of a number with a sign */
         return replay_fail(p, "expected 'MACHINE ATOM SEQUENCE KIND ADDRESS BYTES'");
     char *hex = line + used;
     in.bytes = (u8 *)hex;
@@ -230,14 +274,16 @@ static void replay_start(struct rs_world *w, struct replay *p)
 void record_begin(struct rs_world *w)
 {
     struct record *r = w->history.record;
-    if (r) {
-        fprintf(r->file, "start %016" PRIx64 "\n", rs_hash(w, RS_HASH_ALL));
-        fflush(r->file);
-        r->start = ftell(r->file);
-        r->sequence = 0;
-    }
     if (replay_active(w))
         replay_start(w, w->history.replay);
+    if (!r || rs_replay_trouble(w))
+        return;
+    if (!r->begun)
+        begin_log(r);
+    fprintf(r->file, "start %016" PRIx64 "\n", rs_hash(w, RS_HASH_ALL));
+    fflush(r->file);
+    r->start = ftell(r->file);
+    record_inputs(w); /* those of a replay */
 }
 
 void record_free(struct rs_world *w)

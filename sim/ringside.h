@@ -430,6 +430,27 @@ enum rs_status rs_input_reg(rs_machine *m, uint32_t core, const char *name, uint
                             struct rs_error *err);
 bool rs_log_was_cut(rs_world *w);
 
+/* The files of a run, in the order of enum rs_file: the three streams are used by every run. */
+enum rs_file {
+    RS_FILE_STDIN,
+    RS_FILE_STDOUT,
+    RS_FILE_STDERR,
+    RS_FILE_SCENARIO,
+    RS_FILE_IMAGE,
+    RS_FILE_MODULE,
+    RS_FILE_REPLAY,
+    RS_FILE_RECORD,
+    RS_FILE_TRACE,
+    RS_FILE_SNAPSHOT, /* to be written; taken note of no longer than that */
+    RS_FILES
+};
+/* Takes note of what the run reads or writes; fails if one that is written would be another as well, by
+ * whatever name.  rs_boot, rs_record and rs_replay call it themselves: a face calls it before, for all that
+ * it knows, so that nothing is written before all are known to be apart. */
+enum rs_status rs_use_file(rs_world *w, enum rs_file use, const char *path, struct rs_error *err);
+
+/* Writes the inputs to come.  The file is new, empty or an older log, which stays as it is until a machine
+ * boots. */
 enum rs_status rs_record(rs_world *w, const char *path, struct rs_error *err);
 /* NULL while everything has been written. */
 const char *rs_record_trouble(const rs_world *w);

@@ -40,6 +40,7 @@ void rs_world_free(rs_world *w)
     history_free(w);
     trail_end(&w->move.trail);
     machine_free(w->machine);
+    files_forget(&w->files);
     free(w);
 }
 
@@ -469,6 +470,19 @@ static enum rs_why aim(struct rs_world *w, struct rs_position at)
     return RS_SLICE;
 }
 
+/* Runs the past again up to an atom: RS_DONE, it stands there.  RS_HALTED: it does not come by there, since
+ * somebody has changed the machine by other ways than inputs. */
+static enum rs_why rerun(struct rs_world *w, u64 *budget, u64 until_atom)
+{
+    u64 before = machine_atom(w->machine);
+    if (before >= until_atom)
+        return RS_DONE;
+    advance(w, budget, until_atom, UINT64_MAX);
+    if (machine_atom(w->machine) >= until_atom)
+        return RS_DONE;
+    return machine_atom(w->machine) == before ? RS_HALTED : RS_SLICE;
+}
+
 static enum rs_why back_insns(struct rs_world *w)
 {
     struct rs_position at = w->move.origin;
@@ -485,7 +499,8 @@ static enum rs_why trail_micros(struct rs_world *w, u64 *budget)
         u64 one = 1, atom = machine_atom(m);
         history_apply_inputs(w);
         const struct atom *a = machine_next(m);
-        advance(w, &one, atom + 1, UINT64_MAX);
+        if (rerun(w, &one, atom + 1) != RS_DONE)
+            return RS_HALTED;
         --*budget;
         for (u64 k = 0; k < a->micros; k++)
             trail_add(&w->move.trail, (struct rs_position){atom, k});
@@ -510,12 +525,11 @@ static enum rs_why back_micros(struct rs_world *w, u64 *budget)
         trail_begin(&w->move.trail, n);
         take_off(w, from);
     }
-    if (machine_atom(w->machine) < from.atom) {
-        advance(w, budget, from.atom, UINT64_MAX);
-        return RS_SLICE;
-    }
-    if (trail_micros(w, budget) == RS_SLICE)
-        return RS_SLICE;
+    enum rs_why why = rerun(w, budget, from.atom);
+    if (why == RS_DONE)
+        why = trail_micros(w, budget);
+    if (why != RS_DONE)
+        return why == RS_SLICE ? why : finish(w, why);
     return aim(w, n <= w->move.trail.count ? trail_back(&w->move.trail, n) : start_of_run(w));
 }
 
@@ -528,6 +542,8 @@ static enum rs_why trail_cycles(struct rs_world *w, u64 *budget)
     while (machine_atom(m) < end && *budget) {
         u64 atom = machine_atom(m), cycle;
         const struct atom *a = timed_atom(w, &clock, &cycle);
+        if (machine_atom(m) == atom)
+            return RS_HALTED;
         --*budget;
         for (u64 k = 1; k <= clock.n; k++) {
             bool whole = k == a->micros;
@@ -550,12 +566,12 @@ static enum rs_why back_cycles(struct rs_world *w, u64 *budget)
         take_off(w, w->move.target);
     }
     w->settling = true;
-    if (machine_atom(w->machine) < w->move.target.atom)
-        advance(w, budget, w->move.target.atom, UINT64_MAX);
-    enum rs_why why = machine_atom(w->machine) < w->move.target.atom ? RS_SLICE : trail_cycles(w, budget);
+    enum rs_why why = rerun(w, budget, w->move.target.atom);
+    if (why == RS_DONE)
+        why = trail_cycles(w, budget);
     w->settling = false;
-    if (why == RS_SLICE)
-        return RS_SLICE;
+    if (why != RS_DONE)
+        return why == RS_SLICE ? why : finish(w, why);
     if (w->move.trail.count >= w->move.n)
         return aim(w, trail_back(&w->move.trail, w->move.n));
     if (w->move.target.atom == start)
@@ -594,10 +610,10 @@ static enum rs_why back_hunt(struct rs_world *w, u64 *budget, int probe)
         w->settling = false;
         return aim(w, start_of_run(w));
     }
-    advance(w, budget, w->move.hi.atom, UINT64_MAX);
-    if (machine_atom(w->machine) < w->move.hi.atom) {
+    enum rs_why why = rerun(w, budget, w->move.hi.atom);
+    if (why != RS_DONE) {
         w->settling = false;
-        return RS_SLICE;
+        return why == RS_SLICE ? why : finish(w, why);
     }
     world_update_watched(w);
     if (w->move.hi.micro > 1)

@@ -2,6 +2,7 @@
 #ifndef RINGSIDE_WORLD_H
 #define RINGSIDE_WORLD_H
 
+#include "files.h"
 #include "history.h"
 #include "machine.h"
 #include "trail.h"
@@ -43,6 +44,7 @@ struct rs_world {
     bool stop_requested; /* by a handler, in this movement */
     bool settling;       /* rerunning to show a position: nobody may stop that */
 
+    struct files files;
     struct history history;
     struct movement move;
     struct rs_position undo[UNDO_MAX];

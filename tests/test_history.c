@@ -569,16 +569,17 @@ static void begin_record(char path[256])
 START_TEST(damaged_logs_are_refused)
 {
     static const char *const line[] = {
-        "A 10 0 console 0x9 61",
-        "A 10 0 poke 0xffffffffffff 61",
-        "A 99999999999999999999 0 console 0 61",
+        "A 10 2 console 0x9 61",
+        "A 10 2 poke 0xffffffffffff 61",
+        "A 99999999999999999999 2 console 0 61",
         "A 10 5 console 0 61",
-        "A 10 0 console 0 -",
-        "A 10 0 console 0 6",
-        "A 10 0 console 0 6x",
-        "A 10 0 shout 0 61",
-        "B 10 0 console 0 61",
-        "A 10 0 reset 0 61",
+        "A -5 2 console 0 61",
+        "A 10 2 console 0 -",
+        "A 10 2 console 0 6",
+        "A 10 2 console 0 6x",
+        "A 10 2 shout 0 61",
+        "B 10 2 console 0 61",
+        "A 10 2 reset 0 61",
         "A 10 0",
         "",
     };
@@ -587,9 +588,8 @@ START_TEST(damaged_logs_are_refused)
     ck_assert(temporary_file(path));
     uint64_t start = hash();
     FILE *f = fopen(path, "w");
-    fprintf(f, "ringside-log 1\nstart %016llx\nA 5 0 poke 0x200000 61\nA 7 1 console 0 62\n",
-            (unsigned long long)start);
-    fprintf(f, "%s\n", line[_i]);
+    fprintf(f, "ringside-log 1\nstart %016llx\nA 5 0 poke 0x200000 61\nA 7 1 console 0 62\n%s\n",
+            (unsigned long long)start, line[_i]);
     fclose(f);
     rs_power_cycle(machine);
     ck_assert_int_eq(rs_replay(world, path, &err), RS_OK);
@@ -788,7 +788,7 @@ int main(void)
     tcase_add_test(files, a_snapshot_survives_its_file);
     tcase_add_test(files, a_save_replaces_only_snapshots);
     tcase_add_test(files, damaged_snapshots_are_refused);
-    tcase_add_loop_test(files, damaged_logs_are_refused, 0, 12);
+    tcase_add_loop_test(files, damaged_logs_are_refused, 0, 13);
     tcase_add_test(files, a_long_poke_is_replayed);
     tcase_add_test(files, a_cut_log_is_cut_in_its_file);
     tcase_add_test(files, a_replay_follows_a_restore);

@@ -23,6 +23,8 @@ try() {
     fi
 }
 
+echo 'local h = machine() h:boot("hello") h:run() say(h.position)' >hello.lua
+
 try 'help' 0 'usage: ringside COMMAND' --help
 try 'help of a command' 0 '--append CMDLINE' exec -h
 try 'help as a command' 0 'usage: ringside COMMAND' help
@@ -36,8 +38,22 @@ try 'unknown command' 2 "did you mean 'run'?" rnu x.lua
 try 'a view that is not there' 2 "unknown command 'view'" view x.lua
 try 'unknown option' 2 "did you mean '--seed'?" run x.lua --sede 1
 try 'option of another command' 2 'takes no --ram' run x.lua --ram 1M
+try 'the same before the command' 2 'ringside run takes no --ram' --ram 1M run x.lua
+try 'a port before the command' 2 'ringside repl takes no --gdb: here a person moves' --gdb 0 repl
+try 'another option before it' 0 'A:' --max-cycles=9 run "$work/hello.lua"
 try 'option without its value' 2 '--seed wants a value' run x.lua --seed
-try 'option with a wrong value' 2 "wants a number, not 'x'" run x.lua --seed x
+try 'option with a wrong value' 2 "--seed wants a number from 0 to 18446744073709551615, not 'x'" run x.lua --seed x
+for value in -1 +1 1x 1.5 1e3 1us 0x ' 1' 18446744073709551616; do
+    try "a limit of '$value'" 2 "--max-cycles wants a number from 0 to 18446744073709551615, not '$value'" \
+        run x.lua --max-cycles "$value"
+done
+for option in --record --replay --at --seed --max-cycles --trace --timing --module --entry --ram --cores; do
+    try "$option without a text" 2 "$option wants a value, and it is empty" exec hello $option ''
+done
+try 'the same behind =' 2 '--record wants a value, and it is empty: --record FILE' run x.lua --record=
+try 'a scenario without a name' 2 'the name of the scenario is empty; usage: ringside run SCENARIO' run ''
+try 'an image without a name' 2 'the name of the image is empty; usage: ringside exec IMAGE' exec ''
+try 'two logs' 2 "--record is given twice: 'a' and 'b'" run x.lua --record a --record=b
 try 'unknown preset' 2 "did you mean 'merom'?" run x.lua --timing merrom
 try 'no scenario' 2 'usage: ringside run SCENARIO' run
 try 'missing scenario' 2 'nothing.lua: no such scenario file' run nothing.lua
@@ -51,28 +67,63 @@ echo 'check_eq(param("n", 1, "a number"), 2, "n is 2")' >param.lua
 try 'parameter' 0 '1 check, all hold' run param.lua n=2
 try 'failed check' 1 'got 1, want 2 (param.lua:1)' run param.lua
 try 'unknown parameter' 2 "unknown parameter 'm'" run param.lua m=2
+try 'a parameter twice' 2 "parameter n is given twice: 'n=1' and 'n=2'" run param.lua n=1 n=2
+try 'a value without a name' 2 "'=3' has no name before '='" run param.lua =3
+try 'parameters of no scenario' 2 "'n=1' is for a scenario, and none is given" repl n=1
+# shellcheck disable=SC2046
+try 'too many parameters' 2 '64 parameters are the most that can be given, not 65' run param.lua $(seq -f 'n%.0f=1' 65)
+cat >late.lua <<'LUA'
+local n = param("n", 1, "a number")
+say("before %d", n)
+local h = machine()
+h:boot("hello")
+pcall(h.run, h, 100)
+say("after")
+LUA
+try 'parameters before the world moves' 0 'after' run late.lua n=2
+try 'and no others' 2 "late.lua: unknown parameter 'm'" run late.lua m=2
+if grep -q after out; then
+    echo 'not ok - nothing has run with a parameter that there is not'
+    bad=1
+else
+    echo 'ok - nothing has run with a parameter that there is not'
+fi
+echo 'local h = machine() h:boot("hello") h:run(9) param("n", 1, "a number")' >later.lua
+try 'nor later ones' 2 "later.lua:1: param: ask for 'n' before the world first moves" run later.lua
+echo 'machine()' >still.lua
+try 'a scenario that moves nothing' 2 "takes no parameters, but 'm' is given" run still.lua m=2
 echo 'x = = 1' >syntax.lua
 try 'syntax error' 2 'ringside: syntax.lua:1:' run syntax.lua
 printf '\033Lua' >binary.lua
 try 'binary chunk' 2 'attempt to load a binary chunk' run binary.lua
 echo 'while true do end' >endless.lua
 try 'endless scenario' 2 'endless.lua:1: the scenario used up its budget' run endless.lua
-echo 'local h = machine() h:boot("hello") h:run() say(h.position)' >hello.lua
 try 'limit of cycles' 0 'A:' run hello.lua --max-cycles 1000
 try 'position' 0 'at A:120, cycle' run hello.lua --at A:120
-try 'position of another machine' 2 '--at B:1' run hello.lua --at B:1
+try 'position of another machine' 2 "--at: position 'B:1' is not of machine 'A'" run hello.lua --at B:1
 try 'position past the end' 2 'the run ended before' run hello.lua --at A:99999999999
 try 'of an image' 2 '--at A:99999999999: the run ended before (at A:' exec hello --at A:99999999999
 try 'with a debugger' 2 '--at A:99999999999: the run ended before (at A:' exec hello --gdb 0 --at A:99999999999
 try 'and --max-cycles' 2 'max-cycles is reached' exec hello --gdb 0 --max-cycles 1000 --at A:99999999999
-try 'more micros than the atom has' 0 'atom 10 has fewer than 99999 micros' run hello.lua --at A:10.99999
-try 'the same in exec' 0 'atom 10 has fewer than 99999 micros' exec hello --at A:10.99999
+try 'more micros than the atom has' 2 'atom 10 has fewer than 99999 micros' run hello.lua --at A:10.99999
+try 'the same in exec' 2 'atom 10 has fewer than 99999 micros' exec hello --at A:10.99999
+try 'the same with a debugger' 2 'atom 10 has fewer than 99999 micros' exec hello --gdb 0 --at A:10.99999
+try 'an atom that no number counts' 2 "has a number above 18446744073709551615" exec hello --at A:18446744073709551616
+try 'the same in a scenario' 2 "has a number above 18446744073709551615" run hello.lua --at A:99999999999999999999
+try 'micros that no number counts' 2 'has a number above' run hello.lua --at A:10.99999999999999999999
+try 'a position that is none' 2 "--at: position 'A:1.' is not of the form 'A:ATOM'" exec hello --at A:1.
 try 'limit of 0' 0 'A:' run hello.lua --max-cycles 0
 try 'help of the limit' 0 '0 is no limit' --help
 try 'statistics' 0 'page walks' run hello.lua --stats
 
 try 'exec' 1 'Hello from ring 0' exec hello
 try 'exec with a command line' 1 'command line: hello a b' exec hello -a 'a b'
+long=$(head -c 70000 /dev/zero | tr '\0' a)
+try 'a command line that is too long' 2 '--append: the command line is longer than 65535 bytes' exec hello -a "$long"
+try 'or for the protocol' 2 'command line and module strings are longer than' exec hello -a "$(echo "$long" | head -c 60000)"
+try "a module's string that is too long" 2 'command line and module strings are longer' exec hello -m "hello $long"
+try 'a module without an image' 2 "--module ' x' begins with a blank: an image is wanted before it" exec hello -m ' x'
+try 'nothing is near a name of any length' 2 "'; known:" exec "$(echo "$long" | head -c 1000)"
 try 'exec of the hypervisor' 1 '[vm1] Hello from ring 0' exec hv -m 'hello vm1 image=hello ram=8M'
 try 'exec with a limit' 2 '--max-cycles is reached' exec hello --max-cycles 1000
 try 'unknown image' 2 "did you mean 'hello'?" exec helo
@@ -98,8 +149,8 @@ fi
 try 'entry at a symbol' 1 'Hello from ring 0' exec hello --entry _start
 try 'unknown entry symbol' 2 "no symbol 'nowhere'" exec hello --entry nowhere
 try 'several cores' 1 '4 cores, 50 turns each' exec cores --cores 4 -a 50
-try 'too many cores' 2 'cores = 9: a machine has 1 to 8' exec hello --cores 9
-try 'cores that are no number' 2 '--cores wants a number' exec hello --cores two
+try 'too many cores' 2 "--cores wants a number from 1 to 8, not '9'" exec hello --cores 9
+try 'cores that are no number' 2 "--cores wants a number from 1 to 8, not 'two'" exec hello --cores two
 try 'RAM that is too small' 2 'ram' exec hello --ram 1K
 
 # The same inputs make the same run.
@@ -214,6 +265,16 @@ prompt() {
         bad=1
     fi
 }
+printf 'host:boot("hello")\nhost:run()\nhost.position\nhost:run()\nhost.position\n' |
+    timeout 60 "$ringside" repl --at A:120 >out 2>&1
+got=$?
+if [ $got -eq 0 ] && [ "$(grep -c '^A:' out)" -eq 2 ] && grep -q '^at A:120, cycle' out && grep -q '^A:120$' out; then
+    echo 'ok - a position at the prompt'
+else
+    echo "not ok - a position at the prompt: status $got"
+    sed 's/^/#   /' out
+    bad=1
+fi
 prompt 'a check that holds at the prompt' 0 ok 'check(true, "this")'
 prompt 'a check that fails at the prompt' 1 FAIL 'check(false, "this")'
 

@@ -345,9 +345,18 @@ LUA
 "$ringside" run input.lua --record log >want
 start run input.lua --replay log
 debug guests/hello.elf <<'GDB'
+echo # first\n
 set $rax = 1
 break print
 continue
+echo # end\n
+echo # write\n
+set var *(char *)$sp = 1
+shell grep 'inputs from the log alone' told
+echo # end\n
+echo # next\n
+monitor who
+echo # end\n
 reverse-stepi
 continue
 delete
@@ -355,7 +364,11 @@ continue
 continue
 GDB
 finish
-said 'a replay takes no inputs' 'this run is a replay: it takes its inputs from the log alone'
+after 'a replay takes no inputs' first 'remote failure reply .E\.this run is a replay: it takes its inputs from the log alone'
+after 'that it is one is said at the first stop' first '^ringside: this run is a replay: what gdb writes to memory or registers is refused'
+after 'a write to memory fails' write 'Cannot access memory'
+after 'and Ringside says at once why' write '^ringside: gdb: this run is a replay: it takes its inputs from the log alone'
+after 'gdb says it with the next answer in words' next '^ringside: this run is a replay: it takes its inputs'
 if [ "$status" -eq 0 ] && cmp -s want console; then
     pass 'and is the run that was recorded'
 else

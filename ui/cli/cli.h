@@ -27,8 +27,6 @@ enum rs_status cli_listen(const struct cli *cli, struct gdb **g);
 /* --stats, and the trouble of a log; returns the exit status, which they may change.  `told` is what has
  * been complained of already, or NULL. */
 int cli_finish(const struct cli *cli, rs_world *w, int status, const char *told);
-/* Says so if the position of --at does not exist, since its atom has fewer micros than that. */
-void cli_tell_micros(const struct cli *cli, const rs_machine *m);
 /* Where a machine stands: position, mode, instruction, last walk. */
 void cli_show_position(const struct scenario *s, const rs_machine *m);
 

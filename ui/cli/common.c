@@ -49,6 +49,7 @@ struct scenario *cli_load(const struct cli *cli, bool interactive)
         .timing = cli->timing,
         .record = cli->record,
         .replay = cli->replay,
+        .trace = cli->trace,
         .at = cli->at,
         .interactive = interactive,
     };
@@ -150,18 +151,6 @@ void cli_show_position(const struct scenario *s, const rs_machine *m)
                walk->ended ? "last" : "in a", walk->gva, walk->ref_count, walk->cycles);
 }
 
-void cli_tell_micros(const struct cli *cli, const rs_machine *m)
-{
-    struct rs_position at, now = rs_position(m);
-    struct rs_error err;
-    char text[64];
-    if (rs_position_parse(m, cli->at, &at, &err) != RS_OK || at.atom == now.atom)
-        return;
-    rs_position_format(m, now, text);
-    fprintf(stderr, "ringside: atom %" PRIu64 " has fewer than %" PRIu64 " micros: stopped at its end, %s\n",
-            at.atom, at.micro, text);
-}
-
 /* ------------------------------------------------------------------ at the end */
 
 static void print_stats(const rs_machine *m)
@@ -188,7 +177,7 @@ int cli_finish(const struct cli *cli, rs_world *w, int status, const char *told)
     const char *trouble = cli->replay ? rs_replay_trouble(w) : NULL;
     struct rs_error err;
     fflush(stdout);
-    if (trace && trace_end(trace, &err) != RS_OK)
+    if (trace && trace_end(trace, status == 2, &err) != RS_OK)
         status = cli_complain(err.text);
     trace = NULL;
     for (size_t i = 0; cli->stats && (m = rs_world_machine(w, i)); i++)

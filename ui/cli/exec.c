@@ -17,43 +17,96 @@
 
 /* "FILE STRING": the string is what follows the first blank, or the image's name. */
 struct module {
-    char path[IMAGE_PATH_MAX], string[1024];
+    char path[IMAGE_PATH_MAX], name[RS_NAME_MAX];
+    const char *string;
 };
 
 static enum rs_status find_module(const char *text, struct module *module, struct rs_error *err)
 {
-    char name[IMAGE_PATH_MAX], short_name[RS_NAME_MAX];
+    char name[IMAGE_PATH_MAX];
     size_t n = strcspn(text, " ");
+    if (n == 0)
+        return rs_fail(err, "--module '%s' begins with a blank: an image is wanted before it", text);
     snprintf(name, sizeof name, "%.*s", (int)(n < sizeof name ? n : sizeof name - 1), text);
     if (images_find(name, module->path, err) != RS_OK)
         return RS_FAILED;
-    images_name(module->path, short_name);
-    snprintf(module->string, sizeof module->string, "%s", text[n] ? text + n + 1 : short_name);
+    images_name(module->path, module->name);
+    module->string = text[n] ? text + n + 1 : module->name;
     return RS_OK;
 }
 
-static enum rs_status boot(const struct cli *cli, rs_machine *m, struct rs_error *err)
+/* What is booted: the files, found before anything else is opened. */
+struct boot {
+    char path[IMAGE_PATH_MAX], cmdline[65536];
+    struct module module[MODULES_MAX];
+};
+
+static enum rs_status find_files(const struct cli *cli, struct boot *b, struct rs_error *err)
 {
-    static struct module modules[MODULES_MAX];
-    struct rs_boot_module list[MODULES_MAX];
-    char path[IMAGE_PATH_MAX], name[RS_NAME_MAX], cmdline[4096];
-    struct rs_boot what = {
-        .path = path, .cmdline = cmdline, .entry = cli->entry, .modules = list, .module_count = cli->modules};
-    if (images_find(cli->file, path, err) != RS_OK)
+    char name[RS_NAME_MAX];
+    if (images_find(cli->file, b->path, err) != RS_OK)
         return RS_FAILED;
-    images_name(path, name);
-    snprintf(cmdline, sizeof cmdline, "%s%s%s", name, cli->cmdline ? " " : "",
-             cli->cmdline ? cli->cmdline : "");
-    for (size_t i = 0; i < cli->modules; i++) {
-        if (find_module(cli->module[i], &modules[i], err) != RS_OK)
+    images_name(b->path, name);
+    int n = snprintf(b->cmdline, sizeof b->cmdline, "%s%s%s", name, cli->cmdline ? " " : "",
+                     cli->cmdline ? cli->cmdline : "");
+    if (n >= (int)sizeof b->cmdline)
+        return rs_fail(err, "--append: the command line is longer than %zu bytes", sizeof b->cmdline - 1);
+    for (size_t i = 0; i < cli->modules; i++)
+        if (find_module(cli->module[i], &b->module[i], err) != RS_OK)
             return RS_FAILED;
-        list[i] = (struct rs_boot_module){modules[i].path, modules[i].string};
-        scenario_know_module(modules[i].string, modules[i].path);
+    return RS_OK;
+}
+
+/* All are known to be apart before the first is opened. */
+static enum rs_status use_files(const struct cli *cli, rs_world *w, const struct boot *b,
+                                struct rs_error *err)
+{
+    enum rs_status status = rs_use_file(w, RS_FILE_IMAGE, b->path, err);
+    for (size_t i = 0; i < cli->modules && status == RS_OK; i++)
+        status = rs_use_file(w, RS_FILE_MODULE, b->module[i].path, err);
+    if (status == RS_OK && cli->replay)
+        status = rs_use_file(w, RS_FILE_REPLAY, cli->replay, err);
+    if (status == RS_OK && cli->record)
+        status = rs_use_file(w, RS_FILE_RECORD, cli->record, err);
+    if (status == RS_OK && cli->trace)
+        status = rs_use_file(w, RS_FILE_TRACE, cli->trace, err);
+    return status;
+}
+
+static enum rs_status open_files(const struct cli *cli, rs_world *w, struct rs_error *err)
+{
+    if (cli->replay && rs_replay(w, cli->replay, err) != RS_OK)
+        return RS_FAILED;
+    if (cli->record && rs_record(w, cli->record, err) != RS_OK)
+        return RS_FAILED;
+    return cli_trace(cli, w, NULL, err);
+}
+
+static enum rs_status boot(const struct cli *cli, rs_machine *m, const struct boot *b, struct rs_error *err)
+{
+    struct rs_boot_module list[MODULES_MAX];
+    struct rs_boot what = {.path = b->path,
+                           .cmdline = b->cmdline,
+                           .entry = cli->entry,
+                           .modules = list,
+                           .module_count = cli->modules};
+    for (size_t i = 0; i < cli->modules; i++) {
+        list[i] = (struct rs_boot_module){b->module[i].path, b->module[i].string};
+        scenario_know_module(b->module[i].string, b->module[i].path);
     }
     return rs_boot(m, &what, err);
 }
 
-static rs_machine *start(const struct cli *cli, rs_world *w, struct rs_error *err)
+static enum rs_status check_position(const struct cli *cli, const rs_machine *m, struct rs_error *err)
+{
+    struct rs_position at;
+    struct rs_error why;
+    if (!cli->at || rs_position_parse(m, cli->at, &at, &why) == RS_OK)
+        return RS_OK;
+    return rs_fail(err, "--at: %s", why.text);
+}
+
+static rs_machine *make_machine(const struct cli *cli, rs_world *w, struct rs_error *err)
 {
     struct rs_config config;
     struct rs_params *params = rs_params_new();
@@ -61,18 +114,22 @@ static rs_machine *start(const struct cli *cli, rs_world *w, struct rs_error *er
     config.ram_bytes = cli->ram_bytes;
     config.cores = cli->cores;
     config.params = params;
-    rs_set_max_cycles(w, cli->max_cycles);
-    cli_tell_refusals(w);
     enum rs_status status = cli->timing ? rs_params_preset(params, cli->timing, err) : RS_OK;
-    if (status == RS_OK && cli->record)
-        status = rs_record(w, cli->record, err);
-    if (status == RS_OK && cli->replay)
-        status = rs_replay(w, cli->replay, err);
-    if (status == RS_OK)
-        status = cli_trace(cli, w, NULL, err);
     rs_machine *m = status == RS_OK ? rs_machine_new(w, &config, err) : NULL;
     rs_params_free(params);
-    return m && boot(cli, m, err) == RS_OK ? m : NULL;
+    return m && check_position(cli, m, err) == RS_OK ? m : NULL;
+}
+
+static rs_machine *start(const struct cli *cli, rs_world *w, struct rs_error *err)
+{
+    static struct boot b;
+    rs_set_max_cycles(w, cli->max_cycles);
+    cli_tell_refusals(w);
+    if (find_files(cli, &b, err) != RS_OK || use_files(cli, w, &b, err) != RS_OK ||
+        open_files(cli, w, err) != RS_OK)
+        return NULL;
+    rs_machine *m = make_machine(cli, w, err);
+    return m && boot(cli, m, &b, err) == RS_OK ? m : NULL;
 }
 
 /* ------------------------------------------------------------------ the terminal */
@@ -214,12 +271,13 @@ static enum rs_why run_to(const char *position, rs_world *w, rs_machine *m, stru
     struct rs_position at;
     size_t shown = 0;
     enum rs_why why;
-    if (rs_position_parse(m, position, &at, err) != RS_OK)
-        return RS_STOPPED;
+    rs_position_parse(m, position, &at, err);
     rs_begin_seek(w, at);
     while ((why = rs_continue(w, SLICE)) == RS_SLICE)
         ;
     write_console(m, &shown);
+    if (why == RS_DONE)
+        return scenario_at(m, position, err) == RS_OK ? RS_DONE : RS_STOPPED;
     if (why != RS_HALTED)
         return why;
     char end[64];
@@ -239,10 +297,8 @@ static int ended(const struct cli *cli, rs_machine *m, enum rs_why why)
 {
     if (why == RS_LIMIT)
         return cli_complain("--max-cycles is reached, and the image still runs");
-    if (why == RS_DONE && cli->at && !cli->gdb) {
-        cli_tell_micros(cli, m);
+    if (why == RS_DONE && cli->at && !cli->gdb)
         show_where(m);
-    }
     if (why != RS_HALTED)
         return 0;
     int status = rs_halt_status(m);
@@ -258,8 +314,6 @@ static enum rs_why run_all(const struct cli *cli, rs_world *w, rs_machine *m, st
     enum rs_why why = cli->at ? run_to(cli->at, w, m, err) : RS_DONE;
     if (why != RS_DONE || (cli->at && !g))
         return why;
-    if (cli->at)
-        cli_tell_micros(cli, m);
     make_raw();
     why = run(w, m, g, cli->replay != NULL);
     cook();

@@ -1,11 +1,14 @@
 #include "options.h"
 
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lua/names.h"
+#include "lua/scenario.h"
+#include "trace/trace.h"
 
 /* ------------------------------------------------------------------ tables */
 
@@ -133,12 +136,23 @@ void cli_help(const struct cli *cli)
 
 /* ------------------------------------------------------------------ values */
 
-static enum rs_status number(const char *option, const char *text, uint64_t *value, struct rs_error *err)
+static enum rs_status number(unsigned option, const char *text, uint64_t least, uint64_t most,
+                             uint64_t *value, struct rs_error *err)
 {
     uint64_t n;
-    if (!names_cycles(text, 1, &n) || strpbrk(text, "smun"))
-        return rs_fail(err, "%s wants a number, not '%s'", option, text);
+    if (!names_number(text, &n) || n < least || n > most)
+        return rs_fail(err, "%s wants a number from %" PRIu64 " to %" PRIu64 ", not '%s'",
+                       options[option].name, least, most, text);
     *value = n;
+    return RS_OK;
+}
+
+/* A file that is written or read: two of them would be one too many. */
+static enum rs_status set_text(unsigned option, const char *value, const char **text, struct rs_error *err)
+{
+    if (*text)
+        return rs_fail(err, "%s is given twice: '%s' and '%s'", options[option].name, *text, value);
+    *text = value;
     return RS_OK;
 }
 
@@ -169,13 +183,14 @@ static enum rs_status set_gdb(struct cli *cli, const char *value, struct rs_erro
 static enum rs_status set_option(struct cli *cli, unsigned option, const char *value, struct rs_error *err)
 {
     switch (option) {
-    case RECORD: cli->record = value; break;
-    case REPLAY: cli->replay = value; break;
-    case AT: cli->at = value; break;
-    case SEED: return number("--seed", value, &cli->seed, err);
-    case MAX_CYCLES: return number("--max-cycles", value, &cli->max_cycles, err);
+    case RECORD: return set_text(option, value, &cli->record, err);
+    case REPLAY: return set_text(option, value, &cli->replay, err);
+    case AT: return set_text(option, value, &cli->at, err);
+    case SEED: return number(option, value, 0, UINT64_MAX, &cli->seed, err);
+    case MAX_CYCLES: return number(option, value, 0, UINT64_MAX, &cli->max_cycles, err);
     case STATS: cli->stats = true; break;
-    case TRACE: cli->trace = value; break;
+    case TRACE:
+        return set_text(option, value, &cli->trace, err) == RS_OK ? trace_check(value, err) : RS_FAILED;
     case GDB: return set_gdb(cli, value, err);
     case TIMING: return set_timing(cli, value, err);
     case CMDLINE: cli->cmdline = value; break;
@@ -184,7 +199,7 @@ static enum rs_status set_option(struct cli *cli, unsigned option, const char *v
         if (!names_size(value, &cli->ram_bytes))
             return rs_fail(err, "--ram wants a size such as 64M, not '%s'", value);
         break;
-    case CORES: return number("--cores", value, &cli->cores, err);
+    case CORES: return number(option, value, 1, RS_CORES_MAX, &cli->cores, err);
     case MODULE:
         if (cli->modules == MODULES_MAX)
             return rs_fail(err, "%d modules are the most that can be booted", MODULES_MAX);
@@ -241,6 +256,9 @@ static enum rs_status parse_option(struct cli *cli, int argc, char **argv, int *
             return rs_fail(err, "%s wants a value: %s %s", name, name, options[o].argument);
         value = argv[++*i];
     }
+    if (value && !*value && o != CMDLINE && o != GDB)
+        return rs_fail(err, "%s wants a value, and it is empty: %s %s", name, name, options[o].argument);
+    cli->given |= 1u << o;
     return set_option(cli, o, value, err);
 }
 
@@ -260,6 +278,40 @@ static enum rs_status set_command(struct cli *cli, const char *name, struct rs_e
     return rs_fail(err, "%s; see ringside --help", text);
 }
 
+static bool same_name(const char *a, const char *b)
+{
+    size_t n = strcspn(a, "=");
+    return n == strcspn(b, "=") && memcmp(a, b, n) == 0;
+}
+
+static enum rs_status check_argument(const struct cli *cli, int i, struct rs_error *err)
+{
+    const char *it = cli->argv[i];
+    if (cli->command == CMD_EXEC || !strchr(it, '='))
+        return rs_fail(err, "unexpected argument '%s'; %s", it,
+                       cli->command == CMD_EXEC ? "the image's own go into -a \"...\""
+                                                : "parameters are given as NAME=VALUE");
+    if (*it == '=')
+        return rs_fail(err, "'%s' has no name before '=': parameters are given as NAME=VALUE", it);
+    for (int j = 0; j < i; j++)
+        if (same_name(it, cli->argv[j]))
+            return rs_fail(err, "parameter %.*s is given twice: '%s' and '%s'", (int)strcspn(it, "="), it,
+                           cli->argv[j], it);
+    return RS_OK;
+}
+
+static enum rs_status check_arguments(const struct cli *cli, struct rs_error *err)
+{
+    for (int i = 0; i < cli->argc; i++)
+        if (check_argument(cli, i, err) != RS_OK)
+            return RS_FAILED;
+    if (cli->argc > ARGUMENTS_MAX)
+        return rs_fail(err, "%d parameters are the most that can be given, not %d", ARGUMENTS_MAX, cli->argc);
+    if (cli->argc && !cli->file)
+        return rs_fail(err, "'%s' is for a scenario, and none is given", cli->argv[0]);
+    return RS_OK;
+}
+
 static enum rs_status check_usage(const struct cli *cli, struct rs_error *err)
 {
     if (cli->help || cli->version)
@@ -269,14 +321,14 @@ static enum rs_status check_usage(const struct cli *cli, struct rs_error *err)
     if (!cli->file && cli->command != CMD_REPL)
         return rs_fail(err, "usage: ringside %s %s", commands[cli->command].name,
                        commands[cli->command].arguments);
-    for (int i = 0; i < cli->argc; i++)
-        if (cli->command == CMD_EXEC || !strchr(cli->argv[i], '='))
-            return rs_fail(err, "unexpected argument '%s'; %s", cli->argv[i],
-                           cli->command == CMD_EXEC ? "the image's own go into -a \"...\""
-                                                    : "parameters are given as NAME=VALUE");
-    if (cli->record && cli->replay && strcmp(cli->record, cli->replay) == 0)
-        return rs_fail(err, "--record and --replay name the same file");
-    return RS_OK;
+    for (unsigned o = 0; o < OPTIONS; o++) /* they may stand before the command */
+        if (cli->given & 1u << o && !(options[o].on & ON(cli->command)))
+            return unknown_option(cli, options[o].name, err);
+    if (cli->file && !*cli->file)
+        return rs_fail(err, "the name of the %s is empty; usage: ringside %s %s",
+                       cli->command == CMD_EXEC ? "image" : "scenario", commands[cli->command].name,
+                       commands[cli->command].arguments);
+    return check_arguments(cli, err);
 }
 
 enum rs_status cli_parse(int argc, char **argv, struct cli *cli, struct rs_error *err)

@@ -11,6 +11,7 @@ enum command { CMD_RUN, CMD_TUI, CMD_REPL, CMD_EXEC, COMMANDS };
 struct cli {
     enum command command;
     bool help, version;
+    unsigned given;   /* options, a bit each */
     const char *file; /* scenario or image, NULL if none is given */
     int argc;         /* arguments after it */
     char **argv;

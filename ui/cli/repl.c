@@ -19,7 +19,7 @@ static void on_interrupt(int signal_number)
     interrupted = 1;
 }
 
-/* Runs what has been started to its end; Ctrl-C stops a movement for good. */
+/* Runs what has been started to its end, or to --at; Ctrl-C stops a movement for good. */
 static void run(struct scenario *s, size_t *shown)
 {
     interrupted = 0;
@@ -27,8 +27,8 @@ static void run(struct scenario *s, size_t *shown)
         enum scenario_state state = scenario_advance(s, SLICE);
         cli_narrate(s, shown);
         if (state == SCENARIO_PAUSED)
-            scenario_continue(s);
-        else if (state != SCENARIO_MOVING)
+            cli_show_position(s, rs_world_machine(scenario_world(s), 0));
+        if (state != SCENARIO_MOVING)
             break;
         if (interrupted) {
             scenario_interrupt(s);

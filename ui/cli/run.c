@@ -88,12 +88,10 @@ static int run(const struct cli *cli, struct scenario *s, struct gdb *g)
                         : scenario_status(s);
     if (killed)
         return cli_finish(cli, scenario_world(s), status, NULL);
-    if (scenario_state(s) == SCENARIO_PAUSED) { /* --at */
-        cli_tell_micros(cli, rs_world_machine(scenario_world(s), 0));
+    if (scenario_state(s) == SCENARIO_PAUSED) /* --at */
         cli_show_position(s, rs_world_machine(scenario_world(s), 0));
-    } else {
+    else
         print_summary(s);
-    }
     if (scenario_error(s))
         cli_complain(scenario_error(s));
     return cli_finish(cli, scenario_world(s), status, scenario_error(s));

@@ -65,6 +65,9 @@ static void meet_client(struct gdb *g)
     g->no_acks = g->knows_swbreak = g->knows_hwbreak = g->physical = g->awaiting = false;
     g->in.state = BETWEEN;
     registers_forget(g);
+    if (g->replay)
+        bytes_addf(&g->note,
+                   "ringside: this run is a replay: what gdb writes to memory or registers is refused\n");
     g->core = g->step_core;
     if (g->control == MOVING)
         rs_cancel(g->w);

@@ -63,15 +63,9 @@ static void split(const char *line, struct words *w)
         w->word[w->n++] = at;
 }
 
-/* Decimal, or hexadecimal behind 0x, up to 64 bits. */
 static bool number(const char *text, uint64_t *value)
 {
-    char *end;
-    if (!text || !isdigit((unsigned char)*text))
-        return false;
-    errno = 0;
-    *value = strtoull(text, &end, text[0] == '0' && (text[1] == 'x' || text[1] == 'X') ? 16 : 10);
-    return *end == 0 && errno == 0;
+    return text && names_number(text, value);
 }
 
 /* A number, a register as $rip (or $pc, $sp), or a symbol: of what the core runs, else of the booted image.

@@ -279,7 +279,8 @@ static void read_memory(struct gdb *g, const char *text)
     bytes_free(&hex);
 }
 
-/* gdb makes "Cannot access memory" of any error here: the note has its reason follow. */
+/* gdb makes "Cannot access memory" of any error here, and takes console output for an answer: stderr has the
+ * reason at once, gdb's console with the next stop or monitor command. */
 static void write_bytes(struct gdb *g, uint64_t address, const uint8_t *bytes, size_t n)
 {
     struct rs_error err;

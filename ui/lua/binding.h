@@ -141,7 +141,9 @@ struct scenario {
 
     char *param[64]; /* names that param() has asked for */
     size_t params;
-    bool used[64]; /* arguments that it has found */
+    bool used[ARGUMENTS_MAX]; /* arguments that it has found */
+    bool moved;               /* the world has: it asks for no more */
+    bool prompts;             /* the script is over, what a person types is run */
 };
 
 static inline struct scenario *sc_of(lua_State *L)

@@ -60,7 +60,7 @@ static const char *argument(struct scenario *s, const char *name)
 {
     size_t n = strlen(name);
     const char *value = NULL;
-    for (int i = 0; i < s->options.argc && i < 64; i++)
+    for (int i = 0; i < s->options.argc && i < ARGUMENTS_MAX; i++)
         if (strncmp(s->options.argv[i], name, n) == 0 && s->options.argv[i][n] == '=') {
             s->used[i] = true;
             value = s->options.argv[i] + n + 1;
@@ -84,7 +84,8 @@ static int push_like(lua_State *L, int model, const char *name, const char *valu
     return 1;
 }
 
-/* param(NAME, DEFAULT, HELP): the argument NAME=VALUE of the command line, of DEFAULT's type. */
+/* param(NAME, DEFAULT, HELP): the argument NAME=VALUE of the command line, of DEFAULT's type.  Asked for
+ * before the world moves, since what nobody has asked for is refused there. */
 static int param(lua_State *L)
 {
     struct scenario *s = sc_of(L);
@@ -93,6 +94,9 @@ static int param(lua_State *L)
     luaL_argcheck(L, type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TBOOLEAN, 2,
                   "the default must be a number, a text, true or false");
     luaL_checkstring(L, 3);
+    if (s->moved && !s->prompts)
+        return luaL_error(L, "param: ask for '%s' before the world first moves (run, step, expect ...)",
+                          name);
     const char *value = argument(s, name);
     if (s->params + 1 < sizeof s->param / sizeof *s->param &&
         (s->param[s->params] = malloc(strlen(name) + 1)))

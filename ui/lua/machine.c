@@ -239,7 +239,7 @@ static int new_machine(lua_State *L)
     h->m = m;
     s->host[s->hosts++] = h;
     if (s->options.at && s->hosts == 1 && rs_position_parse(m, s->options.at, &at, &err) != RS_OK)
-        return luaL_error(L, "--at %s: %s", s->options.at, err.text);
+        return luaL_error(L, "--at: %s", err.text);
     sc_push_host(L, h);
     return 1;
 }

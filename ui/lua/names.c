@@ -46,7 +46,7 @@ static size_t distance(const char *a, const char *b)
 const char *names_nearest(const char *name, names_at *at, const void *arg)
 {
     const char *best = NULL, *candidate;
-    size_t best_distance = 1 + strlen(name) / 3;
+    size_t best_distance = 1 + least(strlen(name), LONGEST) / 3;
     for (size_t i = 0; (candidate = at(i, arg)); i++) {
         size_t d = distance(name, candidate);
         if (d <= best_distance && (!best || d < best_distance)) {
@@ -79,6 +79,12 @@ static bool number(const char *text, uint64_t *value, char **end)
     return errno == 0;
 }
 
+bool names_number(const char *text, uint64_t *value)
+{
+    char *end;
+    return number(text, value, &end) && *end == '\0';
+}
+
 bool names_size(const char *text, uint64_t *bytes)
 {
     static const char units[] = "KMGT";
@@ -106,7 +112,7 @@ bool names_cycles(const char *text, uint64_t hz, uint64_t *cycles)
         {"ps", 1e-12}, {"ns", 1e-9}, {"us", 1e-6}, {"ms", 1e-3}, {"s", 1},
     };
     char *end;
-    if (number(text, cycles, &end) && *end == '\0')
+    if (names_number(text, cycles))
         return true;
     if (!isdigit((unsigned char)*text))
         return false;

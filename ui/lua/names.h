@@ -15,6 +15,8 @@ void names_complain(char *text, size_t size, const char *what, const char *name,
 /* The name most like `name`, NULL if none is close. */
 const char *names_nearest(const char *name, names_at *at, const void *arg);
 
+/* A number without sign, decimal or hexadecimal behind 0x, up to 64 bits. */
+bool names_number(const char *text, uint64_t *value);
 /* "64M", "8K", "1G", "4096", "0x1000": bytes. */
 bool names_size(const char *text, uint64_t *bytes);
 /* "10us", "500ns", "1.5ms", "2s" at `hz` cycles a second; or a plain number of cycles. */

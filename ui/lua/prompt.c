@@ -32,6 +32,7 @@ static enum rs_status start_expression(struct scenario *s, const char *chunk, st
 
 enum prompt_result prompt_start(struct scenario *s, const char *chunk, struct rs_error *err)
 {
+    s->prompts = true;
     if (*chunk && start_expression(s, chunk, err) == RS_OK)
         return PROMPT_STARTED;
     if (sc_start(s, chunk, CHUNK, err) == RS_OK)

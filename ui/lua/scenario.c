@@ -86,7 +86,7 @@ static void fail_by_error(struct scenario *s, int error)
 static bool complain_of_arguments(struct scenario *s)
 {
     char text[1024], name[64];
-    for (int i = 0; i < s->options.argc && i < 64; i++) {
+    for (int i = 0; i < s->options.argc && i < ARGUMENTS_MAX && !s->prompts; i++) {
         if (s->used[i])
             continue;
         snprintf(name, sizeof name, "%.*s", (int)strcspn(s->options.argv[i], "="), s->options.argv[i]);
@@ -101,9 +101,17 @@ static bool complain_of_arguments(struct scenario *s)
     return false;
 }
 
+/* At the first movement all parameters are known: a name that is none is told before anything runs. */
+static void check_arguments_at_first(struct scenario *s)
+{
+    if (!s->moved)
+        complain_of_arguments(s);
+    s->moved = true;
+}
+
 static bool complain_of_position(struct scenario *s)
 {
-    if (!s->options.at || s->at_reached)
+    if (!s->options.at || s->at_reached || s->prompts)
         return false;
     char text[64] = "no machine was made";
     if (s->hosts)
@@ -217,6 +225,8 @@ static void run_script(struct scenario *s)
         finish(s);
     else if (end != LUA_YIELD)
         fail_by_error(s, end);
+    else if (s->phase == PHASE_MOVE)
+        check_arguments_at_first(s);
 }
 
 /* True if the movement has come to the position of --at, or past it: then seeks it. */
@@ -272,6 +282,28 @@ static void stop_here(struct scenario *s, const char *why)
     s->state = SCENARIO_PAUSED;
 }
 
+enum rs_status scenario_at(const rs_machine *m, const char *text, struct rs_error *err)
+{
+    struct rs_position at, now = rs_position(m);
+    char end[64];
+    if (rs_position_parse(m, text, &at, err) != RS_OK)
+        return RS_FAILED;
+    if (same_position(at, now))
+        return RS_OK;
+    rs_position_format(m, now, end);
+    return rs_fail(err, "--at %.60s: atom %llu has fewer than %llu micros, and ends at %s", text,
+                   (unsigned long long)at.atom, (unsigned long long)at.micro, end);
+}
+
+static void arrive_at(struct scenario *s)
+{
+    struct rs_error err;
+    if (scenario_at(s->host[0]->m, s->options.at, &err) == RS_OK)
+        stop_here(s, "at");
+    else
+        fail(s, 2, err.text);
+}
+
 static void leave_pause(struct scenario *s)
 {
     s->phase = s->after;
@@ -292,7 +324,7 @@ enum scenario_state scenario_advance(struct scenario *s, uint64_t atoms)
         break;
     case PHASE_AT:
         if (rs_continue(s->world, atoms) != RS_SLICE)
-            stop_here(s, "at");
+            arrive_at(s);
         break;
     }
     return s->state;
@@ -408,19 +440,39 @@ enum rs_status sc_start(struct scenario *s, const char *code, const char *chunk,
     return RS_OK;
 }
 
-static enum rs_status make_world(struct scenario *s, struct rs_error *err)
+/* All are known to be apart before the first is opened. */
+static enum rs_status use_files(struct scenario *s, const char *path, struct rs_error *err)
 {
     const struct scenario_options *o = &s->options;
+    const struct {
+        enum rs_file use;
+        const char *path;
+    } file[] = {{RS_FILE_SCENARIO, path},
+                {RS_FILE_REPLAY, o->replay},
+                {RS_FILE_RECORD, o->record},
+                {RS_FILE_TRACE, o->trace}};
+    for (size_t i = 0; i < sizeof file / sizeof *file; i++)
+        if (file[i].path && rs_use_file(s->world, file[i].use, file[i].path, err) != RS_OK)
+            return RS_FAILED;
+    return RS_OK;
+}
+
+static enum rs_status make_world(struct scenario *s, const char *path, struct rs_error *err)
+{
     s->world = rs_world_new();
     if (!s->world)
         return rs_fail(err, "no memory for a world");
-    rs_set_max_cycles(s->world, o->max_cycles);
-    if (o->record && rs_record(s->world, o->record, err) != RS_OK)
-        return RS_FAILED;
+    rs_set_max_cycles(s->world, s->options.max_cycles);
+    s->L = sc_sandbox(s);
+    return s->L ? use_files(s, path, err) : rs_fail(err, "no memory for Lua");
+}
+
+static enum rs_status open_logs(struct scenario *s, struct rs_error *err)
+{
+    const struct scenario_options *o = &s->options;
     if (o->replay && rs_replay(s->world, o->replay, err) != RS_OK)
         return RS_FAILED;
-    s->L = sc_sandbox(s);
-    return s->L ? RS_OK : rs_fail(err, "no memory for Lua");
+    return o->record ? rs_record(s->world, o->record, err) : RS_OK;
 }
 
 struct scenario *scenario_load(const char *path, const struct scenario_options *options, struct rs_error *err)
@@ -432,10 +484,13 @@ struct scenario *scenario_load(const char *path, const struct scenario_options *
     }
     s->options = *options;
     s->handler_error = LUA_NOREF;
+    s->prompts = !path;
     snprintf(s->path, sizeof s->path, "%s", path ? path : "prompt");
-    enum rs_status status = make_world(s, err);
+    enum rs_status status = make_world(s, path, err);
     if (status == RS_OK)
         status = path ? sc_start(s, NULL, s->path, err) : sc_start(s, "", "=prompt", err);
+    if (status == RS_OK)
+        status = open_logs(s, err);
     if (status == RS_OK)
         return s;
     scenario_free(s);

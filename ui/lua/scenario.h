@@ -21,16 +21,19 @@
 
 struct scenario;
 
+#define ARGUMENTS_MAX 64
+
 struct scenario_options {
-    int argc; /* NAME=VALUE arguments, for param() */
+    int argc; /* NAME=VALUE arguments, for param(): at most ARGUMENTS_MAX */
     char **argv;
     uint64_t seed;       /* of math.random */
     uint64_t max_cycles; /* 0: none */
     const char *timing;  /* preset for machines that name none, or NULL */
     const char *record;  /* file for the log of inputs, or NULL */
     const char *replay;  /* file to take inputs from, or NULL */
-    const char *at;      /* position "A:120.13" to pause at, or NULL */
-    bool interactive;    /* pause() and ask() stop; otherwise they are told and passed */
+    const char *trace; /* file that the face will trace to, or NULL: known here so that nothing else is it */
+    const char *at;    /* position "A:120.13" to pause at, or NULL */
+    bool interactive;  /* pause() and ask() stop; otherwise they are told and passed */
 };
 
 /* path NULL: no script, for the prompt.  NULL and a message if the file is missing or does not compile. */
@@ -48,6 +51,9 @@ enum scenario_state {
 /* Carries on for at most about `atoms` atoms. */
 enum scenario_state scenario_advance(struct scenario *s, uint64_t atoms);
 enum scenario_state scenario_state(const struct scenario *s);
+/* Whether the machine stands where --at has taken it.  RS_FAILED and a message: there is no such position,
+ * since its atom has fewer micros. */
+enum rs_status scenario_at(const rs_machine *m, const char *at, struct rs_error *err);
 /* Stops the movement under way: the scenario is then paused until scenario_continue.  No effect otherwise. */
 void scenario_interrupt(struct scenario *s);
 /* For a debugger: stands still also behind a movement that has just ended, or that somebody else's stop has

@@ -130,12 +130,14 @@ static int restore(lua_State *L)
 static int save(lua_State *L)
 {
     struct handle *h = get(L, 1);
+    const char *path = luaL_checkstring(L, 2);
     struct rs_error err;
     for (size_t i = 0; i < h->hosts; i++)
         if (!h->host[i].booted)
             return luaL_error(L, "save: machine %s was not booted when the snapshot was taken",
                               rs_machine_name(h->host[i].m));
-    if (rs_snapshot_save(h->snapshot, luaL_checkstring(L, 2), &err) != RS_OK)
+    if (rs_use_file(h->s->world, RS_FILE_SNAPSHOT, path, &err) != RS_OK ||
+        rs_snapshot_save(h->snapshot, path, &err) != RS_OK)
         return sc_error(L, &err);
     return 0;
 }

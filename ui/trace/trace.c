@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "trace/file.h"
+
 #define TEXT_MAX  160
 #define PLACE_MAX 96
 #define WORDS_MAX (TEXT_MAX + PLACE_MAX + 24)
@@ -45,6 +47,7 @@ struct ahead {
 
 struct trace {
     FILE *file;
+    bool whole, lost; /* nothing but this trace is in it; what was there before cannot be taken away */
     char path[512];
     struct scenario *scenario;
     struct ahead ahead[RS_CORES_MAX];
@@ -140,9 +143,18 @@ static void look_again(struct trace *t, rs_machine *m, uint32_t but)
     }
 }
 
-/* "      1204 A.1 root     " */
+/* What an older trace has left in the file. */
+static void clear(struct trace *t)
+{
+    t->lost = !t->whole && trace_file_clear(t->file) != RS_OK;
+    t->whole = true;
+}
+
+/* "        1204 A.1 root     " */
 static void write_lead(struct trace *t, const struct rs_event *e, const char *who)
 {
+    if (!t->whole)
+        clear(t);
     fprintf(t->file, "%12" PRIu64 " %s.%" PRIu32 " %-8s ", e->cycle, rs_machine_name(e->machine), e->core + 1,
             who);
 }
@@ -193,26 +205,26 @@ static void on_event(const struct rs_event *e, void *arg)
     fputc('\n', t->file);
 }
 
-static bool is_text(const char *path)
+enum rs_status trace_check(const char *path, struct rs_error *err)
 {
     const char *dot = strrchr(path, '.');
-    return dot && strcmp(dot, ".txt") == 0;
+    if (dot && strcmp(dot, ".txt") == 0)
+        return RS_OK;
+    return rs_fail(err, "--trace %s: the file's ending says the form of the trace: .txt is known", path);
 }
 
 struct trace *trace_begin(rs_world *w, struct scenario *s, const char *path, struct rs_error *err)
 {
-    if (!is_text(path)) {
-        rs_fail(err, "--trace %s: the file's ending says the form of the trace: .txt is known", path);
+    if (trace_check(path, err) != RS_OK)
         return NULL;
-    }
     struct trace *t = calloc(1, sizeof *t);
-    FILE *file = t ? fopen(path, "w") : NULL;
-    if (!file) {
-        rs_fail(err, "--trace %s: %s", path, strerror(errno));
+    if (!t)
+        abort();
+    t->file = trace_file_open(path, &t->whole, err);
+    if (!t->file) {
         free(t);
         return NULL;
     }
-    t->file = file;
     t->scenario = s;
     snprintf(t->path, sizeof t->path, "%s", path);
     rs_watch(w, RS_PROBE_insn, false, on_insn, t);
@@ -223,10 +235,12 @@ struct trace *trace_begin(rs_world *w, struct scenario *s, const char *path, str
     return t;
 }
 
-enum rs_status trace_end(struct trace *t, struct rs_error *err)
+enum rs_status trace_end(struct trace *t, bool keep, struct rs_error *err)
 {
     enum rs_status status = RS_OK;
-    bool lost = ferror(t->file) != 0;
+    if (!t->whole && !keep)
+        clear(t);
+    bool lost = t->lost || ferror(t->file);
     if (fclose(t->file) != 0 || lost)
         status = rs_fail(err, "--trace %s: not all could be written: %s", t->path, strerror(errno));
     free(t);
