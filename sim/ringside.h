@@ -229,6 +229,14 @@ typedef void rs_watcher(const struct rs_event *event, void *arg);
 int rs_watch(rs_world *w, enum rs_probe probe, bool always, rs_watcher *fn, void *arg);
 void rs_unwatch(rs_world *w, int id);
 
+/* n bytes of a face's own that go through time with the world: what they hold is kept with each position that
+ * can be gone back to, and put back there.  So what an `always` handler adds up in them, and in nothing else,
+ * is the same at a position on every way to it.  They are set to 0 where nothing was kept: by a power cycle,
+ * before this call, and where a snapshot from a file is restored.  They must stay until rs_unkeep.  Returns an
+ * id, 0 if there are too many (8). */
+int rs_keep(rs_world *w, void *bytes, size_t n);
+void rs_unkeep(rs_world *w, int id);
+
 /* ------------------------------------------------------------------ page walks */
 
 enum rs_access { RS_READ, RS_WRITE, RS_FETCH };
