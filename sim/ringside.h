@@ -205,7 +205,8 @@ enum rs_format {
     RS_INPUT,
     RS_HALT,
     RS_RULE,
-    RS_VMX_ERROR
+    RS_VMX_ERROR,
+    RS_CORE_NUMBER /* from 0, as in struct rs_event; people count from 1: rs_number */
 };
 
 struct rs_field_info {
@@ -222,6 +223,9 @@ extern const struct rs_probe_info rs_probe_info[RS_PROBES];
 
 /* The word for a field's value, or NULL where the format is a number: rs_word(RS_ACCESS, 2) is "fetch". */
 const char *rs_word(enum rs_format format, uint64_t value);
+
+/* A field's value as people are shown it where it is a number: cores count from 1. */
+uint64_t rs_number(enum rs_format format, uint64_t value);
 
 typedef void rs_watcher(const struct rs_event *event, void *arg);
 
