@@ -45,6 +45,7 @@ poll() {
 shows() { screen | grep -qF -- "$1"; }
 hides() { ! shows "$1"; }
 moved_from() { [ "$(head_line)" != "$1" ] && hides "running ..."; }
+stands() { [ "$(head_line)" = "$1" ]; }
 check_shows() { if poll shows "$1"; then ok "$2"; else not_ok "$2: no \"$1\""; fi; }
 check_hides() { if poll hides "$1"; then ok "$2"; else not_ok "$2: still \"$1\""; fi; }
 
@@ -443,19 +444,37 @@ several_cores() {
     cat >"$work/cores.lua" <<'EOT'
 local host = machine { cores = 3 }
 host:boot("cores", { cmdline = "50" })
-host:run(30000)
+host:await("walk.end", { core = 2 })
 pause("Three cores.")
 host:run(1000)
 EOT
     start 100 30 C.UTF-8 "$work/cores.lua"
     check_shows "core 1" "the header names the core that is shown"
+    check_shows " by \"" "its last walk is there"
+    screen | sed -n '3,26p' >"$work/one"
     tm send-keys C
     check_shows "core 2" "C shows the next core"
-    tm send-keys C C
+    check_shows " by \"" "and that core's last walk"
+    tm send-keys C
+    check_shows "No page walk of core 3 up to here" "a core that has not begun has none"
+    tm send-keys C
     check_shows "Core 1 of 3 is shown" "after the last comes the first"
-    before=$(head_line)
+    screen | sed -n '3,26p' >"$work/again"
+    if cmp -s "$work/one" "$work/again"; then ok "with the walk that it had before"; else not_ok "with the walk that it had before"; fi
+    tm send-keys w
+    check_shows "is shown now: this is its walk." "w says whose walk it ends at, and shows that core"
+    check_hides " ago" "with the walk that has just ended"
+    at_walk=$(head_line)
     tm send-keys n
-    if poll moved_from "$before"; then ok "n steps the core that is next"; else not_ok "n steps the core that is next"; fi
+    poll moved_from "$at_walk"
+    tm send-keys w
+    check_shows " in all" "(another walk)"
+    tm send-keys W
+    if poll stands "$at_walk"; then ok "W goes back to that walk, and to its core"; else not_ok "W goes back to that walk, and to its core"; fi
+    if press_until n "is shown now: this was its step."; then ok "n shows the core that it moves"; else not_ok "n shows the core that it moves"; fi
+    tm send-keys B
+    check_shows "IN THE PAST" "B takes a step back"
+    if press_until B "is shown now: this step of it is taken back."; then ok "and shows whose it was"; else not_ok "and shows whose it was"; fi
     tm send-keys q
     check_shows "exit status" "q quits"
 }

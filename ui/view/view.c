@@ -270,6 +270,16 @@ void view_show_core(struct view *v, uint32_t core)
         v->pane[i].found = -1;
 }
 
+void view_follow(struct view *v, uint32_t core, const char *did)
+{
+    size_t n = strlen(v->message);
+    if (core == v->core)
+        return;
+    view_show_core(v, core);
+    snprintf(v->message + n, sizeof v->message - n, "%sCore %u is shown now: %s.", n ? " " : "", core + 1,
+             did);
+}
+
 void view_next_core(struct view *v)
 {
     const rs_machine *m = view_machine(v);

@@ -60,6 +60,9 @@ void view_message(struct view *v, const char *format, ...)
 
 /* Shows a core that the machine has. */
 void view_show_core(struct view *v, uint32_t core);
+/* After a movement, to the core whose step or event it has ended with: if that is not the one that is shown,
+ * it is from now on, and the message says so and what it has done ("this is its walk"). */
+void view_follow(struct view *v, uint32_t core, const char *did);
 /* Shows the next core, after the last the first, and says which. */
 void view_next_core(struct view *v);
 /* width, height: of the canvas. */
