@@ -115,7 +115,7 @@ START_TEST(exits_lose_neither_rip_nor_gpa)
     exit_log_add(&exits, &e);
     for (size_t i = 0; i < 3; i++) {
         doc_clear(&doc);
-        exits_doc(&exits, 1, WIDTHS[i], &doc);
+        exits_doc(&exits, 1, 0, WIDTHS[i], &doc);
         ck_assert_int_le(doc_columns(&doc), i < 2 ? WIDTHS[i] : 80);
         doc_lines(&doc);
         expect("ffffffff80001234");
@@ -127,14 +127,15 @@ START_TEST(exits_lose_neither_rip_nor_gpa)
     exits.count = 0;
     exit_log_add(&exits, &e);
     doc_clear(&doc);
-    exits_doc(&exits, 1, 80, &doc);
+    exits_doc(&exits, 1, 0, 80, &doc);
     doc_lines(&doc);
     expect("1,200,616  vm1  48  10125f     EPT violation at g:8000: read of the page; EPT");
     exits.entry[0].core = 2;
     doc_clear(&doc);
-    exits_doc(&exits, 3, 80, &doc);
+    exits_doc(&exits, 3, 8, 80, &doc);
     doc_lines(&doc);
     expect("    cycle  core  VM  no.  guest RIP  reason");
+    expect("(7 older ones are not kept)");
     expect("1,200,616     3  vm1  48  10125f     EPT violation at g:8000: read of the page;");
 }
 END_TEST

@@ -385,6 +385,13 @@ key_ctrl_c() {
     check_shows "Nothing runs; q quits." "Ctrl-C does not end the program"
 }
 
+# This shell has no job control, so the kernel lets nothing stop: a_shell_takes_over tries it with one.
+key_ctrl_z() {
+    tm send-keys C-z
+    tm send-keys 2
+    check_shows "[2 CPU]" "Ctrl-Z without a shell to go back to changes nothing"
+}
+
 key_ctrl_l() {
     printf '\033[5;5Hsmudge' >"$(tm display-message -p '#{pane_tty}')"
     check_shows "smudge" "something else has written on the screen"
@@ -417,6 +424,7 @@ try_key() {
     "?") key_help ;;
     Ctrl-C) key_ctrl_c ;;
     Ctrl-L) key_ctrl_l ;;
+    Ctrl-Z) key_ctrl_z ;;
     *) not_ok "the key $1 of the help has a test" ;;
     esac
 }
@@ -429,6 +437,7 @@ every_key() {
     check_shows "How to read the walk" "the whole help is in sight"
     screen | sed -e '1,2d' -e '/How to read the walk/,$d' | cut -c 1-10 | sed 's/ *$//' | grep . >"$work/keys"
     if grep -qx s "$work/keys" && grep -qx q "$work/keys"; then ok "the help lists the keys"; else not_ok "the help lists the keys"; fi
+    if screen | sed -e '1,2d' -e '/How to read the walk/,$d' | grep -q '.\{80\}'; then not_ok "a line of the help is cut"; else ok "no line of the help is cut"; fi
     tm send-keys '?'
     tm resize-window -x 80 -y 24
     check_shows "[1 Walk]" "(to the walk)"
@@ -438,6 +447,28 @@ every_key() {
         home
         try_key "$key"
     done 3<"$work/keys"
+}
+
+a_shell_takes_over() {
+    tm kill-server 2>/dev/null
+    starts=$((starts + 1))
+    socket=$work/$starts
+    tm new-session -d -x 80 -y 24 "cd '$here' && PS1='prompt> ' ENV= exec sh -i"
+    check_shows "prompt>" "(a shell)"
+    tm send-keys "stty -g >$work/stty-before; LC_ALL=C.UTF-8 $ringside tui scenarios/native_walk.lua" Enter
+    check_shows "6 Lesson" "the view runs under a shell"
+    tm send-keys C-z
+    check_hides "6 Lesson" "Ctrl-Z gives the screen back"
+    tm send-keys "clear; stty -g >$work/stty-after; jobs; echo all' over'" Enter
+    check_shows "Stopped" "and stops the program"
+    terminal_is_back "the terminal is as it was after Ctrl-Z"
+    tm resize-window -x 100 -y 30
+    tm send-keys "fg" Enter
+    check_shows "6 Lesson" "fg brings the view back"
+    poll shows "q quit"
+    if screen | tail -n 1 | grep -qF "q quit"; then ok "in the size that the terminal has by now"; else not_ok "in the size that the terminal has by now"; fi
+    tm send-keys q
+    check_shows "prompt>" "q leads back to the shell"
 }
 
 several_cores() {
@@ -489,5 +520,6 @@ wrong_usage
 an_entry_that_is_gone
 a_terminal_without_a_cursor
 several_cores
+a_shell_takes_over
 every_key
 exit $failed

@@ -121,6 +121,8 @@ static void handle_key(struct tui *t)
     int key = term_key(tui_busy(t) ? 0 : -1);
     if (key == TERM_GONE)
         t->quit = true;
+    else if (key == TERM_SUSPEND)
+        term_suspend();
     else if (key && key != TERM_RESIZE)
         tui_key(t, key);
 }

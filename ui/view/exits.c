@@ -121,14 +121,15 @@ static void exit_line(const struct exit_entry *e, struct columns w, enum style s
     doc_wrap(d, style, line, width, width - indent >= WORDS_MIN ? indent : 4);
 }
 
-void exits_doc(const struct exit_log *log, uint64_t cores, int width, struct doc *d)
+void exits_doc(const struct exit_log *log, uint64_t cores, uint64_t counted, int width, struct doc *d)
 {
+    uint64_t older = counted > log->count + log->dropped ? counted - log->count : log->dropped;
     struct columns w = columns_of(log, cores > 1);
     doc_line(d, STYLE_TITLE, "%*s  %s%-*s %3s  %-*s  %s", w.cycle, "cycle", w.core ? "core  " : "", w.who,
              "VM", "no.", w.rip, "guest RIP", "reason");
-    if (log->dropped)
-        doc_line(d, STYLE_DIM, "%*s  (%llu older ones are not kept)", w.cycle, "", (ull)log->dropped);
-    if (!log->count)
+    if (older)
+        doc_line(d, STYLE_DIM, "%*s  (%llu older ones are not kept)", w.cycle, "", (ull)older);
+    else if (!log->count)
         doc_line(d, STYLE_DIM, "no VM exit up to here");
     for (size_t i = 0; i < log->count; i++)
         exit_line(&log->entry[i], w, i + 1 == log->count ? STYLE_CHANGED : STYLE_TEXT, width, d);

@@ -27,7 +27,7 @@ struct exit_entry exit_entry_from(const struct rs_event *event, const char *who)
 /* In words: "EPT violation at g:1000: write; EPT has no mapping". */
 void exit_words(const struct exit_entry *e, char *text, size_t size);
 /* As lines of at most `width` columns.  cores: of the machine; if there are several, each exit names its own.
- */
-void exits_doc(const struct exit_log *log, uint64_t cores, int width, struct doc *d);
+ * counted: exits that it has made, of which the log may lack the oldest. */
+void exits_doc(const struct exit_log *log, uint64_t cores, uint64_t counted, int width, struct doc *d);
 
 #endif

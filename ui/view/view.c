@@ -18,6 +18,14 @@ rs_machine *view_machine(const struct view *v)
     return rs_world_machine(scenario_world(v->scenario), 0);
 }
 
+static uint64_t counter(const rs_machine *m, uint32_t core, const char *name)
+{
+    for (size_t i = 0; i < rs_counter_count(); i++)
+        if (strcmp(rs_counter_info(i)->name, name) == 0)
+            return rs_counter(m, core, i);
+    return 0;
+}
+
 struct view *view_new(struct scenario *s)
 {
     struct view *v = calloc(1, sizeof *v);
@@ -58,14 +66,6 @@ static void choose_walk(const struct view *v, rs_machine *m, struct walk_view *w
         w->words = last->words;
         w->atoms_ago = at.atom - last->at.atom;
     }
-}
-
-static uint64_t counter(const rs_machine *m, uint32_t core, const char *name)
-{
-    for (size_t i = 0; i < rs_counter_count(); i++)
-        if (strcmp(rs_counter_info(i)->name, name) == 0)
-            return rs_counter(m, core, i);
-    return 0;
 }
 
 /* Why there is no walk to show. */
@@ -138,6 +138,14 @@ static void fill_cpu(struct view *v, struct doc *d, int width, int height)
     code_doc(m, v->core, scenario_symbols(v->scenario, m, v->core), lines > 4 ? lines : 4, d);
 }
 
+static void fill_exits(const struct view *v, const rs_machine *m, struct doc *d, int width)
+{
+    uint64_t cores = m ? rs_cores(m) : 1, counted = 0;
+    for (uint32_t core = 0; m && core < cores; core++)
+        counted += counter(m, core, "vm_exits");
+    exits_doc(&v->past.told.exits, cores, counted, width, d);
+}
+
 static void fill(struct view *v, enum pane pane, int width, int height)
 {
     struct doc *d = &v->pane[pane].doc;
@@ -148,7 +156,7 @@ static void fill(struct view *v, enum pane pane, int width, int height)
     else if (pane == PANE_TLB && m)
         tlbs_doc(m, v->core, width, d);
     else if (pane == PANE_EXITS)
-        exits_doc(&v->past.told.exits, m ? rs_cores(m) : 1, width, d);
+        fill_exits(v, m, d, width);
     else if (pane == PANE_CONSOLE && m)
         consoles_doc(v->scenario, m, d);
     else if (pane == PANE_LESSON)
