@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../ui/view/words.h"
 #include "lib/screen.h"
 #include "lib/suite.h"
 #include "lib/temporary.h"
@@ -291,6 +292,29 @@ START_TEST(each_core_has_its_own_walks)
 }
 END_TEST
 
+/* What is left of a number looks like one. */
+START_TEST(a_long_name_does_not_cut_the_cycle)
+{
+    struct scenario *s = scenario_of(
+        "h = machine { name = 'a', ram = '64M', cores = 2 } h:boot('hv', { vms = { { name = 'a-name-of-30-"
+        "characters-for-vm', image = 'hello', ram = '8M' } } }) h:await('vm.exit') h:await('vm.entry')");
+    struct view *v = view_new(s);
+    char cycle[32], end[64];
+    draw_frame(v, 80, 24);
+    word_count(rs_cycles(view_machine(v), 0), cycle);
+    snprintf(end, sizeof end, "-for-vm, non-root (guest), ring 0  cycle %s", cycle);
+    expect("core 1: a-name-of-30-c..");
+    expect(end + strlen("-for-vm"));
+    draw_frame(v, 100, 24);
+    expect(end);
+    v->running = true;
+    draw_frame(v, 80, 24);
+    snprintf(end, sizeof end, " cycle %s  running ...", cycle);
+    expect(end);
+    close_view(v);
+}
+END_TEST
+
 /* From a file come the counts, not what was told. */
 static void restore_from_file(struct view *v)
 {
@@ -341,6 +365,7 @@ int main(void)
     tcase_add_test(t, search_marks_its_line);
     tcase_add_loop_test(t, walks_and_exits_depend_on_the_position_alone, 0,
                         (int)(sizeof RUNS / sizeof *RUNS));
+    tcase_add_test(t, a_long_name_does_not_cut_the_cycle);
     tcase_add_test(t, a_snapshot_brings_its_walks_along);
     tcase_add_test(t, each_core_has_its_own_walks);
     tcase_add_test(t, what_was_before_a_snapshot_file_is_said_to_be_before);
