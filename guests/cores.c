@@ -63,6 +63,6 @@ uint32_t guest_main(const char *args)
     print("locked %lu, under a lock %lu, lost without: %s\n", locked, guarded,
           bare < count * turns ? "yes" : "no");
     for (unsigned i = 0; i < count; i++)
-        print("core %u: %lu\n", i, own[i][0]);
+        print("core %u: %lu\n", i + 1, own[i][0]);
     return locked == count * turns && guarded == count * turns ? 0 : 1;
 }

@@ -114,7 +114,7 @@ static void with_and_without(void)
     mark(1, PAGE_GVA, (uint64_t)entry);
     meet(0);
     meet(0);
-    print("A: core 0 reads 0x%lx; %u of %u others still read 0x%lx\n", read_page(),
+    print("A: core 1 reads 0x%lx; %u of %u others still read 0x%lx\n", read_page(),
           readers_of(stale, FRAME_OLD), count - 1, FRAME_OLD);
     shoot_down(count - 1);
     meet(0);

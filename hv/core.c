@@ -70,7 +70,7 @@ _Noreturn void core_arrive(unsigned number)
     apic_init();
     __atomic_fetch_add(&started, 1, __ATOMIC_RELEASE);
     main_of_others();
-    panic("core %u has nothing to do", number);
+    panic("core %u has nothing to do", number + 1);
 }
 
 /* Start-up IPIs lead to 16-bit code, unless the processor has the 64-bit ones of X86-S: without them there is

@@ -1,6 +1,6 @@
 -- shootdown.lua: a translation that other cores keep, what it takes to make them forget it, and where the cycles go.
 --
--- The guest `shootdown` maps one page on all cores.  Core 0 (here core 1 of `host.core`) then changes the page's entry.
+-- The guest `shootdown` maps one page on all cores.  Core 1 then changes the page's entry.
 --   A. The TLBs of the others do not notice: they go on reading the old frame.
 --   B. An inter-processor interrupt makes each of them execute INVLPG.  Now they read the new one.
 --   C. The same for 1, 2, ... others: the price of a shootdown, and of its parts.
@@ -93,7 +93,7 @@ end
 local sent
 watched[1] = host:on("ipi", { vector = 64, delivery = "fixed" }, function(ev)
     sent = sent or ev.cycle
-    parts[ev.to + 1].arrives = ev.arrival
+    parts[ev.to].arrives = ev.arrival
 end)
 watched[2] = host:on("interrupt", function(ev) parts[ev.core].taken = ev.cycle end)
 watched[3] = host:on("insn", function(ev)

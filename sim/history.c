@@ -26,6 +26,7 @@ struct saved *saved_take(const struct rs_world *w)
         s.core[i] = copy_of(&m->core[i]->s, sizeof m->core[i]->s);
     s.board = copy_of(&m->b, sizeof m->b);
     s.mem = mem_freeze(m->mem);
+    keep_take(w, s.kept);
     return copy_of(&s, sizeof s);
 }
 
@@ -36,6 +37,7 @@ struct saved *saved_copy(const struct saved *s)
         copy.core[i] = copy_of(s->core[i], sizeof *s->core[i]);
     copy.board = copy_of(s->board, sizeof *s->board);
     copy.mem = mem_image_copy(s->mem);
+    keep_copy(copy.kept, s->kept);
     return copy_of(&copy, sizeof copy);
 }
 
@@ -52,6 +54,7 @@ void saved_restore(struct rs_world *w, const struct saved *s)
     m->b = *s->board;
     m->devices.atom.micro = m->devices.atom.micro_stop = 0;
     mem_thaw(m->mem, s->mem);
+    keep_restore(w, s->kept);
     w->history.log_next = s->log_next;
 }
 
@@ -63,6 +66,7 @@ void saved_free(struct saved *s)
         free(s->core[i]);
     free(s->board);
     mem_image_free(s->mem);
+    keep_free(s->kept);
     free(s);
 }
 

@@ -5,6 +5,7 @@
 #ifndef RINGSIDE_HISTORY_H
 #define RINGSIDE_HISTORY_H
 
+#include "keep.h"
 #include "machine.h"
 #include "mmu/mem.h"
 
@@ -17,6 +18,7 @@ struct saved {
     struct core_state *core[RS_CORES_MAX]; /* as many as the machine has */
     struct board_state *board;
     struct mem_image *mem;
+    struct kept kept[KEEPERS_MAX];
 };
 
 enum input_kind { INPUT_CONSOLE, INPUT_MANAGEMENT, INPUT_POKE, INPUT_RESET, INPUT_REGISTER, INPUT_KINDS };

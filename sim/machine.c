@@ -146,6 +146,7 @@ void rs_power_cycle(rs_machine *m)
         core_power_on(m->core[i]);
     loader_forget(m);
     machine_drop_derived(m);
+    keep_clear(m->world);
     history_begin(m->world, false);
 }
 

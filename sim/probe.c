@@ -29,7 +29,8 @@ enum {
     INPUT = RS_INPUT,
     HALT = RS_HALT,
     RULE = RS_RULE,
-    VMXERR = RS_VMX_ERROR
+    VMXERR = RS_VMX_ERROR,
+    CORE = RS_CORE_NUMBER
 };
 
 #define F(name, format, help)  {#name, (enum rs_format)format, help},
@@ -92,6 +93,11 @@ const char *rs_word(enum rs_format format, uint64_t value)
     case RS_HALT: return WORD(halt_word, value);
     default: return NULL;
     }
+}
+
+uint64_t rs_number(enum rs_format format, uint64_t value)
+{
+    return format == RS_CORE_NUMBER ? value + 1 : value;
 }
 
 /* ---- watchers ---- */

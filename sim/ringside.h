@@ -219,7 +219,8 @@ enum rs_format {
     RS_INPUT,
     RS_HALT,
     RS_RULE,
-    RS_VMX_ERROR
+    RS_VMX_ERROR,
+    RS_CORE_NUMBER /* from 0, as in struct rs_event; people count from 1: rs_number */
 };
 
 struct rs_field_info {
@@ -237,11 +238,22 @@ extern const struct rs_probe_info rs_probe_info[RS_PROBES];
 /* The word for a field's value, or NULL where the format is a number: rs_word(RS_ACCESS, 2) is "fetch". */
 const char *rs_word(enum rs_format format, uint64_t value);
 
+/* A field's value as people are shown it where it is a number: cores count from 1. */
+uint64_t rs_number(enum rs_format format, uint64_t value);
+
 typedef void rs_watcher(const struct rs_event *event, void *arg);
 
 /* Handlers fire once per new cycle and never in replay, unless `always`: views want replay as well. */
 int rs_watch(rs_world *w, enum rs_probe probe, bool always, rs_watcher *fn, void *arg);
 void rs_unwatch(rs_world *w, int id);
+
+/* n bytes of a face's own that go through time with the world: what they hold is kept with each position that
+ * can be gone back to, and put back there.  So what an `always` handler adds up in them, and in nothing else,
+ * is the same at a position on every way to it.  They are set to 0 where nothing was kept: by a power cycle,
+ * before this call, and where a snapshot from a file is restored.  They must stay until rs_unkeep.  Returns an
+ * id, 0 if there are too many (8). */
+int rs_keep(rs_world *w, void *bytes, size_t n);
+void rs_unkeep(rs_world *w, int id);
 
 /* ------------------------------------------------------------------ page walks */
 

@@ -296,6 +296,7 @@ static rs_snapshot *read_body(const rs_world *w, const u8 *body, size_t n, u64 m
     s->devices = devices_hash(m);
     s->micro = micro;
     s->saved = saved_take(w);
+    keep_free(s->saved->kept); /* of another past */
     state_load(false, s->saved->board, body + m->cores * core);
     bool sane = true;
     s->saved->atom = 0;

@@ -41,6 +41,8 @@ struct rs_world {
     struct watcher watcher[WATCHERS_MAX];
     unsigned watchers; /* slots that may be in use */
     int next_watcher;
+    struct keeper keeper[KEEPERS_MAX];
+    int next_keeper;
     bool stop_requested; /* by a handler, in this movement */
     bool settling;       /* rerunning to show a position: nobody may stop that */
 

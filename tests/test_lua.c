@@ -652,16 +652,18 @@ START_TEST(several_cores)
         run("local function eq(a, b) check_eq(a, b, 'equal') end local h = machine { cores = 3 } "
             "h:boot('cores', { cmdline = '20' }) h:run(11000) "
             "eq(h.core[2].activity, 'waits for SIPI') eq(h.next, 1) "
-            "local sent = {} h:on('ipi', function(e) sent[#sent + 1] = e.delivery end) "
+            "local sent, third = {}, 0 h:on('ipi', function(e) sent[#sent + 1] = e.delivery .. ' ' .. e.to end) "
+            "h:on('ipi', { to = 3, core = 1 }, function() third = third + 1 end) "
+            "h:on('ipi', { to = function(to) return to < 2 or to > 3 end }, function(e) error(tostring(e)) end) "
             "local started = h:await('core.start', { core = 3 }) eq(started.entry, h:sym('cores_entry')) "
-            "eq(table.concat(sent, ' '), 'INIT INIT start-up start-up') "
+            "eq(table.concat(sent, ' '), 'INIT 2 INIT 3 start-up 2 start-up 3') eq(third, 2) "
             "h:run() eq(h.status, 1) eq(h.core[3].activity, 'halted') "
             "local one, two, three = h:stats(1), h:stats(2), h:stats(3) "
             "eq(h:stats().insns, one.insns + two.insns + three.insns) eq(h.insns, h:stats().insns) "
             "eq(two.cycles, h.core[2].cycles) eq(#h.core, 3) "
             "eq(pcall(function() return h:stats(4) end), false)");
     ck_assert_msg(!*message, "%s", message);
-    ck_assert_uint_eq(scenario_checks(scenario, true), 11);
+    ck_assert_uint_eq(scenario_checks(scenario, true), 12);
 }
 END_TEST
 

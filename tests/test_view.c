@@ -1,24 +1,19 @@
-/* The view model: what the screen shows of made-up walks, and that it never leaves the screen. */
+/* The view model: what the screen shows of made-up walks, and how it is divided. */
 #include <check.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "../ui/lua/scenario.h"
-#include "../ui/view/canvas.h"
 #include "../ui/view/layout.h"
-#include "../ui/view/view.h"
 #include "../ui/view/walk_grid.h"
 #include "../ui/view/walk_view.h"
+#include "lib/screen.h"
 #include "lib/suite.h"
-#include "lib/temporary.h"
 
 #define W WALK_MIN_W
 #define H WALK_MIN_H
 
-static struct canvas canvas;
 static struct rs_walk walk;
 static struct walk_view view;
 
@@ -122,43 +117,12 @@ static void make_native(void)
     walk.hpa = 0x105678;
 }
 
-/* ---- the screen as text ---- */
-
-static char screen[64 * 1024];
-
 static const char *draw(int width, int height)
 {
-    char line[2048];
     ck_assert(canvas_resize(&canvas, width, height));
     struct area a = canvas_area(&canvas);
     walk_view_draw(&view, &a);
-    screen[0] = 0;
-    for (int y = 0; y < height; y++) {
-        canvas_line(&canvas, y, line, sizeof line);
-        strcat(screen, line);
-        strcat(screen, "\n");
-    }
-    if (getenv("TEST_VIEW_SHOW"))
-        fputs(screen, stderr);
-    return screen;
-}
-
-static void expect(const char *text)
-{
-    ck_assert_msg(strstr(screen, text), "\"%s\" is not in\n%s", text, screen);
-}
-
-static void expect_not(const char *text)
-{
-    ck_assert_msg(!strstr(screen, text), "\"%s\" is in\n%s", text, screen);
-}
-
-/* Line y, counted from 0. */
-static const char *line_at(int y)
-{
-    static char line[2048];
-    canvas_line(&canvas, y, line, sizeof line);
-    return line;
+    return screen_read();
 }
 
 /* ---- walks ---- */
@@ -446,8 +410,9 @@ END_TEST
 START_TEST(no_walk_is_said)
 {
     memset(&view, 0, sizeof view);
+    snprintf(view.none, sizeof view.none, "No page walk, and this is why.");
     draw(W, H);
-    expect("No page walk up to here");
+    expect("No page walk, and this is why.");
 }
 END_TEST
 
@@ -528,136 +493,6 @@ START_TEST(small_screens_are_too_small)
 }
 END_TEST
 
-/* ---- whole frames ---- */
-
-static struct scenario *scenario_of(const char *script)
-{
-    struct scenario_options options = {.interactive = true};
-    struct rs_error err = {{0}};
-    char path[256];
-    ck_assert(temporary_file(path));
-    FILE *f = fopen(path, "w");
-    ck_assert_ptr_nonnull(f);
-    ck_assert_int_ge(fputs(script, f), 0);
-    ck_assert_int_eq(fclose(f), 0);
-    struct scenario *s = scenario_load(path, &options, &err);
-    unlink(path);
-    ck_assert_msg(s, "%s", err.text);
-    while (scenario_advance(s, 100000) == SCENARIO_MOVING)
-        ;
-    return s;
-}
-
-static void draw_frame(struct view *v, int width, int height)
-{
-    char line[2048];
-    ck_assert(canvas_resize(&canvas, width, height));
-    view_draw(v, &canvas);
-    screen[0] = 0;
-    for (int y = 0; y < height; y++) {
-        canvas_line(&canvas, y, line, sizeof line);
-        strcat(screen, line);
-        strcat(screen, "\n");
-    }
-}
-
-static void draw_every_size(struct view *v)
-{
-    for (int width = 1; width <= 210; width += 19)
-        for (int height = 1; height <= 75; height += 12)
-            for (int pane = 0; pane < PANES; pane++) {
-                view_choose(v, (enum pane)pane, width, height);
-                draw_frame(v, width, height);
-            }
-}
-
-START_TEST(frame_before_there_is_a_machine)
-{
-    struct scenario *s = scenario_of("say('a lesson') pause('look here')");
-    struct view *v = view_new(s);
-    draw_frame(v, 80, 24);
-    expect("has not made a machine yet");
-    expect("Pause (Enter goes on): look here");
-    draw_frame(v, 60, 20);
-    expect("too small: 80x24 needed, this is 60x20");
-    draw_every_size(v);
-    view_free(v);
-    scenario_free(s);
-}
-END_TEST
-
-START_TEST(frame_of_a_machine)
-{
-    struct scenario *s =
-        scenario_of("machine { name = 'A' } say('a lesson') ask { q = 'what?', choices = { 'this', 'that' },"
-                    " answer = function() return 'this' end }");
-    struct view *v = view_new(s);
-    draw_frame(v, 80, 24);
-    expect("A:0");
-    expect(", bare, ring 0"); /* no VMX operation */
-    expect("[1 Walk]");
-    expect("Question (a digit answers): what?  1) this  2) that");
-    view_choose(v, PANE_CPU, 80, 24);
-    draw_frame(v, 80, 24);
-    expect("[2 CPU]");
-    expect("rax ");
-    expect("rflags ");
-    view_choose(v, PANE_LESSON, 80, 24);
-    draw_frame(v, 80, 24);
-    expect("a lesson");
-    expect("  2) that");
-    draw_every_size(v);
-    scenario_answer(s, 0);
-    while (scenario_advance(s, 100000) == SCENARIO_MOVING)
-        ;
-    draw_frame(v, 80, 24);
-    expect("The scenario has ended: 0 checks hold, 0 failed.");
-    view_free(v);
-    scenario_free(s);
-}
-END_TEST
-
-START_TEST(breakpoints_stand_with_the_registers)
-{
-    const char *build = getenv("RINGSIDE_BUILD");
-    ck_assert_int_eq(setenv("RINGSIDE_LIB", build ? build : "build", 1), 0);
-    struct scenario *s = scenario_of("h = machine { name = 'A' } h:boot('breakpoint') h:await('mark')"
-                                     " must(h.core[1].dr7 == 0x390405, 'two of them') pause('look')");
-    struct view *v = view_new(s);
-    view_choose(v, PANE_CPU, 100, 40);
-    draw_frame(v, 100, 40);
-    expect(" write, 8 bytes");
-    expect(" read or write, 1 byte");
-    ck_assert_ptr_nonnull(strstr(screen, "dr1  "));
-    ck_assert_ptr_null(strstr(screen, "dr2  "));
-    view_free(v);
-    scenario_free(s);
-}
-END_TEST
-
-START_TEST(search_marks_its_line)
-{
-    struct scenario *s = scenario_of("for i = 1, 100 do say('line %d', i) end");
-    struct view *v = view_new(s);
-    view_choose(v, PANE_LESSON, 80, 24);
-    draw_frame(v, 80, 24);
-    expect("line 83\n"); /* the count of what is above has the last line of the pane to itself */
-    expect("line 100\n");
-    expect("   82 above\n");
-    expect_not("line 82");
-    snprintf(v->search, sizeof v->search, "LINE 17");
-    view_find(v);
-    draw_frame(v, 80, 24);
-    expect("line 17                                                                        <");
-    snprintf(v->search, sizeof v->search, "no such line");
-    view_find(v);
-    draw_frame(v, 80, 24);
-    expect("\"no such line\" is not in the pane Lesson.");
-    view_free(v);
-    scenario_free(s);
-}
-END_TEST
-
 START_TEST(every_drawn_character_has_an_ascii_form)
 {
     make_nested(24);
@@ -696,17 +531,13 @@ static void add_other_tests(TCase *t)
     tcase_add_test(t, layout_covers_the_screen_once);
     tcase_add_test(t, focus_is_always_shown);
     tcase_add_test(t, small_screens_are_too_small);
-    tcase_add_test(t, frame_before_there_is_a_machine);
-    tcase_add_test(t, frame_of_a_machine);
-    tcase_add_test(t, breakpoints_stand_with_the_registers);
-    tcase_add_test(t, search_marks_its_line);
     tcase_add_test(t, every_drawn_character_has_an_ascii_form);
 }
 
 int main(void)
 {
     Suite *suite = suite_create("view");
-    TCase *walks = tcase_create("walk"), *others = tcase_create("frame");
+    TCase *walks = tcase_create("walk"), *others = tcase_create("layout");
     add_walk_tests(walks);
     add_other_tests(others);
     tcase_set_timeout(walks, 60);

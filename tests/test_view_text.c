@@ -61,35 +61,13 @@ END_TEST
 
 static struct exit_log exits;
 
-static void add_exit(uint64_t atom, uint64_t micro)
-{
-    struct exit_entry e = {.atom = atom, .micro = micro, .number = 10};
-    exit_log_add(&exits, &e);
-}
-
-START_TEST(exits_end_at_the_present)
-{
-    exits.count = 0;
-    for (uint64_t atom = 1; atom <= 10; atom++)
-        add_exit(atom, 5);
-    exit_log_truncate(&exits, (struct rs_position){10, 5});
-    ck_assert_uint_eq(exits.count, 10);
-    exit_log_truncate(&exits, (struct rs_position){10, 4});
-    ck_assert_uint_eq(exits.count, 9);
-    add_exit(7, 5); /* told again in replay */
-    ck_assert_uint_eq(exits.count, 7);
-    add_exit(8, 5);
-    ck_assert_uint_eq(exits.count, 8);
-}
-END_TEST
-
 START_TEST(exits_are_bounded)
 {
     exits.count = 0;
-    for (uint64_t atom = 0; atom < 3 * EXITS_MAX; atom++)
-        add_exit(atom, 1);
+    for (uint64_t cycle = 0; cycle < 3 * EXITS_MAX; cycle++)
+        exit_log_add(&exits, &(struct exit_entry){.cycle = cycle, .number = 10});
     ck_assert_uint_le(exits.count, EXITS_MAX);
-    ck_assert_uint_eq(exits.entry[exits.count - 1].atom, 3 * EXITS_MAX - 1);
+    ck_assert_uint_eq(exits.entry[exits.count - 1].cycle, 3 * EXITS_MAX - 1);
     ck_assert_uint_eq(exits.count + exits.dropped, 3 * EXITS_MAX);
 }
 END_TEST
@@ -128,7 +106,6 @@ START_TEST(exits_lose_neither_rip_nor_gpa)
 {
     static const int WIDTHS[] = {80, 79, 42};
     struct exit_entry e = {.cycle = 12345678901234,
-                           .atom = 2,
                            .number = 48,
                            .qualification = 0x181,
                            .gpa = 0xfee00000,
@@ -138,7 +115,7 @@ START_TEST(exits_lose_neither_rip_nor_gpa)
     exit_log_add(&exits, &e);
     for (size_t i = 0; i < 3; i++) {
         doc_clear(&doc);
-        exits_doc(&exits, WIDTHS[i], &doc);
+        exits_doc(&exits, 1, 0, WIDTHS[i], &doc);
         ck_assert_int_le(doc_columns(&doc), i < 2 ? WIDTHS[i] : 80);
         doc_lines(&doc);
         expect("ffffffff80001234");
@@ -150,9 +127,16 @@ START_TEST(exits_lose_neither_rip_nor_gpa)
     exits.count = 0;
     exit_log_add(&exits, &e);
     doc_clear(&doc);
-    exits_doc(&exits, 80, &doc);
+    exits_doc(&exits, 1, 0, 80, &doc);
     doc_lines(&doc);
     expect("1,200,616  vm1  48  10125f     EPT violation at g:8000: read of the page; EPT");
+    exits.entry[0].core = 2;
+    doc_clear(&doc);
+    exits_doc(&exits, 3, 8, 80, &doc);
+    doc_lines(&doc);
+    expect("    cycle  core  VM  no.  guest RIP  reason");
+    expect("(7 older ones are not kept)");
+    expect("1,200,616     3  vm1  48  10125f     EPT violation at g:8000: read of the page;");
 }
 END_TEST
 
@@ -195,7 +179,6 @@ int main(void)
     tcase_add_test(t, text_is_clipped_and_cleaned);
     tcase_add_test(t, wide_characters_are_not_cut_in_half);
     tcase_add_test(t, doc_wraps_between_words);
-    tcase_add_test(t, exits_end_at_the_present);
     tcase_add_test(t, exits_are_bounded);
     tcase_add_test(t, exits_in_words);
     tcase_add_test(t, exits_lose_neither_rip_nor_gpa);

@@ -351,6 +351,76 @@ START_TEST(linear_addresses_lie_where_they_are_read)
 }
 END_TEST
 
+/* ---- what a face has kept ---- */
+
+static struct tally {
+    uint64_t accesses, last;
+} tally;
+
+static void count_access(const struct rs_event *event, void *arg)
+{
+    struct tally *t = arg;
+    t->accesses++;
+    t->last = event->cycle;
+}
+
+static void expect_tally(uint64_t accesses, const char *how)
+{
+    ck_assert_msg(tally.accesses == accesses, "%s: %llu accesses, not %llu", how,
+                  (unsigned long long)tally.accesses, (unsigned long long)accesses);
+}
+
+/* Whole atoms, and the middle of one: the load has been made, its line has not come yet. */
+START_TEST(what_is_kept_goes_with_the_position)
+{
+    struct rs_error err;
+    tally = (struct tally){0};
+    ck_assert_int_ne(rs_keep(world, &tally, sizeof tally), 0);
+    rs_watch(world, RS_PROBE_access, true, count_access, &tally);
+    step(2 + 7 * 100, RS_INSN);
+    expect_tally(400, "forward");
+    rs_snapshot *shot = rs_snapshot_take(world);
+    step(700, RS_INSN);
+    expect_tally(800, "on");
+    step(100, RS_MICRO);
+    uint64_t inside = tally.accesses;
+    struct rs_position at = rs_position(machine);
+    rs_begin_seek(world, (struct rs_position){2 + 7 * 50, 0});
+    go();
+    expect_tally(200, "back");
+    rs_begin_seek(world, at);
+    go();
+    expect_tally(inside, "inside an atom");
+    rs_begin_undo(world);
+    go();
+    expect_tally(200, "undo");
+    ck_assert_int_eq(rs_snapshot_restore(world, shot, &err), RS_OK);
+    expect_tally(400, "restored");
+    rs_snapshot_free(shot);
+    rs_power_cycle(machine);
+    expect_tally(0, "switched off");
+}
+END_TEST
+
+START_TEST(what_was_not_kept_then_is_zero)
+{
+    char byte = 7, others[8];
+    step(10, RS_INSN);
+    int id = rs_keep(world, &byte, 1);
+    rs_begin_seek(world, (struct rs_position){3, 0});
+    go();
+    ck_assert_int_eq(byte, 0);
+    byte = 8;
+    rs_unkeep(world, id);
+    rs_begin_seek(world, (struct rs_position){2, 0});
+    go();
+    ck_assert_int_eq(byte, 8);
+    for (unsigned i = 0; i < 8; i++)
+        ck_assert_int_ne(rs_keep(world, &others[i], 1), 0);
+    ck_assert_int_eq(rs_keep(world, &byte, 1), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("watch");
@@ -367,6 +437,8 @@ int main(void)
     tcase_add_test(tests, every_access_is_told_and_costs_nothing);
     tcase_add_test(tests, other_atoms_are_told);
     tcase_add_test(tests, linear_addresses_lie_where_they_are_read);
+    tcase_add_test(tests, what_is_kept_goes_with_the_position);
+    tcase_add_test(tests, what_was_not_kept_then_is_zero);
     suite_add_tcase(suite, tests);
     return suite_run(suite);
 }

@@ -202,7 +202,7 @@ try 'trace of a VM without a scenario' 1 'Hello from ring 0' exec hv -m 'hello v
 traces 'its VM entry' ' A.1 vm1 +-- vm.entry launch=yes'
 traces 'its VM and its symbols' ' A.1 vm1 +[0-9a-f]{16}  _start\+[0-9]+ +call 0x[0-9a-f]+ <guest_start>$'
 try 'trace of several cores' 1 'lost without' exec cores -a '3' --cores 2 --trace trace.txt
-traces 'a start-up IPI on its way' ' A.1 root +-- ipi to=1 delivery=start-up vector=[0-9]+ arrival=[0-9]+$'
+traces 'a start-up IPI on its way' ' A.1 root +-- ipi to=2 delivery=start-up vector=[0-9]+ arrival=[0-9]+$'
 traces 'the start of a core' ' A.2 root +-- core.start vector=[0-9]+ entry=0x[0-9a-f]+$'
 cat >rewritten.lua <<'LUA'
 local h = machine()

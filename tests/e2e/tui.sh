@@ -45,6 +45,7 @@ poll() {
 shows() { screen | grep -qF -- "$1"; }
 hides() { ! shows "$1"; }
 moved_from() { [ "$(head_line)" != "$1" ] && hides "running ..."; }
+stands() { [ "$(head_line)" = "$1" ]; }
 check_shows() { if poll shows "$1"; then ok "$2"; else not_ok "$2: no \"$1\""; fi; }
 check_hides() { if poll hides "$1"; then ok "$2"; else not_ok "$2: still \"$1\""; fi; }
 
@@ -384,6 +385,13 @@ key_ctrl_c() {
     check_shows "Nothing runs; q quits." "Ctrl-C does not end the program"
 }
 
+# This shell has no job control, so the kernel lets nothing stop: a_shell_takes_over tries it with one.
+key_ctrl_z() {
+    tm send-keys C-z
+    tm send-keys 2
+    check_shows "[2 CPU]" "Ctrl-Z without a shell to go back to changes nothing"
+}
+
 key_ctrl_l() {
     printf '\033[5;5Hsmudge' >"$(tm display-message -p '#{pane_tty}')"
     check_shows "smudge" "something else has written on the screen"
@@ -416,6 +424,7 @@ try_key() {
     "?") key_help ;;
     Ctrl-C) key_ctrl_c ;;
     Ctrl-L) key_ctrl_l ;;
+    Ctrl-Z) key_ctrl_z ;;
     *) not_ok "the key $1 of the help has a test" ;;
     esac
 }
@@ -428,6 +437,7 @@ every_key() {
     check_shows "How to read the walk" "the whole help is in sight"
     screen | sed -e '1,2d' -e '/How to read the walk/,$d' | cut -c 1-10 | sed 's/ *$//' | grep . >"$work/keys"
     if grep -qx s "$work/keys" && grep -qx q "$work/keys"; then ok "the help lists the keys"; else not_ok "the help lists the keys"; fi
+    if screen | sed -e '1,2d' -e '/How to read the walk/,$d' | grep -q '.\{80\}'; then not_ok "a line of the help is cut"; else ok "no line of the help is cut"; fi
     tm send-keys '?'
     tm resize-window -x 80 -y 24
     check_shows "[1 Walk]" "(to the walk)"
@@ -439,23 +449,63 @@ every_key() {
     done 3<"$work/keys"
 }
 
+a_shell_takes_over() {
+    tm kill-server 2>/dev/null
+    starts=$((starts + 1))
+    socket=$work/$starts
+    tm new-session -d -x 80 -y 24 "cd '$here' && PS1='prompt> ' ENV= exec sh -i"
+    check_shows "prompt>" "(a shell)"
+    tm send-keys "stty -g >$work/stty-before; LC_ALL=C.UTF-8 $ringside tui scenarios/native_walk.lua" Enter
+    check_shows "6 Lesson" "the view runs under a shell"
+    tm send-keys C-z
+    check_hides "6 Lesson" "Ctrl-Z gives the screen back"
+    tm send-keys "clear; stty -g >$work/stty-after; jobs; echo all' over'" Enter
+    check_shows "Stopped" "and stops the program"
+    terminal_is_back "the terminal is as it was after Ctrl-Z"
+    tm resize-window -x 100 -y 30
+    tm send-keys "fg" Enter
+    check_shows "6 Lesson" "fg brings the view back"
+    poll shows "q quit"
+    if screen | tail -n 1 | grep -qF "q quit"; then ok "in the size that the terminal has by now"; else not_ok "in the size that the terminal has by now"; fi
+    tm send-keys q
+    check_shows "prompt>" "q leads back to the shell"
+}
+
 several_cores() {
     cat >"$work/cores.lua" <<'EOT'
 local host = machine { cores = 3 }
 host:boot("cores", { cmdline = "50" })
-host:run(30000)
+host:await("walk.end", { core = 2 })
 pause("Three cores.")
 host:run(1000)
 EOT
     start 100 30 C.UTF-8 "$work/cores.lua"
     check_shows "core 1" "the header names the core that is shown"
+    check_shows " by \"" "its last walk is there"
+    screen | sed -n '3,26p' >"$work/one"
     tm send-keys C
     check_shows "core 2" "C shows the next core"
-    tm send-keys C C
+    check_shows " by \"" "and that core's last walk"
+    tm send-keys C
+    check_shows "No page walk of core 3 up to here" "a core that has not begun has none"
+    tm send-keys C
     check_shows "Core 1 of 3 is shown" "after the last comes the first"
-    before=$(head_line)
+    screen | sed -n '3,26p' >"$work/again"
+    if cmp -s "$work/one" "$work/again"; then ok "with the walk that it had before"; else not_ok "with the walk that it had before"; fi
+    tm send-keys w
+    check_shows "is shown now: this is its walk." "w says whose walk it ends at, and shows that core"
+    check_hides " ago" "with the walk that has just ended"
+    at_walk=$(head_line)
     tm send-keys n
-    if poll moved_from "$before"; then ok "n steps the core that is next"; else not_ok "n steps the core that is next"; fi
+    poll moved_from "$at_walk"
+    tm send-keys w
+    check_shows " in all" "(another walk)"
+    tm send-keys W
+    if poll stands "$at_walk"; then ok "W goes back to that walk, and to its core"; else not_ok "W goes back to that walk, and to its core"; fi
+    if press_until n "is shown now: this was its step."; then ok "n shows the core that it moves"; else not_ok "n shows the core that it moves"; fi
+    tm send-keys B
+    check_shows "IN THE PAST" "B takes a step back"
+    if press_until B "is shown now: this step of it is taken back."; then ok "and shows whose it was"; else not_ok "and shows whose it was"; fi
     tm send-keys q
     check_shows "exit status" "q quits"
 }
@@ -470,5 +520,6 @@ wrong_usage
 an_entry_that_is_gone
 a_terminal_without_a_cursor
 several_cores
+a_shell_takes_over
 every_key
 exit $failed

@@ -77,7 +77,7 @@ static void push_value(lua_State *L, enum rs_format format, uint64_t value)
     else if (word)
         lua_pushstring(L, word);
     else
-        lua_pushinteger(L, (lua_Integer)value);
+        lua_pushinteger(L, (lua_Integer)rs_number(format, value));
 }
 
 static void push_common(lua_State *L, const struct rs_event *e, enum common field)
@@ -358,7 +358,8 @@ static int quick_match(lua_State *L, const struct condition *c, const struct rs_
         name = rs_machine_name(e->machine);
     else if (c->common && c->field == VM)
         name = scenario_vm_at(sc_of(L), e->machine, e->vmcs, &vm) ? vm.name : "";
-    uint64_t value = c->common ? common_value(e, (enum common)c->field) : e->field[c->field];
+    uint64_t value =
+        c->common ? common_value(e, (enum common)c->field) : rs_number(c->format, e->field[c->field]);
     for (size_t i = 0; i < c->values; i++)
         if (name ? strcmp(name, c->name[i]) == 0 : value == c->value[i])
             return 1;

@@ -189,7 +189,8 @@ static void write_field(FILE *file, const struct rs_field_info *info, uint64_t v
     if (word)
         fprintf(file, " %s=%s", info->name, word);
     else
-        fprintf(file, info->format == RS_HEX ? " %s=0x%" PRIx64 : " %s=%" PRIu64, info->name, value);
+        fprintf(file, info->format == RS_HEX ? " %s=0x%" PRIx64 : " %s=%" PRIu64, info->name,
+                rs_number(info->format, value));
 }
 
 static void on_event(const struct rs_event *e, void *arg)

@@ -29,49 +29,61 @@ static bool may_move(struct tui *t, const char *stuck)
     }
     t->from = rs_position(m);
     t->stuck = stuck;
+    t->end = END_ANYWHERE;
     t->moving = true;
     return true;
 }
 
-static void step(struct tui *t, enum rs_unit unit)
+/* `did`: what the core has done that the step ends with. */
+static void step(struct tui *t, enum rs_unit unit, enum step_end end, const char *did)
 {
-    if (may_move(t, NULL))
-        rs_begin_step(world(t), 1, unit);
+    if (!may_move(t, NULL))
+        return;
+    t->end = end;
+    t->did = did;
+    t->mover = rs_next_core(view_machine(t->view));
+    rs_begin_step(world(t), 1, unit);
 }
 
-static void back(struct tui *t, enum rs_unit unit)
+static void back(struct tui *t, enum rs_unit unit, enum step_end end, const char *did)
 {
-    if (may_move(t, "This is the start of the run: there is nothing to go back to."))
-        rs_begin_back(world(t), 1, unit);
+    if (!may_move(t, "This is the start of the run: there is nothing to go back to."))
+        return;
+    t->end = end;
+    t->did = did;
+    rs_begin_back(world(t), 1, unit);
 }
+
+static const char STEPPED[] = "this was its step", TAKEN_BACK[] = "this step of it is taken back",
+                  WALKED[] = "this is its walk", EXITED[] = "this is its VM exit";
 
 static void step_micro(struct tui *t)
 {
-    step(t, RS_MICRO);
+    step(t, RS_MICRO, END_FORWARD, STEPPED);
 }
 static void step_insn(struct tui *t)
 {
-    step(t, RS_INSN);
+    step(t, RS_INSN, END_FORWARD, STEPPED);
 }
 static void step_walk(struct tui *t)
 {
-    step(t, RS_WALK);
+    step(t, RS_WALK, END_EVENT, WALKED);
 }
 static void step_exit(struct tui *t)
 {
-    step(t, RS_EXIT);
+    step(t, RS_EXIT, END_EVENT, EXITED);
 }
 static void back_micro(struct tui *t)
 {
-    back(t, RS_MICRO);
+    back(t, RS_MICRO, END_BACK, TAKEN_BACK);
 }
 static void back_insn(struct tui *t)
 {
-    back(t, RS_INSN);
+    back(t, RS_INSN, END_BACK, TAKEN_BACK);
 }
 static void back_walk(struct tui *t)
 {
-    back(t, RS_WALK);
+    back(t, RS_WALK, END_EVENT, WALKED);
 }
 
 static void run(struct tui *t)
@@ -220,8 +232,8 @@ static void quit(struct tui *t)
 const struct binding tui_bindings[] = {
     {"s", 's', "micro", "step one micro: a walk's reference, an A/D update, a cache access ...", step_micro},
     {"n", 'n', "insn", "step to the next instruction", step_insn},
-    {"w", 'w', "walk", "step to the end of the next page walk", step_walk},
-    {"e", 'e', "exit", "step to the next VM exit", step_exit},
+    {"w", 'w', "walk", "step to the end of the next page walk, of whichever core", step_walk},
+    {"e", 'e', "exit", "step to the next VM exit, of whichever core", step_exit},
     {"c", 'c', "run", "run on until a key stops it", run},
     {"b", 'b', "back", "back one micro", back_micro},
     {"B", 'B', NULL, "back one instruction", back_insn},
@@ -241,9 +253,10 @@ const struct binding tui_bindings[] = {
     {"End", TERM_END, NULL, NULL, end},
     {"/", '/', NULL, "search in this pane; in the walk, an address or entry in hexadecimal", search},
     {"N", 'N', NULL, "search again", search_again},
-    {"C", 'C', NULL, "show the next core; steps are of the core that is next", next_core},
+    {"C", 'C', NULL, "show the next core; a key that moves shows whose step it was", next_core},
     {"?", '?', "help", "this help; again to leave it", help},
     {"Ctrl-C", TERM_INTERRUPT, NULL, "stops a run, as any key does; never the program", NULL},
+    {"Ctrl-Z", TERM_SUSPEND, NULL, "back to the shell; its fg comes back here", NULL},
     {"Ctrl-L", 'L' - '@', NULL, "draw the screen anew", redraw},
     {"q", 'q', "quit", "quit; asks first if something runs", quit},
     {NULL, 0, NULL, NULL, NULL},
@@ -276,6 +289,7 @@ static const char *const READING[] = {
     "'-- PWC', '-- nPWC', '-- nTLB': saved by a paging-structure cache of the guest's dimension, "
     "of the nested dimension, or by the nested TLB. '-- 2 MiB': a large page ended before.",
     "Bottom right is the data access, which is not a reference of the walk.",
+    "'9 atoms ago': the core has not walked since; what it translated since came from a TLB.",
     "'*' after a register: the last step has changed it.",
 };
 

@@ -7,14 +7,21 @@
 #include "../lua/scenario.h"
 #include "../view/view.h"
 
+/* What a movement ends with, and so whose it is: nothing of any core; a step of the core that was next; a
+ * step taken back, of the core that is next; an event inside an atom of the core that is next. */
+enum step_end { END_ANYWHERE, END_FORWARD, END_BACK, END_EVENT };
+
 struct tui {
     struct scenario *s;
     struct view *view;
     struct canvas canvas;
     bool moving;             /* a movement that a key began */
     struct rs_position from; /* where it began */
-    const char *stuck;       /* what to say if it ends where it began */
-    bool in_lesson;          /* a question has brought the lesson's pane to the front, over: */
+    enum step_end end;
+    uint32_t mover;    /* the core that was next then */
+    const char *did;   /* what the core has done that it ends with */
+    const char *stuck; /* what to say if it ends where it began */
+    bool in_lesson;    /* a question has brought the lesson's pane to the front, over: */
     enum pane before_lesson;
     bool asks_quit, quit;
     int key; /* the one being handled */

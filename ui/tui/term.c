@@ -187,6 +187,13 @@ void term_redraw(void)
     clearok(stdscr, TRUE);
 }
 
+/* ncurses has a handler that puts the terminal back and takes it again. */
+void term_suspend(void)
+{
+    raise(SIGTSTP);
+    term_redraw();
+}
+
 /* ---- keys ---- */
 
 void term_forget_keys(void)
@@ -221,6 +228,7 @@ static int plain_key(wint_t key)
     case '\b': return TERM_BACKSPACE;
     case 0x1b: return TERM_ESCAPE;
     case 0x03: return TERM_INTERRUPT;
+    case 0x1a: return TERM_SUSPEND;
     default: return (int)key;
     }
 }

@@ -22,6 +22,7 @@ enum {
     TERM_ESCAPE,
     TERM_BACKTAB,
     TERM_INTERRUPT,
+    TERM_SUSPEND,
     TERM_RESIZE,
     TERM_GONE /* there is no terminal any more */
 };
@@ -33,6 +34,8 @@ void term_size(int *width, int *height);
 void term_paint(const struct canvas *c);
 /* Draws everything anew at the next term_paint. */
 void term_redraw(void);
+/* Stops the program as a shell expects of Ctrl-Z, with the terminal put back; returns when it goes on. */
+void term_suspend(void);
 /* Drops what has been typed ahead. */
 void term_forget_keys(void);
 /* A key: a character or one of the above; 0 if none came within the milliseconds (-1: no limit). */

@@ -35,10 +35,24 @@ static void entry_failed(const struct rs_event *e, void *arg)
 {
     struct tui *t = arg;
     const char *rule = rs_word(RS_RULE, e->field[0]), *error = rs_word(RS_VMX_ERROR, e->field[1]);
-    view_message(t->view, "VM entry at %llx failed: %s", (unsigned long long)e->rip,
+    char of[24] = "";
+    if (rs_cores(e->machine) > 1)
+        snprintf(of, sizeof of, " of core %u", e->core + 1);
+    view_message(t->view, "VM entry%s at %llx failed: %s", of, (unsigned long long)e->rip,
                  rule    ? rule
                  : error ? error
                          : rs_word(RS_EXIT_REASON, e->field[3]));
+}
+
+/* The core whose step or event a movement has ended with; where there is none, the one that is shown. */
+static uint32_t core_of(const struct tui *t, const rs_machine *m, enum rs_why why)
+{
+    bool inside = rs_position(m).micro > 0;
+    if (why == RS_HALTED)
+        return rs_halt_core(m);
+    if (why == RS_STOPPED ? inside : t->end == END_BACK || (t->end != END_ANYWHERE && inside))
+        return rs_next_core(m);
+    return why == RS_DONE && t->end == END_FORWARD ? t->mover : t->view->core;
 }
 
 /* A movement that a key began has ended. */
@@ -47,6 +61,7 @@ static void arrive(struct tui *t, enum rs_why why)
     rs_machine *m = view_machine(t->view);
     struct rs_position at = rs_position(m);
     bool still = at.atom == t->from.atom && at.micro == t->from.micro;
+    const char *did = "this is where it stopped";
     t->moving = false;
     if (why == RS_HALTED && rs_halt_text(m))
         view_message(t->view, "%s stands still: %s. b goes back.", rs_machine_name(m), rs_halt_text(m));
@@ -56,6 +71,10 @@ static void arrive(struct tui *t, enum rs_why why)
         view_message(t->view, "Stopped: the limit of --max-cycles is reached.");
     else if (still && t->stuck)
         view_message(t->view, "%s", t->stuck);
+    else if (t->end != END_ANYWHERE)
+        did = t->did;
+    if (!still)
+        view_follow(t->view, core_of(t, m, why), did);
 }
 
 /* The scenario has come to a pause, a question or its end.  A question and an error are read in the lesson's
@@ -102,6 +121,8 @@ static void handle_key(struct tui *t)
     int key = term_key(tui_busy(t) ? 0 : -1);
     if (key == TERM_GONE)
         t->quit = true;
+    else if (key == TERM_SUSPEND)
+        term_suspend();
     else if (key && key != TERM_RESIZE)
         tui_key(t, key);
 }

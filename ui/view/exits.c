@@ -15,27 +15,14 @@ typedef unsigned long long ull;
  * Basic Exit Reasons"). */
 enum { EXIT_EXTERNAL = 1, EXIT_CR = 28, EXIT_IO = 30, EXIT_EPT_VIOLATION = 48, EXIT_EPT_MISCONFIG = 49 };
 
-static bool before(const struct exit_entry *e, uint64_t atom, uint64_t micro)
-{
-    return e->atom < atom || (e->atom == atom && e->micro < micro);
-}
-
 void exit_log_add(struct exit_log *log, const struct exit_entry *e)
 {
-    while (log->count && !before(&log->entry[log->count - 1], e->atom, e->micro))
-        log->count--;
     if (log->count == EXITS_MAX) {
         memmove(log->entry, log->entry + EXITS_MAX / 2, EXITS_MAX / 2 * sizeof *log->entry);
         log->count = EXITS_MAX / 2;
         log->dropped += EXITS_MAX / 2;
     }
     log->entry[log->count++] = *e;
-}
-
-void exit_log_truncate(struct exit_log *log, struct rs_position now)
-{
-    while (log->count && !before(&log->entry[log->count - 1], now.atom, now.micro + 1))
-        log->count--;
 }
 
 /* Where field `name` stands among the probe's fields. */
@@ -52,8 +39,7 @@ struct exit_entry exit_entry_from(const struct rs_event *event, const char *who)
 {
     struct exit_entry e = {
         .cycle = event->cycle,
-        .atom = event->atom,
-        .micro = event->micro,
+        .core = event->core,
         .number = field(event, "number"),
         .qualification = field(event, "qualification"),
         .gpa = field(event, "gpa"),
@@ -98,6 +84,7 @@ void exit_words(const struct exit_entry *e, char *text, size_t size)
 
 /* Widths of the columns that depend on what they hold. */
 struct columns {
+    bool core;
     int cycle, who, rip;
 };
 
@@ -106,9 +93,9 @@ static int at_least(int width, int needed)
     return needed > width ? needed : width;
 }
 
-static struct columns columns_of(const struct exit_log *log)
+static struct columns columns_of(const struct exit_log *log, bool core)
 {
-    struct columns w = {(int)strlen("cycle"), (int)strlen("VM"), (int)strlen("guest RIP")};
+    struct columns w = {core, (int)strlen("cycle"), (int)strlen("VM"), (int)strlen("guest RIP")};
     char text[32];
     for (size_t i = 0; i < log->count; i++) {
         const struct exit_entry *e = &log->entry[i];
@@ -124,22 +111,25 @@ static struct columns columns_of(const struct exit_log *log)
 static void exit_line(const struct exit_entry *e, struct columns w, enum style style, int width,
                       struct doc *d)
 {
-    char words[192], cycle[32], line[320];
-    int indent = w.cycle + 2 + w.who + 1 + 3 + 2 + w.rip + 2;
+    char words[192], cycle[32], core[16] = "", line[320];
     exit_words(e, words, sizeof words);
-    snprintf(line, sizeof line, "%*s  %-*.*s %3llu  %-*llx  %s", w.cycle, word_count(e->cycle, cycle), w.who,
-             w.who, e->who, (ull)e->number, w.rip, (ull)e->rip, words);
+    if (w.core)
+        snprintf(core, sizeof core, "%4u  ", e->core + 1);
+    int indent = w.cycle + 2 + (int)strlen(core) + w.who + 1 + 3 + 2 + w.rip + 2;
+    snprintf(line, sizeof line, "%*s  %s%-*.*s %3llu  %-*llx  %s", w.cycle, word_count(e->cycle, cycle), core,
+             w.who, w.who, e->who, (ull)e->number, w.rip, (ull)e->rip, words);
     doc_wrap(d, style, line, width, width - indent >= WORDS_MIN ? indent : 4);
 }
 
-void exits_doc(const struct exit_log *log, int width, struct doc *d)
+void exits_doc(const struct exit_log *log, uint64_t cores, uint64_t counted, int width, struct doc *d)
 {
-    struct columns w = columns_of(log);
-    doc_line(d, STYLE_TITLE, "%*s  %-*s %3s  %-*s  %s", w.cycle, "cycle", w.who, "VM", "no.", w.rip,
-             "guest RIP", "reason");
-    if (log->dropped)
-        doc_line(d, STYLE_DIM, "%*s  (%llu older ones are not kept)", w.cycle, "", (ull)log->dropped);
-    if (!log->count)
+    uint64_t older = counted > log->count + log->dropped ? counted - log->count : log->dropped;
+    struct columns w = columns_of(log, cores > 1);
+    doc_line(d, STYLE_TITLE, "%*s  %s%-*s %3s  %-*s  %s", w.cycle, "cycle", w.core ? "core  " : "", w.who,
+             "VM", "no.", w.rip, "guest RIP", "reason");
+    if (older)
+        doc_line(d, STYLE_DIM, "%*s  (%llu older ones are not kept)", w.cycle, "", (ull)older);
+    else if (!log->count)
         doc_line(d, STYLE_DIM, "no VM exit up to here");
     for (size_t i = 0; i < log->count; i++)
         exit_line(&log->entry[i], w, i + 1 == log->count ? STYLE_CHANGED : STYLE_TEXT, width, d);

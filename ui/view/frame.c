@@ -9,31 +9,45 @@
 
 /* ---- header ---- */
 
-static void mode_words(const struct view *v, const rs_machine *m, char *text, size_t size)
+static void core_words(const struct view *v, const rs_machine *m, char *text, size_t size)
 {
-    char name[RS_NAME_MAX] = "";
-    bool guest = rs_guest_mode(m, v->core);
-    uint64_t vmx_on = 0;
-    int n = 0;
-    scenario_running(v->scenario, m, v->core, name);
-    rs_state_get(m, v->core, "vmx_on", 0, &vmx_on);
+    text[0] = 0;
     if (rs_cores(m) > 1)
-        n = snprintf(text, size, "core %u%s: ", v->core + 1, rs_next_core(m) == v->core ? "" : " (not next)");
-    snprintf(text + n, size - (size_t)n, "%s, %s, ring %u", name,
-             guest    ? "non-root (guest)"
-             : vmx_on ? "root"
-                      : "bare",
-             rs_cpl(m, v->core));
+        snprintf(text, size, "core %u%s: ", v->core + 1, rs_next_core(m) == v->core ? "" : " (not next)");
 }
 
+/* Who runs and in which mode, in at most `room` columns: a long name is cut for it, and loses its end. */
+static void mode_words(const struct view *v, const rs_machine *m, int room, char *text, size_t size)
+{
+    char name[RS_NAME_MAX] = "", core[32], mode[48];
+    uint64_t vmx_on = 0;
+    scenario_running(v->scenario, m, v->core, name);
+    rs_state_get(m, v->core, "vmx_on", 0, &vmx_on);
+    core_words(v, m, core, sizeof core);
+    snprintf(mode, sizeof mode, ", %s, ring %u",
+             rs_guest_mode(m, v->core) ? "non-root (guest)"
+             : vmx_on                  ? "root"
+                                       : "bare",
+             rs_cpl(m, v->core));
+    int rest = room - (int)strlen(core) - (int)strlen(mode), length = (int)strlen(name);
+    if (length <= rest)
+        snprintf(text, size, "%s%s%s", core, name, mode);
+    else
+        snprintf(text, size, "%s%.*s..%s", core, rest > 2 ? rest - 2 : 0, name, mode);
+    if (room >= 0 && (size_t)room < strlen(text))
+        text[room] = 0;
+}
+
+/* The cycle is never cut: what is left of a number looks like one. */
 static void draw_state(const struct view *v, const rs_machine *m, const struct area *a, enum style style)
 {
-    char mode[96], cycle[32], at[64];
-    mode_words(v, m, mode, sizeof mode);
-    rs_position_format(m, rs_position(m), at);
-    int x = area_print(a, 1, 0, style, "%s  %s", at, mode);
+    char mode[128], cycle[32], at[64], tail[64];
     const char *now = v->running ? "  running ..." : rs_halt_text(m) ? "  halted" : "";
-    area_print(a, x, 0, style, "  cycle %s%s", word_count(rs_cycles(m, v->core), cycle), now);
+    rs_position_format(m, rs_position(m), at);
+    snprintf(tail, sizeof tail, "  cycle %s%s", word_count(rs_cycles(m, v->core), cycle), now);
+    int room = a->w - 1 - (int)strlen(at) - 2 - (int)strlen(tail);
+    mode_words(v, m, room > 0 ? room : 0, mode, sizeof mode);
+    area_print(a, 1, 0, style, "%s  %s%s", at, mode, tail);
 }
 
 static int draw_tabs(const struct view *v, const struct area *a)

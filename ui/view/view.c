@@ -11,55 +11,19 @@
 #include "frame.h"
 #include "tlbs.h"
 #include "told.h"
+#include "words.h"
 
 rs_machine *view_machine(const struct view *v)
 {
     return rs_world_machine(scenario_world(v->scenario), 0);
 }
 
-/* ---- who runs: names and symbols ---- */
-
-static void name_of_vmcs(const struct view *v, const rs_machine *m, uint64_t vmcs, char name[RS_NAME_MAX])
+static uint64_t counter(const rs_machine *m, uint32_t core, const char *name)
 {
-    struct scenario_vm vm;
-    if (scenario_vm_at(v->scenario, m, vmcs, &vm))
-        snprintf(name, RS_NAME_MAX, "%s", vm.name);
-    else
-        snprintf(name, RS_NAME_MAX, "guest");
-}
-
-static void on_exit_event(const struct rs_event *event, void *arg)
-{
-    struct view *v = arg;
-    char name[RS_NAME_MAX];
-    if (event->machine != view_machine(v))
-        return;
-    name_of_vmcs(v, event->machine, event->vmcs, name);
-    struct exit_entry e = exit_entry_from(event, name);
-    exit_log_add(&v->exits, &e);
-}
-
-/* Who walks, and for which instruction: of the machine as it stands. */
-static void describe_walk(const struct view *v, rs_machine *m, uint64_t rip, struct walk_words *words)
-{
-    if (rs_guest_mode(m, v->core))
-        name_of_vmcs(v, m, rs_current_vmcs(m, v->core), words->who);
-    else
-        scenario_running(v->scenario, m, v->core, words->who);
-    const struct rs_symbols *symbols = scenario_symbols(v->scenario, m, v->core);
-    rs_disassemble_at(m, v->core, rip, symbols, words->insn, sizeof words->insn);
-    rs_symbol_format(symbols, rip, words->place, sizeof words->place);
-}
-
-static void on_walk_event(const struct rs_event *event, void *arg)
-{
-    struct view *v = arg;
-    rs_machine *m = view_machine(v);
-    if (event->machine != m || event->core != v->core)
-        return;
-    struct walk_entry *e = walk_log_add(&v->walks, event);
-    if (e && !e->words_known)
-        describe_walk(v, m, e->walk.rip, &e->words);
+    for (size_t i = 0; i < rs_counter_count(); i++)
+        if (strcmp(rs_counter_info(i)->name, name) == 0)
+            return rs_counter(m, core, i);
+    return 0;
 }
 
 struct view *view_new(struct scenario *s)
@@ -72,8 +36,7 @@ struct view *view_new(struct scenario *s)
     for (int i = 0; i < PANES; i++)
         v->pane[i].found = -1;
     v->pane[PANE_EXITS].follow = v->pane[PANE_CONSOLE].follow = v->pane[PANE_LESSON].follow = true;
-    v->watch_exits = rs_watch(scenario_world(s), RS_PROBE_vm_exit, true, on_exit_event, v);
-    v->watch_walks = rs_watch(scenario_world(s), RS_PROBE_walk_end, true, on_walk_event, v);
+    past_begin(&v->past, s);
     return v;
 }
 
@@ -81,8 +44,7 @@ void view_free(struct view *v)
 {
     if (!v)
         return;
-    rs_unwatch(scenario_world(v->scenario), v->watch_exits);
-    rs_unwatch(scenario_world(v->scenario), v->watch_walks);
+    past_end(&v->past);
     for (int i = 0; i < PANES; i++)
         doc_free(&v->pane[i].doc);
     free(v);
@@ -93,19 +55,38 @@ void view_free(struct view *v)
 /* The walk in progress, described as the machine stands; else the last one that ended. */
 static void choose_walk(const struct view *v, rs_machine *m, struct walk_view *w)
 {
-    const struct walk_entry *last = walk_log_last(&v->walks);
+    const struct walk_entry *last = walk_log_last(&v->past.told.walks, v->core);
     const struct rs_walk *now = rs_last_walk(m, v->core);
     struct rs_position at = rs_position(m);
-    bool under_way = now && now->valid && !now->ended && at.micro;
-    if (last && !under_way) {
+    if (at.micro && rs_next_core(m) == v->core && now && now->valid && !now->ended) {
+        w->walk = now;
+        past_describe(&v->past, m, v->core, now->rip, &w->words);
+    } else if (last) {
         w->walk = &last->walk;
         w->words = last->words;
         w->atoms_ago = at.atom - last->at.atom;
-        return;
     }
-    w->walk = now;
-    if (now && now->valid && now->guest == rs_guest_mode(m, v->core))
-        describe_walk(v, m, now->rip, &w->words);
+}
+
+/* Why there is no walk to show. */
+static void explain_none(const struct view *v, const rs_machine *m, struct walk_view *w)
+{
+    char of[32] = "", number[32];
+    uint64_t walks = m ? counter(m, v->core, "walks") : 0;
+    if (m && rs_cores(m) > 1)
+        snprintf(of, sizeof of, " of core %u", v->core + 1);
+    if (!m)
+        snprintf(w->none, sizeof w->none, "No page walk: there is no machine yet.");
+    else if (walks)
+        snprintf(w->none, sizeof w->none,
+                 "No page walk%s since this history began: every translation came from a TLB. (%s before.)",
+                 of, word_count(walks, number));
+    else if (counter(m, v->core, "itlb_lookups") + counter(m, v->core, "dtlb_lookups"))
+        snprintf(w->none, sizeof w->none, "No page walk%s up to here: every translation came from a TLB.",
+                 of);
+    else
+        snprintf(w->none, sizeof w->none, "No page walk%s up to here: it has translated no address yet.",
+                 *of ? of : " of the core");
 }
 
 static bool entry_of(const struct rs_tlb_view *e, const struct rs_walk *walk)
@@ -127,12 +108,14 @@ struct walk_view view_walk(const struct view *v)
     struct walk_view w = {.selected = v->selected};
     rs_machine *m = view_machine(v);
     const char *hides = scenario_hides(v->scenario);
-    if (!m)
+    if (m) {
+        w.hidden = hides && strcmp(hides, "walk") == 0;
+        choose_walk(v, m, &w);
+    }
+    if (!w.walk) {
+        explain_none(v, m, &w);
         return w;
-    w.hidden = hides && strcmp(hides, "walk") == 0;
-    choose_walk(v, m, &w);
-    if (!w.walk || !w.walk->valid)
-        return w;
+    }
     if (!w.words.who[0])
         snprintf(w.words.who, sizeof w.words.who, "%s", rs_machine_name(m));
     if (w.walk->ended && w.walk->owner == RS_NO_FAULT)
@@ -149,10 +132,18 @@ static void fill_cpu(struct view *v, struct doc *d, int width, int height)
     if (!m)
         return;
     registers_read(m, v->core, &now);
-    registers_doc(&now, &v->before, width, d);
+    registers_doc(&now, &v->before[v->core], width, d);
     doc_line(d, STYLE_TEXT, " ");
     int lines = height - (int)d->lines;
     code_doc(m, v->core, scenario_symbols(v->scenario, m, v->core), lines > 4 ? lines : 4, d);
+}
+
+static void fill_exits(const struct view *v, const rs_machine *m, struct doc *d, int width)
+{
+    uint64_t cores = m ? rs_cores(m) : 1, counted = 0;
+    for (uint32_t core = 0; m && core < cores; core++)
+        counted += counter(m, core, "vm_exits");
+    exits_doc(&v->past.told.exits, cores, counted, width, d);
 }
 
 static void fill(struct view *v, enum pane pane, int width, int height)
@@ -165,7 +156,7 @@ static void fill(struct view *v, enum pane pane, int width, int height)
     else if (pane == PANE_TLB && m)
         tlbs_doc(m, v->core, width, d);
     else if (pane == PANE_EXITS)
-        exits_doc(&v->exits, width, d);
+        fill_exits(v, m, d, width);
     else if (pane == PANE_CONSOLE && m)
         consoles_doc(v->scenario, m, d);
     else if (pane == PANE_LESSON)
@@ -242,15 +233,10 @@ static void draw_part(struct view *v, const struct layout *l, const struct layou
 
 void view_draw(struct view *v, struct canvas *c)
 {
-    rs_machine *m = view_machine(v);
     struct layout l = layout_for(c->width, c->height, v->focus, v->slot);
     if (l.too_small) {
         frame_too_small(c);
         return;
-    }
-    if (m) {
-        exit_log_truncate(&v->exits, rs_position(m));
-        walk_log_truncate(&v->walks, rs_position(m));
     }
     struct area screen = canvas_area(c);
     for (int i = 0; i < l.parts; i++)
@@ -266,8 +252,8 @@ void view_draw(struct view *v, struct canvas *c)
 void view_mark(struct view *v)
 {
     rs_machine *m = view_machine(v);
-    if (m)
-        registers_read(m, v->core, &v->before);
+    for (uint32_t core = 0; m && core < rs_cores(m); core++)
+        registers_read(m, core, &v->before[core]);
     v->selected = 0;
     v->message[0] = 0;
     v->pane[PANE_CPU].top = 0;
@@ -283,6 +269,25 @@ void view_message(struct view *v, const char *format, ...)
     va_end(args);
 }
 
+void view_show_core(struct view *v, uint32_t core)
+{
+    v->core = core;
+    v->selected = 0;
+    v->pane[PANE_CPU].top = 0;
+    for (int i = 0; i < PANES; i++)
+        v->pane[i].found = -1;
+}
+
+void view_follow(struct view *v, uint32_t core, const char *did)
+{
+    size_t n = strlen(v->message);
+    if (core == v->core)
+        return;
+    view_show_core(v, core);
+    snprintf(v->message + n, sizeof v->message - n, "%sCore %u is shown now: %s.", n ? " " : "", core + 1,
+             did);
+}
+
 void view_next_core(struct view *v)
 {
     const rs_machine *m = view_machine(v);
@@ -290,9 +295,7 @@ void view_next_core(struct view *v)
         view_message(v, "There is no other core to show.");
         return;
     }
-    v->core = (v->core + 1) % (uint32_t)rs_cores(m);
-    walk_log_truncate(&v->walks, (struct rs_position){0, 0});
-    view_mark(v);
+    view_show_core(v, (v->core + 1) % (uint32_t)rs_cores(m));
     view_message(v, "Core %u of %u is shown.", v->core + 1, (unsigned)rs_cores(m));
 }
 

@@ -8,12 +8,11 @@
 
 #include "canvas.h"
 #include "doc.h"
-#include "exits.h"
 #include "layout.h"
+#include "past.h"
 #include "registers.h"
 #include "ringside.h"
 #include "walk_view.h"
-#include "walks.h"
 
 struct scenario;
 
@@ -30,11 +29,9 @@ struct view {
     uint32_t core; /* the one that is shown */
     enum pane focus, slot, before_help;
     struct view_pane pane[PANES];
-    unsigned selected;       /* reference of the walk that is explained, 0: the last one */
-    struct registers before; /* as they were when the last movement began */
-    struct exit_log exits;
-    struct walk_log walks;
-    int watch_exits, watch_walks;
+    unsigned selected;                     /* reference of the walk that is explained, 0: the last one */
+    struct registers before[RS_CORES_MAX]; /* as they were when the last movement began */
+    struct past past;
     bool running;      /* a movement is under way */
     char message[512]; /* the answer to the last key */
     bool typing;       /* a search text is being typed: */
@@ -61,7 +58,12 @@ void view_message(struct view *v, const char *format, ...)
 #endif
     ;
 
-/* Shows the next core, after the last the first. */
+/* Shows a core that the machine has. */
+void view_show_core(struct view *v, uint32_t core);
+/* After a movement, to the core whose step or event it has ended with: if that is not the one that is shown,
+ * it is from now on, and the message says so and what it has done ("this is its walk"). */
+void view_follow(struct view *v, uint32_t core, const char *did);
+/* Shows the next core, after the last the first, and says which. */
 void view_next_core(struct view *v);
 /* width, height: of the canvas. */
 void view_choose(struct view *v, enum pane pane, int width, int height);

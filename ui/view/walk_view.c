@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "doc.h"
 #include "walk_grid.h"
 #include "words.h"
 
@@ -284,11 +285,19 @@ static bool drawable(const struct rs_walk *walk)
            walk->ref_count <= RS_WALK_REFS && walk->skip_count <= RS_WALK_REFS;
 }
 
+static void draw_none(const char *why, const struct area *a)
+{
+    struct doc lines = {0};
+    doc_wrap(&lines, STYLE_DIM, why, a->w, 0);
+    doc_draw(&lines, a, 0, 0, -1);
+    doc_free(&lines);
+}
+
 void walk_view_draw(const struct walk_view *v, const struct area *a)
 {
     const struct rs_walk *walk = v->walk;
     if (!walk || !walk->valid || !drawable(walk)) {
-        area_text(a, 0, 0, STYLE_DIM, "No page walk up to here: every translation came from a TLB.");
+        draw_none(v->none, a);
         return;
     }
     draw_who(v, a);

@@ -12,7 +12,8 @@
 #define WALK_MIN_H 19
 
 struct walk_view {
-    const struct rs_walk *walk; /* NULL: none yet */
+    const struct rs_walk *walk; /* NULL: none, */
+    char none[128];             /* and why, in words */
     struct walk_words words;
     uint64_t atoms_ago; /* whole atoms since it ended */
     unsigned selected;  /* number of the reference explained; 0: the last one made */

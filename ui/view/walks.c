@@ -1,63 +1,55 @@
-/* walks.c - the last page walks up to the present position. */
+/* walks.c - see walks.h. */
 #include "walks.h"
 
 #include <string.h>
 
-#define NEAR_ATOMS 1000
+#define NEAR_ATOMS 1000 /* so long a VM that runs is taken to be the same one */
 
-static bool after(struct rs_position a, struct rs_position b)
+/* What a wording is found by; not known if the code cannot be read. */
+static struct walk_wording wording_of(const struct rs_event *event)
 {
-    return a.atom > b.atom || (a.atom == b.atom && a.micro > b.micro);
+    rs_machine *m = (rs_machine *)event->machine; /* which reading does not change */
+    struct walk_wording w = {.rip = event->walk->rip,
+                             .cr3 = event->walk->cr3,
+                             .guest = event->walk->guest,
+                             .vmcs = event->vmcs,
+                             .image = rs_symbols_id(rs_machine_symbols(m)),
+                             .atom = event->atom};
+    w.known = rs_read_linear(m, event->core, w.rip, w.code, sizeof w.code) == RS_OK;
+    return w;
 }
 
-void walk_log_truncate(struct walk_log *log, struct rs_position now)
+static bool alike(const struct walk_wording *a, const struct walk_wording *b)
 {
-    while (log->count && after(log->entry[log->count - 1].at, now))
-        log->count--;
+    return a->known && b->known && a->rip == b->rip && a->cr3 == b->cr3 && a->guest == b->guest &&
+           a->vmcs == b->vmcs && a->image == b->image && b->atom - a->atom <= NEAR_ATOMS &&
+           memcmp(a->code, b->code, sizeof a->code) == 0;
 }
 
-/* True of walks for one instruction in one address space, so near each other that its code is the same. */
-static bool same_instruction(const struct walk_entry *a, const struct walk_entry *b)
+static const struct walk_words *words_of(struct walk_log *log, const struct rs_event *event,
+                                         walk_describer *describe, void *arg)
 {
-    return a->walk.rip == b->walk.rip && a->walk.cr3 == b->walk.cr3 && a->walk.guest == b->walk.guest &&
-           a->vmcs == b->vmcs && a->image == b->image && b->at.atom - a->at.atom <= NEAR_ATOMS;
+    struct walk_wording now = wording_of(event);
+    for (size_t i = 0; i < WALK_WORDINGS; i++)
+        if (alike(&log->wording[i], &now))
+            return &log->wording[i].words;
+    struct walk_wording *w = &log->wording[log->wordings++ % WALK_WORDINGS];
+    *w = now;
+    describe(event, &w->words, arg);
+    return &w->words;
 }
 
-/* An entry before the newest that knows the newest's words. */
-static const struct walk_entry *alike(const struct walk_log *log)
+void walk_log_add(struct walk_log *log, const struct rs_event *event, walk_describer *describe, void *arg)
 {
-    size_t newest = log->count - 1;
-    for (size_t i = newest; i-- > 0;)
-        if (same_instruction(&log->entry[i], &log->entry[newest]) && log->entry[i].words.insn[0])
-            return &log->entry[i];
-    return NULL;
-}
-
-struct walk_entry *walk_log_add(struct walk_log *log, const struct rs_event *event)
-{
-    struct rs_position at = {event->atom, event->micro};
-    if (!event->walk)
-        return NULL;
-    while (log->count && !after(at, log->entry[log->count - 1].at))
-        log->count--;
-    if (log->count == WALKS_MAX) {
-        memmove(log->entry, log->entry + WALKS_MAX / 2, WALKS_MAX / 2 * sizeof *log->entry);
-        log->count = WALKS_MAX / 2;
-    }
-    struct walk_entry *e = &log->entry[log->count++];
-    e->at = at;
-    e->vmcs = event->vmcs;
+    if (!event->walk || event->core >= RS_CORES_MAX)
+        return;
+    struct walk_entry *e = &log->last[event->core];
+    e->at = (struct rs_position){event->atom, event->micro};
     e->walk = *event->walk;
-    e->image = rs_machine_symbols(event->machine);
-    e->words = (struct walk_words){{0}, {0}, {0}};
-    const struct walk_entry *like = alike(log);
-    e->words_known = like != NULL;
-    if (like)
-        e->words = like->words;
-    return e;
+    e->words = *words_of(log, event, describe, arg);
 }
 
-const struct walk_entry *walk_log_last(const struct walk_log *log)
+const struct walk_entry *walk_log_last(const struct walk_log *log, uint32_t core)
 {
-    return log->count ? &log->entry[log->count - 1] : NULL;
+    return core < RS_CORES_MAX && log->last[core].walk.valid ? &log->last[core] : NULL;
 }

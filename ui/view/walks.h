@@ -1,11 +1,11 @@
-/* walks.h - the last page walks up to the present position: what a view shows between walks, and after going
- * back. */
+/* walks.h - the last page walk of each core up to the present position: what a view shows between walks. */
 #ifndef VIEW_WALKS_H
 #define VIEW_WALKS_H
 
 #include "ringside.h"
 
-#define WALKS_MAX 64 /* older ones are dropped */
+#define WALK_WORDINGS 16 /* instructions whose words are kept */
+#define WALK_CODE     15 /* bytes of the longest instruction */
 
 /* What can only be told while the walk's address space is the machine's. */
 struct walk_words {
@@ -16,25 +16,32 @@ struct walk_words {
 
 struct walk_entry {
     struct rs_position at; /* right after it ended */
-    uint64_t vmcs;         /* current then */
-    struct rs_walk walk;
-    const struct rs_symbols *image; /* booted then */
-    bool words_known;
+    struct rs_walk walk;   /* not valid: there is none */
     struct walk_words words;
 };
 
-struct walk_log {
-    size_t count;
-    struct walk_entry entry[WALKS_MAX];
+/* Words of an instruction that walks again and again, as in a loop. */
+struct walk_wording {
+    uint64_t rip, cr3, vmcs, image, atom; /* image: of the symbols; atom: when it was described */
+    uint8_t code[WALK_CODE];
+    bool known, guest;
+    struct walk_words words;
 };
 
-/* From an event walk.end; walks at or after its position, told before one went back, make way.  Returns the
- * new entry; NULL if there is no walk.  Unless its words are known, from a walk by the same instruction just
- * before (a loop may walk at every turn), the caller writes them while the machine stands at the event. */
-struct walk_entry *walk_log_add(struct walk_log *log, const struct rs_event *event);
-/* Drops what lies after a position. */
-void walk_log_truncate(struct walk_log *log, struct rs_position now);
-/* The last one, NULL if there is none. */
-const struct walk_entry *walk_log_last(const struct walk_log *log);
+/* Goes with the position: nothing in it is freed, and it is added to by events alone. */
+struct walk_log {
+    struct walk_entry last[RS_CORES_MAX];
+    struct walk_wording wording[WALK_WORDINGS];
+    uint64_t wordings; /* ever put */
+};
+
+/* Writes the words of an event's walk, while the machine stands at it. */
+typedef void walk_describer(const struct rs_event *event, struct walk_words *words, void *arg);
+
+/* From an event walk.end.  It is described unless the words are known, from a walk by the same code just
+ * before. */
+void walk_log_add(struct walk_log *log, const struct rs_event *event, walk_describer *describe, void *arg);
+/* The last one of a core, NULL if there is none. */
+const struct walk_entry *walk_log_last(const struct walk_log *log, uint32_t core);
 
 #endif

@@ -1,0 +1,375 @@
+/* Whole frames of the view: of scenarios, and of a machine on its way through time. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../ui/view/words.h"
+#include "lib/screen.h"
+#include "lib/suite.h"
+#include "lib/temporary.h"
+
+/* ---- of scenarios ---- */
+
+static void draw_every_size(struct view *v)
+{
+    for (int width = 1; width <= 210; width += 19)
+        for (int height = 1; height <= 75; height += 12)
+            for (int pane = 0; pane < PANES; pane++) {
+                view_choose(v, (enum pane)pane, width, height);
+                draw_frame(v, width, height);
+            }
+}
+
+START_TEST(frame_before_there_is_a_machine)
+{
+    struct scenario *s = scenario_of("say('a lesson') pause('look here')");
+    struct view *v = view_new(s);
+    draw_frame(v, 80, 24);
+    expect("has not made a machine yet");
+    expect("Pause (Enter goes on): look here");
+    draw_frame(v, 60, 20);
+    expect("too small: 80x24 needed, this is 60x20");
+    draw_every_size(v);
+    view_free(v);
+    scenario_free(s);
+}
+END_TEST
+
+START_TEST(frame_of_a_machine)
+{
+    struct scenario *s =
+        scenario_of("machine { name = 'A' } say('a lesson') ask { q = 'what?', choices = { 'this', 'that' },"
+                    " answer = function() return 'this' end }");
+    struct view *v = view_new(s);
+    draw_frame(v, 80, 24);
+    expect("A:0");
+    expect(", bare, ring 0"); /* no VMX operation */
+    expect("[1 Walk]");
+    expect("Question (a digit answers): what?  1) this  2) that");
+    view_choose(v, PANE_CPU, 80, 24);
+    draw_frame(v, 80, 24);
+    expect("[2 CPU]");
+    expect("rax ");
+    expect("rflags ");
+    view_choose(v, PANE_LESSON, 80, 24);
+    draw_frame(v, 80, 24);
+    expect("a lesson");
+    expect("  2) that");
+    draw_every_size(v);
+    scenario_answer(s, 0);
+    while (scenario_advance(s, 100000) == SCENARIO_MOVING)
+        ;
+    draw_frame(v, 80, 24);
+    expect("The scenario has ended: 0 checks hold, 0 failed.");
+    view_free(v);
+    scenario_free(s);
+}
+END_TEST
+
+START_TEST(breakpoints_stand_with_the_registers)
+{
+    struct scenario *s = scenario_of("h = machine { name = 'A' } h:boot('breakpoint') h:await('mark')"
+                                     " must(h.core[1].dr7 == 0x390405, 'two of them') pause('look')");
+    struct view *v = view_new(s);
+    view_choose(v, PANE_CPU, 100, 40);
+    draw_frame(v, 100, 40);
+    expect(" write, 8 bytes");
+    expect(" read or write, 1 byte");
+    ck_assert_ptr_nonnull(strstr(screen, "dr1  "));
+    ck_assert_ptr_null(strstr(screen, "dr2  "));
+    view_free(v);
+    scenario_free(s);
+}
+END_TEST
+
+START_TEST(search_marks_its_line)
+{
+    struct scenario *s = scenario_of("for i = 1, 100 do say('line %d', i) end");
+    struct view *v = view_new(s);
+    view_choose(v, PANE_LESSON, 80, 24);
+    draw_frame(v, 80, 24);
+    expect("line 83\n"); /* the count of what is above has the last line of the pane to itself */
+    expect("line 100\n");
+    expect("   82 above\n");
+    expect_not("line 82");
+    snprintf(v->search, sizeof v->search, "LINE 17");
+    view_find(v);
+    draw_frame(v, 80, 24);
+    expect("line 17                                                                        <");
+    snprintf(v->search, sizeof v->search, "no such line");
+    view_find(v);
+    draw_frame(v, 80, 24);
+    expect("\"no such line\" is not in the pane Lesson.");
+    view_free(v);
+    scenario_free(s);
+}
+END_TEST
+
+/* ---- the same at a position on every way to it ---- */
+
+#define PLACES 24
+
+static const char *const RUNS[] = {
+    "h = machine { cores = 3 } h:boot('cores', { cmdline = '60' }) pause('booted')",
+    "h = machine { cores = 4 } h:boot('shootdown', { cmdline = '4' }) pause('booted')",
+    "h = machine { ram = '64M' } h:boot('hv', { vms = { { name = 'walk', image = 'walk', ram = '8M',"
+    " cmdline = '4k' } } }) pause('booted')",
+};
+
+static const uint64_t RUN_CYCLES[] = {60000, 60000, 2750000};
+
+static enum rs_why go(rs_world *w)
+{
+    enum rs_why why;
+    while ((why = rs_continue(w, 5003)) == RS_SLICE)
+        ;
+    return why;
+}
+
+/* What the panes of the walk and of the exits say of each core. */
+static char *said(struct view *v)
+{
+    size_t size = 8 * sizeof screen, n = 0;
+    char *all = calloc(1, size), *line = malloc(4096);
+    ck_assert(all && line);
+    for (uint32_t core = 0; core < rs_cores(view_machine(v)); core++)
+        for (int pane = PANE_WALK; pane <= PANE_EXITS; pane += PANE_EXITS - PANE_WALK) {
+            view_show_core(v, core);
+            view_choose(v, (enum pane)pane, 80, 24);
+            ck_assert(canvas_resize(&canvas, 80, 24));
+            view_draw(v, &canvas);
+            for (int y = LAYOUT_HEAD; y < 24 - LAYOUT_FOOT; y++) {
+                canvas_line(&canvas, y, line, 4096);
+                n += (size_t)snprintf(all + n, size - n, "%s\n", line);
+            }
+        }
+    free(line);
+    return all;
+}
+
+struct said_at {
+    struct rs_position at;
+    char *text;
+};
+
+static void check_said(struct view *v, const struct said_at *want, const char *how)
+{
+    char *got = said(v);
+    struct rs_position at = rs_position(view_machine(v));
+    ck_assert_msg(at.atom == want->at.atom && at.micro == want->at.micro, "%s: elsewhere", how);
+    for (const char *g = got, *t = want->text; *t; g += strcspn(g, "\n") + 1, t += strcspn(t, "\n") + 1) {
+        int has = (int)strcspn(g, "\n"), wants = (int)strcspn(t, "\n");
+        ck_assert_msg(has == wants && memcmp(g, t, (size_t)has) == 0, "%s, at %llu.%llu:\n%.*s\nis not\n%.*s",
+                      how, (unsigned long long)at.atom, (unsigned long long)at.micro, has, g, wants, t);
+    }
+    free(got);
+}
+
+static void seek(rs_world *w, struct rs_position at)
+{
+    rs_begin_seek(w, at);
+    go(w);
+}
+
+static void run_until(struct view *v, uint64_t cycle)
+{
+    rs_begin_run(scenario_world(v->scenario), cycle);
+    go(scenario_world(v->scenario));
+}
+
+/* One that has seen the run from its start on. */
+static struct view *view_of_run(int run, uint64_t cycle)
+{
+    struct scenario *s = scenario_loaded(RUNS[run]);
+    struct view *v = view_new(s);
+    ck_assert_ptr_nonnull(v);
+    go_on(s);
+    run_until(v, cycle);
+    return v;
+}
+
+static void close_view(struct view *v)
+{
+    struct scenario *s = v->scenario;
+    view_free(v);
+    scenario_free(s);
+}
+
+/* Places all along a run; every third one lies inside an atom, every fourth one at the end of a walk. */
+static void walk_along(struct view *v, struct said_at place[PLACES], uint64_t cycles)
+{
+    rs_world *w = scenario_world(v->scenario);
+    for (unsigned i = 0; i < PLACES; i++) {
+        run_until(v, rs_now(view_machine(v)) + (i ? cycles / PLACES : 0));
+        if (i % 3 == 2)
+            rs_begin_step(w, 2, RS_MICRO);
+        else
+            rs_begin_step(w, 1, i % 4 == 3 ? RS_WALK : RS_INSN);
+        if (i)
+            go(w);
+        rs_cancel(w);
+        place[i] = (struct said_at){rs_position(view_machine(v)), said(v)};
+    }
+}
+
+START_TEST(walks_and_exits_depend_on_the_position_alone)
+{
+    struct said_at place[PLACES];
+    struct view *v = view_of_run(_i, 0);
+    rs_world *w = scenario_world(v->scenario);
+    walk_along(v, place, RUN_CYCLES[_i]);
+    run_until(v, rs_now(view_machine(v)) + 4 * RUN_CYCLES[_i]);
+    for (unsigned i = PLACES; i--;) {
+        seek(w, place[i].at);
+        check_said(v, &place[i], "from later");
+    }
+    for (unsigned i = 0; i < PLACES; i += 5) {
+        seek(w, place[(i * 7) % PLACES].at);
+        check_said(v, &place[(i * 7) % PLACES], "from anywhere");
+        rs_begin_back(w, 1, RS_WALK);
+        go(w);
+        rs_begin_undo(w);
+        go(w);
+        check_said(v, &place[(i * 7) % PLACES], "undo");
+    }
+    close_view(v);
+    for (unsigned i = 1; i < PLACES; i += 6) { /* as --at goes there */
+        v = view_of_run(_i, 0);
+        seek(scenario_world(v->scenario), place[i].at);
+        check_said(v, &place[i], "straight there");
+        close_view(v);
+    }
+    for (unsigned i = 0; i < PLACES; i++)
+        free(place[i].text);
+}
+END_TEST
+
+START_TEST(a_snapshot_brings_its_walks_along)
+{
+    struct rs_error err;
+    struct view *v = view_of_run(0, 30000);
+    rs_world *w = scenario_world(v->scenario);
+    struct said_at here = {rs_position(view_machine(v)), said(v)};
+    rs_snapshot *shot = rs_snapshot_take(w);
+    run_until(v, 200000);
+    ck_assert_int_eq(rs_snapshot_restore(w, shot, &err), RS_OK);
+    check_said(v, &here, "restored");
+    rs_snapshot_free(shot);
+    free(here.text);
+    close_view(v);
+}
+END_TEST
+
+static void draw_walk(struct view *v)
+{
+    view_choose(v, PANE_WALK, 80, 24);
+    draw_frame(v, 80, 24);
+}
+
+START_TEST(each_core_has_its_own_walks)
+{
+    struct view *v = view_of_run(0, 0);
+    draw_walk(v);
+    expect("No page walk of core 1 up to here: it has translated no address yet.");
+    view_next_core(v);
+    draw_walk(v);
+    expect("No page walk of core 2 up to here: it has translated no address yet.");
+    run_until(v, 30000);
+    draw_walk(v);
+    expect(" atoms ago");
+    view_next_core(v);
+    view_next_core(v);
+    draw_walk(v);
+    expect("image cores: supervisor ");
+    expect(" by \"");
+    expect(" atoms ago");
+    view_next_core(v);
+    draw_walk(v);
+    expect(" atoms ago"); /* still there after a way around all cores */
+    close_view(v);
+}
+END_TEST
+
+/* What is left of a number looks like one. */
+START_TEST(a_long_name_does_not_cut_the_cycle)
+{
+    struct scenario *s = scenario_of(
+        "h = machine { name = 'a', ram = '64M', cores = 2 } h:boot('hv', { vms = { { name = 'a-name-of-30-"
+        "characters-for-vm', image = 'hello', ram = '8M' } } }) h:await('vm.exit') h:await('vm.entry')");
+    struct view *v = view_new(s);
+    char cycle[32], end[64];
+    draw_frame(v, 80, 24);
+    word_count(rs_cycles(view_machine(v), 0), cycle);
+    snprintf(end, sizeof end, "-for-vm, non-root (guest), ring 0  cycle %s", cycle);
+    expect("core 1: a-name-of-30-c..");
+    expect(end + strlen("-for-vm"));
+    draw_frame(v, 100, 24);
+    expect(end);
+    v->running = true;
+    draw_frame(v, 80, 24);
+    snprintf(end, sizeof end, " cycle %s  running ...", cycle);
+    expect(end);
+    close_view(v);
+}
+END_TEST
+
+/* From a file come the counts, not what was told. */
+static void restore_from_file(struct view *v)
+{
+    char path[256];
+    struct rs_error err;
+    rs_world *w = scenario_world(v->scenario);
+    ck_assert(temporary_file(path));
+    rs_snapshot *shot = rs_snapshot_take(w);
+    ck_assert_int_eq(rs_snapshot_save(shot, path, &err), RS_OK);
+    rs_snapshot_free(shot);
+    shot = rs_snapshot_load(w, path, &err);
+    unlink(path);
+    ck_assert_int_eq(rs_snapshot_restore(w, shot, &err), RS_OK);
+    rs_snapshot_free(shot);
+}
+
+START_TEST(what_was_before_a_snapshot_file_is_said_to_be_before)
+{
+    struct view *v = view_of_run(0, 30000);
+    restore_from_file(v);
+    draw_walk(v);
+    expect(
+        "No page walk of core 1 since this history began: every translation came from a\nTLB. (3 before.)");
+    close_view(v);
+    v = view_of_run(2, 2600000);
+    view_choose(v, PANE_EXITS, 80, 24);
+    draw_frame(v, 80, 24);
+    expect("I/O instruction");
+    expect_not("not kept");
+    restore_from_file(v);
+    draw_frame(v, 80, 24);
+    expect(" older ones are not kept)");
+    expect_not("I/O instruction");
+    expect_not("no VM exit");
+    close_view(v);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("view_frame");
+    TCase *t = tcase_create("frame");
+    const char *build = getenv("RINGSIDE_BUILD");
+    setenv("RINGSIDE_LIB", build ? build : "build", 1);
+    tcase_add_test(t, frame_before_there_is_a_machine);
+    tcase_add_test(t, frame_of_a_machine);
+    tcase_add_test(t, breakpoints_stand_with_the_registers);
+    tcase_add_test(t, search_marks_its_line);
+    tcase_add_loop_test(t, walks_and_exits_depend_on_the_position_alone, 0,
+                        (int)(sizeof RUNS / sizeof *RUNS));
+    tcase_add_test(t, a_long_name_does_not_cut_the_cycle);
+    tcase_add_test(t, a_snapshot_brings_its_walks_along);
+    tcase_add_test(t, each_core_has_its_own_walks);
+    tcase_add_test(t, what_was_before_a_snapshot_file_is_said_to_be_before);
+    tcase_set_timeout(t, 60);
+    suite_add_tcase(suite, t);
+    return suite_run(suite);
+}
