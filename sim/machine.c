@@ -103,6 +103,7 @@ void machine_drop_pointers(struct machine *m)
     for (u32 i = 0; i < m->cores; i++) {
         mmu_drop_derived(m->core[i]);
         coherence_drop_derived(m->core[i]);
+        m->core[i]->rt.vmcs.bytes = NULL;
         m->core[i]->rt.look_again = 0;
     }
 }

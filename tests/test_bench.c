@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define SHORTENED "2000" /* each phase does so small a part of its work */
+#define VMX_ONLY  "500 exits ept_chase"
 
 static struct plan plan(const char *args)
 {
@@ -63,11 +64,11 @@ struct outcome {
     uint64_t cycles, insns, hash;
 };
 
-/* A whole shortened run, driven by `move`. */
-static struct outcome run(void (*move)(rs_world *))
+/* A whole run of a command line, driven by `move`. */
+static struct outcome run(const char *args, void (*move)(rs_world *))
 {
     struct rs_error err = {""};
-    struct plan p = plan(SHORTENED);
+    struct plan p = plan(args);
     rs_world *w = rs_world_new();
     rs_machine *m = own_boot(w, &p, &err);
     ck_assert_msg(m != NULL, "%s", err.text);
@@ -95,12 +96,54 @@ static void atom_by_atom(rs_world *w)
     } while (why == RS_DONE);
 }
 
+static void same_outcome(const struct outcome *got, const struct outcome *want)
+{
+    ck_assert_uint_eq(got->cycles, want->cycles);
+    ck_assert_uint_eq(got->insns, want->insns);
+    ck_assert_uint_eq(got->hash, want->hash);
+}
+
 START_TEST(stepped_it_is_the_same_run)
 {
-    struct outcome whole = run(in_one_go), stepped = run(atom_by_atom);
-    ck_assert_uint_eq(stepped.cycles, whole.cycles);
-    ck_assert_uint_eq(stepped.insns, whole.insns);
-    ck_assert_uint_eq(stepped.hash, whole.hash);
+    struct outcome whole = run(SHORTENED, in_one_go), stepped = run(SHORTENED, atom_by_atom);
+    same_outcome(&stepped, &whole);
+}
+END_TEST
+
+static void on_mark(const struct rs_event *e, void *arg)
+{
+    (void)e;
+    *(bool *)arg = true;
+}
+
+/* From the first mark on everything that is kept besides state is forgotten, or RAM is shared or hashed,
+ * every few atoms. */
+static void forgetting(rs_world *w)
+{
+    bool marked = false;
+    enum rs_why why = RS_DONE;
+    rs_snapshot *last = NULL;
+    rs_watch(w, RS_PROBE_mark, false, on_mark, &marked);
+    for (unsigned i = 0; why == RS_DONE; i++) {
+        rs_begin_step(w, marked ? 1 + i % 5 : 1000, RS_INSN);
+        while ((why = rs_continue(w, 100)) == RS_SLICE)
+            ;
+        if (marked && i % 3 == 0)
+            rs_drop_derived(w);
+        if (marked && i % 7 == 0) {
+            rs_snapshot_free(last);
+            last = rs_snapshot_take(w);
+        }
+        if (marked && i % 11 == 0)
+            rs_hash(w, RS_HASH_ALL);
+    }
+    rs_snapshot_free(last);
+}
+
+START_TEST(what_vmx_keeps_changes_nothing)
+{
+    struct outcome whole = run(VMX_ONLY, in_one_go), forgot = run(VMX_ONLY, forgetting);
+    same_outcome(&forgot, &whole);
 }
 END_TEST
 
@@ -321,6 +364,7 @@ int main(void)
     tcase_add_test(yardstick, each_phase_has_the_instructions_that_it_prints);
     tcase_add_test(yardstick, peers_work_where_tmpdir_says);
     tcase_add_test(yardstick, stepped_it_is_the_same_run);
+    tcase_add_test(yardstick, what_vmx_keeps_changes_nothing);
     tcase_add_test(yardstick, figures_are_scaled_before_they_decide);
     tcase_add_test(yardstick, a_shortened_run_decides_nothing);
     tcase_add_test(yardstick, without_vmx_phases_are_skipped);
