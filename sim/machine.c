@@ -6,6 +6,7 @@
 
 #include "cpu/cpu.h"
 #include "cpu/decode_cache.h"
+#include "cpu/vmx.h"
 #include "dev/board.h"
 #include "loader.h"
 #include "mmu/coherence.h"
@@ -89,6 +90,7 @@ void machine_free(struct machine *m)
         decode_cache_free(m->core[i]);
         mmu_drop_derived(m->core[i]);
         coherence_free_derived(m->core[i]);
+        vmx_kept_drop(m->core[i]);
         free(m->core[i]);
     }
     for (unsigned i = 0; i < sizeof m->log / sizeof *m->log; i++)
@@ -104,6 +106,7 @@ void machine_drop_pointers(struct machine *m)
         mmu_drop_derived(m->core[i]);
         coherence_drop_derived(m->core[i]);
         m->core[i]->rt.vmcs.bytes = NULL;
+        vmx_kept_drop(m->core[i]);
         m->core[i]->rt.look_again = 0;
     }
 }

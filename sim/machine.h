@@ -234,6 +234,7 @@ struct core_rt {
         const u64 *layout_now;
         u8 *bytes; /* NULL: none */
     } vmcs;
+    struct vmx_kept *vmx_kept;
     struct rs_walk walk; /* the walk in progress, or the last one: walk_of() */
     struct short_walk short_walk;
     struct rs_event event; /* the event being told */

@@ -38,7 +38,7 @@ static inline u64 vmcs_width_mask(u32 encoding)
 }
 
 /* The page of a region, if it is the one that was written last and still lies where it did. */
-static inline u8 *vmcs_page(const struct core *c, u64 hpa)
+INLINED u8 *vmcs_page(const struct core *c, u64 hpa)
 {
     const struct vmcs_page *p = &c->rt.vmcs;
     return likely(p->bytes && p->hpa == hpa && p->layout == *p->layout_now) ? p->bytes : NULL;
@@ -48,7 +48,7 @@ static inline u8 *vmcs_page(const struct core *c, u64 hpa)
 u64 vmcs_load(const struct core *c, u64 hpa, enum vmcs_slot slot);
 void vmcs_store(struct core *c, u64 hpa, enum vmcs_slot slot, u64 value);
 
-static inline u64 vmcs_slot_read(const struct core *c, enum vmcs_slot slot)
+INLINED u64 vmcs_slot_read(const struct core *c, enum vmcs_slot slot)
 {
     const u8 *page = vmcs_page(c, c->s.vmcs_hpa);
     return likely(page != NULL) ? load_le(page + VMCS_SLOT_OFFSET(slot), 8)
@@ -56,7 +56,7 @@ static inline u64 vmcs_slot_read(const struct core *c, enum vmcs_slot slot)
 }
 
 /* Keeps the low bits that the field's width has room for. */
-static inline void vmcs_slot_put(struct core *c, enum vmcs_slot slot, u32 encoding, u64 value)
+INLINED void vmcs_slot_put(struct core *c, enum vmcs_slot slot, u32 encoding, u64 value)
 {
     u8 *page = vmcs_page(c, c->s.vmcs_hpa);
     if (likely(page != NULL))
