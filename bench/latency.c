@@ -65,15 +65,16 @@ static double start_once(const char *build)
     return came ? ms : -1;
 }
 
-static bool measure_start(const char *build)
+static bool measure_start(const char *build, const char *doubt)
 {
     double ms[STARTS];
     for (int i = 0; i < STARTS; i++)
         if ((ms[i] = start_once(build)) < 0)
             return false;
     qsort(ms, STARTS, sizeof *ms, by_size);
-    report_goal("Start of `ringside exec` to the guest's first output, median", ms[STARTS / 2], GOAL_MS);
-    report_goal("    the slowest", ms[STARTS - 1], GOAL_MS);
+    report_goal("Start of `ringside exec` to the guest's first output, median", ms[STARTS / 2], GOAL_MS,
+                doubt);
+    report_goal("    the slowest", ms[STARTS - 1], GOAL_MS, doubt);
     return true;
 }
 
@@ -115,16 +116,16 @@ static double back_in_lua(struct scenario *s)
     return next_pause(s) ? now_ms() - begun : -1;
 }
 
-static void report_backs(const char *how, double ms[BACKS])
+static void report_backs(const char *how, double ms[BACKS], const char *doubt)
 {
     char what[160];
     qsort(ms, BACKS, sizeof *ms, by_size);
     snprintf(what, sizeof what, "One micro back at 100 million cycles, %s, median", how);
-    report_goal(what, ms[BACKS / 2], GOAL_MS);
-    report_goal("    the slowest", ms[BACKS - 1], GOAL_MS);
+    report_goal(what, ms[BACKS / 2], GOAL_MS, doubt);
+    report_goal("    the slowest", ms[BACKS - 1], GOAL_MS, doubt);
 }
 
-static bool backs(struct scenario *s, struct view *v, struct canvas *canvas)
+static bool backs(struct scenario *s, struct view *v, struct canvas *canvas, const char *doubt)
 {
     double lua[BACKS], view[BACKS];
     for (int i = 0; i < BACKS; i++) {
@@ -134,12 +135,12 @@ static bool backs(struct scenario *s, struct view *v, struct canvas *canvas)
         if ((lua[i] = back_in_lua(s)) < 0)
             return false;
     }
-    report_backs("from Lua", lua);
-    report_backs("in the view", view);
+    report_backs("from Lua", lua, doubt);
+    report_backs("in the view", view, doubt);
     return true;
 }
 
-static bool measure_back(const char *build)
+static bool measure_back(const char *build, const char *doubt)
 {
     struct rs_error err = {""};
     struct scenario_options options = {.interactive = true};
@@ -148,7 +149,7 @@ static bool measure_back(const char *build)
     images_init("bench");
     struct scenario *s = scenario_load(SCRIPT, &options, &err);
     struct view *v = s ? view_new(s) : NULL;
-    bool ok = v && canvas_resize(&canvas, 120, 40) && backs(s, v, &canvas);
+    bool ok = v && canvas_resize(&canvas, 120, 40) && backs(s, v, &canvas, doubt);
     if (!ok)
         fprintf(stderr, "bench: %s\n", s && scenario_error(s) ? scenario_error(s) : err.text);
     view_free(v);
@@ -157,7 +158,7 @@ static bool measure_back(const char *build)
     return ok;
 }
 
-bool latency_report(const struct plan *plan)
+bool latency_report(const struct plan *plan, const char *doubt)
 {
-    return measure_start(plan->build) && measure_back(plan->build);
+    return measure_start(plan->build, doubt) && measure_back(plan->build, doubt);
 }

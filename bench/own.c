@@ -37,8 +37,8 @@ static void on_mark(const struct rs_event *e, void *arg)
     }
 }
 
-/* What the image printed, beside the times that were taken at the marks. */
-static void read_console(const rs_machine *m, struct result *r)
+/* Beside the times that were taken at the marks. */
+void own_console(const rs_machine *m, struct result *r)
 {
     struct result printed = {.trouble = ""};
     size_t n, length;
@@ -79,7 +79,7 @@ static void run(rs_world *w, const rs_machine *m, struct result *r, struct count
     if (rs_halt_status(m) != 1)
         snprintf(r->trouble, sizeof r->trouble, "%.250s",
                  rs_halt_text(m) ? rs_halt_text(m) : "still running");
-    read_console(m, r);
+    own_console(m, r);
 }
 
 void own_run(const struct plan *plan, struct result *r, struct counted counted[PHASES])

@@ -93,6 +93,14 @@ static void number(double value)
     printf(" %*.*f |", CELL_WIDTH, value < 10 ? 2 : value < 1000 ? 1 : 0, value);
 }
 
+static void number_if(bool known, double value)
+{
+    if (known)
+        number(value);
+    else
+        text("-");
+}
+
 static void rule(int columns)
 {
     printf("\n|:%.*s|", NAME_WIDTH + 1, "--------------------");
@@ -133,9 +141,10 @@ static void measured_row(unsigned phase, const struct result *own, const struct 
     number(millions / mine->seconds);
     for (int i = 0; i < n; i++) {
         double seconds = peer[i]->phase[phase].seconds;
-        number(seconds);
-        number(millions / seconds);
-        number(compare(&c[i], mine->seconds, seconds));
+        bool skipped = peer[i]->phase[phase].skipped[0];
+        number_if(!skipped, seconds);
+        number_if(!skipped, millions / seconds);
+        number_if(!skipped, skipped ? 0 : compare(&c[i], mine->seconds, seconds));
     }
     printf("\n");
 }
@@ -150,9 +159,9 @@ static void measured_sum(const struct result *own, int n, const struct compariso
     number(seconds);
     text("");
     for (int i = 0; i < n; i++) {
-        number(c[i].peer_seconds);
+        number_if(c[i].phases, c[i].peer_seconds);
         text("");
-        number(in_all(&c[i]));
+        number_if(c[i].phases, in_all(&c[i]));
     }
     printf("\n");
 }
@@ -166,9 +175,39 @@ static void measured_mean(int n, const struct comparison c[PEERS])
     for (int i = 0; i < n; i++) {
         text("");
         text("");
-        number(mean(&c[i]));
+        number_if(c[i].phases, mean(&c[i]));
     }
     printf("\n\n");
+}
+
+static void report_skipped(const struct result *r)
+{
+    const char *why = NULL;
+    for (unsigned i = 0; i < PHASES; i++)
+        if (r->phase[i].skipped[0]) {
+            printf("%s%s",
+                   why ? ", " : "Skipped and left out of all sums, means and ratios: ", phase_name[i]);
+            why = r->phase[i].skipped;
+        }
+    if (why)
+        printf(" on %s, where %s.\n", r->name, why);
+}
+
+static void report_against(const struct result *peer, const struct comparison *c, const char *verdict)
+{
+    if (!c->phases)
+        return;
+    printf("Against %s: ahead on %d of %d phases, %s in all.%s\n", peer->name, c->ahead, c->phases,
+           word(in_all(c)), verdict);
+}
+
+/* Ahead on every phase: that is, on none that Bochs skips. */
+static const char *bochs_goal(const struct result *bochs, const struct comparison *c, const char *doubt)
+{
+    for (unsigned i = 0; i < PHASES; i++)
+        if (bochs->phase[i].skipped[0] && !doubt)
+            doubt = "it skips phases";
+    return goal("ahead on every phase", c->ahead == c->phases, doubt);
 }
 
 static void report_measured(const struct measured *m, unsigned long runs, const char *doubt)
@@ -197,11 +236,10 @@ static void report_measured(const struct measured *m, unsigned long runs, const 
         printf(", %s %.2f s", peer[i]->name, peer[i]->seconds);
     printf(".\n");
     for (int i = 0; i < n; i++)
-        printf("Against %s: ahead on %d of %d phases, %s in all.%s\n", peer[i]->name, c[i].ahead, c[i].phases,
-               word(in_all(&c[i])),
-               peer[i] == &m->peer[PEER_bochs]
-                   ? goal("ahead on every phase", c[i].ahead == c[i].phases, doubt)
-                   : "");
+        report_skipped(peer[i]);
+    for (int i = 0; i < n; i++)
+        report_against(peer[i], &c[i],
+                       peer[i] == &m->peer[PEER_bochs] ? bochs_goal(peer[i], &c[i], doubt) : "");
     for (int i = 0; i < PEERS; i++)
         if (!ran(&m->peer[i]))
             printf("Without %s: %s.\n", m->peer[i].name, m->peer[i].trouble);
@@ -229,6 +267,24 @@ static void figures_row(unsigned phase, const struct phase_result *p, struct com
     printf("\n");
 }
 
+static bool has_figures(unsigned phase)
+{
+    return elsewhere[phase][DEBIAN_BOCHS] > 0 && elsewhere[phase][RELEASE_BOCHS] > 0;
+}
+
+/* The phases that the comparisons below do not have. */
+static void figures_lack(const struct result *own)
+{
+    int n = 0;
+    for (unsigned i = 0; i < PHASES; i++)
+        if (own->phase[i].ended && !has_figures(i))
+            printf("%s%s",
+                   n++ ? ", "
+                       : "From elsewhere there are no figures of these, which the sums below leave out: ",
+                   phase_name[i]);
+    printf("%s", n ? ".\n" : "");
+}
+
 static void figures_table(const struct result *own, struct comparison c[ELSEWHERE])
 {
     printf("Figures from elsewhere, not measured here, in M/s beside Ringside's here: %s, %s, %s.\n\n",
@@ -242,9 +298,10 @@ static void figures_table(const struct result *own, struct comparison c[ELSEWHER
     }
     rule(1 + 3 * ELSEWHERE);
     for (unsigned i = 0; i < PHASES; i++)
-        if (own->phase[i].ended)
+        if (own->phase[i].ended && has_figures(i))
             figures_row(i, &own->phase[i], c);
     printf("\n");
+    figures_lack(own);
 }
 
 static void figures_sum(const char *name, const char *where, const struct comparison *c, const char *behind)
@@ -269,7 +326,7 @@ static void figures_scaled(const struct measured *m, const char *doubt)
     struct comparison c = {0};
     for (unsigned i = 0; i < PHASES; i++) {
         double bochs = m->peer[PEER_bochs].phase[i].seconds;
-        if (m->own.phase[i].ended)
+        if (m->own.phase[i].ended && has_figures(i))
             compare(&c, m->own.phase[i].seconds,
                     bochs * elsewhere[i][DEBIAN_BOCHS] / elsewhere[i][RELEASE_BOCHS]);
     }
@@ -319,6 +376,8 @@ static bool peer_agrees(const struct measured *m, int i, unsigned phase)
 {
     const struct phase_result *mine = &m->own.phase[phase], *its = &m->peer[i].phase[phase];
     const char *who = m->peer[i].name;
+    if (its->skipped[0])
+        return true;
     bool same = agree(who, phase, "checksum", its->check, mine->check);
     same = agree(who, phase, "instructions", its->insns, mine->insns) && same;
     if (i == PEER_qemu)
@@ -330,6 +389,10 @@ static bool report_agreement(const struct measured *m)
 {
     bool same = true;
     for (unsigned phase = 0; phase < PHASES; phase++) {
+        if (m->own.phase[phase].skipped[0]) {
+            printf("Ringside, %s: skipped: %s\n", phase_name[phase], m->own.phase[phase].skipped);
+            same = false;
+        }
         if (!m->own.phase[phase].ended)
             continue;
         same = own_agrees(m, phase) && same;
@@ -368,9 +431,9 @@ bool report_all(const struct measured *m, unsigned long runs, const char *doubt)
     return same;
 }
 
-void report_goal(const char *what, double value_ms, double goal_ms)
+void report_goal(const char *what, double value_ms, double goal_ms, const char *doubt)
 {
     char below[32];
     snprintf(below, sizeof below, "below %.0f ms", goal_ms);
-    printf("%s: %.1f ms.%s\n", what, value_ms, goal(below, value_ms < goal_ms, NULL));
+    printf("%s: %.1f ms.%s\n", what, value_ms, goal(below, value_ms < goal_ms, doubt));
 }

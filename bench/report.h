@@ -16,7 +16,7 @@ struct measured {
 const char *report_doubt(unsigned long divisor, unsigned long runs, bool selected);
 /* All tables, of so many runs; false if counts or checksums do not agree. */
 bool report_all(const struct measured *m, unsigned long runs, const char *doubt);
-/* A figure and its goal in milliseconds, and whether that is met. */
-void report_goal(const char *what, double value_ms, double goal_ms);
+/* A figure and its goal in milliseconds, and whether that is met, or why there is no verdict. */
+void report_goal(const char *what, double value_ms, double goal_ms, const char *doubt);
 
 #endif

@@ -6,13 +6,14 @@
 #include <string.h>
 
 const char *const phase_name[PHASES] = {
-#define PHASE(name, turns, insns, iterations, events, overhead, what) #name,
+#define PHASE(name, turns, insns, iterations, events, overhead, ends, vmx, what) #name,
 #include "image/phases.def"
 #undef PHASE
 };
 
 const struct phase_cost phase_cost[PHASES] = {
-#define PHASE(name, turns, insns, iterations, events, overhead, what) {insns, iterations, events, overhead},
+#define PHASE(name, turns, insns, iterations, events, overhead, ends, vmx, what) \
+    {insns, iterations, events, overhead, ends},
 #include "image/phases.def"
 #undef PHASE
 };
@@ -50,12 +51,20 @@ static unsigned find(const char *name)
     return i;
 }
 
+static void skip(struct result *r, unsigned phase, const char *why)
+{
+    if (phase < PHASES)
+        snprintf(r->phase[phase].skipped, sizeof r->phase[phase].skipped, "%s", why);
+}
+
 void result_line(struct result *r, const char *line, double now_seconds)
 {
-    char name[32];
+    char name[32], why[64];
     uint64_t insns, iterations, check, tsc;
     if (sscanf(line, "begin %31s", name) == 1)
         result_begin(r, find(name), now_seconds);
+    if (sscanf(line, "skip %31[^:]: %63[^\n]", name, why) == 2)
+        skip(r, find(name), why);
     if (sscanf(line, "end %31s insns %" SCNu64 " iterations %" SCNu64 " check 0x%" SCNx64 " tsc %" SCNu64,
                name, &insns, &iterations, &check, &tsc) != 5 ||
         find(name) == PHASES)
@@ -86,7 +95,7 @@ uint64_t phase_turns_of(unsigned phase, const struct phase_result *p)
 
 uint64_t phase_retired(unsigned phase, const struct phase_result *p)
 {
-    return p->insns - phase_turns_of(phase, p) * phase_cost[phase].events;
+    return p->insns - phase_turns_of(phase, p) * phase_cost[phase].events - phase_cost[phase].ends;
 }
 
 double phase_millions(const struct phase_result *p)

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 enum phase {
-#define PHASE(name, turns, insns, iterations, events, overhead, what) PHASE_##name,
+#define PHASE(name, turns, insns, iterations, events, overhead, ends, vmx, what) PHASE_##name,
 #include "image/phases.def"
 #undef PHASE
     PHASES
@@ -29,12 +29,13 @@ extern const char *const phase_name[PHASES];
 
 /* What a phase costs, by phases.def: per turn, and besides the turns. */
 struct phase_cost {
-    uint64_t insns, iterations, events, overhead;
+    uint64_t insns, iterations, events, overhead, ends;
 };
 extern const struct phase_cost phase_cost[PHASES];
 
 struct phase_result {
     bool ended;
+    char skipped[64];           /* why the image could not run it there; empty: it could */
     double begun;               /* CPU time of the emulator's process at the phase's begin, in seconds */
     double seconds;             /* CPU time between begin and end */
     uint64_t insns, iterations; /* as the image prints them */
@@ -59,7 +60,7 @@ void plan_image(const struct plan *plan, char path[512]);
 
 void result_begin(struct result *r, unsigned phase, double now_seconds);
 void result_end(struct result *r, unsigned phase, double now_seconds);
-/* Takes a line of the image's: "begin NAME", or "end NAME" with its numbers. */
+/* Takes a line of the image's: "begin NAME", "end NAME" with its numbers, or "skip NAME: why". */
 void result_line(struct result *r, const char *line, double now_seconds);
 
 /* Keeps of two runs of the same the shorter time of each phase, and of the whole: what else the computer does

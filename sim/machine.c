@@ -6,6 +6,7 @@
 
 #include "cpu/cpu.h"
 #include "cpu/decode_cache.h"
+#include "cpu/vmx.h"
 #include "dev/board.h"
 #include "dev/devices.h"
 #include "dev/pci.h"
@@ -95,6 +96,7 @@ void machine_free(struct machine *m)
         decode_cache_free(m->core[i]);
         mmu_drop_derived(m->core[i]);
         coherence_free_derived(m->core[i]);
+        vmx_kept_drop(m->core[i]);
         free(m->core[i]);
     }
     for (unsigned i = 0; i < sizeof m->log / sizeof *m->log; i++)
@@ -110,6 +112,8 @@ void machine_drop_pointers(struct machine *m)
     for (u32 i = 0; i < m->cores; i++) {
         mmu_drop_derived(m->core[i]);
         coherence_drop_derived(m->core[i]);
+        m->core[i]->rt.vmcs.bytes = NULL;
+        vmx_kept_drop(m->core[i]);
         m->core[i]->rt.look_again = 0;
     }
 }

@@ -265,6 +265,12 @@ struct core_rt {
     struct block_run run;
     struct fast_tlb *fast;
     struct sole *sole;
+    struct vmcs_page { /* a region that is written, for as long as the layout of memory stands: vmcs.h */
+        u64 hpa, layout;
+        const u64 *layout_now;
+        u8 *bytes; /* NULL: none */
+    } vmcs;
+    struct vmx_kept *vmx_kept;
     struct rs_walk walk; /* the walk in progress, or the last one: walk_of() */
     struct short_walk short_walk;
 };

@@ -1,5 +1,6 @@
 /* test_bench.c - the yardstick's image: it counts what it says, and is one run however it is driven. */
 #include "../bench/follow.h"
+#include "../bench/image/phase.h"
 #include "../bench/own.h"
 #include "../bench/report.h"
 #include "lib/suite.h"
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #define SHORTENED "2000" /* each phase does so small a part of its work */
+#define VMX_ONLY  "500 exits ept_chase"
 
 static struct plan plan(const char *args)
 {
@@ -62,11 +64,11 @@ struct outcome {
     uint64_t cycles, insns, hash;
 };
 
-/* A whole shortened run, driven by `move`. */
-static struct outcome run(void (*move)(rs_world *))
+/* A whole run of a command line, driven by `move`. */
+static struct outcome run(const char *args, void (*move)(rs_world *))
 {
     struct rs_error err = {""};
-    struct plan p = plan(SHORTENED);
+    struct plan p = plan(args);
     rs_world *w = rs_world_new();
     rs_machine *m = own_boot(w, &p, &err);
     ck_assert_msg(m != NULL, "%s", err.text);
@@ -94,12 +96,95 @@ static void atom_by_atom(rs_world *w)
     } while (why == RS_DONE);
 }
 
+static void same_outcome(const struct outcome *got, const struct outcome *want)
+{
+    ck_assert_uint_eq(got->cycles, want->cycles);
+    ck_assert_uint_eq(got->insns, want->insns);
+    ck_assert_uint_eq(got->hash, want->hash);
+}
+
 START_TEST(stepped_it_is_the_same_run)
 {
-    struct outcome whole = run(in_one_go), stepped = run(atom_by_atom);
-    ck_assert_uint_eq(stepped.cycles, whole.cycles);
-    ck_assert_uint_eq(stepped.insns, whole.insns);
-    ck_assert_uint_eq(stepped.hash, whole.hash);
+    struct outcome whole = run(SHORTENED, in_one_go), stepped = run(SHORTENED, atom_by_atom);
+    same_outcome(&stepped, &whole);
+}
+END_TEST
+
+static void on_mark(const struct rs_event *e, void *arg)
+{
+    (void)e;
+    *(bool *)arg = true;
+}
+
+/* From the first mark on everything that is kept besides state is forgotten, or RAM is shared or hashed,
+ * every few atoms. */
+static void forgetting(rs_world *w)
+{
+    bool marked = false;
+    enum rs_why why = RS_DONE;
+    rs_snapshot *last = NULL;
+    rs_watch(w, RS_PROBE_mark, false, on_mark, &marked);
+    for (unsigned i = 0; why == RS_DONE; i++) {
+        rs_begin_step(w, marked ? 1 + i % 5 : 1000, RS_INSN);
+        while ((why = rs_continue(w, 100)) == RS_SLICE)
+            ;
+        if (marked && i % 3 == 0)
+            rs_drop_derived(w);
+        if (marked && i % 7 == 0) {
+            rs_snapshot_free(last);
+            last = rs_snapshot_take(w);
+        }
+        if (marked && i % 11 == 0)
+            rs_hash(w, RS_HASH_ALL);
+    }
+    rs_snapshot_free(last);
+}
+
+START_TEST(what_vmx_keeps_changes_nothing)
+{
+    struct outcome whole = run(VMX_ONLY, in_one_go), forgot = run(VMX_ONLY, forgetting);
+    same_outcome(&forgot, &whole);
+}
+END_TEST
+
+/* ---- where there is no VT-x ---- */
+
+/* What the image prints on a machine whose firmware offers less. */
+static void skipping(uint64_t without, struct result *r)
+{
+    struct rs_config config;
+    struct rs_error err = {""};
+    struct plan p = plan(SHORTENED);
+    char image[512], line[64];
+    rs_config_init(&config);
+    config.firmware &= ~without;
+    plan_image(&p, image);
+    snprintf(line, sizeof line, "bench %s", p.args);
+    struct rs_boot boot = {.path = image, .cmdline = line};
+    rs_world *w = rs_world_new();
+    rs_machine *m = rs_machine_new(w, &config, &err);
+    ck_assert_msg(m && rs_boot(m, &boot, &err) == RS_OK, "%s", err.text);
+    in_one_go(w);
+    ck_assert_int_eq(rs_halt_status(m), 1);
+    own_console(m, r);
+    rs_world_free(w);
+}
+
+static void only_vmx_phases_are_skipped(uint64_t without, const char *why)
+{
+    struct result r = {.trouble = ""};
+    skipping(without, &r);
+    for (unsigned i = 0; i < PHASES; i++) {
+        bool skipped = i == PHASE_exits || i == PHASE_ept_chase;
+        ck_assert_str_eq(r.phase[i].skipped, skipped ? why : "");
+        ck_assert(r.phase[i].ended == !skipped);
+    }
+}
+
+START_TEST(without_vmx_phases_are_skipped)
+{
+    only_vmx_phases_are_skipped(RS_FW_VTX, "this processor offers no VMX");
+    only_vmx_phases_are_skipped(RS_FW_EPT, "this processor has no EPT with VPIDs");
 }
 END_TEST
 
@@ -115,6 +200,7 @@ static struct measured made_up(double own_seconds, double bochs_seconds)
         m.peer[PEER_bochs] = (struct result){.name = "Bochs"};
     for (unsigned i = 0; i < PHASES; i++) {
         struct phase_result phase = {.ended = true, .seconds = own_seconds, .insns = 100000000};
+        phase.tsc = phase.insns - PHASE_OUTSIDE_TSC;
         m.counted[i].insns = phase_retired(i, &phase);
         phase.iterations = phase_cost[i].iterations ? phase.insns : 0;
         m.own.phase[i] = m.peer[PEER_bochs].phase[i] = phase;
@@ -175,6 +261,87 @@ START_TEST(figures_are_scaled_before_they_decide)
 }
 END_TEST
 
+/* Cells of the row of the first table that begins with `name`. */
+static const char *row_of(const char *name)
+{
+    static char line[512];
+    char begin[32];
+    snprintf(begin, sizeof begin, "\n| %s ", name);
+    const char *at = strstr(report, begin);
+    ck_assert_msg(at != NULL, "no row %s", name);
+    snprintf(line, sizeof line, "%.*s", (int)strcspn(at + 1, "\n"), at + 1);
+    return line;
+}
+
+static void skip(struct result *r, unsigned phase)
+{
+    r->phase[phase] = (struct phase_result){.skipped = "there is no VMX"};
+}
+
+/* QEMU is twice as slow, and skips two phases. */
+START_TEST(skipped_phases_count_nowhere)
+{
+    struct measured m = made_up(0.1, 5);
+    m.peer[PEER_qemu] = m.own;
+    snprintf(m.peer[PEER_qemu].name, sizeof m.peer[PEER_qemu].name, "QEMU");
+    m.peer[PEER_qemu].trouble[0] = 0;
+    for (unsigned i = 0; i < PHASES; i++)
+        m.peer[PEER_qemu].phase[i].seconds = 0.2;
+    skip(&m.peer[PEER_qemu], PHASE_exits);
+    skip(&m.peer[PEER_qemu], PHASE_ept_chase);
+    make_report(&m, NULL);
+    ck_assert(strstr(row_of("exits"), "|      - |      - |      - |") != NULL);
+    ck_assert(strstr(row_of("chase"), "|      - |") == NULL);
+    ck_assert(strstr(row_of("all phases"), "|   1.80 |        |   2.00 |") != NULL);
+    ck_assert(strstr(row_of("geometric mean"), "|   2.00 |") != NULL);
+    ck_assert(strstr(report,
+                     "\nSkipped and left out of all sums, means and ratios: exits, ept_chase on QEMU, "
+                     "where there is no VMX.\n") != NULL);
+    ck_assert(strstr(report, "Against QEMU: ahead on 9 of 9 phases, ahead in all.") != NULL);
+    ck_assert(strstr(report, "Every run gave the same checksums") != NULL);
+    ck_assert_str_eq(goal_of("Against Bochs:"), "ahead on every phase: met.");
+    skip(&m.peer[PEER_bochs], PHASE_exits);
+    make_report(&m, NULL);
+    ck_assert_str_eq(goal_of("Against Bochs:"), "ahead on every phase: no verdict: it skips phases.");
+    skip(&m.own, PHASE_exits);
+    make_report(&m, NULL);
+    ck_assert(strstr(report, "Ringside, exits: skipped: there is no VMX") != NULL);
+    ck_assert(strstr(report, "Every run gave the same checksums") == NULL);
+}
+END_TEST
+
+/* The release build's figures are of nine phases. */
+START_TEST(a_reckoning_says_of_which_phases_it_is)
+{
+    struct measured m = made_up(0.1, 5);
+    make_report(&m, NULL);
+    ck_assert(
+        strstr(report, "there are no figures of these, which the sums below leave out: exits, ept_chase.") !=
+        NULL);
+    ck_assert(strstr(report, "Against release Bochs as reckoned for this computer") != NULL);
+    ck_assert(strstr(strstr(report, "Against release Bochs as reckoned"), "of 9 phases, CPU time 0.90 s") !=
+              NULL);
+}
+END_TEST
+
+/* Emulators that are installed run the image as Ringside does, or say what they skip. */
+START_TEST(peers_count_what_the_image_prints)
+{
+    static struct measured m;
+    struct plan p = plan(SHORTENED);
+    own_run(&p, &m.own, m.counted);
+    for (int i = 0; i < PEERS; i++)
+        follow_peer(&p, peer_name[i], &m.peer[i]);
+    make_report(&m, NULL);
+    ck_assert_msg(strstr(report, "Every run gave the same checksums") != NULL, "%s", report);
+    const struct result *bochs = &m.peer[PEER_bochs], *qemu = &m.peer[PEER_qemu];
+    for (unsigned i = 0; i < PHASES; i++) {
+        ck_assert(bochs->trouble[0] || bochs->phase[i].ended);
+        ck_assert(qemu->trouble[0] || qemu->phase[i].ended || qemu->phase[i].skipped[0]);
+    }
+}
+END_TEST
+
 START_TEST(a_shortened_run_decides_nothing)
 {
     ck_assert(report_doubt(1, 3, false) == NULL && report_doubt(1, 9, false) == NULL);
@@ -197,8 +364,13 @@ int main(void)
     tcase_add_test(yardstick, each_phase_has_the_instructions_that_it_prints);
     tcase_add_test(yardstick, peers_work_where_tmpdir_says);
     tcase_add_test(yardstick, stepped_it_is_the_same_run);
+    tcase_add_test(yardstick, what_vmx_keeps_changes_nothing);
     tcase_add_test(yardstick, figures_are_scaled_before_they_decide);
     tcase_add_test(yardstick, a_shortened_run_decides_nothing);
+    tcase_add_test(yardstick, without_vmx_phases_are_skipped);
+    tcase_add_test(yardstick, skipped_phases_count_nowhere);
+    tcase_add_test(yardstick, a_reckoning_says_of_which_phases_it_is);
+    tcase_add_test(yardstick, peers_count_what_the_image_prints);
     suite_add_tcase(suite, yardstick);
     return suite_run(suite);
 }

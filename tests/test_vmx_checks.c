@@ -255,6 +255,58 @@ START_TEST(each_rule_is_broken_in_turn)
 }
 END_TEST
 
+/* Short or long, a check comes to the same. */
+static void check_both_ways(void)
+{
+    bool same = vmx_kept_same(c);
+    for (enum vmx_stage stage = VMX_CHECK_CONTROLS; stage <= VMX_CHECK_GUEST; stage++)
+        if (same)
+            ck_assert_uint_eq(vmx_check_again(c, stage), vmx_check(c, stage));
+}
+
+static const u64 values[] = {0, 1, 0xff, 0x800, 0x12345, BAD, BEYOND, 1ull << 47, 1ull << 31, UINT64_MAX};
+
+/* Whatever is written to whichever field behind an entry: what was found legal then is not taken for granted.
+ */
+START_TEST(what_is_kept_decides_nothing)
+{
+    u32 shorter = 0;
+    guest_set(c, VMCS_VMCS_LINK_POINTER, _i ? GUEST_VMCS2 : UINT64_MAX);
+    if (_i)
+        guest_set(c, VMCS_PROC_CONTROLS, guest_get(c, VMCS_PROC_CONTROLS) | PROC_TPR_SHADOW);
+    for (enum vmx_stage stage = VMX_CHECK_CONTROLS; stage <= VMX_CHECK_GUEST; stage++)
+        ck_assert_uint_eq(vmx_check(c, stage), 0);
+    vmx_kept_take(c);
+    ck_assert(vmx_kept_same(c));
+    for (enum vmcs_slot slot = 0; slot < VMCS_SLOTS; slot++) {
+        u64 old = vmcs_slot_read(c, slot);
+        for (unsigned i = 0; i < COUNT(values) + 64; i++) {
+            vmcs_slot_write(c, slot, i < COUNT(values) ? values[i] : old ^ 1ull << (i - COUNT(values)));
+            shorter += vmx_kept_same(c);
+            check_both_ways();
+        }
+        vmcs_slot_write(c, slot, old);
+    }
+    ck_assert_uint_gt(shorter, 0);
+    ck_assert(vmx_kept_same(c));
+    b.machine->b.firmware &= ~(u64)RS_FW_EPT;
+    ck_assert(!vmx_kept_same(c));
+    b.machine->b.firmware |= RS_FW_EPT;
+    c->s.misc_enable ^= MISC_ENABLE_XD_DISABLE;
+    ck_assert(!vmx_kept_same(c));
+}
+END_TEST
+
+START_TEST(an_entry_keeps_what_it_found_legal)
+{
+    ck_assert(!vmx_kept_same(c));
+    guest_launch(&b);
+    ck_assert(vmx_kept_same(c));
+    vmx_kept_drop(c);
+    ck_assert(!vmx_kept_same(c));
+}
+END_TEST
+
 START_TEST(a_good_guest_breaks_none)
 {
     ck_assert_uint_eq(vmx_check(c, VMX_CHECK_CONTROLS), 0);
@@ -389,6 +441,8 @@ int main(void)
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, each_rule_is_broken_in_turn);
     tcase_add_test(t, a_good_guest_breaks_none);
+    tcase_add_loop_test(t, what_is_kept_decides_nothing, 0, 2);
+    tcase_add_test(t, an_entry_keeps_what_it_found_legal);
     tcase_add_test(t, rip_may_lie_behind_the_low_half);
     tcase_add_test(t, rules_say_what_and_where);
     tcase_add_test(t, bad_controls_are_error_7);

@@ -1,4 +1,5 @@
 /* loops.S - the phases written by hand: the instructions of a turn are what is written here. */
+#include "arch/vmx.h"
 #include "memory.h"
 
 #define LOOP(name) .globl name; .balign 64; name
@@ -101,3 +102,69 @@ LOOP(cr3_turns):
     jnz 1b
     movq %r10, %cr3
     ret
+
+/* ---- in VMX non-root operation ---- */
+
+/* The guest begins at `guest`; an exit goes to `host`, on the stack as it is.  Uses RSI and R8. */
+.macro GUEST_AT guest, host
+    movl $VMCS_HOST_RSP, %esi
+    vmwrite %rsp, %rsi
+    movl $VMCS_HOST_RIP, %esi
+    movl $\host, %r8d
+    vmwrite %r8, %rsi
+    movl $VMCS_GUEST_RIP, %esi
+    movl $\guest, %r8d
+    vmwrite %r8, %rsi
+.endm
+
+/* uint64_t vmx_launch(void): a guest that only exits; 0, or the status flags of VMLAUNCH. */
+LOOP(vmx_launch):
+    GUEST_AT 1f, 2f
+    vmlaunch
+    pushfq
+    popq %rax
+    ret
+1:  vmcall
+2:  movl $VMCS_EXIT_REASON, %esi
+    vmread %rsi, %rax
+    subq $EXIT_VMCALL, %rax
+    ret
+
+/* What an exit costs.  The sum is that of all RIPs behind the guest's CPUID. */
+LOOP(exits_turns):
+    xorl %eax, %eax
+    GUEST_AT 1f, 2f
+    vmresume
+    ret
+    .balign 64
+1:  cpuid
+    jmp 1b
+    .balign 64
+2:  movl $VMCS_EXIT_REASON, %esi
+    vmread %rsi, %rdx
+    cmpl $EXIT_CPUID, %edx
+    jne 3f
+    movl $VMCS_EXIT_INSN_LENGTH, %esi
+    vmread %rsi, %rcx
+    movl $VMCS_GUEST_RIP, %esi
+    vmread %rsi, %rdx
+    addq %rcx, %rdx
+    vmwrite %rdx, %rsi
+    addq %rdx, %rax
+    decq %rdi
+    jz 3f
+    vmresume
+3:  ret
+
+/* The chase, by guest's tables and EPT. */
+LOOP(ept_chase_turns):
+    movabsq $CHASE_GVA, %rax
+    GUEST_AT 1f, 2f
+    vmresume
+    ret
+    .balign 64
+1:  movq (%rax), %rax
+    decq %rdi
+    jnz 1b
+    vmcall
+2:  ret

@@ -4,7 +4,7 @@
  *
  * A phase says `begin NAME` before its begin mark and `end NAME ...` after its end mark, each when the line
  * has left the UART: a watcher of the line knows by that when the phase ran.  With `wait` a phase begins only
- * when the watcher has sent a byte.
+ * when the watcher has sent a byte.  Where a phase cannot be, it says `skip NAME: why`.
  */
 #include "lib/guest.h"
 
@@ -20,11 +20,12 @@ struct phase {
     const char *name;
     phase_turns *run;
     uint64_t turns, insns, iterations, overhead;
+    bool vmx;
 };
 
 static const struct phase phases[] = {
-#define PHASE(name, turns, insns, iterations, events, overhead, what) \
-    {#name, name##_turns, turns, insns, iterations, overhead},
+#define PHASE(name, turns, insns, iterations, events, overhead, ends, vmx, what) \
+    {#name, name##_turns, turns, insns, iterations, overhead, vmx},
 #include "phases.def"
 #undef PHASE
 };
@@ -51,6 +52,29 @@ static void measure(uint64_t number, uint64_t divisor, bool wait)
     phase_measure(p->run, turns, number, &result);
     print("end %s insns %lu iterations %lu check 0x%lx tsc %lu\n", p->name, turns * p->insns + p->overhead,
           turns * p->iterations, result.check, result.tsc);
+}
+
+/* Why the phase cannot be, or NULL.  VMX operation begins behind all phases that do without. */
+static const char *lacking(const struct phase *p)
+{
+    static const char *vmx_lacks;
+    static bool prepared;
+
+    if (p->vmx && !prepared) {
+        vmx_lacks = vmx_prepare();
+        prepared = true;
+    }
+    return p->vmx ? vmx_lacks : NULL;
+}
+
+static void run(uint64_t number, uint64_t divisor, bool wait)
+{
+    const char *why = lacking(&phases[number]);
+
+    if (why)
+        print("skip %s: %s\n", phases[number].name, why);
+    else
+        measure(number, divisor, wait);
 }
 
 static bool among(const char *args, const char *word)
@@ -83,7 +107,7 @@ uint32_t guest_main(const char *args)
     interrupt_prepare();
     for (unsigned i = 0; i < PHASES; i++)
         if (set >> i & 1)
-            measure(i, divisor ? divisor : 1, wait);
+            run(i, divisor ? divisor : 1, wait);
     print("done\n");
     drain();
     return 0;

@@ -10,6 +10,7 @@
 #include "lib/args.h"
 #include "lib/end_run.h"
 #include "lib/guest.h"
+#include "lib/vmx.h"
 #include "vtx/lib/vtx.h"
 
 #define PORT_PIC_MASKS  0x21
@@ -102,25 +103,6 @@ static void run_named(const char *words)
     }
 }
 
-/* VMX is there, and the firmware's lock does not keep it off. */
-static bool may_begin(void)
-{
-    uint32_t r[4];
-
-    cpuid(1, 0, r);
-    if (!(r[2] & CPUID_1_ECX_VMX)) {
-        print("this processor offers no VMX\n");
-        return false;
-    }
-    if (!(rdmsr(MSR_FEATURE_CONTROL) & FEATURE_CONTROL_LOCK))
-        wrmsr(MSR_FEATURE_CONTROL, FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX);
-    if (!(rdmsr(MSR_FEATURE_CONTROL) & FEATURE_CONTROL_VMX)) {
-        print("IA32_FEATURE_CONTROL is locked with VMX off\n");
-        return false;
-    }
-    return true;
-}
-
 static uint32_t status(void)
 {
     print("%u passed, %u failed, %u skipped\n", counts[PASSED], counts[FAILED], counts[SKIPPED]);
@@ -133,14 +115,18 @@ static uint32_t status(void)
 static uint32_t run(const char *args)
 {
     const char *words = next_word(skip_spaces(args)); /* the image's name comes first */
+    const char *lacking;
     bool reverse = args_is(args, 1, "reverse");
 
     if (args_is(args, 1, "list")) {
         list();
         return 0;
     }
-    if (!may_begin())
+    lacking = vmx_lacking();
+    if (lacking) {
+        print("%s\n", lacking);
         return END_UNKNOWN;
+    }
     if (*words == 0 || *words == '-' || reverse)
         run_all(words, reverse);
     else

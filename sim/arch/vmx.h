@@ -6,10 +6,12 @@
 
 #include "x86.h"
 
-#ifdef __ASSEMBLER__ /* assembly gets the fields alone */
+#ifdef __ASSEMBLER__ /* assembly gets fields and exit reasons alone */
 
 #define VMCS_FIELD(ID, name, encoding, group) .set VMCS_##ID, encoding
 #include "vmcs_fields.def"
+#define EXIT_REASON(ID, number, name) .set EXIT_##ID, number
+#include "exit_reasons.def"
 
 #else
 

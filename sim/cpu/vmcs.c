@@ -34,51 +34,32 @@ u32 vmcs_slot_encoding(enum vmcs_slot slot)
     return encoding_by_slot[slot];
 }
 
-static u64 width_mask(u64 encoding)
+u64 vmcs_load(const struct core *c, u64 hpa, enum vmcs_slot slot)
 {
-    static const u64 mask[4] = {
-        [VMCS_WIDTH_16] = 0xffff,
-        [VMCS_WIDTH_32] = 0xffffffff,
-        [VMCS_WIDTH_64] = UINT64_MAX,
-        [VMCS_WIDTH_NATURAL] = UINT64_MAX,
-    };
-    return mask[VMCS_FIELD_WIDTH(encoding)];
+    const u8 *page = vmcs_page(c, hpa);
+    if (!page)
+        page = mem_read_page(c->m->mem, hpa);
+    return page ? load_le(page + VMCS_SLOT_OFFSET(slot), 8) : UINT64_MAX;
 }
 
-/* Eight bytes, low first, spelt out: compilers make one load of it. */
-static u64 load_8(const u8 *at)
+/* Writes go to a page directly as long as nobody shares, hashes or decodes it: mem_write_direct. */
+static u8 *page_for_writing(struct core *c, u64 hpa)
 {
-    return (u64)at[0] | (u64)at[1] << 8 | (u64)at[2] << 16 | (u64)at[3] << 24 | (u64)at[4] << 32 |
-           (u64)at[5] << 40 | (u64)at[6] << 48 | (u64)at[7] << 56;
-}
-
-static void store_8(u8 *at, u64 value)
-{
-    for (unsigned i = 0; i < 8; i++)
-        at[i] = (u8)(value >> 8 * i);
-}
-
-static inline u64 read_slot(const struct core *c, u64 hpa, enum vmcs_slot slot)
-{
-    const u8 *page = mem_read_page(c->m->mem, hpa);
-    return page ? load_8(page + VMCS_SLOT_OFFSET(slot)) : UINT64_MAX;
-}
-
-static inline void write_slot(struct core *c, u64 hpa, enum vmcs_slot slot, u64 value)
-{
-    u8 *page = mem_write_page(c->m->mem, hpa);
+    u8 *page = vmcs_page(c, hpa);
     if (page)
-        store_8(page + VMCS_SLOT_OFFSET(slot), value & width_mask(encoding_by_slot[slot]));
+        return page;
+    page = mem_write_direct(c->m->mem, hpa);
+    const u64 *layout = mem_layout(c->m->mem);
+    if (page)
+        c->rt.vmcs = (struct vmcs_page){hpa, *layout, layout, page};
+    return page ? page : mem_write_page(c->m->mem, hpa);
 }
 
-u64 vmcs_slot_read(const struct core *c, enum vmcs_slot slot)
+void vmcs_store(struct core *c, u64 hpa, enum vmcs_slot slot, u64 value)
 {
-    return read_slot(c, c->s.vmcs_hpa, slot);
-}
-
-void vmcs_slot_write(struct core *c, enum vmcs_slot slot, u64 value)
-{
-    write_slot(c, c->s.vmcs_hpa, slot, value);
+    u8 *page = page_for_writing(c, hpa);
+    if (page)
+        store_le(page + VMCS_SLOT_OFFSET(slot), 8, value & vmcs_width_mask(encoding_by_slot[slot]));
 }
 
 /* Fields of controls that need EPT are there only with it (appendix B). */
@@ -117,7 +98,7 @@ bool vmcs_read_at(const struct core *c, u64 hpa, u64 encoding, u64 *value)
     int slot = slot_and_half(c, encoding, &high);
     if (slot < 0)
         return false;
-    *value = read_slot(c, hpa, (enum vmcs_slot)slot) >> (high ? 32 : 0);
+    *value = vmcs_load(c, hpa, (enum vmcs_slot)slot) >> (high ? 32 : 0);
     return true;
 }
 
@@ -128,8 +109,8 @@ bool vmcs_write_at(struct core *c, u64 hpa, u64 encoding, u64 value)
     if (slot < 0)
         return false;
     if (high)
-        value = value << 32 | (read_slot(c, hpa, (enum vmcs_slot)slot) & 0xffffffff);
-    write_slot(c, hpa, (enum vmcs_slot)slot, value);
+        value = value << 32 | (vmcs_load(c, hpa, (enum vmcs_slot)slot) & 0xffffffff);
+    vmcs_store(c, hpa, (enum vmcs_slot)slot, value);
     return true;
 }
 

@@ -8,6 +8,7 @@
 
 #include "arch/vmx.h"
 #include "cpu/cpu.h"
+#include "mmu/bytes.h"
 
 enum vmcs_slot {
 #define VMCS_FIELD(ID, name, encoding, group) SLOT_##ID,
@@ -26,11 +27,51 @@ enum launch_state { LAUNCH_CLEAR, LAUNCH_LAUNCHED };
 int vmcs_slot_of(u64 encoding);
 u32 vmcs_slot_encoding(enum vmcs_slot slot);
 
-u64 vmcs_slot_read(const struct core *c, enum vmcs_slot slot);
+/* The bits that a field has room for, by its encoding. */
+static inline u64 vmcs_width_mask(u32 encoding)
+{
+    switch (VMCS_FIELD_WIDTH(encoding)) {
+    case VMCS_WIDTH_16: return 0xffff;
+    case VMCS_WIDTH_32: return 0xffffffff;
+    default: return UINT64_MAX;
+    }
+}
+
+/* The page of a region, if it is the one that was written last and still lies where it did. */
+INLINED u8 *vmcs_page(const struct core *c, u64 hpa)
+{
+    const struct vmcs_page *p = &c->rt.vmcs;
+    return likely(p->bytes && p->hpa == hpa && p->layout == *p->layout_now) ? p->bytes : NULL;
+}
+
+/* The general way: of the region at hpa, wherever it lies. */
+u64 vmcs_load(const struct core *c, u64 hpa, enum vmcs_slot slot);
+void vmcs_store(struct core *c, u64 hpa, enum vmcs_slot slot, u64 value);
+
+INLINED u64 vmcs_slot_read(const struct core *c, enum vmcs_slot slot)
+{
+    const u8 *page = vmcs_page(c, c->s.vmcs_hpa);
+    return likely(page != NULL) ? load_le(page + VMCS_SLOT_OFFSET(slot), 8)
+                                : vmcs_load(c, c->s.vmcs_hpa, slot);
+}
+
 /* Keeps the low bits that the field's width has room for. */
-void vmcs_slot_write(struct core *c, enum vmcs_slot slot, u64 value);
+INLINED void vmcs_slot_put(struct core *c, enum vmcs_slot slot, u32 encoding, u64 value)
+{
+    u8 *page = vmcs_page(c, c->s.vmcs_hpa);
+    if (likely(page != NULL))
+        store_le(page + VMCS_SLOT_OFFSET(slot), 8, value & vmcs_width_mask(encoding));
+    else
+        vmcs_store(c, c->s.vmcs_hpa, slot, value);
+}
+
+static inline void vmcs_slot_write(struct core *c, enum vmcs_slot slot, u64 value)
+{
+    vmcs_slot_put(c, slot, vmcs_slot_encoding(slot), value);
+}
+
 #define VMCS_GET(c, ID)        vmcs_slot_read((c), SLOT_##ID)
-#define VMCS_PUT(c, ID, value) vmcs_slot_write((c), SLOT_##ID, (value))
+#define VMCS_PUT(c, ID, value) vmcs_slot_put((c), SLOT_##ID, VMCS_##ID, (value))
 
 /* As VMREAD and VMWRITE: any encoding, the high half of a 64-bit field too.  False: no such field. */
 bool vmcs_read(const struct core *c, u64 encoding, u64 *value);

@@ -53,6 +53,15 @@ const struct vmx_rule *vmx_rule(u32 number);
 u32 vmx_msr_rule(u32 number);
 /* Number of the first rule of this stage that the current VMCS breaks, 0: none. */
 u32 vmx_check(const struct core *c, enum vmx_stage stage);
+/* The same at less cost, if vmx_kept_same() says so at this VM entry. */
+u32 vmx_check_again(const struct core *c, enum vmx_stage stage);
+
+/* ---- what the last VM entry has found legal: vmx_kept.c ---- */
+
+/* Whether the rules that need not be asked each time would say what they said then: that they hold. */
+bool vmx_kept_same(const struct core *c);
+void vmx_kept_take(struct core *c); /* all rules hold */
+void vmx_kept_drop(struct core *c); /* at any time */
 
 /* Physical addresses: aligned to 1 << bits, within MAXPHYADDR. */
 static inline bool vmx_address_ok(u64 address, unsigned bits)

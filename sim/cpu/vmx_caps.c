@@ -4,27 +4,6 @@
 #include "cpu/system.h"
 #include "cpu/vmx.h"
 
-#define KIND_OPTIONAL 1u
-#define KIND_DEFAULT1 2u
-#define KIND_REQUIRED 4u
-#define KIND_ABSENT   8u
-
-/* All bits of a kind in each word. */
-static u32 controls(enum vmx_word word, u32 kinds)
-{
-    static const struct {
-        u32 word, kind, bit;
-    } row[] = {
-#define VMX_CONTROL(WORD, ID, bit, kind, name) {VMX_##WORD, KIND_##kind, 1u << (bit)},
-#include "arch/vmx_controls.def"
-    };
-    u32 bits = 0;
-    for (size_t i = 0; i < sizeof row / sizeof *row; i++)
-        if (row[i].word == word && row[i].kind & kinds)
-            bits |= row[i].bit;
-    return bits;
-}
-
 /* The default1 class: reserved bits that read as 1, and those DEFAULT1 in the list (A.2 "Reserved Controls
  * and Default Settings"). */
 static const u32 default1[VMX_WORDS] = {
@@ -34,6 +13,40 @@ static const u32 default1[VMX_WORDS] = {
     [VMX_VMENTRY] = 0x000011ff,
 };
 
+/* Of each word: below, the bits that may be 1; above, those whose allowed 0-setting is not that of the default1
+ * class, since they may be 0, or must be 1 here. */
+#define KIND_OPTIONAL 0x000000001ull
+#define KIND_DEFAULT1 0x100000001ull
+#define KIND_REQUIRED 0x100000001ull
+#define KIND_ABSENT   0x000000000ull
+
+#define BITS_OF(word, WORD, kind, bit) | (VMX_##WORD == VMX_##word ? KIND_##kind << (bit) : 0)
+
+/* clang-format off */
+static const u64 listed[VMX_WORDS] = {
+    [VMX_PIN] = 0
+#define VMX_CONTROL(WORD, ID, bit, kind, name) BITS_OF(PIN, WORD, kind, bit)
+#include "arch/vmx_controls.def"
+    ,
+    [VMX_PROC] = 0
+#define VMX_CONTROL(WORD, ID, bit, kind, name) BITS_OF(PROC, WORD, kind, bit)
+#include "arch/vmx_controls.def"
+    ,
+    [VMX_PROC2] = 0
+#define VMX_CONTROL(WORD, ID, bit, kind, name) BITS_OF(PROC2, WORD, kind, bit)
+#include "arch/vmx_controls.def"
+    ,
+    [VMX_VMEXIT] = 0
+#define VMX_CONTROL(WORD, ID, bit, kind, name) BITS_OF(VMEXIT, WORD, kind, bit)
+#include "arch/vmx_controls.def"
+    ,
+    [VMX_VMENTRY] = 0
+#define VMX_CONTROL(WORD, ID, bit, kind, name) BITS_OF(VMENTRY, WORD, kind, bit)
+#include "arch/vmx_controls.def"
+    ,
+};
+/* clang-format on */
+
 bool vmx_has_ept(const struct core *c)
 {
     return c->m->b.firmware & RS_FW_EPT;
@@ -41,9 +54,7 @@ bool vmx_has_ept(const struct core *c)
 
 struct vmx_allowed vmx_allowed(const struct core *c, enum vmx_word word)
 {
-    struct vmx_allowed a;
-    a.must = (default1[word] & ~controls(word, KIND_DEFAULT1)) | controls(word, KIND_REQUIRED);
-    a.may = default1[word] | controls(word, KIND_OPTIONAL | KIND_DEFAULT1 | KIND_REQUIRED);
+    struct vmx_allowed a = {default1[word] ^ (u32)(listed[word] >> 32), default1[word] | (u32)listed[word]};
     if (word == VMX_PROC2 && !vmx_has_ept(c))
         a.may &= ~(PROC2_EPT | PROC2_VMFUNC | PROC2_PML | PROC2_EPT_VE);
     return a;

@@ -133,9 +133,9 @@ u64 vmx_timer_value(const struct core *c)
 
 /* ---- the entry ---- */
 
-static bool rules_hold(struct core *c, enum vmx_stage stage)
+static bool rules_hold(struct core *c, enum vmx_stage stage, bool again)
 {
-    c->rt.vmx_rule = vmx_check(c, stage);
+    c->rt.vmx_rule = again ? vmx_check_again(c, stage) : vmx_check(c, stage);
     vmx_phase(c, c->m->p.vm_entry_cycles, stage, PHASES);
     return c->rt.vmx_rule == 0;
 }
@@ -176,12 +176,15 @@ static _Noreturn void retire(struct core *c, bool launch, u64 start, u64 rip)
 enum vmx_error vmx_enter(struct core *c, bool launch)
 {
     u64 start = c->s.cycle, rip = c->s.rip;
-    if (!rules_hold(c, VMX_CHECK_CONTROLS))
+    bool again = vmx_kept_same(c);
+    if (!rules_hold(c, VMX_CHECK_CONTROLS, again))
         return VMXERR_ENTRY_CONTROLS;
-    if (!rules_hold(c, VMX_CHECK_HOST))
+    if (!rules_hold(c, VMX_CHECK_HOST, again))
         return VMXERR_ENTRY_HOST_STATE;
-    if (!rules_hold(c, VMX_CHECK_GUEST))
+    if (!rules_hold(c, VMX_CHECK_GUEST, again))
         vmx_entry_failed(c, EXIT_INVALID_GUEST_STATE, vmx_rule(c->rt.vmx_rule)->qualification);
+    if (!again)
+        vmx_kept_take(c);
     load_guest(c);
     vmcs_set_launch_state(c, c->s.vmcs_hpa, LAUNCH_LAUNCHED);
     c->s.vmx_guest = 1;

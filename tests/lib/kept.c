@@ -10,9 +10,16 @@
 /* What of a core's state is put back: up to its clock. */
 #define STATE_BYTES offsetof(struct core_state, cycle)
 
+/* What is written by a pointer from now on stamps its page first. */
+static void forget_pointers(struct kept *k)
+{
+    k->b->core->rt.vmcs.bytes = NULL;
+}
+
 void kept_take(struct kept *k, struct bare *b)
 {
     k->b = b;
+    forget_pointers(k);
     k->count = 0;
     memcpy(&k->state, &b->core->s, STATE_BYTES);
 }
@@ -48,6 +55,7 @@ void kept_put_back(struct kept *k)
         mem_copy_in(mem, k->page[i], k->bytes[i], PAGE_BYTES);
         k->stamp[i] = mem_stamp(mem, k->page[i]);
     }
+    forget_pointers(k);
 }
 
 const u8 *kept_page(const struct kept *k, u64 hpa)

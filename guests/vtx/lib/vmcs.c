@@ -12,37 +12,6 @@ extern const char guest_exit[]; /* switch.S */
 
 /* ---- capabilities ---- */
 
-static const struct {
-    uint32_t field, msr, true_msr;
-} words[CONTROL_WORDS] = {
-    [PIN] = {VMCS_PIN_CONTROLS, MSR_VMX_PINBASED_CTLS, MSR_VMX_TRUE_PINBASED_CTLS},
-    [PROC] = {VMCS_PROC_CONTROLS, MSR_VMX_PROCBASED_CTLS, MSR_VMX_TRUE_PROCBASED_CTLS},
-    [PROC2] = {VMCS_PROC2_CONTROLS, MSR_VMX_PROCBASED_CTLS2, MSR_VMX_PROCBASED_CTLS2},
-    [VMEXIT] = {VMCS_EXIT_CONTROLS, MSR_VMX_EXIT_CTLS, MSR_VMX_TRUE_EXIT_CTLS},
-    [VMENTRY] = {VMCS_ENTRY_CONTROLS, MSR_VMX_ENTRY_CTLS, MSR_VMX_TRUE_ENTRY_CTLS},
-};
-
-uint32_t control_field(enum control_word word)
-{
-    return words[word].field;
-}
-
-static bool has_secondary(void)
-{
-    return rdmsr(MSR_VMX_PROCBASED_CTLS) >> 32 & PROC_SECONDARY;
-}
-
-struct allowed allowed_controls(enum control_word word)
-{
-    bool have_true = rdmsr(MSR_VMX_BASIC) & VMX_BASIC_TRUE;
-    uint64_t value;
-
-    if (word == PROC2 && !has_secondary())
-        return (struct allowed){0, 0};
-    value = rdmsr(have_true ? words[word].true_msr : words[word].msr);
-    return (struct allowed){(uint32_t)value, (uint32_t)(value >> 32)};
-}
-
 const char *control_name(enum control_word word, uint32_t bit)
 {
     static const struct {
@@ -60,11 +29,6 @@ const char *control_name(enum control_word word, uint32_t bit)
     return "a reserved control";
 }
 
-bool has_controls(enum control_word word, uint32_t bits)
-{
-    return (allowed_controls(word).may & bits) == bits;
-}
-
 void need_controls(enum control_word word, uint32_t bits)
 {
     uint32_t lacking = bits & ~allowed_controls(word).may;
@@ -78,12 +42,12 @@ void set_controls(enum control_word word, uint32_t bits)
     need_controls(word, bits);
     if (word == PROC2)
         set_controls(PROC, PROC_SECONDARY);
-    vmwrite(words[word].field, vmread(words[word].field) | bits);
+    vmwrite(control_field(word), vmread(control_field(word)) | bits);
 }
 
 void clear_controls(enum control_word word, uint32_t bits)
 {
-    vmwrite(words[word].field, vmread(words[word].field) & ~(uint64_t)bits);
+    vmwrite(control_field(word), vmread(control_field(word)) & ~(uint64_t)bits);
 }
 
 uint64_t ept_vpid_cap(void)
@@ -128,24 +92,11 @@ uint64_t vmcs_region(void)
     return (uint64_t)region;
 }
 
-/* Not all processors have all fields; those of features that are off need no value. */
-static void zero_all(void)
-{
-    static const uint32_t fields[] = {
-#define VMCS_FIELD(ID, name, encoding, group) VMCS_##ID,
-#include "arch/vmcs_fields.def"
-    };
-
-    for (unsigned i = 0; i < sizeof fields / sizeof *fields; i++)
-        if (VMCS_FIELD_TYPE(fields[i]) != VMCS_TYPE_EXIT_INFO)
-            try_vmwrite(fields[i], 0);
-}
-
 static void fill_controls(void)
 {
     for (enum control_word w = PIN; w < CONTROL_WORDS; w++)
-        if (w != PROC2 || has_secondary())
-            vmwrite(words[w].field, allowed_controls(w).must);
+        if (w != PROC2 || has_controls(PROC, PROC_SECONDARY))
+            vmwrite(control_field(w), allowed_controls(w).must);
     set_controls(VMENTRY, VMENTRY_GUEST_64);
     set_controls(VMEXIT, VMEXIT_HOST_64);
     if (has_controls(PIN, PIN_PREEMPTION_TIMER)) {
@@ -156,62 +107,19 @@ static void fill_controls(void)
     vmwrite(VMCS_VMCS_LINK_POINTER, UINT64_MAX);
 }
 
-static void fill_host(void)
-{
-    vmwrite(VMCS_HOST_CR0, read_cr0());
-    vmwrite(VMCS_HOST_CR3, read_cr3());
-    vmwrite(VMCS_HOST_CR4, read_cr4());
-    vmwrite(VMCS_HOST_EFER, rdmsr(MSR_EFER));
-    vmwrite(VMCS_HOST_PAT, PAT_RESET);
-    vmwrite(VMCS_HOST_CS_SELECTOR, SEL_CODE);
-    for (uint32_t f = VMCS_HOST_SS_SELECTOR; f <= VMCS_HOST_GS_SELECTOR; f += 2)
-        vmwrite(f, SEL_DATA);
-    vmwrite(VMCS_HOST_ES_SELECTOR, SEL_DATA);
-    vmwrite(VMCS_HOST_TR_SELECTOR, SEL_TSS);
-    vmwrite(VMCS_HOST_TR_BASE, (uint64_t)&world_tss);
-    vmwrite(VMCS_HOST_GDTR_BASE, (uint64_t)world_gdt);
-    vmwrite(VMCS_HOST_IDTR_BASE, (uint64_t)world_idt);
-    vmwrite(VMCS_HOST_RIP, (uint64_t)guest_exit);
-}
-
-/* Fields of the same kind of all segment registers follow each other, in the order of enum segment_reg. */
-static void fill_segment(enum segment_reg n, uint64_t selector, uint64_t limit, uint64_t rights)
-{
-    vmwrite(VMCS_GUEST_ES_SELECTOR + 2 * n, selector);
-    vmwrite(VMCS_GUEST_ES_LIMIT + 2 * n, limit);
-    vmwrite(VMCS_GUEST_ES_ACCESS_RIGHTS + 2 * n, rights);
-}
-
-static void fill_segments(void)
-{
-    for (enum segment_reg n = SEG_ES; n <= SEG_GS; n++)
-        fill_segment(n, SEL_DATA, UINT32_MAX, SEG_ATTR_DATA);
-    fill_segment(SEG_CS, SEL_CODE, UINT32_MAX, SEG_ATTR_CODE64);
-    fill_segment(SEG_LDTR, 0, 0, AR_UNUSABLE);
-    fill_segment(SEG_TR, SEL_TSS, sizeof world_tss - 1, SEG_ATTR_TSS);
-    vmwrite(VMCS_GUEST_TR_BASE, (uint64_t)&world_tss);
-    vmwrite(VMCS_GUEST_GDTR_BASE, (uint64_t)world_gdt);
-    vmwrite(VMCS_GUEST_GDTR_LIMIT, SEL_TSS + 15);
-    vmwrite(VMCS_GUEST_IDTR_BASE, (uint64_t)world_idt);
-    vmwrite(VMCS_GUEST_IDTR_LIMIT, sizeof world_idt - 1);
-}
-
-static void fill_guest(void)
-{
-    fill_segments();
-    vmwrite(VMCS_GUEST_CR0, read_cr0());
-    vmwrite(VMCS_GUEST_CR3, read_cr3());
-    vmwrite(VMCS_GUEST_CR4, read_cr4());
-    vmwrite(VMCS_GUEST_EFER, rdmsr(MSR_EFER));
-    vmwrite(VMCS_GUEST_PAT, PAT_RESET);
-    vmwrite(VMCS_GUEST_DR7, DR7_FIXED);
-    vmwrite(VMCS_GUEST_RFLAGS, FLAG_FIXED);
-}
-
 void vmcs_fill(void)
 {
-    zero_all();
+    const struct vmcs_tables tables = {
+        .gdt = (uint64_t)world_gdt,
+        .gdt_limit = SEL_TSS + 15,
+        .idt = (uint64_t)world_idt,
+        .idt_limit = sizeof world_idt - 1,
+        .tss = (uint64_t)&world_tss,
+        .tss_selector = SEL_TSS,
+    };
+
+    vmcs_zero();
     fill_controls();
-    fill_host();
-    fill_guest();
+    vmcs_fill_state(&tables, vmwrite);
+    vmwrite(VMCS_HOST_RIP, (uint64_t)guest_exit);
 }

@@ -1,4 +1,4 @@
-/* vmcs.h - a VMCS that can be entered, and its controls by the capability MSRs (SDM vol. 3, A.2 to A.5). */
+/* vmcs.h - a VMCS that can be entered, and its controls, which a test may need. */
 #ifndef VTX_VMCS_H
 #define VTX_VMCS_H
 
@@ -6,17 +6,9 @@
 #include <stdint.h>
 
 #include "arch/vmx.h"
+#include "lib/vmx.h"
 
-enum control_word { PIN, PROC, PROC2, VMEXIT, VMENTRY, CONTROL_WORDS };
-
-/* What the capability MSRs say: bits that must be 1, and those that may. */
-struct allowed {
-    uint32_t must, may;
-};
-struct allowed allowed_controls(enum control_word word);
-uint32_t control_field(enum control_word word);
 const char *control_name(enum control_word word, uint32_t bit);
-bool has_controls(enum control_word word, uint32_t bits);
 
 /* Sets controls of the current VMCS, PROC_SECONDARY with those of PROC2; skips the test if the processor has
  * them not. */
