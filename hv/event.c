@@ -6,6 +6,7 @@
 
 #include "arch/insn.h"
 #include "arch/x86.h"
+#include "step.h"
 #include "vm.h"
 #include "vmx.h"
 
@@ -127,7 +128,7 @@ void event_prepare(struct vcpu *v)
 
     if (!a->requested && !a->nmi && !v->event.windows && !v->event.threshold)
         return;
-    if (!a->stepping && !(vmread(VMCS_ENTRY_INTR_INFO) & INTR_VALID))
+    if (!(v->steps & STEP_APIC_PAGE) && !(vmread(VMCS_ENTRY_INTR_INFO) & INTR_VALID))
         deliver(v);
     open_windows(v);
 }

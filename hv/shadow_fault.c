@@ -6,8 +6,10 @@
  *     hidden   they allow it, and the shadow tables only did not say so yet */
 #include "arch/insn.h"
 #include "arch/x86.h"
+#include "lapic_page.h"
 #include "page.h"
 #include "shadow.h"
+#include "step.h"
 #include "vmx.h"
 
 /* ---- the way down ---- */
@@ -85,7 +87,7 @@ static void lend(struct vcpu *v, uint64_t gva)
     if (c->lent_count == SHADOW_LENT)
         shadow_instruction_done(v);
     c->lent[c->lent_count++] = gva;
-    vmwrite(VMCS_PROC_CONTROLS, vmread(VMCS_PROC_CONTROLS) | PROC_MONITOR_TRAP_FLAG);
+    step_begin(v, STEP_LENT);
 }
 
 static void take_back(struct vcpu *v, uint64_t gva)
@@ -101,7 +103,7 @@ void shadow_instruction_done(struct vcpu *v)
 {
     while (v->shadow.lent_count > 0)
         take_back(v, v->shadow.lent[--v->shadow.lent_count]);
-    vmwrite(VMCS_PROC_CONTROLS, vmread(VMCS_PROC_CONTROLS) & ~(uint64_t)PROC_MONITOR_TRAP_FLAG);
+    step_end(v, STEP_LENT);
     shadow_flush_stale(v->vm);
 }
 

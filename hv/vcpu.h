@@ -43,6 +43,7 @@ struct vcpu {
     uint64_t index; /* within its VM: the number of the virtual CPU, and its APIC's at reset */
     uint16_t vpid;
     uint64_t runs_until; /* what its VMX-preemption timer is set for, by the TSC */
+    unsigned steps;      /* why it exits after one instruction (step.h) */
     bool halted;         /* in HLT, with nothing to wake it yet */
     unsigned wakers;     /* what could: WAKES_BY_INTERRUPT and WAKES_BY_NMI */
     struct lapic lapic;

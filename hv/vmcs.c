@@ -4,6 +4,7 @@
 #include "arch/insn.h"
 #include "arch/x86.h"
 #include "core.h"
+#include "lapic_page.h"
 #include "pager.h"
 #include "print.h"
 #include "traps.h"
