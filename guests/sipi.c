@@ -3,8 +3,8 @@
  *     sipi [bad|page [ROUNDS]]
  *
  * With `bad` the last start-up IPI finds a structure that is not legal, which is the end of the machine, or
- * of the VM.  With `page` INIT comes ROUNDS times (default 40) to a core that does nothing but read a register
- * of its APIC by the page, at one that counts by itself; then core 0 reads its own. */
+ * of the VM.  With `page` INIT comes ROUNDS times (default 40) to a core that does nothing but read a
+ * register of its APIC by the page, at one that counts by itself; then core 0 reads its own. */
 #include "lib/guest.h"
 
 #include <stdbool.h>
@@ -170,7 +170,8 @@ static void try_page(uint64_t rounds)
         send_by_page(APIC_ICR_INIT);
         sum += XAPIC_PAGE[APIC_TIMER_CURRENT / 4];
     }
-    print("%lu rounds, current counts %lu, and core 1 %s\n", rounds, sum, sipi_pulse ? "read" : "did not read");
+    print("%lu rounds, current counts %lu, and core 1 %s\n", rounds, sum,
+          sipi_pulse ? "read" : "did not read");
 }
 
 uint32_t guest_main(const char *args)

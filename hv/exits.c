@@ -93,8 +93,7 @@ static void exit_entry_failure(struct vcpu *v, uint64_t reason)
 }
 
 /* Page faults, if the VM's pager or its faults=hypervisor asks for them, and NMIs, which are not used here.
- * An IRET that faults has opened the door for NMIs already, and closes it again to be executed once more
- * (27.2.3). */
+ */
 static void exit_exception(struct vcpu *v)
 {
     uint64_t info = vmread(VMCS_EXIT_INTR_INFO);
@@ -104,8 +103,6 @@ static void exit_exception(struct vcpu *v)
             exit_unhandled(v, EXIT_EXCEPTION_NMI);
         return;
     }
-    if (info & INTR_NMI_UNBLOCKING && !(vmread(VMCS_IDT_VECTORING_INFO) & INTR_VALID))
-        vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKING_NMI);
     v->vm->config.pager->page_fault(v);
 }
 

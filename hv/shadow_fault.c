@@ -168,19 +168,6 @@ static bool refused_by_smap(struct vcpu *v, uint64_t gva, const struct guest_pat
     return allowed_here(v, gva, error & PF_W ? PTE_U | PTE_W : PTE_U);
 }
 
-/* An event whose delivery met the fault is delivered again.  The exit has saved the flags of the fault's
- * frame, RF set (SDM vol. 3, 27.3.3 "Saving RIP, RSP, RFLAGS, and SSP"); in that of an interrupt or a trap it
- * is clear. */
-static void deliver_again(void)
-{
-    uint64_t event = vmread(VMCS_IDT_VECTORING_INFO);
-    bool fault = (event >> INTR_TYPE_SHIFT & 7) == EVENT_HARD_EXCEPTION && (event & INTR_VECTOR) != VEC_DB;
-
-    if (event & INTR_VALID && !fault)
-        vmwrite(VMCS_GUEST_RFLAGS, vmread(VMCS_GUEST_RFLAGS) & ~(uint64_t)FLAG_RF);
-    vcpu_redeliver_event();
-}
-
 static void serve(struct vcpu *v, uint64_t gva, const struct guest_path *path, struct guest_access access)
 {
     struct vm *vm = v->vm;
@@ -199,7 +186,7 @@ static void serve(struct vcpu *v, uint64_t gva, const struct guest_path *path, s
         return;
     }
     shadow_flush_stale(vm);
-    deliver_again();
+    vcpu_redeliver_event(v);
 }
 
 void shadow_page_fault(struct vcpu *v)

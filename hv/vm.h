@@ -50,7 +50,7 @@ struct vm {
     struct console console;
     struct stats stats;
     struct shadow shadow; /* for the shadow pager */
-    uint64_t apic_page; /* hpa of what lies where the guest has its APIC: the APIC-access page */
+    uint64_t apic_page;   /* hpa of what lies where the guest has its APIC: the APIC-access page */
 };
 
 /* The i-th VM, NULL after the last. */

@@ -51,6 +51,8 @@ static const struct guest {
     {"tables", "tables", "v image=tables page=2m lazy=yes"},
     {"tables", "tables", "v image=tables tables=24"},
     {"breakpoint", "breakpoint", "v image=breakpoint"},
+    {"interrupted", "interrupted", "v image=interrupted"},
+    {"interrupted", "interrupted", "v image=interrupted lazy=yes page=2m"},
     {"uart", "uart", "v image=uart"},
     {"msr", "msr", "v image=msr"},
     {"alu", "alu 1000", "v image=alu -- 1000"},
@@ -89,6 +91,19 @@ START_TEST(same_output_bare_and_in_a_vm)
     vm_lines("v", virtual);
     ck_assert(strlen(bare) > 0);
     must_be_same(bare, virtual);
+}
+END_TEST
+
+/* Two across two pages, and one each into a read-only page and through two malformed entries: without an exit
+ * of their own. */
+START_TEST(faults_of_string_io_are_the_guests)
+{
+    add_vm("ports", "v image=ports");
+    boot("hv/hv.elf", "hv --stay");
+    run_until(10000000);
+    must_say("v stopped by debug-exit, status 1");
+    reply_has("stats v", "fault=1 count=5 ");
+    ck_assert_ptr_null(strstr(command("stats v"), "exit=0 "));
 }
 END_TEST
 
@@ -663,6 +678,7 @@ static Suite *make_suite(void)
     Suite *s = suite_create("hv");
     TCase *c = new_case(s, "guests");
     tcase_add_loop_test(c, same_output_bare_and_in_a_vm, 0, MMUS * COUNT(guests));
+    tcase_add_test(c, faults_of_string_io_are_the_guests);
     tcase_add_test(c, vms_take_turns);
     tcase_add_test(c, weight_gives_longer_turns);
     tcase_add_test(c, exits_do_not_stretch_a_turn);
