@@ -8,14 +8,14 @@
 
 #ifdef __ASSEMBLER__ /* assembly gets the fields alone */
 
-#define VMCS_FIELD(ID, name, encoding, group) .set VMCS_##ID, encoding
+#define VMCS_FIELD(ID, name, encoding, group, processors) .set VMCS_##ID, encoding
 #include "vmcs_fields.def"
 
 #else
 
 /* VMCS_GUEST_RIP = 0x681e, ... */
 enum vmcs_field {
-#define VMCS_FIELD(ID, name, encoding, group) VMCS_##ID = encoding,
+#define VMCS_FIELD(ID, name, encoding, group, processors) VMCS_##ID = encoding,
 #include "vmcs_fields.def"
 };
 

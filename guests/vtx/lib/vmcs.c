@@ -132,7 +132,7 @@ uint64_t vmcs_region(void)
 static void zero_all(void)
 {
     static const uint32_t fields[] = {
-#define VMCS_FIELD(ID, name, encoding, group) VMCS_##ID,
+#define VMCS_FIELD(ID, name, encoding, group, processors) VMCS_##ID,
 #include "arch/vmcs_fields.def"
     };
 
