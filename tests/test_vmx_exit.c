@@ -1,26 +1,12 @@
 /* test_vmx_exit.c - VM exits and entries: intercepts and what they record, state, events, timers (SDM vol. 3,
  * 25 to 27). */
 #include "cpu/vmx.h"
-#include "lib/guest.h"
+#include "lib/guest_case.h"
 #include "lib/suite.h"
 #include "mmu/mem.h"
 
 #include <check.h>
 #include <stdlib.h>
-
-static struct bare b;
-static struct core *c;
-
-static void set_up(void)
-{
-    guest_open(&b);
-    c = b.core;
-}
-
-static void tear_down(void)
-{
-    bare_close(&b);
-}
 
 /* ---- instructions ---- */
 
@@ -132,13 +118,6 @@ START_TEST(no_exit_without_the_control)
     ck_assert_msg(c->s.vmx_guest, "%s exits", i->name);
 }
 END_TEST
-
-static void run_guest(const char *bytes, size_t n)
-{
-    bare_put(&b, c->s.rip, bytes, n);
-    bare_atoms(&b, 1);
-}
-#define GUEST(bytes) run_guest(bytes, sizeof(bytes) - 1)
 
 static void check_exit(u32 reason)
 {
@@ -775,7 +754,7 @@ START_TEST(stops_at_each_micro)
         ck_assert(c->s.count.stall_vmx >= last);
         last = c->s.count.stall_vmx;
         bare_close(&b);
-        set_up();
+        guest_set_up();
     }
     ck_assert_uint_ge(k, 6);
     ck_assert_uint_eq(c->s.vmx_guest, 1);
@@ -786,7 +765,7 @@ int main(void)
 {
     Suite *s = suite_create("vmx exits");
     TCase *t = tcase_create("exits");
-    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_checked_fixture(t, guest_set_up, guest_tear_down);
     tcase_add_loop_test(t, instruction_exits, 0, INTERCEPTS);
     tcase_add_loop_test(t, no_exit_without_the_control, 0, INTERCEPTS);
     tcase_add_loop_test(t, msr_bitmaps, 0, 4);

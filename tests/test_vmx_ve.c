@@ -1,5 +1,6 @@
 /* test_vmx_ve.c - EPT violations that become #VE (SDM vol. 3, 25.5.7 "Virtualization Exceptions"). */
 #include "cpu/vmx.h"
+#include "lib/guest_case.h"
 #include "lib/guest_ept.h"
 #include "lib/suite.h"
 #include "mmu/walk.h"
@@ -8,22 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct bare b;
-static struct core *c;
-
 #define AREA 0x96000u
 #define READ (QUAL_EPT_READ | QUAL_EPT_LINEAR_VALID | QUAL_EPT_TRANSLATED)
-
-static void set_up(void)
-{
-    guest_open(&b);
-    c = b.core;
-}
-
-static void tear_down(void)
-{
-    bare_close(&b);
-}
 
 /* entry: of EPT_PAGE, in EPT. */
 static void use_ve(u64 entry)
@@ -349,7 +336,7 @@ int main(void)
 {
     Suite *s = suite_create("vmx virtualization exceptions");
     TCase *t = tcase_create("converted");
-    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_checked_fixture(t, guest_set_up, guest_tear_down);
     tcase_add_test(t, a_page_that_is_not_there);
     tcase_add_test(t, a_write_that_is_refused);
     tcase_add_test(t, once_more_after_the_handler);
@@ -363,7 +350,7 @@ int main(void)
     suite_add_tcase(s, t);
 
     t = tcase_create("conditions");
-    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_checked_fixture(t, guest_set_up, guest_tear_down);
     tcase_add_loop_test(t, suppressed, 0, 2);
     tcase_add_loop_test(t, bit_63_of_a_table, 0, 2);
     tcase_add_loop_test(t, a_guest_table, 0, 2);
