@@ -1,9 +1,10 @@
 /* sipi - INIT and 64-bit start-up IPIs, tried on core 1 (docs/machine.md, "Start of the other cores").
  *
- *     sipi [bad]
+ *     sipi [bad|page [ROUNDS]]
  *
  * With `bad` the last start-up IPI finds a structure that is not legal, which is the end of the machine, or
- * of the VM. */
+ * of the VM.  With `page` INIT comes ROUNDS times (default 40) to a core that does nothing but read a
+ * register of its APIC by the page, at one that counts by itself; then core 0 reads its own. */
 #include "lib/guest.h"
 
 #include <stdbool.h>
@@ -137,6 +138,42 @@ static void try_start(uint64_t *structure)
     tell("INIT and start-up end HLT with interrupts off", has_begun(3) && has_a_pulse());
 }
 
+/* ---- INIT in the midst of an access to the page ---- */
+
+#define XAPIC_PAGE ((volatile uint32_t *)APIC_PHYS_BASE)
+
+/* Needs no stack. */
+extern const char sipi_reader[];
+__asm__(".globl sipi_reader\n"
+        "sipi_reader:\n\t"
+        "lock incq sipi_begun(%rip)\n\t"
+        "movl $0xfee00390, %ebx\n" /* APIC_TIMER_CURRENT */
+        "1:\tmovl (%rbx), %eax\n\tincq sipi_pulse(%rip)\n\tjmp 1b\n");
+
+static void send_by_page(uint32_t command)
+{
+    XAPIC_PAGE[APIC_ICR_HIGH / 4] = 1u << 24;
+    XAPIC_PAGE[APIC_ICR_LOW / 4] = APIC_ICR_ASSERT | command;
+}
+
+static void try_page(uint64_t rounds)
+{
+    uint64_t sum = 0;
+
+    startup_set_entry(sipi_reader);
+    for (uint64_t i = 1; i <= rounds; i++) {
+        send_by_page(APIC_ICR_STARTUP);
+        while (__atomic_load_n(&sipi_begun, __ATOMIC_SEQ_CST) < i)
+            __asm__ volatile("pause");
+        for (uint64_t k = 0; k < 300 + 7 * i; k++)
+            __asm__ volatile("nop");
+        send_by_page(APIC_ICR_INIT);
+        sum += XAPIC_PAGE[APIC_TIMER_CURRENT / 4];
+    }
+    print("%lu rounds, current counts %lu, and core 1 %s\n", rounds, sum,
+          sipi_pulse ? "read" : "did not read");
+}
+
 uint32_t guest_main(const char *args)
 {
     uint64_t *structure;
@@ -146,6 +183,10 @@ uint32_t guest_main(const char *args)
         return 1;
     }
     trap_set(VEC_GP, on_gp);
+    if (args_is(args, 1, "page")) {
+        try_page(args_number(args, 2, 40));
+        return 0;
+    }
     wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
     try_msr();
     startup_set_entry(sipi_entry);

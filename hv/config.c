@@ -67,7 +67,7 @@ static bool parse_faults(struct vm_config *c, const char *value)
     return c->faults_exit || text_equal(value, "guest");
 }
 
-bool config_set_weight(struct vm_config *c, const char *value)
+static bool parse_weight(struct vm_config *c, const char *value)
 {
     uint64_t weight;
 
@@ -86,17 +86,18 @@ static const struct key {
     const char *name;
     bool (*parse)(struct vm_config *c, const char *value);
     const char *possible;
+    bool for_life; /* it cannot be changed */
 } keys[] = {
-    {"image=", parse_image, "the name of an image, up to 31 characters"},
-    {"ram=", parse_ram, "2M to 2G, a multiple of 4K"},
-    {"mmu=", parse_mmu, "nested or shadow"},
-    {"page=", parse_page, "4k or 2m"},
-    {"start=", parse_start, "yes or no"},
-    {"lazy=", parse_lazy, "yes or no"},
-    {"faults=", parse_faults, "guest or hypervisor"},
-    {"tables=", parse_tables, "24 to 2047 shadow tables"},
-    {"weight=", config_set_weight, "1 to 100"},
-    {"vcpus=", parse_vcpus, "1 to 8"},
+    {"image=", parse_image, "the name of an image, up to 31 characters", true},
+    {"ram=", parse_ram, "2M to 2G, a multiple of 4K", true},
+    {"mmu=", parse_mmu, "nested or shadow", true},
+    {"page=", parse_page, "4k or 2m", true},
+    {"start=", parse_start, "yes or no", true},
+    {"lazy=", parse_lazy, "yes or no", true},
+    {"faults=", parse_faults, "guest or hypervisor", false},
+    {"tables=", parse_tables, "24 to 2047 shadow tables", true},
+    {"weight=", parse_weight, "1 to 100", false},
+    {"vcpus=", parse_vcpus, "1 to 8", true},
 };
 #define KEYS (sizeof keys / sizeof keys[0])
 
@@ -114,6 +115,36 @@ static bool parse_option(struct vm_config *c, const char *word, struct why why)
         why.text, why.size,
         "unknown option %s; known are image= ram= mmu= page= start= lazy= faults= tables= weight= vcpus=",
         word);
+    return false;
+}
+
+static bool is_key(const struct key *k, const char *name)
+{
+    size_t n = text_length(name);
+
+    return n > 0 && text_starts(k->name, name) && text_equal(k->name + n, "=");
+}
+
+bool config_set(struct vm_config *c, const char *name, const char *value, char *why, size_t size)
+{
+    struct vm_config changed = *c;
+
+    for (unsigned i = 0; i < KEYS; i++) {
+        if (!is_key(&keys[i], name) || keys[i].for_life)
+            continue;
+        if (!keys[i].parse(&changed, value)) {
+            format_text(why, size, "%s: possible is %s", name, keys[i].possible);
+            return false;
+        }
+        if (c->pager->shadow && keys[i].parse == parse_faults && !changed.faults_exit) {
+            format_text(why, size, "%s: with mmu=shadow the hypervisor always has them", name);
+            return false;
+        }
+        *c = changed;
+        return true;
+    }
+    format_text(why, size, "%s%s; known are faults and weight", *name ? "unknown key " : "KEY is missing",
+                name);
     return false;
 }
 

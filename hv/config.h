@@ -11,8 +11,9 @@
 
 #define WEIGHT_MAX 100
 
-/* A VM's setting that may be changed while it lives, as `KEY=` says above: true if the value is possible. */
-bool config_set_weight(struct vm_config *config, const char *value);
+/* Changes a setting that may change while the VM lives, weight or faults, as `NAME=VALUE` says above.  False,
+ * with a message in `why` and nothing changed, if it is none of them or the value is not possible. */
+bool config_set(struct vm_config *config, const char *name, const char *value, char *why, size_t size);
 
 /* False, with a message in `why`, if the string is malformed: then all is as by default but
  * the name, if there is one. */

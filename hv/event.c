@@ -6,6 +6,7 @@
 
 #include "arch/insn.h"
 #include "arch/x86.h"
+#include "step.h"
 #include "vm.h"
 #include "vmx.h"
 
@@ -50,7 +51,7 @@ static void unblock_nmi(void)
 }
 
 /* An IRET that has exited has ended the blocking of NMIs, and will do so again (SDM vol. 3, 27.2.3
- * "Information About NMI Unblocking Due to IRET"). */
+ * "Information About NMI Unblocking Due to IRET").  If its fault is the guest's it has ended it for good. */
 static void block_nmi_again(void)
 {
     uint64_t unblocked = vmread(VMCS_EXIT_REASON) == EXIT_EPT_VIOLATION
@@ -61,7 +62,25 @@ static void block_nmi_again(void)
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKING_NMI);
 }
 
-void vcpu_redeliver_event(void)
+/* RF in the frame of an event (SDM vol. 3, 17.3.1.1): faults set it; of an interrupt we know what it found; a
+ * software interrupt clears it, and so does a trap, unless it is that of a string instruction's iteration,
+ * which nothing tells from others. */
+static bool frame_resumes(const struct vcpu *v, uint64_t info)
+{
+    if (TYPE_OF(info) == EVENT_EXTERNAL || TYPE_OF(info) == EVENT_NMI)
+        return v->event.resume;
+    return TYPE_OF(info) == EVENT_HARD_EXCEPTION && (info & INTR_VECTOR) != VEC_DB;
+}
+
+/* Saved by an EPT violation are the flags of the event's frame, but by a page fault those of its own, RF set
+ * (SDM vol. 3, 27.3.3 "Saving RIP, RSP, RFLAGS, and SSP"). */
+static void restore_flags(const struct vcpu *v, uint64_t info)
+{
+    if (vmread(VMCS_EXIT_REASON) == EXIT_EXCEPTION_NMI && !frame_resumes(v, info))
+        vmwrite(VMCS_GUEST_RFLAGS, vmread(VMCS_GUEST_RFLAGS) & ~(uint64_t)FLAG_RF);
+}
+
+void vcpu_redeliver_event(const struct vcpu *v)
 {
     uint64_t info = vmread(VMCS_IDT_VECTORING_INFO);
 
@@ -69,6 +88,7 @@ void vcpu_redeliver_event(void)
         block_nmi_again();
         return;
     }
+    restore_flags(v, info);
     if (info & INTR_HAS_ERROR)
         vmwrite(VMCS_ENTRY_ERROR_CODE, vmread(VMCS_IDT_VECTORING_ERROR));
     if (TYPE_IS_SOFTWARE(info))
@@ -79,6 +99,12 @@ void vcpu_redeliver_event(void)
 }
 
 /* ---- NMIs and interrupts ---- */
+
+static void inject_interrupt(struct vcpu *v, unsigned vector, enum event_type type)
+{
+    v->event.resume = vmread(VMCS_GUEST_RFLAGS) & FLAG_RF;
+    vmwrite(VMCS_ENTRY_INTR_INFO, INTR_INFO(vector, type));
+}
 
 /* Shadows of STI and MOV SS hold back both, and traps on the instruction before come first: an entry that
  * delivers something else would lose them (SDM vol. 3, 26.7.3 "Delivery of Pending Debug Exceptions after VM
@@ -92,14 +118,14 @@ static void deliver(struct vcpu *v)
         return;
     if (v->lapic.nmi && !(blocking & BLOCKING_NMI)) {
         v->lapic.nmi = false;
-        vmwrite(VMCS_ENTRY_INTR_INFO, INTR_INFO(VEC_NMI, EVENT_NMI));
+        inject_interrupt(v, VEC_NMI, EVENT_NMI);
         return;
     }
     vector = lapic_pending(v);
     if (vector < 0 || !(vmread(VMCS_GUEST_RFLAGS) & FLAG_IF))
         return;
     lapic_take(v, (unsigned)vector);
-    vmwrite(VMCS_ENTRY_INTR_INFO, INTR_INFO(vector, EVENT_EXTERNAL));
+    inject_interrupt(v, (unsigned)vector, EVENT_EXTERNAL);
 }
 
 /* What is left over. */
@@ -127,7 +153,7 @@ void event_prepare(struct vcpu *v)
 
     if (!a->requested && !a->nmi && !v->event.windows && !v->event.threshold)
         return;
-    if (!a->stepping && !(vmread(VMCS_ENTRY_INTR_INFO) & INTR_VALID))
+    if (!(v->steps & STEP_APIC_PAGE) && !(vmread(VMCS_ENTRY_INTR_INFO) & INTR_VALID))
         deliver(v);
     open_windows(v);
 }

@@ -2,8 +2,10 @@
 
 #include "arch/insn.h"
 #include "arch/x86.h"
+#include "lapic_page.h"
 #include "lock.h"
 #include "reach.h"
+#include "step.h"
 #include "vmcs.h"
 #include "vmx.h"
 
@@ -72,7 +74,7 @@ static void exit_invlpg(struct vcpu *v)
 /* A step over an access to the APIC's page has ended already (vcpu_run_once). */
 static void exit_monitor_trap(struct vcpu *v)
 {
-    if (v->vm->config.pager->instruction_done)
+    if (v->steps & STEP_LENT)
         v->vm->config.pager->instruction_done(v);
 }
 
@@ -91,8 +93,7 @@ static void exit_entry_failure(struct vcpu *v, uint64_t reason)
 }
 
 /* Page faults, if the VM's pager or its faults=hypervisor asks for them, and NMIs, which are not used here.
- * An IRET that faults has opened the door for NMIs already, and closes it again to be executed once more
- * (27.2.3). */
+ */
 static void exit_exception(struct vcpu *v)
 {
     uint64_t info = vmread(VMCS_EXIT_INTR_INFO);
@@ -102,8 +103,6 @@ static void exit_exception(struct vcpu *v)
             exit_unhandled(v, EXIT_EXCEPTION_NMI);
         return;
     }
-    if (info & INTR_NMI_UNBLOCKING && !(vmread(VMCS_IDT_VECTORING_INFO) & INTR_VALID))
-        vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKING_NMI);
     v->vm->config.pager->page_fault(v);
 }
 
@@ -181,7 +180,7 @@ uint64_t vcpu_run_once(struct vcpu *v)
     if (!vm_alive(v->vm) || v->startup.waits) /* another core has ended it, or sent it an INIT */
         return EXIT_EXTERNAL_INTERRUPT;
     reason = vmread(VMCS_EXIT_REASON);
-    if (v->lapic.stepping)
+    if (v->steps & STEP_APIC_PAGE)
         lapic_page_end_step(v);
     if (reason & EXIT_ENTRY_FAILURE)
         exit_entry_failure(v, reason & REASON_BASIC);

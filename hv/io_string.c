@@ -11,15 +11,13 @@
 #define INFO_ADDRESS_32   (1u << 7)
 #define INFO_SEGMENT(i)   ((i) >> 15 & 7) /* for OUTS alone */
 
-static void fault(struct vm *vm, enum guest_walk why, uint64_t gva, uint32_t error)
+static void fault(struct vcpu *v, enum guest_walk why, uint64_t gva, uint32_t error)
 {
-    if (why == WALK_OUTSIDE) {
-        vm_crash(vm, "INS or OUTS at rip 0x%lx: linear 0x%lx leads where it has no RAM",
+    if (why == WALK_OUTSIDE)
+        vm_crash(v->vm, "INS or OUTS at rip 0x%lx: linear 0x%lx leads where it has no RAM",
                  vmread(VMCS_GUEST_RIP), gva);
-        return;
-    }
-    write_cr2(gva); /* CR2 is in no VMCS: the core holds the guest's */
-    vcpu_inject(VEC_PF, true, error);
+    else
+        pager_reflect(v, gva, error);
 }
 
 /* The exit comes before the fault of an address that is not canonical, so that one is ours to raise too. */
@@ -43,7 +41,7 @@ static bool find_bytes(struct vcpu *v, uint64_t gva, unsigned n, bool write, uin
         enum guest_walk result = guest_byte(v, gva + i, write, &bytes[i], &error);
 
         if (result != WALK_OK) {
-            fault(v->vm, result, gva + i, error);
+            fault(v, result, gva + i, error);
             return false;
         }
     }
@@ -98,4 +96,6 @@ void exit_io_string(struct vcpu *v, uint64_t qualification)
         advance(&gpr[REG_RCX], -UINT64_C(1), mask);
     if (!rep || gpr[REG_RCX] == 0)
         vcpu_skip_instruction();
+    else
+        vcpu_skip_iteration();
 }

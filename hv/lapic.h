@@ -24,7 +24,6 @@ struct lapic {
     bool error_raised;
     bool requested; /* IRR is not empty */
     bool nmi;       /* one is pending */
-    bool stepping;  /* over an access to the page that the processor does not virtualise (lapic_page.c) */
 };
 
 /* ---- state ---- */

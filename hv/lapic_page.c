@@ -12,6 +12,7 @@
 #include "exits.h"
 #include "guests/lib/string.h"
 #include "page.h"
+#include "step.h"
 #include "vmcs.h"
 #include "vmx.h"
 
@@ -26,16 +27,16 @@ bool lapic_page_offered(void)
 /* The page goes back with the EPT. */
 bool lapic_page_map(struct vm *vm)
 {
-    vm->lapic_page = (struct lapic_page){0};
+    vm->apic_page = 0;
     if (!lapic_page_offered())
         return true;
-    vm->lapic_page.hpa = page_alloc();
-    return vm->lapic_page.hpa && ept_map(vm->dir->root, APIC_PHYS_BASE, vm->lapic_page.hpa, PAGE_BYTES);
+    vm->apic_page = page_alloc();
+    return vm->apic_page && ept_map(vm->dir->root, APIC_PHYS_BASE, vm->apic_page, PAGE_BYTES);
 }
 
 uint8_t *lapic_page_at(const struct vm *vm, uint64_t gpa)
 {
-    return gpa / PAGE_BYTES == APIC_PHYS_BASE / PAGE_BYTES ? (uint8_t *)vm->lapic_page.hpa : NULL;
+    return gpa / PAGE_BYTES == APIC_PHYS_BASE / PAGE_BYTES ? (uint8_t *)vm->apic_page : NULL;
 }
 
 void lapic_page_setup(const struct vcpu *v)
@@ -44,7 +45,7 @@ void lapic_page_setup(const struct vcpu *v)
     vmwrite(VMCS_TPR_THRESHOLD, 0);
     if (!lapic_page_offered())
         return;
-    vmwrite(VMCS_APIC_ACCESS_ADDRESS, v->vm->lapic_page.hpa);
+    vmwrite(VMCS_APIC_ACCESS_ADDRESS, v->vm->apic_page);
     lapic_page_follow_mode(v);
 }
 
@@ -79,22 +80,18 @@ void exit_apic_write(struct vcpu *v)
 
 /* Translations tell which accesses are virtualised, and would go on telling (29.4.5 "Issues Pertaining to
  * Page Size and TLB Management"). */
-static void change_controls(struct vcpu *v, bool step)
+static void virtualise_accesses(const struct vcpu *v, bool virtual)
 {
-    uint64_t proc = vmread(VMCS_PROC_CONTROLS) & ~(uint64_t)PROC_MONITOR_TRAP_FLAG;
     uint64_t proc2 = vmread(VMCS_PROC2_CONTROLS) & ~(uint64_t)PROC2_APIC_ACCESSES;
 
-    vmwrite(VMCS_PROC_CONTROLS, proc | (step ? PROC_MONITOR_TRAP_FLAG : 0));
-    vmwrite(VMCS_PROC2_CONTROLS, proc2 | (step ? 0 : PROC2_APIC_ACCESSES));
+    vmwrite(VMCS_PROC2_CONTROLS, proc2 | (virtual ? PROC2_APIC_ACCESSES : 0));
     vmx_flush_vpid(v->vpid);
-    v->lapic.stepping = step;
-    v->vm->lapic_page.stepper = step ? v : NULL;
 }
 
 /* What a load finds: reserved places read as 0, and both ways of touching them are an error (10.5.3). */
 static void fill(struct vcpu *v, uint32_t offset)
 {
-    uint8_t *place = (uint8_t *)v->vm->lapic_page.hpa + offset;
+    uint8_t *place = (uint8_t *)v->vm->apic_page + offset;
     uint32_t value = 0;
 
     if (lapic_allows(offset, APIC_READ))
@@ -112,6 +109,14 @@ static bool is_load_or_store(uint64_t qualification)
     return kind == QUAL_APIC_READ || kind == QUAL_APIC_WRITE;
 }
 
+static bool is_in_use(const struct vm *vm)
+{
+    for (uint64_t i = 0; i < vm->dir->vcpus; i++)
+        if (vm->vcpu[i].steps & STEP_APIC_PAGE)
+            return true;
+    return false;
+}
+
 /* While another virtual CPU of the VM steps, the page is its: this one tries again. */
 void exit_apic_access(struct vcpu *v)
 {
@@ -124,20 +129,16 @@ void exit_apic_access(struct vcpu *v)
     } else if (!is_load_or_store(q)) {
         vm_crash(v->vm, "its APIC's page holds code, a stack or tables (0x%x) at rip 0x%lx",
                  (unsigned)APIC_PHYS_BASE + offset, vmread(VMCS_GUEST_RIP));
-    } else if (!v->vm->lapic_page.stepper) {
+    } else if (!is_in_use(v->vm)) {
         fill(v, offset);
-        change_controls(v, true);
+        virtualise_accesses(v, false);
+        step_begin(v, STEP_APIC_PAGE);
     }
 }
 
 /* Whether the instruction has run or something came before it: then it will exit again. */
 void lapic_page_end_step(struct vcpu *v)
 {
-    change_controls(v, false);
-}
-
-void lapic_page_forget_step(const struct vcpu *v)
-{
-    if (v->vm->lapic_page.stepper == v)
-        v->vm->lapic_page.stepper = NULL;
+    virtualise_accesses(v, true);
+    step_end(v, STEP_APIC_PAGE);
 }

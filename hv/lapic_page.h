@@ -8,12 +8,6 @@
 struct vcpu;
 struct vm;
 
-/* A VM's part of it. */
-struct lapic_page {
-    uint64_t hpa;         /* what lies where the guest has its APIC: the APIC-access page */
-    struct vcpu *stepper; /* who is stepping over an access */
-};
-
 /* This processor can virtualise the page: by "virtualize APIC accesses", APIC-register virtualization and the
  * monitor trap flag. */
 bool lapic_page_offered(void);
@@ -27,9 +21,7 @@ void lapic_page_follow_mode(const struct vcpu *v);
 
 void exit_apic_access(struct vcpu *v);
 void exit_apic_write(struct vcpu *v);
-/* v has had an INIT: it steps no more, and its VMCS will be set up anew. */
-void lapic_page_forget_step(const struct vcpu *v);
-/* v->lapic.stepping, and v has exited. */
+/* v has exited from its step over an access to the page (STEP_APIC_PAGE). */
 void lapic_page_end_step(struct vcpu *v);
 
 #endif

@@ -156,13 +156,12 @@ static void input(struct vm *vm, char *rest)
 static void set(struct vm *vm, char *rest)
 {
     const char *key = text_word(&rest), *value = text_word(&rest);
+    char why[VM_WHY];
 
-    if (!text_equal(key, "weight"))
-        error("vm set NAME KEY VALUE: %s%s; known is weight", *key ? "unknown key " : "KEY is missing", key);
-    else if (*rest)
-        error("vm set NAME weight N: \"%s\" is too much", rest);
-    else if (!config_set_weight(&vm->config, value))
-        error("vm set NAME weight N: possible is 1 to %u", WEIGHT_MAX);
+    if (*rest)
+        error("vm set NAME KEY VALUE: \"%s\" is too much", rest);
+    else if (!config_set(&vm->config, key, value, why, sizeof why))
+        error("vm set NAME KEY VALUE: %s", why);
     else
         ok();
 }
@@ -176,7 +175,10 @@ static const struct vm_command {
     {"pause", "NAME", "give it no more turns", pause, false},
     {"resume", "NAME", "end a pause", resume, false},
     {"stop", "NAME", "stop it for good", stop, false},
-    {"set", "NAME weight N", "its share of the processor from now on, 1 to 100", set, true},
+    {"set", "NAME KEY VALUE",
+     "weight, 1 to 100: its share of the processor from now on;"
+     " faults, guest or hypervisor: who has its page faults first, from its next turn on",
+     set, true},
     {"flush", "NAME", "drop what the processor has cached of its translations", flush, false},
     {"dirty", "NAME", "pages that it has accessed and written to since the last time", dirty, false},
     {"input", "NAME TEXT",

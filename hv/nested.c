@@ -91,5 +91,5 @@ void exit_ept_violation(struct vcpu *v)
     else if (!vm_page(vm, gpa))
         vm_crash(vm, "no memory left for its page at guest-physical 0x%lx", gpa);
     else
-        vcpu_redeliver_event();
+        vcpu_redeliver_event(v);
 }

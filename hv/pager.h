@@ -64,7 +64,8 @@ void pager_harvest(struct vm *vm, pager_page *page);
 void pager_written(struct vcpu *v, uint64_t gpa);
 void pager_mode_changed(struct vcpu *v);
 
-/* A page fault that has exited is the guest's own: it gets it, with this address and error code. */
+/* A page fault is the guest's own, one that has exited or that its instruction meets in emulation: it gets
+ * it, with this address and error code. */
 void pager_reflect(struct vcpu *v, uint64_t gva, uint32_t error);
 
 /* The guest has touched an address where it has no RAM: ends it.  access: "read", "write" or "fetch"; linear:

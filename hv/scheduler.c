@@ -15,6 +15,7 @@
 #include "lock.h"
 #include "manage.h"
 #include "vm.h"
+#include "vmcs.h"
 #include "vmx.h"
 
 /* How far behind the others a VM may be that cannot use its share, since it has fewer virtual CPUs than its
@@ -207,6 +208,7 @@ static void begin_turn(struct vcpu *v, struct core *c)
     v->turn.count++;
     c->must_choose = false;
     vcpu_switch_to(v);
+    vmcs_choose_exceptions(v->vm);
     wake_for_the_rest();
 }
 

@@ -6,8 +6,10 @@
  *     hidden   they allow it, and the shadow tables only did not say so yet */
 #include "arch/insn.h"
 #include "arch/x86.h"
+#include "lapic_page.h"
 #include "page.h"
 #include "shadow.h"
+#include "step.h"
 #include "vmx.h"
 
 /* ---- the way down ---- */
@@ -85,7 +87,7 @@ static void lend(struct vcpu *v, uint64_t gva)
     if (c->lent_count == SHADOW_LENT)
         shadow_instruction_done(v);
     c->lent[c->lent_count++] = gva;
-    vmwrite(VMCS_PROC_CONTROLS, vmread(VMCS_PROC_CONTROLS) | PROC_MONITOR_TRAP_FLAG);
+    step_begin(v, STEP_LENT);
 }
 
 static void take_back(struct vcpu *v, uint64_t gva)
@@ -101,7 +103,7 @@ void shadow_instruction_done(struct vcpu *v)
 {
     while (v->shadow.lent_count > 0)
         take_back(v, v->shadow.lent[--v->shadow.lent_count]);
-    vmwrite(VMCS_PROC_CONTROLS, vmread(VMCS_PROC_CONTROLS) & ~(uint64_t)PROC_MONITOR_TRAP_FLAG);
+    step_end(v, STEP_LENT);
     shadow_flush_stale(v->vm);
 }
 
@@ -166,19 +168,6 @@ static bool refused_by_smap(struct vcpu *v, uint64_t gva, const struct guest_pat
     return allowed_here(v, gva, error & PF_W ? PTE_U | PTE_W : PTE_U);
 }
 
-/* An event whose delivery met the fault is delivered again.  The exit has saved the flags of the fault's
- * frame, RF set (SDM vol. 3, 27.3.3 "Saving RIP, RSP, RFLAGS, and SSP"); in that of an interrupt or a trap it
- * is clear. */
-static void deliver_again(void)
-{
-    uint64_t event = vmread(VMCS_IDT_VECTORING_INFO);
-    bool fault = (event >> INTR_TYPE_SHIFT & 7) == EVENT_HARD_EXCEPTION && (event & INTR_VECTOR) != VEC_DB;
-
-    if (event & INTR_VALID && !fault)
-        vmwrite(VMCS_GUEST_RFLAGS, vmread(VMCS_GUEST_RFLAGS) & ~(uint64_t)FLAG_RF);
-    vcpu_redeliver_event();
-}
-
 static void serve(struct vcpu *v, uint64_t gva, const struct guest_path *path, struct guest_access access)
 {
     struct vm *vm = v->vm;
@@ -197,7 +186,7 @@ static void serve(struct vcpu *v, uint64_t gva, const struct guest_path *path, s
         return;
     }
     shadow_flush_stale(vm);
-    deliver_again();
+    vcpu_redeliver_event(v);
 }
 
 void shadow_page_fault(struct vcpu *v)

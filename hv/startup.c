@@ -8,6 +8,7 @@
 #include "guests/lib/string.h"
 #include "page.h"
 #include "reach.h"
+#include "step.h"
 #include "vm.h"
 #include "vmcs.h"
 #include "vmx.h"
@@ -44,7 +45,7 @@ bool startup_write_msr(struct vcpu *v, uint64_t value)
 void startup_init(struct vcpu *v)
 {
     vcpu_exit(v);
-    lapic_page_forget_step(v);
+    step_forget(v);
     v->startup = (struct startup){.waits = true};
     v->halted = false;
     lapic_reset(v);

@@ -64,9 +64,11 @@ void stats_show(const struct vm *vm, stats_line *line)
 {
     const struct stats *s = &vm->stats;
 
-    line("vm=%s state=%s exits=%lu guest_cycles=%lu handler_cycles=%lu turns=%lu quantum=%lu weight=%lu",
+    line("vm=%s state=%s exits=%lu guest_cycles=%lu handler_cycles=%lu turns=%lu quantum=%lu weight=%lu "
+         "faults_to=%s",
          vm->dir->name, vm_state_name(vm), stats_exits(s), s->guest_cycles, stats_handler_cycles(s),
-         turns(vm), (uint64_t)QUANTUM_CYCLES, vm->config.weight);
+         turns(vm), (uint64_t)QUANTUM_CYCLES, vm->config.weight,
+         vm->config.faults_exit || vm->config.pager->shadow ? "hypervisor" : "guest");
     for (uint64_t i = 0; vm->ever_started && i < vm->dir->vcpus; i++)
         show_vcpu(&vm->vcpu[i], line);
     for (unsigned i = 0; i < STATS_REASONS; i++)

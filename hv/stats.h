@@ -6,7 +6,7 @@
 
 #define STATS_REASONS 64
 
-/* What a page fault that exits was about (shadow_fault.c). */
+/* What a page fault was about (shadow_fault.c): one that exits, or a true one of INS or OUTS. */
 enum stats_fault { FAULT_NONE, FAULT_TRUE, FAULT_HIDDEN, FAULT_TRACE, STATS_FAULTS };
 
 struct stats {

@@ -96,27 +96,39 @@ bool vcpu_enter(struct vcpu *v)
     return entered;
 }
 
-/* An instruction that single-steps ends with #DB, who ever executes it (SDM vol. 3, 24.4.2), and RF ends with
- * it: an exit by an access has set it (27.3.3). */
-static void finish_flags(void)
+/* An instruction that single-steps ends with #DB, who ever executes it (SDM vol. 3, 24.4.2), and so does an
+ * iteration of a string instruction; RF covers all iterations, and ends with the last (17.3.1.1): an exit by
+ * an access has set it (27.3.3), one by the instruction itself has cleared it. */
+static void finish_flags(uint64_t rf)
 {
     uint64_t flags = vmread(VMCS_GUEST_RFLAGS);
 
-    if (flags & FLAG_RF)
-        vmwrite(VMCS_GUEST_RFLAGS, flags & ~(uint64_t)FLAG_RF);
+    if ((flags & FLAG_RF) != rf)
+        vmwrite(VMCS_GUEST_RFLAGS, flags ^ FLAG_RF);
     if (flags & FLAG_TF)
         vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
 }
 
-/* Emulating an instruction also ends the blocking of events by the one before it (SDM vol. 3, 24.4.2). */
-void vcpu_skip_instruction(void)
+/* The blocking of events by the instruction before (SDM vol. 3, 24.4.2). */
+static void end_blocking(void)
 {
     uint64_t blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
 
-    finish_flags();
-    vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + vmread(VMCS_EXIT_INSN_LENGTH));
     if (blocking & (BLOCKING_STI | BLOCKING_MOV_SS))
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(uint64_t)(BLOCKING_STI | BLOCKING_MOV_SS));
+}
+
+void vcpu_skip_instruction(void)
+{
+    finish_flags(0);
+    end_blocking();
+    vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + vmread(VMCS_EXIT_INSN_LENGTH));
+}
+
+void vcpu_skip_iteration(void)
+{
+    finish_flags(FLAG_RF);
+    end_blocking();
 }
 
 uint64_t guest_cr0(void)

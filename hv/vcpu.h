@@ -43,6 +43,7 @@ struct vcpu {
     uint64_t index; /* within its VM: the number of the virtual CPU, and its APIC's at reset */
     uint16_t vpid;
     uint64_t runs_until; /* what its VMX-preemption timer is set for, by the TSC */
+    unsigned steps;      /* why it exits after one instruction (step.h) */
     bool halted;         /* in HLT, with nothing to wake it yet */
     unsigned wakers;     /* what could: WAKES_BY_INTERRUPT and WAKES_BY_NMI */
     struct lapic lapic;
@@ -63,8 +64,10 @@ void vcpu_put_down(void);
  * entry failed and the guest did not run (VMfail). */
 bool vcpu_enter(struct vcpu *v);
 
-/* Guest state of the current VMCS, as exit handlers change it. */
+/* Guest state of the current VMCS, as exit handlers change it: an instruction is over, or an iteration of a
+ * string instruction that is not the last. */
 void vcpu_skip_instruction(void);
+void vcpu_skip_iteration(void);
 
 /* What the guest reads from CR0; v's CR3, as the guest has it. */
 uint64_t guest_cr0(void);

@@ -10,6 +10,7 @@
 #include "exits.h"
 #include "guest_boot.h"
 #include "guests/lib/string.h"
+#include "lapic_page.h"
 #include "loader.h"
 #include "page.h"
 #include "print.h"

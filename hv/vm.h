@@ -8,7 +8,6 @@
 
 #include "arch/vmdir.h"
 #include "console.h"
-#include "lapic_page.h"
 #include "pager.h"
 #include "shadow_state.h"
 #include "stats.h"
@@ -51,7 +50,7 @@ struct vm {
     struct console console;
     struct stats stats;
     struct shadow shadow; /* for the shadow pager */
-    struct lapic_page lapic_page;
+    uint64_t apic_page;   /* hpa of what lies where the guest has its APIC: the APIC-access page */
 };
 
 /* The i-th VM, NULL after the last. */

@@ -4,6 +4,7 @@
 #include "arch/insn.h"
 #include "arch/x86.h"
 #include "core.h"
+#include "lapic_page.h"
 #include "pager.h"
 #include "print.h"
 #include "traps.h"
@@ -27,6 +28,12 @@ static void setup_pause_loops(void)
     vmwrite(VMCS_PLE_WINDOW, PAUSE_LOOP_WINDOW);
 }
 
+void vmcs_choose_exceptions(const struct vm *vm)
+{
+    vmwrite(VMCS_EXCEPTION_BITMAP,
+            vm->config.pager->exceptions | (vm->config.faults_exit ? 1u << VEC_PF : 0));
+}
+
 /* What the guest may not do by itself: keep the processor (timer, interrupts), stop it (HLT), reach the board
  * (I/O).  MOV to CR8 goes to its local APIC without an exit.  Without MSR bitmaps every RDMSR and WRMSR
  * exits; without a bit in the exception bitmap no exception does.  A pager has wishes of its own. */
@@ -48,7 +55,7 @@ static void setup_controls(const struct vcpu *v)
     vmwrite(VMCS_ENTRY_CONTROLS, vmx_controls(WORD_VMENTRY, VMENTRY_GUEST_64 | VMENTRY_LOAD_DEBUG_CONTROLS |
                                                                 VMENTRY_LOAD_EFER | VMENTRY_LOAD_PAT));
     vmwrite(VMCS_TSC_OFFSET, 0);
-    vmwrite(VMCS_EXCEPTION_BITMAP, pager->exceptions | (v->vm->config.faults_exit ? 1u << VEC_PF : 0));
+    vmcs_choose_exceptions(v->vm);
     vmwrite(VMCS_PF_ERROR_MASK, 0); /* every #PF is as the bitmap says */
     vmwrite(VMCS_PF_ERROR_MATCH, 0);
     vmwrite(VMCS_CR3_TARGET_COUNT, 0);

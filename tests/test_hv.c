@@ -51,6 +51,8 @@ static const struct guest {
     {"tables", "tables", "v image=tables page=2m lazy=yes"},
     {"tables", "tables", "v image=tables tables=24"},
     {"breakpoint", "breakpoint", "v image=breakpoint"},
+    {"interrupted", "interrupted", "v image=interrupted"},
+    {"interrupted", "interrupted", "v image=interrupted lazy=yes page=2m"},
     {"uart", "uart", "v image=uart"},
     {"msr", "msr", "v image=msr"},
     {"alu", "alu 1000", "v image=alu -- 1000"},
@@ -89,6 +91,19 @@ START_TEST(same_output_bare_and_in_a_vm)
     vm_lines("v", virtual);
     ck_assert(strlen(bare) > 0);
     must_be_same(bare, virtual);
+}
+END_TEST
+
+/* Two across two pages, and one each into a read-only page and through two malformed entries: without an exit
+ * of their own. */
+START_TEST(faults_of_string_io_are_the_guests)
+{
+    add_vm("ports", "v image=ports");
+    boot("hv/hv.elf", "hv --stay");
+    run_until(10000000);
+    must_say("v stopped by debug-exit, status 1");
+    reply_has("stats v", "fault=1 count=5 ");
+    ck_assert_ptr_null(strstr(command("stats v"), "exit=0 "));
 }
 END_TEST
 
@@ -433,12 +448,18 @@ static const struct {
     {"vm pause off", "error: off is stopped, not running"},
     {"vm resume off", "error: off is stopped, not paused"},
     {"vm stop off", "error: off is stopped already"},
-    {"vm set v", "error: vm set NAME KEY VALUE: KEY is missing; known is weight"},
-    {"vm set v colour red", "error: vm set NAME KEY VALUE: unknown key colour; known is weight"},
-    {"vm set v weight", "error: vm set NAME weight N: possible is 1 to 100"},
-    {"vm set v weight 0", "error: vm set NAME weight N: possible is 1 to 100"},
-    {"vm set v weight 101", "error: vm set NAME weight N: possible is 1 to 100"},
-    {"vm set v weight 3 4", "error: vm set NAME weight N: \"4\" is too much"},
+    {"vm set v", "error: vm set NAME KEY VALUE: KEY is missing; known are faults and weight"},
+    {"vm set v colour red", "error: vm set NAME KEY VALUE: unknown key colour; known are faults and weight"},
+    {"vm set v ram 8M", "error: vm set NAME KEY VALUE: unknown key ram; known"},
+    {"vm set v weigh 8", "error: vm set NAME KEY VALUE: unknown key weigh; known"},
+    {"vm set v weight", "error: vm set NAME KEY VALUE: weight: possible is 1 to 100"},
+    {"vm set v weight 0", "error: vm set NAME KEY VALUE: weight: possible is 1 to 100"},
+    {"vm set v weight 101", "error: vm set NAME KEY VALUE: weight: possible is 1 to 100"},
+    {"vm set v weight 3 4", "error: vm set NAME KEY VALUE: \"4\" is too much"},
+    {"vm set v faults", "error: vm set NAME KEY VALUE: faults: possible is guest or hypervisor"},
+    {"vm set v faults both", "error: vm set NAME KEY VALUE: faults: possible is guest or hypervisor"},
+    {"vm set off faults guest",
+     "error: vm set NAME KEY VALUE: faults: with mmu=shadow the hypervisor always"},
     {"stats nobody", "error: there is no VM nobody"},
     {"stats v x", "error: stats [NAME]: \"x\" is too much"},
 };
@@ -446,7 +467,7 @@ static const struct {
 START_TEST(bad_command)
 {
     add_vm("ticker", "v image=ticker -- 0");
-    add_vm("ticker", "off image=ticker start=no -- 0");
+    add_vm("ticker", "off image=ticker mmu=shadow start=no -- 0");
     boot_hv();
     run_until(3000000);
     const char *reply = command(bad_commands[_i].line);
@@ -469,6 +490,20 @@ START_TEST(long_command)
 }
 END_TEST
 
+START_TEST(zero_byte_in_a_command)
+{
+    size_t before;
+    add_vm("ticker", "v image=ticker -- 0");
+    boot_hv();
+    run_until(3000000);
+    rs_console(machine, 1, &before);
+    ck_assert(rs_input_console(machine, 1, "vm stop v\0 or not\n", 18, &err) == RS_OK);
+    run_until(rs_cycles(machine, 0) + 3000000);
+    ck_assert_str_eq(console_from(1, before), "error: a line is text: it may not have a zero byte\n");
+    reply_has("vm list", "name=v state=running");
+}
+END_TEST
+
 START_TEST(line_ends)
 {
     add_vm("ticker", "v image=ticker -- 0");
@@ -476,6 +511,51 @@ START_TEST(line_ends)
     run_until(3000000);
     ck_assert_ptr_null(strstr(command("vm list\rvm list\r"), "error"));
     reply_has("\r", "error: unknown command \"\"");
+}
+END_TEST
+
+/* It faults for ever: LIDT, then MOV AL from where nothing is mapped; the handler skips it. */
+static void add_faulter(const char *string)
+{
+    static uint8_t image[0x2000] = {0x0f, 0x01, 0x1c, 0x25, 0x00, 0x01, 0x10, 0, /* LIDT [0x100100] */
+                                    0xa0, 0,    0,    0,    0,    0x80, 0,    0,
+                                    0, /* MOV AL, [0x8000000000] */
+                                    0xeb, 0xf5};
+    static const uint8_t handler[] = {0x48, 0x83, 0xc4, 0x08, 0x48, 0x83, 0x04, 0x24, 9, 0x48, 0xcf};
+    static const uint8_t idtr[] = {0xff, 0x0f, 0x00, 0x10, 0x10};
+    static const uint8_t gate[] = {0x40, 0, 0x08, 0, 0, 0x8e, 0x10};
+    const struct elf_segment segment = {0x100000, image, sizeof image};
+    char path[256];
+    memcpy(&image[0x40], handler, sizeof handler);
+    memcpy(&image[0x100], idtr, sizeof idtr);
+    memcpy(&image[0x1000 + 16 * 14], gate, sizeof gate);
+    ck_assert(elf_image_temporary(path, 0x100000, &segment, 1));
+    add_file(path, string);
+    boot_hv();
+    unlink(path);
+}
+
+static uint64_t fault_exits_in_a_while(void)
+{
+    uint64_t before = stat_of("v", "exit=0 count=");
+    run_until(rs_cycles(machine, 0) + 2000000);
+    return stat_of("v", "exit=0 count=") - before;
+}
+
+START_TEST(page_faults_can_be_sent_round_and_back)
+{
+    add_faulter("v image=faulter ram=4M faults=hypervisor");
+    run_until(3000000);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_uint_gt(fault_exits_in_a_while(), 100);
+        reply_has("vm set v faults guest", "ok");
+        reply_has("stats v", "faults_to=guest");
+        run_until(rs_cycles(machine, 0) + 2000000); /* the end of its turn */
+        ck_assert_uint_eq(fault_exits_in_a_while(), 0);
+        reply_has("vm set v faults hypervisor", "ok");
+        reply_has("stats v", "faults_to=hypervisor");
+    }
+    reply_has("vm list", "name=v state=running");
 }
 END_TEST
 
@@ -663,6 +743,7 @@ static Suite *make_suite(void)
     Suite *s = suite_create("hv");
     TCase *c = new_case(s, "guests");
     tcase_add_loop_test(c, same_output_bare_and_in_a_vm, 0, MMUS * COUNT(guests));
+    tcase_add_test(c, faults_of_string_io_are_the_guests);
     tcase_add_test(c, vms_take_turns);
     tcase_add_test(c, weight_gives_longer_turns);
     tcase_add_test(c, exits_do_not_stretch_a_turn);
@@ -679,7 +760,9 @@ static Suite *make_suite(void)
     c = new_case(s, "management");
     tcase_add_loop_test(c, bad_command, 0, COUNT(bad_commands));
     tcase_add_test(c, long_command);
+    tcase_add_test(c, zero_byte_in_a_command);
     tcase_add_test(c, line_ends);
+    tcase_add_test(c, page_faults_can_be_sent_round_and_back);
     tcase_add_test(c, input_overflows);
     tcase_add_test(c, life_by_command);
     tcase_add_loop_test(c, started_again_it_takes_no_more_memory, 0, COUNT(restarted));

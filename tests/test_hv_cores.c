@@ -331,6 +331,8 @@ static const struct {
     {"sipi", "sipi", "v image=sipi vcpus=2", 2, 1},
     {"sipi", "sipi", "v image=sipi vcpus=2", 2, 2},
     {"sipi", "sipi", "v image=sipi vcpus=5", 5, 3},
+    {"sipi", "sipi page", "v image=sipi vcpus=2 -- page", 2, 1},
+    {"sipi", "sipi page", "v image=sipi vcpus=2 -- page", 2, 2},
     {"ping", "ping 30", "v image=ping vcpus=2 -- 30", 2, 1},
     {"ping", "ping 30", "v image=ping vcpus=2 -- 30", 2, 2},
     {"shootdown", "shootdown 2", "v image=shootdown vcpus=2 -- 2", 2, 1},

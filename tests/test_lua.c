@@ -817,7 +817,7 @@ int main(void)
     Suite *suite = suite_create("lua");
     TCase *tests = tcase_create("scenarios");
     tcase_add_checked_fixture(tests, set_up, tear_down);
-    tcase_set_timeout(tests, 60);
+    tcase_set_timeout(tests, 300);
     tcase_add_loop_test(tests, misuse, 0, sizeof misuses / sizeof *misuses);
     tcase_add_test(tests, options_are_read_raw);
     tcase_add_test(tests, protected_calls);

@@ -376,7 +376,7 @@ int main(void)
 {
     Suite *s = suite_create("modes");
     TCase *t = tcase_create("modes");
-    tcase_set_timeout(t, 120);
+    tcase_set_timeout(t, 600);
     tcase_add_loop_test(t, slices_of_every_size, 0, SUBJECTS);
     tcase_add_loop_test(t, run_in_parts, 0, SUBJECTS);
     tcase_add_loop_test(t, by_steps, 0, SUBJECTS);

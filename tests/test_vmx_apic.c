@@ -2,28 +2,12 @@
  * Virtualization and Virtual Interrupts"). */
 #include "arch/apic.h"
 #include "cpu/vmx.h"
-#include "lib/guest.h"
+#include "lib/guest_case.h"
 #include "lib/suite.h"
 #include "lib/virtual_apic.h"
 #include "mmu/mem.h"
 
 #include <check.h>
-
-static struct bare b;
-static struct core *c;
-
-static void set_up(void)
-{
-    va_open(&b);
-    c = b.core;
-}
-
-static void tear_down(void)
-{
-    bare_close(&b);
-}
-
-#define GUEST(bytes) GUEST_RUN(&b, bytes)
 
 /* ---- CR8 (29.3 "Virtualizing CR8-Based TPR Accesses") ---- */
 
@@ -319,8 +303,8 @@ END_TEST
 
 static u64 hash_of_run(unsigned atoms_at_once)
 {
-    tear_down();
-    set_up();
+    guest_tear_down();
+    va_set_up();
     va_launch_with_page(&b, 0);
     bare_put(&b, GUEST_CODE, LOOP_AND_LOAD, sizeof LOOP_AND_LOAD - 1);
     bare_put(&b, GUEST_HOST, "\xeb\xfe", 2); /* jmp . */
@@ -479,7 +463,7 @@ int main(void)
 {
     Suite *s = suite_create("vmx apic");
     TCase *t = tcase_create("tpr shadow");
-    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_checked_fixture(t, va_set_up, guest_tear_down);
     tcase_add_test(t, cr8_is_the_shadow);
     tcase_add_test(t, cr8_has_four_bits);
     tcase_add_test(t, cr8_exiting_comes_first);
@@ -489,7 +473,7 @@ int main(void)
     tcase_add_test(t, a_page_that_is_nowhere);
     suite_add_tcase(s, t);
     t = tcase_create("apic-access page");
-    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_checked_fixture(t, va_set_up, guest_tear_down);
     tcase_add_test(t, accesses_exit_without_the_shadow);
     tcase_add_test(t, the_task_priority_is_virtualised);
     tcase_add_loop_test(t, other_accesses_exit, 0, 6);
@@ -505,7 +489,7 @@ int main(void)
     tcase_add_test(t, one_write_an_operation);
     suite_add_tcase(s, t);
     t = tcase_create("x2apic msrs");
-    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_checked_fixture(t, va_set_up, guest_tear_down);
     tcase_add_test(t, the_task_priority_msr);
     tcase_add_loop_test(t, other_msrs, 0, 2);
     tcase_add_test(t, msr_bitmaps_come_first);

@@ -1,25 +1,11 @@
 /* test_vmx_checks.c - every rule of VM entry, broken by itself (SDM vol. 3, 26.2 and 26.3). */
 #include "cpu/vmx.h"
-#include "lib/guest.h"
+#include "lib/guest_case.h"
 #include "lib/suite.h"
 
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
-
-static struct bare b;
-static struct core *c;
-
-static void set_up(void)
-{
-    guest_open(&b);
-    c = b.core;
-}
-
-static void tear_down(void)
-{
-    bare_close(&b);
-}
 
 /* Fields to set, at most five: OR adds bits to what is there. */
 struct breach {
@@ -438,7 +424,7 @@ int main(void)
 {
     Suite *s = suite_create("vmx checks");
     TCase *t = tcase_create("rules");
-    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_checked_fixture(t, guest_set_up, guest_tear_down);
     tcase_add_test(t, each_rule_is_broken_in_turn);
     tcase_add_test(t, a_good_guest_breaks_none);
     tcase_add_loop_test(t, what_is_kept_decides_nothing, 0, 2);

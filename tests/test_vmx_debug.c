@@ -3,26 +3,12 @@
 #include "cpu/cpu.h"
 #include "cpu/debug.h"
 #include "cpu/vmx.h"
-#include "lib/guest.h"
+#include "lib/guest_case.h"
 #include "lib/suite.h"
 #include "mmu/mem.h"
 
 #include <check.h>
 #include <stdlib.h>
-
-static struct bare b;
-static struct core *c;
-
-static void set_up(void)
-{
-    guest_open(&b);
-    c = b.core;
-}
-
-static void tear_down(void)
-{
-    bare_close(&b);
-}
 
 #define DATA         0x40000u
 #define NOP          "\x90"
@@ -396,7 +382,7 @@ int main(void)
     Suite *suite = suite_create("vmx_debug");
     TCase *t = tcase_create("vmx_debug");
 
-    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_checked_fixture(t, guest_set_up, guest_tear_down);
     add_debug(t);
     tcase_add_test(t, rf_of_an_instruction);
     tcase_add_test(t, rf_of_a_breakpoint_instruction);

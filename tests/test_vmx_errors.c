@@ -2,7 +2,7 @@
  * comes first if several things are wrong with a VMX instruction (30.3 "VMX Instructions"; 26.1 "Basic
  * VM-Entry Checks"; 25.1.1 "Relative Priority of Faults and VM Exits"). */
 #include "cpu/vmx.h"
-#include "lib/guest.h"
+#include "lib/guest_case.h"
 #include "lib/suite.h"
 #include "mmu/mem.h"
 
@@ -12,20 +12,6 @@
 #define POINTER 0x8000u /* where memory operands are */
 #define BEYOND  (1ull << PHYS_BITS)
 #define NO_VMCS 0x99000u /* a page without the revision identifier */
-
-static struct bare b;
-static struct core *c;
-
-static void set_up(void)
-{
-    guest_open(&b);
-    c = b.core;
-}
-
-static void tear_down(void)
-{
-    bare_close(&b);
-}
 
 /* ---- ways to fail: an instruction, and what it finds ---- */
 
@@ -144,8 +130,8 @@ static u32 end_of(void)
 
 static u32 try(const struct attempt *a)
 {
-    tear_down();
-    set_up();
+    guest_tear_down();
+    guest_set_up();
     arrange(a);
     bare_put(&b, c->s.rip, code[a->insn].bytes, code[a->insn].n);
     bare_atoms(&b, 1);
@@ -339,7 +325,7 @@ int main(void)
         then_privilege,        operands_and_failures,        entries_fail_in_order,     guests_exit_first};
     Suite *s = suite_create("vmx errors");
     TCase *t = tcase_create("errors");
-    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_checked_fixture(t, guest_set_up, guest_tear_down);
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         tcase_add_test(t, tests[i]);
     suite_add_tcase(s, t);

@@ -1,6 +1,7 @@
 /* test_vmx_function.c - VMFUNC and EPTP switching (SDM vol. 3, 25.5.6 "VM Functions"). */
 #include "cpu/cpu.h"
 #include "cpu/vmx.h"
+#include "lib/guest_case.h"
 #include "lib/guest_ept.h"
 #include "lib/suite.h"
 
@@ -8,22 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct bare b;
-static struct core *c;
-
 #define LIST  0x96000u
 #define OTHER 0x620000u /* where the second hierarchy has EPT_PAGE and GUEST_CODE */
-
-static void set_up(void)
-{
-    guest_open(&b);
-    c = b.core;
-}
-
-static void tear_down(void)
-{
-    bare_close(&b);
-}
 
 static u64 eptp(unsigned i)
 {
@@ -344,7 +331,7 @@ int main(void)
 {
     Suite *s = suite_create("vmx functions");
     TCase *t = tcase_create("switching");
-    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_checked_fixture(t, guest_set_up, guest_tear_down);
     tcase_add_test(t, switches);
     tcase_add_test(t, anybody_may);
     tcase_add_test(t, the_next_fetch_is_of_the_new_tables);
@@ -357,7 +344,7 @@ int main(void)
     suite_add_tcase(s, t);
 
     t = tcase_create("refused");
-    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_checked_fixture(t, guest_set_up, guest_tear_down);
     tcase_add_loop_test(t, undefined, 0, 4);
     tcase_add_loop_test(t, functions_that_are_not_enabled_exit, 0, 2);
     tcase_add_test(t, entries_beyond_the_list_exit);

@@ -3,28 +3,12 @@
 #include "arch/apic.h"
 #include "cpu/vapic.h"
 #include "cpu/vmx.h"
-#include "lib/guest.h"
+#include "lib/guest_case.h"
 #include "lib/suite.h"
 #include "lib/virtual_apic.h"
 #include "mmu/mem.h"
 
 #include <check.h>
-
-static struct bare b;
-static struct core *c;
-
-static void set_up(void)
-{
-    va_open(&b);
-    c = b.core;
-}
-
-static void tear_down(void)
-{
-    bare_close(&b);
-}
-
-#define GUEST(bytes) GUEST_RUN(&b, bytes)
 
 /* ---- virtual interrupts (29.1.3 to 29.2) ---- */
 
@@ -446,8 +430,8 @@ static void ignore(const struct rs_event *e, void *arg)
 
 static u64 hash_of_run(enum way way)
 {
-    tear_down();
-    set_up();
+    guest_tear_down();
+    va_set_up();
     with_delivery(PROC2_APIC_REGISTERS);
     launch_with_interrupt(0);
     bare_put(&b, GUEST_CODE, LOOP, sizeof LOOP - 1);
@@ -478,7 +462,7 @@ int main(void)
 {
     Suite *s = suite_create("vmx virtual interrupts");
     TCase *t = tcase_create("virtual interrupts");
-    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_checked_fixture(t, va_set_up, guest_tear_down);
     tcase_add_test(t, entry_evaluates_and_delivers);
     tcase_add_loop_test(t, entry_virtualises_ppr, 0, 4);
     tcase_add_loop_test(t, what_blocks_delivery, 0, 5);
@@ -492,7 +476,7 @@ int main(void)
     tcase_add_test(t, it_is_told);
     suite_add_tcase(s, t);
     t = tcase_create("posted interrupts");
-    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_checked_fixture(t, va_set_up, guest_tear_down);
     tcase_add_test(t, posted_interrupts_are_delivered);
     tcase_add_test(t, posted_behind_a_higher_one);
     tcase_add_test(t, posted_beside_another);

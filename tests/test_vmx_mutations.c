@@ -21,12 +21,15 @@ static u64 setting(const char *name, u64 usual)
     return text && *text ? strtoull(text, NULL, 0) : usual;
 }
 
+/* Seed after seed, until `sum` says that as many have been made as are wanted: one in `part`. */
+#define MUTATE(mutate_seed, sum, part) \
+    for (u64 seed = setting("SEED", 1), count = setting("MUTATIONS", USUAL) / (part); sum.made < count;) \
+    mutate_seed(seed++, A_RUN, &sum)
+
 START_TEST(rubbish_is_answered)
 {
     struct mutations sum = {.made = 0};
-    u64 seed = setting("SEED", 1), count = setting("MUTATIONS", USUAL);
-    while (sum.made < count)
-        mutate(seed++, A_RUN, &sum);
+    MUTATE(mutate, sum, 1);
     u64 rules = 0;
     for (unsigned i = 1; i < 512; i++)
         rules += sum.rules[i / 64] >> i % 64 & 1;
@@ -49,9 +52,7 @@ END_TEST
 START_TEST(walks_over_rubbish_end_as_they_should)
 {
     struct walk_mutations sum = {.made = 0};
-    u64 seed = setting("SEED", 1), count = setting("MUTATIONS", USUAL) / 4;
-    while (sum.made < count)
-        mutate_walk(seed++, A_RUN, &sum);
+    MUTATE(mutate_walk, sum, 4);
     printf("%llu walks: %llu land, %llu page faults, %llu violations (%llu #VE), %llu misconfigurations, "
            "%llu full "
            "logs, %llu logged; %llu in two ways\n",
@@ -71,9 +72,7 @@ END_TEST
 START_TEST(instructions_end_as_they_should)
 {
     struct vmx_mutations sum = {.made = 0};
-    u64 seed = setting("SEED", 1), count = setting("MUTATIONS", USUAL) / 4;
-    while (sum.made < count)
-        mutate_vmx(seed++, A_RUN, &sum);
+    MUTATE(mutate_vmx, sum, 4);
     printf("%llu VMX instructions: %llu faults, %llu VMfailInvalid, %llu VMsucceed; errors %#llx\n",
            (unsigned long long)sum.made, (unsigned long long)sum.faults, (unsigned long long)sum.invalid,
            (unsigned long long)sum.succeeded, (unsigned long long)sum.errors);
@@ -87,9 +86,7 @@ END_TEST
 START_TEST(instructions_of_guests_end_as_they_should)
 {
     struct nonroot_mutations sum = {.made = 0};
-    u64 seed = setting("SEED", 1), count = setting("MUTATIONS", USUAL) / 4;
-    while (sum.made < count)
-        mutate_nonroot(seed++, A_RUN, &sum);
+    MUTATE(mutate_nonroot, sum, 4);
     printf("%llu of guests: %llu exits, %llu faults, %llu VMfail, %llu succeed, %llu of them VMFUNC\n",
            (unsigned long long)sum.made, (unsigned long long)sum.exits, (unsigned long long)sum.faults,
            (unsigned long long)sum.failed, (unsigned long long)sum.succeeded,
@@ -103,9 +100,7 @@ END_TEST
 START_TEST(virtual_apics_do_as_they_should)
 {
     struct apic_mutations sum = {.made = 0};
-    u64 seed = setting("SEED", 1), count = setting("MUTATIONS", USUAL) / 4;
-    while (sum.made < count)
-        mutate_apic(seed++, A_RUN, &sum);
+    MUTATE(mutate_apic, sum, 4);
     printf("%llu of virtual APICs: %llu faults, %llu recognise an interrupt;", (unsigned long long)sum.made,
            (unsigned long long)sum.faults, (unsigned long long)sum.recognised);
     for (unsigned i = 0; i < 64; i++)

@@ -1,5 +1,6 @@
 /* test_vmx_pml.c - the page-modification log (SDM vol. 3, 28.3.6 "Page-Modification Logging"). */
 #include "cpu/vmx.h"
+#include "lib/guest_case.h"
 #include "lib/guest_ept.h"
 #include "lib/suite.h"
 #include "mmu/walk.h"
@@ -8,22 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct bare b;
-static struct core *c;
-
 #define LOG       0x96000u
 #define FLAGS_SET (EPT_A | EPT_D)
-
-static void set_up(void)
-{
-    guest_open(&b);
-    c = b.core;
-}
-
-static void tear_down(void)
-{
-    bare_close(&b);
-}
 
 /* bits: of all EPT entries. */
 static void use_log(u64 bits, u64 index)
@@ -318,7 +305,7 @@ int main(void)
 {
     Suite *s = suite_create("vmx page-modification log");
     TCase *t = tcase_create("logged");
-    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_checked_fixture(t, guest_set_up, guest_tear_down);
     tcase_add_test(t, tables_then_data);
     tcase_add_test(t, reads_are_not_logged);
     tcase_add_test(t, each_page_once);
@@ -331,7 +318,7 @@ int main(void)
     suite_add_tcase(s, t);
 
     t = tcase_create("full");
-    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_checked_fixture(t, guest_set_up, guest_tear_down);
     tcase_add_test(t, full_after_entry_0);
     tcase_add_test(t, full_for_a_read);
     tcase_add_test(t, full_matters_only_to_flags);

@@ -1,5 +1,6 @@
 /* test_vmx_ve.c - EPT violations that become #VE (SDM vol. 3, 25.5.7 "Virtualization Exceptions"). */
 #include "cpu/vmx.h"
+#include "lib/guest_case.h"
 #include "lib/guest_ept.h"
 #include "lib/suite.h"
 #include "mmu/walk.h"
@@ -8,22 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct bare b;
-static struct core *c;
-
 #define AREA 0x96000u
 #define READ (QUAL_EPT_READ | QUAL_EPT_LINEAR_VALID | QUAL_EPT_TRANSLATED)
-
-static void set_up(void)
-{
-    guest_open(&b);
-    c = b.core;
-}
-
-static void tear_down(void)
-{
-    bare_close(&b);
-}
 
 /* entry: of EPT_PAGE, in EPT. */
 static void use_ve(u64 entry)
@@ -45,12 +32,6 @@ static void check_ve(void)
     ck_assert_uint_eq(c->s.event_vector, VEC_VE);
     ck_assert_uint_eq(c->s.event_has_error, 0);
     ck_assert_uint_eq(c->s.count.vm_exits, 0);
-}
-
-static void check_exit(u32 reason)
-{
-    ck_assert_uint_eq(c->s.vmx_guest, 0);
-    ck_assert_uint_eq(guest_get(c, VMCS_EXIT_REASON), reason);
 }
 
 static void check_information(u64 qualification, u64 gpa, u64 gva)
@@ -180,7 +161,7 @@ START_TEST(suppressed)
     use_ve(entry[_i]);
     guest_launch(&b);
     GUEST_RUN(&b, LOAD_RBX_RAX);
-    check_exit(EXIT_EPT_VIOLATION);
+    guest_check_exit(EXIT_EPT_VIOLATION);
     ck_assert_uint_eq(guest_get(c, VMCS_GUEST_PHYSICAL_ADDRESS), EPT_PAGE + 8);
     ck_assert_uint_eq(bare_u64(&b, AREA), 0);
 }
@@ -195,7 +176,7 @@ START_TEST(bit_63_of_a_table)
     guest_launch(&b);
     GUEST_RUN(&b, LOAD_RBX_RAX);
     if (_i)
-        check_exit(EXIT_EPT_VIOLATION);
+        guest_check_exit(EXIT_EPT_VIOLATION);
     else
         check_ve();
 }
@@ -214,7 +195,7 @@ START_TEST(a_guest_table)
     GUEST_RUN(&b, LOAD_RBX_RAX);
     ck_assert_uint_gt(c->s.count.ntlb_hits, hits);
     if (_i) {
-        check_exit(EXIT_EPT_VIOLATION);
+        guest_check_exit(EXIT_EPT_VIOLATION);
         return;
     }
     check_ve();
@@ -228,7 +209,7 @@ START_TEST(misconfigurations_exit)
     use_ve(EPT_PAGE | EPT_W | EPT_WB);
     guest_launch(&b);
     GUEST_RUN(&b, LOAD_RBX_RAX);
-    check_exit(EXIT_EPT_MISCONFIG);
+    guest_check_exit(EXIT_EPT_MISCONFIG);
 }
 END_TEST
 
@@ -240,7 +221,7 @@ START_TEST(without_the_control)
     guest_set(c, VMCS_PROC2_CONTROLS, PROC2_EPT);
     guest_launch(&b);
     GUEST_RUN(&b, LOAD_RBX_RAX);
-    check_exit(EXIT_EPT_VIOLATION);
+    guest_check_exit(EXIT_EPT_VIOLATION);
 }
 END_TEST
 
@@ -257,7 +238,7 @@ START_TEST(busy)
         check_ve();
         return;
     }
-    check_exit(EXIT_EPT_VIOLATION);
+    guest_check_exit(EXIT_EPT_VIOLATION);
     ck_assert_uint_eq(guest_get(c, VMCS_EXIT_QUALIFICATION), READ);
     ck_assert_uint_eq(bare_u64(&b, AREA + VE_QUALIFICATION), 0);
     ck_assert_ptr_nonnull(strstr(walk_of(c)->fault_text, "(exit 48)"));
@@ -271,7 +252,7 @@ START_TEST(not_while_an_event_is_delivered)
     guest_launch(&b);
     GUEST_RUN(&b, "\x0f\x0b"); /* ud2 */
     bare_atoms(&b, 1);
-    check_exit(EXIT_EPT_VIOLATION);
+    guest_check_exit(EXIT_EPT_VIOLATION);
     ck_assert_uint_eq(guest_get(c, VMCS_IDT_VECTORING_INFO), INTR_INFO(VEC_UD, EVENT_HARD_EXCEPTION));
     ck_assert_uint_eq(bare_u64(&b, AREA), 0);
 }
@@ -287,7 +268,7 @@ START_TEST(the_bitmap_makes_it_exit)
     GUEST_RUN(&b, LOAD_RBX_RAX);
     ck_assert_ptr_nonnull(strstr(walk_of(c)->fault_text, "(exit 0, #VE)"));
     bare_atoms(&b, 1);
-    check_exit(EXIT_EXCEPTION_NMI);
+    guest_check_exit(EXIT_EXCEPTION_NMI);
     ck_assert_uint_eq(guest_get(c, VMCS_EXIT_INTR_INFO), INTR_INFO(VEC_VE, EVENT_HARD_EXCEPTION));
     ck_assert_uint_eq(guest_get(c, VMCS_EXIT_QUALIFICATION), 0);
     check_information(READ, EPT_PAGE + 8, EPT_PAGE + 8);
@@ -303,7 +284,7 @@ START_TEST(a_delivery_that_fails_names_it)
     GUEST_RUN(&b, LOAD_RBX_RAX);
     check_ve();
     bare_atoms(&b, 1);
-    check_exit(EXIT_EPT_VIOLATION);
+    guest_check_exit(EXIT_EPT_VIOLATION);
     ck_assert_uint_eq(guest_get(c, VMCS_IDT_VECTORING_INFO), INTR_INFO(VEC_VE, EVENT_HARD_EXCEPTION));
 }
 END_TEST
@@ -349,7 +330,7 @@ int main(void)
 {
     Suite *s = suite_create("vmx virtualization exceptions");
     TCase *t = tcase_create("converted");
-    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_checked_fixture(t, guest_set_up, guest_tear_down);
     tcase_add_test(t, a_page_that_is_not_there);
     tcase_add_test(t, a_write_that_is_refused);
     tcase_add_test(t, once_more_after_the_handler);
@@ -363,7 +344,7 @@ int main(void)
     suite_add_tcase(s, t);
 
     t = tcase_create("conditions");
-    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_checked_fixture(t, guest_set_up, guest_tear_down);
     tcase_add_loop_test(t, suppressed, 0, 2);
     tcase_add_loop_test(t, bit_63_of_a_table, 0, 2);
     tcase_add_loop_test(t, a_guest_table, 0, 2);

@@ -4,27 +4,14 @@
 #include "arch/apic.h"
 #include "cpu/cpu.h"
 #include "cpu/vmx.h"
+#include "lib/guest_case.h"
 #include "lib/guest_ept.h"
 #include "lib/suite.h"
 
 #include <check.h>
 
-static struct bare b;
-static struct core *c;
-
 #define LOG  0x9d000u
 #define PAGE 0x9e000u /* virtual-APIC page */
-
-static void set_up(void)
-{
-    guest_open(&b);
-    c = b.core;
-}
-
-static void tear_down(void)
-{
-    bare_close(&b);
-}
 
 /* ---- events ---- */
 
@@ -309,7 +296,7 @@ int main(void)
 {
     Suite *s = suite_create("vmx vectoring");
     TCase *t = tcase_create("vectoring");
-    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_checked_fixture(t, guest_set_up, guest_tear_down);
     tcase_add_loop_test(t, real_events, 0, KINDS * WAYS);
     tcase_add_loop_test(t, injected_events, 0, KINDS * WAYS);
     tcase_add_loop_test(t, injection_ends_the_shadow, BLOCKING_STI, BLOCKING_MOV_SS + 1);

@@ -66,7 +66,7 @@ bool has_controls(enum control_word word, uint32_t bits)
 void vmcs_zero(void)
 {
     static const uint32_t fields[] = {
-#define VMCS_FIELD(ID, name, encoding, group) VMCS_##ID,
+#define VMCS_FIELD(ID, name, encoding, group, processors) VMCS_##ID,
 #include "arch/vmcs_fields.def"
     };
 

@@ -8,7 +8,7 @@
 
 #ifdef __ASSEMBLER__ /* assembly gets fields and exit reasons alone */
 
-#define VMCS_FIELD(ID, name, encoding, group) .set VMCS_##ID, encoding
+#define VMCS_FIELD(ID, name, encoding, group, processors) .set VMCS_##ID, encoding
 #include "vmcs_fields.def"
 #define EXIT_REASON(ID, number, name) .set EXIT_##ID, number
 #include "exit_reasons.def"
@@ -17,7 +17,7 @@
 
 /* VMCS_GUEST_RIP = 0x681e, ... */
 enum vmcs_field {
-#define VMCS_FIELD(ID, name, encoding, group) VMCS_##ID = encoding,
+#define VMCS_FIELD(ID, name, encoding, group, processors) VMCS_##ID = encoding,
 #include "vmcs_fields.def"
 };
 

@@ -10,12 +10,12 @@
 
 static const u8 slot_by_key[512] = {
 /* + 1; 0: none */
-#define VMCS_FIELD(ID, name, encoding, group) [KEY(encoding)] = SLOT_##ID + 1,
+#define VMCS_FIELD(ID, name, encoding, group, processors) [KEY(encoding)] = SLOT_##ID + 1,
 #include "arch/vmcs_fields.def"
 };
 
 static const u16 encoding_by_slot[VMCS_SLOTS] = {
-#define VMCS_FIELD(ID, name, encoding, group) encoding,
+#define VMCS_FIELD(ID, name, encoding, group, processors) encoding,
 #include "arch/vmcs_fields.def"
 };
 
@@ -65,21 +65,12 @@ void vmcs_store(struct core *c, u64 hpa, enum vmcs_slot slot, u64 value)
 /* Fields of controls that need EPT are there only with it (appendix B). */
 static bool comes_with_ept(int slot)
 {
-    switch (slot) {
-    case SLOT_EPTP:
-    case SLOT_EPTP_INDEX:
-    case SLOT_EPTP_LIST_ADDRESS:
-    case SLOT_GUEST_PHYSICAL_ADDRESS:
-    case SLOT_GUEST_PDPTE0:
-    case SLOT_GUEST_PDPTE1:
-    case SLOT_GUEST_PDPTE2:
-    case SLOT_GUEST_PDPTE3:
-    case SLOT_PML_ADDRESS:
-    case SLOT_PML_INDEX:
-    case SLOT_VE_INFORMATION_ADDRESS:
-    case SLOT_VM_FUNCTIONS: return true;
-    default: return false;
-    }
+    enum { ANY, EPT };
+    static const unsigned char processors_with[] = {
+#define VMCS_FIELD(ID, name, encoding, group, processors) [SLOT_##ID] = processors,
+#include "arch/vmcs_fields.def"
+    };
+    return slot >= 0 && processors_with[slot] == EPT;
 }
 
 /* The slot, and whether its high half is meant; -1: this machine has no such field. */

@@ -11,7 +11,7 @@
 #include "mmu/bytes.h"
 
 enum vmcs_slot {
-#define VMCS_FIELD(ID, name, encoding, group) SLOT_##ID,
+#define VMCS_FIELD(ID, name, encoding, group, processors) SLOT_##ID,
 #include "arch/vmcs_fields.def"
     VMCS_SLOTS
 };

@@ -5,7 +5,7 @@
 #include "mmu/mem.h"
 
 static const struct rs_vmcs_info info[VMCS_SLOTS] = {
-#define VMCS_FIELD(ID, name, encoding, group) {#name, encoding, group},
+#define VMCS_FIELD(ID, name, encoding, group, processors) {#name, encoding, group},
 #include "arch/vmcs_fields.def"
 };
 

@@ -21,7 +21,7 @@ struct vmx_kept {
 
 /* Bits of each slot that must be the same: all or none. */
 static const u64 settled[VMCS_SLOTS] = {
-#define VMCS_FIELD(ID, name, encoding, group) \
+#define VMCS_FIELD(ID, name, encoding, group, processors) \
     VMCS_FIELD_TYPE(encoding) == VMCS_TYPE_EXIT_INFO || MOVES(SLOT_##ID) ? 0 : UINT64_MAX,
 #include "arch/vmcs_fields.def"
 };

@@ -10,6 +10,8 @@
 #define GUEST_TABLES_GPA 0x800000u /* a guest's own */
 #define GUEST_ROOT_GPA   0x7ff000u
 
+const struct setting bench_whole_walks[] = {{"walk_caches", 0}, {"stlb", 0}, {NULL, 0}};
+
 struct mmu_bench bench_new(const struct setting *settings)
 {
     struct mmu_bench b = {.world = rs_world_new(), .next_table = TABLES_HPA + PAGE_BYTES};
@@ -89,6 +91,11 @@ u64 bench_guest_entry(const struct mmu_bench *b, u64 gva, unsigned level)
 u64 bench_ept_entry(const struct mmu_bench *b, u64 gpa, unsigned level)
 {
     return find_entry(b->m->mem, b->ept_root, 0, gpa, level, NULL, 0);
+}
+
+u64 bench_u64(const struct mmu_bench *b, u64 hpa)
+{
+    return mem_read(b->m->mem, hpa, 8);
 }
 
 void bench_or(struct mmu_bench *b, u64 hpa, u64 bits)

@@ -29,6 +29,8 @@ struct mmu_bench {
 
 /* settings: pairs up to a NULL name; NULL: defaults. */
 struct mmu_bench bench_new(const struct setting *settings);
+/* With these every miss of an L1 TLB is a walk, and every walk is whole. */
+extern const struct setting bench_whole_walks[];
 void bench_free(struct mmu_bench *b);
 
 /* VMX non-root operation with EPT that maps the guest's memory with pages of `reach`, VPID 1, and an empty
@@ -41,6 +43,7 @@ void bench_map_ept(struct mmu_bench *b, u64 gpa, u64 frame, unsigned reach, u64 
 /* hPA of the entry of `level` that translates an address. */
 u64 bench_guest_entry(const struct mmu_bench *b, u64 gva, unsigned level);
 u64 bench_ept_entry(const struct mmu_bench *b, u64 gpa, unsigned level);
+u64 bench_u64(const struct mmu_bench *b, u64 hpa);
 void bench_or(struct mmu_bench *b, u64 hpa, u64 bits);
 void bench_clear(struct mmu_bench *b, u64 hpa, u64 bits);
 

@@ -131,7 +131,7 @@ static bool belongs_to_ept(u64 encoding)
 static bool field_exists(u64 encoding)
 {
     static const u32 field[] = {
-#define VMCS_FIELD(ID, name, encoding, group) encoding,
+#define VMCS_FIELD(ID, name, encoding, group, processors) encoding,
 #include "arch/vmcs_fields.def"
     };
     if (belongs_to_ept(encoding) && !(v.b.machine->b.firmware & RS_FW_EPT))

@@ -61,7 +61,7 @@ const char *field_name(uint32_t field)
 {
     switch (field) {
 /* clang-format off */
-#define VMCS_FIELD(ID, name, encoding, group) case encoding: return #name;
+#define VMCS_FIELD(ID, name, encoding, group, processors) case encoding: return #name;
 #include "arch/vmcs_fields.def"
         /* clang-format on */
     default: return "a field";
