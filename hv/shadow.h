@@ -11,6 +11,7 @@
 #include "shadow_state.h"
 
 #define SHADOW_ENTRIES 512
+#define SHADOW_WORD    64 /* bits */
 
 /* The entry for gva in a table of this level. */
 static inline unsigned shadow_index(uint64_t gva, unsigned level)
@@ -30,14 +31,15 @@ static inline unsigned shadow_index(uint64_t gva, unsigned level)
 struct shadow_table {
     uint64_t *entry;          /* read by the processor; its address is its hpa */
     struct shadow_link *link; /* of each entry that is present */
+    uint64_t *seen;           /* not of direct ones: the guest's entry that each agrees with */
     uint64_t role;            /* 0: free */
     uint32_t gfn;             /* the guest's table; of a direct one, its first page */
     uint32_t parents;         /* the first entry that leads here */
     uint16_t slot;            /* its number */
     uint16_t next;            /* table of the same frame, or in the list of the free; 0: the last */
-    uint16_t present;         /* entries */
     uint16_t users;           /* virtual CPUs whose root it is */
     uint64_t walk;            /* the last fault that it was on the way of: not to be evicted meanwhile */
+    uint64_t present[SHADOW_ENTRIES / SHADOW_WORD]; /* entries, a bit each */
 };
 
 /* ---- shadow_table.c ---- */
@@ -53,6 +55,7 @@ struct shadow_table *shadow_table_get(struct vm *vm, uint64_t gfn, uint64_t role
 void shadow_table_free(struct shadow *s, struct shadow_table *t);
 void shadow_table_free_all(struct shadow *s);
 /* Entries.  What one loses that the processor may have cached sets s->stale. */
+unsigned shadow_next(const struct shadow_table *t, unsigned i); /* the first from i on that is present */
 void shadow_set_page(struct shadow *s, struct shadow_table *t, unsigned i, uint64_t value, uint64_t gfn);
 void shadow_set_table(struct shadow *s, struct shadow_table *t, unsigned i, struct shadow_table *below);
 void shadow_clear(struct shadow *s, struct shadow_table *t, unsigned i);
@@ -66,8 +69,9 @@ bool shadow_tables_near(const struct shadow *s, uint64_t gfn);
 /* A and D of all entries into those below dir->root. */
 void shadow_collect(struct vm *vm);
 
-/* Whether any stands for the frame as a table of the guest's. */
+/* Whether any stands for the frame as a table of the guest's, or as one above the last level. */
 bool shadow_is_table(struct shadow *s, uint64_t gfn);
+bool shadow_is_upper(struct shadow *s, uint64_t gfn);
 
 /* ---- shadow_sync.c ---- */
 

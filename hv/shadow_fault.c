@@ -31,7 +31,8 @@ static struct shadow_table *step(struct vcpu *v, struct shadow_table *t, uint64_
     struct shadow *s = &v->vm->shadow;
     unsigned level = ROLE_LEVEL(t->role), i = shadow_index(gva, level);
     uint64_t gfn = frame_below(path, level);
-    uint64_t role = shadow_role_below(v, t->role, path->entry[level < path->level ? path->level : level]);
+    uint64_t seen = path->entry[level < path->level ? path->level : level];
+    uint64_t role = shadow_role_below(v, t->role, seen);
     struct shadow_table *below;
 
     if (t->entry[i]) {
@@ -43,8 +44,10 @@ static struct shadow_table *step(struct vcpu *v, struct shadow_table *t, uint64_
         shadow_clear(s, t, i);
     }
     below = shadow_table_get(v->vm, gfn, role);
-    if (below)
-        shadow_set_table(s, t, i, below);
+    if (!below)
+        return NULL;
+    shadow_set_table(s, t, i, below);
+    t->seen[i] = seen;
     return below;
 }
 
@@ -123,6 +126,7 @@ static void map_page(struct vcpu *v, struct shadow_table *t, uint64_t gva, const
     }
     if (access.write)
         value |= PTE_D;
+    t->seen[i] = path->entry[path->level];
     if (t->entry[i] && shadow_entry_is_page(t, i) && t->link[i].of == gfn) {
         t->entry[i] = value | (t->entry[i] & PTE_D);
         return; /* the fault has dropped what the processor had of it (SDM vol. 3, 4.10.4.1) */

@@ -5,10 +5,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arch/vmdir.h"
+
 #define SHADOW_SLOTS  2048 /* tables that a VM may have, 0 not among them */
 #define SHADOW_FRAMES 512  /* of a chunk: 2 MiB */
 #define SHADOW_CHUNKS 2048 /* 4 GiB: RAM, and the APIC's page */
-#define SHADOW_TABLES 64   /* struct shadow_table in a page */
+#define SHADOW_TABLES 32   /* struct shadow_table in a page */
 #define SHADOW_UNSYNC 32
 
 /* An entry of a shadow table has a number: slot * 512 + index.  Entries that lead to the same page, or to the
@@ -33,13 +35,15 @@ struct shadow {
     struct shadow_frame *frame[SHADOW_CHUNKS]; /* a page for each 2 MiB that has any */
     uint16_t tables_in[SHADOW_CHUNKS];         /* frames among them that are tables of the guest's */
     struct shadow_table *table[SHADOW_SLOTS / SHADOW_TABLES];
-    uint64_t slots, limit; /* that were ever used; that may be */
-    uint64_t hand;         /* of the clock that evicts */
-    uint64_t walk;         /* number of the fault being handled */
-    uint16_t free;         /* the first free one */
-    bool stale;            /* something that the processor may have cached is no longer true */
-    bool stale_global;     /* also of what a MOV to CR3 leaves */
-    uint64_t nowhere;      /* hpa of an empty table */
+    uint64_t slots, limit;          /* that were ever used; that may be */
+    uint64_t hand;                  /* of the clock that evicts */
+    uint64_t walk;                  /* number of the fault being handled */
+    uint16_t free;                  /* the first free one */
+    bool stale;                     /* something that the processor may have cached is no longer true */
+    bool stale_global;              /* also of what a MOV to CR3 leaves */
+    uint64_t nowhere;               /* hpa of an empty table */
+    struct vmdir_shadow_work *work; /* the VM's, in the directory */
+    bool unsync_upper;              /* one of these may be an upper table */
     unsigned unsync_count;
     uint32_t unsync[SHADOW_UNSYNC];
 };

@@ -72,6 +72,7 @@ static void update_rights(struct vcpu *v, struct shadow_table *t, unsigned i, ui
 
 static void sync_entry(struct vcpu *v, struct shadow_table *t, unsigned i, uint64_t entry)
 {
+    t->seen[i] = entry;
     if (!still_there(v, t, i, entry))
         shadow_clear(&v->vm->shadow, t, i);
     else if (shadow_entry_is_page(t, i))
@@ -85,15 +86,26 @@ static const uint64_t *guest_table(struct vcpu *v, const struct shadow_table *t)
     return (const uint64_t *)vm_page(v->vm, t->gfn * PAGE_BYTES);
 }
 
+/* Most entries have not changed: to see that takes two loads. */
 static void sync_table(struct vcpu *v, struct shadow_table *t)
 {
-    const uint64_t *guest = guest_table(v, t);
+    const uint64_t *guest = guest_table(v, t), *seen = t->seen;
+    uint64_t compared = 0, changed = 0;
 
-    for (unsigned i = 0, left = t->present; left > 0; i++)
-        if (t->entry[i]) {
-            left--;
-            sync_entry(v, t, i, guest[i]);
+    for (unsigned first = 0; first < SHADOW_ENTRIES; first += SHADOW_WORD)
+        for (uint64_t left = t->present[first / SHADOW_WORD]; left; left &= left - 1) {
+            unsigned i = first + (unsigned)__builtin_ctzll(left);
+            uint64_t entry = guest[i];
+
+            compared++;
+            if (entry == seen[i])
+                continue;
+            changed++;
+            sync_entry(v, t, i, entry);
         }
+    v->vm->shadow.work->synced++;
+    v->vm->shadow.work->compared += compared;
+    v->vm->shadow.work->changed += changed;
 }
 
 static bool unused(const struct shadow_table *t)
@@ -133,12 +145,6 @@ static void sync_or_free(struct vcpu *v, struct shadow_table *t)
         sync_table(v, t);
 }
 
-static void sync_upper(struct vcpu *v, struct shadow_table *t)
-{
-    if (ROLE_LEVEL(t->role) > 1)
-        sync_table(v, t);
-}
-
 /* ---- from one to the other ---- */
 
 void shadow_unsync(struct vcpu *v, uint64_t gfn)
@@ -154,6 +160,7 @@ void shadow_unsync(struct vcpu *v, uint64_t gfn)
     if (s->unsync_count == SHADOW_UNSYNC)
         shadow_sync(v);
     s->unsync[s->unsync_count++] = (uint32_t)gfn;
+    s->unsync_upper |= shadow_is_upper(s, gfn);
     f->traced = false;
     f->unsync = true;
 }
@@ -176,6 +183,25 @@ void shadow_sync(struct vcpu *v)
 
     while (s->unsync_count > 0)
         trace_again(v, s->unsync[--s->unsync_count]);
+    s->unsync_upper = false;
+}
+
+/* Of the upper tables alone. */
+static void sync_upper(struct vcpu *v)
+{
+    struct shadow *s = &v->vm->shadow;
+    uint32_t gfn;
+
+    for (unsigned i = 0; i < s->unsync_count;) {
+        gfn = s->unsync[i];
+        if (!shadow_is_upper(s, gfn)) {
+            i++;
+            continue;
+        }
+        s->unsync[i] = s->unsync[--s->unsync_count];
+        trace_again(v, gfn);
+    }
+    s->unsync_upper = false;
 }
 
 /* Our caller drops what the processor has of the one page. */
@@ -183,8 +209,11 @@ static void sync_alone(struct vcpu *v, struct shadow_table *t, unsigned i)
 {
     struct shadow *s = &v->vm->shadow;
     bool stale = s->stale, global = s->stale_global;
+    uint64_t entry = guest_table(v, t)[i];
 
-    sync_entry(v, t, i, guest_table(v, t)[i]);
+    if (entry == t->seen[i])
+        return;
+    sync_entry(v, t, i, entry);
     s->stale = stale;
     s->stale_global = global;
 }
@@ -196,8 +225,8 @@ void shadow_sync_address(struct vcpu *v, uint64_t gva)
     struct shadow_table *t;
     unsigned index;
 
-    for (unsigned i = 0; i < s->unsync_count; i++)
-        each_shadow(v, s->unsync[i], sync_upper);
+    if (s->unsync_upper)
+        sync_upper(v);
     t = shadow_find(v, gva, &index);
     if (t && !(t->role & ROLE_DIRECT) && shadow_frame_at(s, t->gfn)->unsync)
         sync_alone(v, t, index);

@@ -12,6 +12,8 @@
 #define APIC_FRAME    (APIC_PHYS_BASE / PAGE_BYTES)
 #define GIB_FRAMES    (SHADOW_FRAMES * SHADOW_ENTRIES)
 
+_Static_assert(sizeof(struct shadow_table[SHADOW_TABLES]) <= PAGE_BYTES, "they are allocated by the page");
+
 /* ---- by number ---- */
 
 struct shadow_table *shadow_table_at(struct shadow *s, unsigned slot)
@@ -51,6 +53,17 @@ struct shadow_table *shadow_below(struct shadow *s, const struct shadow_table *t
 
 /* ---- lists of entries ---- */
 
+unsigned shadow_next(const struct shadow_table *t, unsigned i)
+{
+    for (; i < SHADOW_ENTRIES; i = (i | (SHADOW_WORD - 1)) + 1) {
+        uint64_t bits = t->present[i / SHADOW_WORD] >> i % SHADOW_WORD;
+
+        if (bits)
+            return i + (unsigned)__builtin_ctzll(bits);
+    }
+    return SHADOW_ENTRIES;
+}
+
 static uint64_t first_of(struct shadow *s, bool page, uint64_t of)
 {
     return page ? shadow_frame_at(s, of)->mappings : shadow_table_at(s, (unsigned)of)->parents;
@@ -74,7 +87,7 @@ static void set_entry(struct shadow *s, struct shadow_table *t, unsigned i, uint
     if (first)
         link_of(s, first)->prev = number;
     set_first(s, page, of, number);
-    t->present++;
+    t->present[i / SHADOW_WORD] |= UINT64_C(1) << i % SHADOW_WORD;
 }
 
 void shadow_set_page(struct shadow *s, struct shadow_table *t, unsigned i, uint64_t value, uint64_t gfn)
@@ -110,7 +123,7 @@ static void take_out(struct shadow *s, struct shadow_table *t, unsigned i)
         link_of(s, link.prev)->next = link.next;
     else
         set_first(s, page, link.of, link.next);
-    t->present--;
+    t->present[i / SHADOW_WORD] &= ~(UINT64_C(1) << i % SHADOW_WORD);
 }
 
 void shadow_clear(struct shadow *s, struct shadow_table *t, unsigned i)
@@ -168,6 +181,14 @@ bool shadow_is_table(struct shadow *s, uint64_t gfn)
     return false;
 }
 
+bool shadow_is_upper(struct shadow *s, uint64_t gfn)
+{
+    for (unsigned slot = shadow_frame_at(s, gfn)->tables; slot; slot = shadow_table_at(s, slot)->next)
+        if (!(shadow_table_at(s, slot)->role & ROLE_DIRECT) && ROLE_LEVEL(shadow_table_at(s, slot)->role) > 1)
+            return true;
+    return false;
+}
+
 static struct shadow_table *find(struct shadow *s, uint64_t gfn, uint64_t role)
 {
     for (unsigned slot = shadow_frame_at(s, gfn)->tables; slot; slot = shadow_table_at(s, slot)->next)
@@ -186,6 +207,7 @@ static void become_shadow(struct shadow *s, struct shadow_table *t, uint64_t gfn
         if (f->traced)
             shadow_protect(s, gfn);
     }
+    s->unsync_upper |= f->unsync && ROLE_LEVEL(role) > 1;
     t->gfn = (uint32_t)gfn;
     t->role = role;
     t->next = f->tables;
@@ -212,14 +234,14 @@ static void leave_frame(struct shadow *s, struct shadow_table *t)
 
 void shadow_table_free(struct shadow *s, struct shadow_table *t)
 {
-    for (unsigned i = 0; t->present > 0; i++)
-        if (t->entry[i])
-            shadow_clear(s, t, i);
+    for (unsigned i = 0; (i = shadow_next(t, i)) < SHADOW_ENTRIES; i++)
+        shadow_clear(s, t, i);
     while (t->parents)
         shadow_clear(s, table_of(s, t->parents), t->parents % SHADOW_ENTRIES);
     leave_frame(s, t);
     t->users = 0;
     t->role = 0;
+    s->work->freed++;
     t->next = s->free;
     s->free = t->slot;
 }
@@ -233,14 +255,25 @@ void shadow_table_free_all(struct shadow *s)
 
 /* ---- the pool ---- */
 
-static bool allocate(struct shadow_table *t)
+static void give_back(struct shadow_table *t)
 {
-    t->entry = (uint64_t *)page_alloc();
-    t->link = (struct shadow_link *)page_alloc();
-    if (t->entry && t->link)
-        return true;
     if (t->entry)
         page_free((uint64_t)t->entry, PAGE_BYTES);
+    if (t->link)
+        page_free((uint64_t)t->link, PAGE_BYTES);
+    if (t->seen)
+        page_free((uint64_t)t->seen, PAGE_BYTES);
+}
+
+/* These pages are cleared only if they have been used before. */
+static bool allocate(struct shadow_table *t)
+{
+    t->entry = (uint64_t *)page_alloc_ram(PAGE_BYTES);
+    t->link = (struct shadow_link *)page_alloc_ram(PAGE_BYTES);
+    t->seen = (uint64_t *)page_alloc_ram(PAGE_BYTES);
+    if (t->entry && t->link && t->seen)
+        return true;
+    give_back(t);
     return false;
 }
 
@@ -287,8 +320,10 @@ struct shadow_table *shadow_table_get(struct vm *vm, uint64_t gfn, uint64_t role
         t = shadow_table_at(s, s->free);
         s->free = t->next;
     }
-    if (!t->role)
+    if (!t->role) {
         become_shadow(s, t, gfn, role);
+        s->work->made++;
+    }
     t->walk = s->walk;
     return t;
 }
@@ -315,6 +350,8 @@ static bool add_chunk(struct vm *vm, uint64_t gfn)
 bool shadow_pool_begin(struct vm *vm)
 {
     memset(&vm->shadow, 0, sizeof vm->shadow);
+    vm->shadow.work = &vm->dir->work;
+    *vm->shadow.work = (struct vmdir_shadow_work){0};
     vm->shadow.limit = limit_for(&vm->config);
     for (uint64_t gfn = 0; gfn < FRAMES_OF(vm); gfn += SHADOW_FRAMES)
         if (!add_chunk(vm, gfn))
@@ -326,10 +363,8 @@ void shadow_pool_end(struct vm *vm)
 {
     struct shadow *s = &vm->shadow;
 
-    for (unsigned slot = 1; slot <= s->slots; slot++) {
-        page_free((uint64_t)shadow_table_at(s, slot)->entry, PAGE_BYTES);
-        page_free((uint64_t)shadow_table_at(s, slot)->link, PAGE_BYTES);
-    }
+    for (unsigned slot = 1; slot <= s->slots; slot++)
+        give_back(shadow_table_at(s, slot));
     for (unsigned i = 0; i < SHADOW_SLOTS / SHADOW_TABLES; i++)
         if (s->table[i])
             page_free((uint64_t)s->table[i], PAGE_BYTES);
@@ -348,11 +383,10 @@ static uint64_t ept_flags(bool accessed, bool dirty)
 
 static void collect_table(struct vm *vm, struct shadow_table *t)
 {
-    for (unsigned i = 0, seen = 0; seen < t->present; i++) {
+    for (unsigned i = 0; (i = shadow_next(t, i)) < SHADOW_ENTRIES; i++) {
         uint64_t entry = t->entry[i];
 
-        seen += entry != 0;
-        if (!entry || !shadow_entry_is_page(t, i) || !(entry & (PTE_A | PTE_D)))
+        if (!shadow_entry_is_page(t, i) || !(entry & (PTE_A | PTE_D)))
             continue;
         ept_mark(vm->dir->root, t->link[i].of * PAGE_BYTES, ept_flags(true, entry & PTE_D));
         t->entry[i] = entry & ~(uint64_t)(PTE_A | PTE_D);

@@ -60,6 +60,12 @@ static void show_vcpu(const struct vcpu *v, stats_line *line)
          v->last_core ? (int)v->last_core->number : -1, v->turn.count, cycles, age ? cycles * 1000 / age : 0);
 }
 
+static void show_work(const struct vmdir_shadow_work *work, stats_line *line)
+{
+    line("made=%lu freed=%lu synced=%lu compared=%lu changed=%lu", work->made, work->freed, work->synced,
+         work->compared, work->changed);
+}
+
 void stats_show(const struct vm *vm, stats_line *line)
 {
     const struct stats *s = &vm->stats;
@@ -75,6 +81,8 @@ void stats_show(const struct vm *vm, stats_line *line)
         if (s->cause[i].exits)
             line("exit=%u count=%lu cycles=%lu mean=%lu reason=%s", i, s->cause[i].exits, s->cause[i].cycles,
                  s->cause[i].cycles / s->cause[i].exits, exit_reason_name(i));
+    if (vm->dir->shadow)
+        show_work(&vm->dir->work, line);
     for (unsigned i = FAULT_TRUE; i < STATS_FAULTS; i++)
         if (s->fault_cause[i].exits)
             line("fault=%u count=%lu cycles=%lu mean=%lu reason=%s", i, s->fault_cause[i].exits,

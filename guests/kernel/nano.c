@@ -5,6 +5,7 @@
 #include "arch/board.h"
 #include "arch/insn.h"
 #include "kernel/memory.h"
+#include "kernel/timer.h"
 #include "kernel/trap.h"
 #include "lib/mark.h"
 
@@ -12,7 +13,8 @@
 #define ENTRIES   512 /* of the page table that ptemod writes: one page of RAM, mapped that often */
 #define RELOADED  16  /* of them that are in use while CR3 is loaded: as many as a small process has */
 #define NANO_VA   UINT64_C(0xffffffffc0000000)
-#define NOT_THERE (NANO_VA + ENTRIES * PAGE_4K)
+#define TABLES    16                            /* of one page each, behind that table */
+#define NOT_THERE (NANO_VA + PAGE_2M + PAGE_4K) /* in the first of them */
 
 enum {
 #define N(number, name, ring, what) NANO_##name = number,
@@ -100,6 +102,14 @@ static uint64_t exceptions(unsigned which, void run(uint64_t n), uint64_t n)
     return faults;
 }
 
+/* The page is missing, its table is not: as with most that a program touches. */
+static int64_t page_faults(uint64_t n)
+{
+    if (!tables_entry(read_cr3() & CR3_ADDR, NOT_THERE, PAGE_4K))
+        return -1;
+    return (int64_t)exceptions(NANO_pgfault, load_absent, n);
+}
+
 /* ---- page-table entries ---- */
 
 static uint64_t *nano_table(uint64_t pml4, uint64_t page)
@@ -140,12 +150,14 @@ static void set(volatile uint64_t *table, uint64_t n, uint64_t value)
 /* The turns: entry i becomes `value`, and that takes effect as the row says. */
 static void write_entries(unsigned which, volatile uint64_t *table, uint64_t n, uint64_t value, uint64_t cr3)
 {
+    bool reload = which == NANO_pte_reload || which == NANO_pte_wide || which == NANO_pte_change;
+
     if (which == NANO_pte_unmap)
         for (uint64_t i = 0; i < n; i++) {
             table[i] = value;
             invlpg(NANO_VA + i * PAGE_4K);
         }
-    else if (which == NANO_pte_reload)
+    else if (reload)
         for (uint64_t i = 0; i < n; i++) {
             table[i] = value;
             write_cr3(cr3);
@@ -159,15 +171,15 @@ static void write_entries(unsigned which, volatile uint64_t *table, uint64_t n, 
 static uint64_t ptemod(unsigned which, volatile uint64_t *table, uint64_t page, uint64_t n)
 {
     uint64_t on = page | PTE_P | PTE_W | PTE_A | tables_no_execute(), off = on & ~(uint64_t)PTE_P;
-    bool cleared = which == NANO_pte_clear || which == NANO_pte_unmap;
+    bool cleared = which == NANO_pte_clear || which == NANO_pte_unmap || which == NANO_pte_change;
     uint64_t before = which == NANO_pte_set ? off : on, after = cleared ? off : on, sum = 0, turns;
-    uint64_t limit = which == NANO_pte_reload ? RELOADED : ENTRIES;
+    uint64_t limit = which == NANO_pte_reload || which == NANO_pte_change ? RELOADED : ENTRIES;
     uint64_t cr3 = read_cr3(); /* here: a VM may exit for it */
 
     for (; n > 0; n -= turns) {
         turns = n < limit ? n : limit;
         set(table, turns, before);
-        touch(table, turns);
+        touch(table, which == NANO_pte_wide ? ENTRIES : turns);
         mark(1, which, turns);
         write_entries(which, table, turns, after, cr3);
         mark(2, which, turns);
@@ -194,6 +206,73 @@ static uint64_t first_loads(volatile uint64_t *table, uint64_t page, uint64_t n)
     return sum;
 }
 
+/* ---- page tables ---- */
+
+/* The entry that leads to the page table of va. */
+static uint64_t *table_entry(uint64_t pml4, uint64_t va)
+{
+    const uint64_t *top = direct(pml4), *next = direct(top[va >> 39 & (ENTRIES - 1)] & PTE_ADDR);
+
+    return (uint64_t *)direct(next[va >> 30 & (ENTRIES - 1)] & PTE_ADDR) + (va >> 21 & (ENTRIES - 1));
+}
+
+static uint64_t load_through(uint64_t n)
+{
+    uint64_t sum = 0;
+
+    for (uint64_t i = 0; i < n; i++)
+        sum += *(volatile uint64_t *)(NANO_VA + (i + 1) * PAGE_2M);
+    return sum;
+}
+
+/* A round: the tables are taken out, written to, put back, and used.  Those who keep copies of tables have no
+ * use for the old ones by then. */
+static uint64_t tables_round(unsigned which, uint64_t pml4, uint64_t n, uint64_t *const first[TABLES])
+{
+    volatile uint64_t *upper = table_entry(pml4, NANO_VA + PAGE_2M);
+    uint64_t held[TABLES], entry = *first[0], cr3 = read_cr3(), sum;
+
+    for (uint64_t i = 0; i < n; i++) {
+        held[i] = upper[i];
+        upper[i] = 0;
+    }
+    write_cr3(cr3);
+    if (which == NANO_tab_reuse)
+        mark(1, which, n);
+    for (uint64_t i = 0; i < n; i++)
+        *(volatile uint64_t *)first[i] = entry;
+    if (which == NANO_tab_reuse)
+        mark(2, which, n);
+    for (uint64_t i = 0; i < n; i++)
+        upper[i] = held[i];
+    write_cr3(cr3);
+    if (which == NANO_tab_first)
+        mark(1, which, n);
+    sum = load_through(n);
+    if (which == NANO_tab_first)
+        mark(2, which, n);
+    return sum;
+}
+
+static int64_t with_tables(unsigned which, uint64_t pml4, uint64_t page, uint64_t n)
+{
+    uint64_t *first[TABLES], sum = 0, turns;
+
+    for (uint64_t i = 0; i < TABLES; i++) {
+        first[i] = tables_entry(pml4, NANO_VA + (i + 1) * PAGE_2M, PAGE_4K);
+        if (!first[i])
+            return -1;
+        *first[i] = page | PTE_P | PTE_W | PTE_A | tables_no_execute();
+    }
+    write_cr3(read_cr3());
+    load_through(TABLES);
+    for (; n > 0; n -= turns) {
+        turns = n < TABLES ? n : TABLES;
+        sum += tables_round(which, pml4, turns, first);
+    }
+    return (int64_t)sum;
+}
+
 /* The page that all entries map holds 1: the check is how many were present. */
 static int64_t with_table(unsigned which, uint64_t n)
 {
@@ -206,27 +285,46 @@ static int64_t with_table(unsigned which, uint64_t n)
     table = nano_table(pml4, page);
     if (!table)
         return -1;
+    if (which == NANO_tab_first || which == NANO_tab_reuse)
+        return with_tables(which, pml4, page, n);
     if (which == NANO_pte_first)
         return (int64_t)first_loads(table, page, n);
     return (int64_t)ptemod(which, table, page, n);
 }
 
-int64_t nano_run(unsigned which, uint64_t n)
+static int64_t run(unsigned which, uint64_t n)
 {
-    if (n > TURNS_MAX)
-        return -1;
     switch (which) {
     case NANO_in: return (int64_t)in(n);
     case NANO_cr8wr: return (int64_t)cr8wr(n);
     case NANO_cr3wr: return (int64_t)cr3wr(n);
-    case NANO_pgfault: return (int64_t)exceptions(which, load_absent, n);
+    case NANO_pgfault: return page_faults(n);
     case NANO_divzero: return (int64_t)exceptions(which, divide_by_zero, n);
     case NANO_pte_same:
     case NANO_pte_clear:
     case NANO_pte_set:
     case NANO_pte_first:
     case NANO_pte_unmap:
-    case NANO_pte_reload: return with_table(which, n);
+    case NANO_pte_reload:
+    case NANO_pte_wide:
+    case NANO_pte_change:
+    case NANO_tab_first:
+    case NANO_tab_reuse: return with_table(which, n);
     default: return -1;
     }
+}
+
+/* In a VM an interrupt that waits until the kernel will take it makes every exit longer: one that does is
+ * taken before, and then there is none. */
+int64_t nano_run(unsigned which, uint64_t n)
+{
+    int64_t result;
+
+    if (n > TURNS_MAX)
+        return -1;
+    timer_hold(true);
+    __asm__ volatile("sti\n\tnop\n\tcli" : : : "memory");
+    result = run(which, n);
+    timer_hold(false);
+    return result;
 }

@@ -67,6 +67,12 @@ bool timer_present(void)
     return present;
 }
 
+void timer_hold(bool held)
+{
+    if (present)
+        apic_write(APIC_LVT_TIMER, APIC_TIMER_PERIODIC | VECTOR_TIMER | (held ? APIC_LVT_MASKED : 0));
+}
+
 void timer_acknowledge(void)
 {
     apic_write(APIC_EOI, 0);

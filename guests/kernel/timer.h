@@ -8,5 +8,6 @@
 void timer_init(void);
 bool timer_present(void);
 void timer_acknowledge(void); /* EOI */
+void timer_hold(bool held);   /* it raises no interrupt meanwhile */
 
 #endif

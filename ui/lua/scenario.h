@@ -111,6 +111,7 @@ struct scenario_vm {
     uint64_t vcpus, vmcs[VMDIR_VCPUS]; /* a VMCS for each virtual CPU */
     bool shadow;                       /* shadow page tables: the guest's CR3 is not in the VMCS */
     uint64_t guest_cr3[VMDIR_VCPUS];   /* but here */
+    struct vmdir_shadow_work work;     /* and what that took */
     uint64_t console, console_bytes, console_written;
 };
 

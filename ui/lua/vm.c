@@ -336,8 +336,8 @@ static int symbol(lua_State *L)
 static const luaL_Reg methods[] = {{"console", console}, {"send", send},    {"expect", expect},
                                    {"read", read_bytes}, {"u64", read_u64}, {"translate", translate},
                                    {"stats", stats},     {"sym", symbol},   {NULL, NULL}};
-static const char *const attributes[] = {"name", "state",  "image", "ram", "vmcs",
-                                         "root", "status", "vcpus", NULL};
+static const char *const attributes[] = {"name", "state",  "image", "ram",  "vmcs",
+                                         "root", "status", "vcpus", "work", NULL};
 
 static const char *member_at(size_t i, const void *arg)
 {
@@ -346,6 +346,19 @@ static const char *member_at(size_t i, const void *arg)
     if (i < n)
         return attributes[i];
     return i - n < sizeof methods / sizeof *methods ? methods[i - n].name : NULL;
+}
+
+/* nil: it has no shadow tables. */
+static void push_work(lua_State *L, const struct scenario_vm *vm)
+{
+    if (!vm->shadow) {
+        lua_pushnil(L);
+        return;
+    }
+    lua_newtable(L);
+#define COUNT(name) lua_pushinteger(L, (lua_Integer)vm->work.name), lua_setfield(L, -2, #name);
+    VMDIR_SHADOW_WORK(COUNT)
+#undef COUNT
 }
 
 static bool push_attribute(lua_State *L, const struct vm_handle *v, const char *key)
@@ -368,7 +381,8 @@ static bool push_attribute(lua_State *L, const struct vm_handle *v, const char *
     case 4: lua_pushinteger(L, (lua_Integer)vm.vmcs[0]); break;
     case 5: lua_pushinteger(L, (lua_Integer)vm.root); break;
     case 6: lua_pushinteger(L, (lua_Integer)vm.status); break;
-    default: lua_pushinteger(L, (lua_Integer)vm.vcpus);
+    case 7: lua_pushinteger(L, (lua_Integer)vm.vcpus); break;
+    default: push_work(L, &vm);
     }
     return true;
 }

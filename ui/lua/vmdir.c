@@ -56,6 +56,9 @@ static bool read_vm(const rs_machine *m, uint64_t directory, size_t i, struct sc
     for (size_t v = 0; v < VMDIR_VCPUS; v++)
         vm->vmcs[v] = FIELD(vmcs[v]), vm->guest_cr3[v] = FIELD(guest_cr3[v]);
     vm->shadow = FIELD(shadow) != 0;
+#define COUNT(name) vm->work.name = FIELD(work.name);
+    VMDIR_SHADOW_WORK(COUNT)
+#undef COUNT
     return true;
 }
 
