@@ -36,7 +36,7 @@ static uint64_t resident(void)
 
 static void make(struct run *r)
 {
-    static const struct subject alu = {"guests/alu.elf", "alu 100000", NULL, 1, SIZES_USUAL};
+    static const struct subject alu = {"guests/alu.elf", "alu 100000", NULL, 1, SIZES_USUAL, NULL};
     run_make(r, &alu);
     run_boot(r, &alu);
     run_to(r, 20000, 10000);

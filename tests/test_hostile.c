@@ -60,7 +60,7 @@ static void drop_lines_of_cycles(char *text)
 
 static struct seen run_guest(int i, enum sizes sizes)
 {
-    const struct subject s = {guests[i].image, guests[i].cmdline, guests[i].module, 1, sizes};
+    const struct subject s = {guests[i].image, guests[i].cmdline, guests[i].module, 1, sizes, NULL};
     struct seen seen;
     struct run r;
     run_make(&r, &s);
