@@ -13,8 +13,8 @@ static const u32 default1[VMX_WORDS] = {
     [VMX_VMENTRY] = 0x000011ff,
 };
 
-/* Of each word: below, the bits that may be 1; above, those whose allowed 0-setting is not that of the default1
- * class, since they may be 0, or must be 1 here. */
+/* Of each word: below, the bits that may be 1; above, those whose allowed 0-setting is not that of the
+ * default1 class, since they may be 0, or must be 1 here. */
 #define KIND_OPTIONAL 0x000000001ull
 #define KIND_DEFAULT1 0x100000001ull
 #define KIND_REQUIRED 0x100000001ull
