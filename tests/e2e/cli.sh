@@ -58,6 +58,14 @@ try 'unknown preset' 2 "did you mean 'merom'?" run x.lua --timing merrom
 try 'no scenario' 2 'usage: ringside run SCENARIO' run
 try 'missing scenario' 2 'nothing.lua: no such scenario file' run nothing.lua
 try 'a directory as scenario' 2 'not a regular file' run "$work"
+ln -s circle.elf circle.elf
+ln -s circle.lua circle.lua
+try 'links in a circle as scenario' 2 'circle.lua: cannot be read: Too many' run circle.lua
+try 'links in a circle as image' 2 './circle.elf: cannot be read: Too many' exec ./circle.elf
+: >closed.lua
+chmod 0 closed.lua
+[ -r closed.lua ] || try 'a closed file as scenario' 2 'closed.lua: cannot be read as a scenario: Permission' run closed.lua
+rm -f circle.elf circle.lua closed.lua
 mkfifo fifo
 try 'a FIFO as scenario' 2 'fifo: not a regular file' run fifo
 try 'a FIFO as image' 2 'fifo: not a regular file' exec ./fifo
@@ -170,7 +178,7 @@ try 'unknown entry symbol' 2 "no symbol 'nowhere'" exec hello --entry nowhere
 try 'several cores' 1 '4 cores, 50 turns each' exec cores --cores 4 -a 50
 try 'too many cores' 2 "--cores wants a number from 1 to 8, not '9'" exec hello --cores 9
 try 'cores that are no number' 2 "--cores wants a number from 1 to 8, not 'two'" exec hello --cores two
-try 'RAM that is too small' 2 'ram' exec hello --ram 1K
+try 'RAM that is too small' 2 '--ram: ram = 1024 bytes: must be a multiple of 4096 from 2M to 512G' exec hello --ram 1K
 
 # The same inputs make the same run.
 echo 'local h = machine() h:boot("hello") h:run(3000) h:send("abc") h:run() say(hex(h:hash()))' >input.lua
