@@ -58,6 +58,14 @@ try 'unknown preset' 2 "did you mean 'merom'?" run x.lua --timing merrom
 try 'no scenario' 2 'usage: ringside run SCENARIO' run
 try 'missing scenario' 2 'nothing.lua: no such scenario file' run nothing.lua
 try 'a directory as scenario' 2 'not a regular file' run "$work"
+ln -s circle.elf circle.elf
+ln -s circle.lua circle.lua
+try 'links in a circle as scenario' 2 'circle.lua: cannot be read: Too many' run circle.lua
+try 'links in a circle as image' 2 './circle.elf: cannot be read: Too many' exec ./circle.elf
+: >closed.lua
+chmod 0 closed.lua
+[ -r closed.lua ] || try 'a closed file as scenario' 2 'closed.lua: cannot be read as a scenario: Permission' run closed.lua
+rm -f circle.elf circle.lua closed.lua
 mkfifo fifo
 try 'a FIFO as scenario' 2 'fifo: not a regular file' run fifo
 try 'a FIFO as image' 2 'fifo: not a regular file' exec ./fifo
@@ -67,6 +75,16 @@ echo 'check_eq(param("n", 1, "a number"), 2, "n is 2")' >param.lua
 try 'parameter' 0 '1 check, all hold' run param.lua n=2
 try 'failed check' 1 'got 1, want 2 (param.lua:1)' run param.lua
 try 'unknown parameter' 2 "unknown parameter 'm'" run param.lua m=2
+for value in 2.5 1e30 99999999999999999999 0x1ffffffffffffffff 1e999 nan inf 2x '' -; do
+    try "a number of '$value'" 2 "param.lua:1: parameter n must be a whole number that 64 bits can hold, not '$value'" \
+        run param.lua "n=$value"
+done
+for value in 2 0x2 2.0 2e0; do
+    try "2 as '$value'" 0 '1 check, all hold' run param.lua "n=$value"
+done
+echo 'check_eq(param("x", 0.5, "a number"), -2.5, "x")' >float.lua
+try 'a broken number' 0 '1 check, all hold' run float.lua x=-2.5
+try 'one without bound' 2 "parameter x must be a number that 64 bits can hold, not '1e999'" run float.lua x=1e999
 try 'a parameter twice' 2 "parameter n is given twice: 'n=1' and 'n=2'" run param.lua n=1 n=2
 try 'a value without a name' 2 "'=3' has no name before '='" run param.lua =3
 try 'parameters of no scenario' 2 "'n=1' is for a scenario, and none is given" repl n=1
@@ -128,6 +146,15 @@ try 'exec of the hypervisor' 1 '[vm1] Hello from ring 0' exec hv -m 'hello vm1 i
 try 'exec with a limit' 2 '--max-cycles is reached' exec hello --max-cycles 1000
 try 'unknown image' 2 "did you mean 'hello'?" exec helo
 try 'missing image' 2 './none.elf: no such image file' exec ./none.elf
+echo no ELF >none.elf
+try 'what is no image' 2 './none.elf: not an ELF file' exec ./none.elf --stats
+if [ "$(grep -c '' out)" -eq 1 ]; then
+    echo 'ok - of which there are no statistics'
+else
+    echo 'not ok - of which there are no statistics'
+    bad=1
+fi
+rm none.elf
 : >empty.elf
 try 'empty image' 2 'ringside: ./empty.elf' exec ./empty.elf
 head -c 100 "$build/guests/hello.elf" >short.elf
@@ -151,7 +178,7 @@ try 'unknown entry symbol' 2 "no symbol 'nowhere'" exec hello --entry nowhere
 try 'several cores' 1 '4 cores, 50 turns each' exec cores --cores 4 -a 50
 try 'too many cores' 2 "--cores wants a number from 1 to 8, not '9'" exec hello --cores 9
 try 'cores that are no number' 2 "--cores wants a number from 1 to 8, not 'two'" exec hello --cores two
-try 'RAM that is too small' 2 'ram' exec hello --ram 1K
+try 'RAM that is too small' 2 '--ram: ram = 1024 bytes: must be a multiple of 4096 from 2M to 512G' exec hello --ram 1K
 
 # The same inputs make the same run.
 echo 'local h = machine() h:boot("hello") h:run(3000) h:send("abc") h:run() say(hex(h:hash()))' >input.lua

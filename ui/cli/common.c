@@ -181,7 +181,8 @@ int cli_finish(const struct cli *cli, rs_world *w, int status, const char *told)
         status = cli_complain(err.text);
     trace = NULL;
     for (size_t i = 0; cli->stats && (m = rs_world_machine(w, i)); i++)
-        print_stats(m);
+        if (rs_machine_symbols(m) || rs_position(m).atom) /* else nothing was booted */
+            print_stats(m);
     if (trouble && !(told && strstr(told, trouble)))
         cli_complain(trouble);
     if (rs_record_trouble(w))

@@ -115,8 +115,11 @@ static rs_machine *make_machine(const struct cli *cli, rs_world *w, struct rs_er
     config.cores = cli->cores;
     config.params = params;
     enum rs_status status = cli->timing ? rs_params_preset(params, cli->timing, err) : RS_OK;
-    rs_machine *m = status == RS_OK ? rs_machine_new(w, &config, err) : NULL;
+    struct rs_error why;
+    rs_machine *m = status == RS_OK ? rs_machine_new(w, &config, &why) : NULL;
     rs_params_free(params);
+    if (status == RS_OK && !m) /* the number of cores has been looked at */
+        rs_fail(err, "--ram: %s", why.text);
     return m && check_position(cli, m, err) == RS_OK ? m : NULL;
 }
 

@@ -51,13 +51,14 @@ static const struct {
     unsigned on;          /* commands that take it */
     const char *help;
 } options[OPTIONS] = {
-    [RECORD] = {"--record", 0, "FILE", ALL, "write the inputs of the run to FILE"},
+    [RECORD] = {"--record", 0, "FILE", ALL, "write the inputs of the run to FILE, new or an older log"},
     [REPLAY] = {"--replay", 0, "FILE", ALL, "take the inputs from FILE, written by --record"},
     [AT] = {"--at", 0, "POSITION", ALL, "stop at a position such as A:120.13: 120 atoms and 13 micros"},
     [SEED] = {"--seed", 0, "N", ALL, "seed of a scenario's math.random (0)"},
     [MAX_CYCLES] = {"--max-cycles", 0, "N", ALL, "stop after N cycles; 0 is no limit (0)"},
     [STATS] = {"--stats", 0, NULL, ALL, "print the machine's counters at the end, on stderr"},
-    [TRACE] = {"--trace", 0, "FILE.txt", ALL, "write each instruction and event of the run to FILE"},
+    [TRACE] = {"--trace", 0, "FILE.txt", ALL,
+               "write each instruction and event to FILE, new or an older trace"},
     [GDB] = {"--gdb", 0, "PORT", ON(CMD_RUN) | ON(CMD_EXEC),
              "wait for gdb on this port of 127.0.0.1; 0: any that is free"},
     [TIMING] = {"--timing", 0, "PRESET", ALL, "timing of machines that name none (skylake)"},

@@ -47,6 +47,15 @@ static bool is_something_else(const char *path)
     return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
 }
 
+/* Why nobody can say whether there is such a file, or NULL: a directory that may not be looked into, links
+ * in a circle. */
+static const char *out_of_sight(const char *path)
+{
+    struct stat st;
+    bool known = stat(path, &st) == 0 || errno == ENOENT || errno == ENOTDIR;
+    return known ? NULL : strerror(errno);
+}
+
 static bool ends_with(const char *text, const char *end)
 {
     size_t n = strlen(text), m = strlen(end);
@@ -156,6 +165,8 @@ enum rs_status images_find(const char *name, char path[IMAGE_PATH_MAX], struct r
         snprintf(path, IMAGE_PATH_MAX, "%s", name);
         if (is_something_else(path))
             return rs_fail(err, "%s: not a regular file, so no image", name);
+        if (out_of_sight(path))
+            return rs_fail(err, "%s: cannot be read: %s", name, out_of_sight(path));
         return is_file(path) ? RS_OK
                              : rs_fail(err, "%s: no such image file; build it or check the path", name);
     }
@@ -213,6 +224,8 @@ enum rs_status images_scenario(const char *name, char path[IMAGE_PATH_MAX], stru
         return RS_OK;
     if (is_something_else(path))
         return rs_fail(err, "%.900s: not a regular file, so no scenario", name);
+    if (out_of_sight(path))
+        return rs_fail(err, "%.900s: cannot be read: %s", name, out_of_sight(path));
     if (slash && strncmp(name, "scenarios/", 10) != 0)
         return no_scenario(name, err);
     const char *base = slash ? slash + 1 : name;

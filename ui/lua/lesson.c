@@ -68,12 +68,28 @@ static const char *argument(struct scenario *s, const char *name)
     return value;
 }
 
+/* A number that Lua would cut to fit, or make infinite, is none; nor is a broken one where whole ones are
+ * meant. */
+static int push_number(lua_State *L, int model, const char *name, const char *value)
+{
+    bool hex = strpbrk(value, "xX") && !strpbrk(value, ".pP-");
+    uint64_t all;
+    int good = lua_stringtonumber(L, value) != 0 && isfinite(lua_tonumber(L, -1));
+    if (good && lua_isinteger(L, model)) {
+        lua_Integer n = lua_tointegerx(L, -1, &good);
+        good = good && (!hex || names_number(value, &all));
+        lua_pushinteger(L, n);
+    }
+    if (!good)
+        return luaL_error(L, "parameter %s must be a %snumber that 64 bits can hold, not '%s'", name,
+                          lua_isinteger(L, model) ? "whole " : "", value);
+    return 1;
+}
+
 static int push_like(lua_State *L, int model, const char *name, const char *value)
 {
-    if (lua_type(L, model) == LUA_TNUMBER && lua_stringtonumber(L, value) == 0)
-        return luaL_error(L, "parameter %s must be a number, not '%s'", name, value);
     if (lua_type(L, model) == LUA_TNUMBER)
-        return 1;
+        return push_number(L, model, name, value);
     if (lua_type(L, model) != LUA_TBOOLEAN) {
         lua_pushstring(L, value);
         return 1;

@@ -1,6 +1,7 @@
 /* scenario.c - a scenario's life: load, resume, move the world, pause, end. */
 #include "binding.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -415,6 +416,7 @@ static enum rs_status new_coroutine(struct scenario *s, const char *code, const 
                                     struct rs_error *err)
 {
     lua_settop(s->L, 0);
+    errno = 0;
     s->co = lua_newthread(s->L); /* stays on L's stack, and so alive */
     int end =
         code ? luaL_loadbufferx(s->co, code, strlen(code), chunk, "t") : luaL_loadfilex(s->co, chunk, "t");
@@ -423,7 +425,7 @@ static enum rs_status new_coroutine(struct scenario *s, const char *code, const 
         return RS_OK;
     }
     if (end == LUA_ERRFILE)
-        return rs_fail(err, "%s: cannot be read as a scenario", chunk);
+        return rs_fail(err, "%s: cannot be read as a scenario: %s", chunk, strerror(errno));
     return rs_fail(err, "%s",
                    end == LUA_ERRMEM ? "the scenario does not fit into its 256 MiB of memory"
                                      : message_of(s->co));
