@@ -456,7 +456,9 @@ what_is_pasted() {
     tm set-buffer "$(printf 'q\nqqq\003')"
     tm paste-buffer -p
     check_shows "What is pasted is not taken for keys" "a pasted text presses no keys"
-    tm send-keys /
+    tm send-keys S-Left S-Right C-Left C-Right 2
+    check_shows "[2 CPU]" "keys that only some terminals have are no paste"
+    tm send-keys 6 /
     tm set-buffer "PML4E"
     tm paste-buffer -p
     check_shows ": PML4E_" "but is taken for a text to search"

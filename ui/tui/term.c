@@ -108,7 +108,8 @@ static void catch_signals(void)
 
 /* ---- open and close ---- */
 
-enum { KEY_PASTE = KEY_MAX + 1, KEY_PASTE_END };
+/* Far from those behind KEY_MAX that ncurses gives to the other keys of a terminfo entry. */
+enum { KEY_PASTE = 30000, KEY_PASTE_END };
 
 /* What is pasted comes between two marks, if the terminal is asked for them. */
 static void start_paste_marks(void)
@@ -297,7 +298,7 @@ int term_key(int milliseconds)
     int kind = get_wch(&key);
     if (kind == KEY_CODE_YES && key == KEY_RESIZE)
         term_redraw(); /* what was on its way may have been drawn into the new size, and scrolled it */
-    if (kind == KEY_CODE_YES && key == KEY_PASTE)
+    if (kind == KEY_CODE_YES && key == KEY_PASTE && term.paste_on)
         return read_paste();
     if (kind == KEY_CODE_YES)
         return special_key((int)key);
