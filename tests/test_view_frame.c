@@ -292,6 +292,31 @@ START_TEST(each_core_has_its_own_walks)
 }
 END_TEST
 
+static void scroll_right(struct view *v, int columns)
+{
+    for (int i = 0; i < columns / 8; i++)
+        view_scroll(v, 0, 1);
+    draw_frame(v, 80, 24);
+}
+
+START_TEST(a_line_that_goes_on_is_marked)
+{
+    struct scenario *s = scenario_of("h = machine { name = 'A' } "
+                                     "h:boot('hello', { cmdline = ('a'):rep(100) .. 'z' }) h:run()");
+    struct view *v = view_new(s);
+    view_choose(v, PANE_CONSOLE, 80, 24);
+    draw_frame(v, 80, 24);
+    expect("Hello from ring 0, 64-bit mode.\n");
+    expect("aaa>\n");
+    scroll_right(v, 48);
+    expect("aaaz\n");
+    scroll_right(v, 400); /* as far as there is something */
+    expect("aaz\n");
+    ck_assert_int_lt(v->pane[PANE_CONSOLE].left, 80);
+    close_view(v);
+}
+END_TEST
+
 /* What is left of a number looks like one. */
 START_TEST(a_long_name_does_not_cut_the_cycle)
 {
@@ -365,6 +390,7 @@ int main(void)
     tcase_add_test(t, search_marks_its_line);
     tcase_add_loop_test(t, walks_and_exits_depend_on_the_position_alone, 0,
                         (int)(sizeof RUNS / sizeof *RUNS));
+    tcase_add_test(t, a_line_that_goes_on_is_marked);
     tcase_add_test(t, a_long_name_does_not_cut_the_cycle);
     tcase_add_test(t, a_snapshot_brings_its_walks_along);
     tcase_add_test(t, each_core_has_its_own_walks);

@@ -290,6 +290,7 @@ static const char *const READING[] = {
     "of the nested dimension, or by the nested TLB. '-- 2 MiB': a large page ended before.",
     "Bottom right is the data access, which is not a reference of the walk.",
     "'9 atoms ago': the core has not walked since; what it translated since came from a TLB.",
+    "'>' at the end of a line: it goes on; the right arrow shows how.",
     "'*' after a register: the last step has changed it.",
 };
 
@@ -329,6 +330,15 @@ static void type(struct tui *t, int key)
     }
 }
 
+/* A text is searched for, and is no keys. */
+static void paste(struct tui *t)
+{
+    if (!t->view->typing)
+        view_message(t->view, "What is pasted is not taken for keys; / asks for a text to search.");
+    for (const char *at = term_pasted(); t->view->typing && *at; at++)
+        type(t, *at);
+}
+
 static void answer_quit(struct tui *t, int key)
 {
     t->asks_quit = false;
@@ -349,7 +359,9 @@ void tui_key(struct tui *t, int key)
 {
     t->key = key;
     t->view->pane[t->view->focus].found = key == 'N' ? t->view->pane[t->view->focus].found : -1;
-    if (t->view->typing)
+    if (key == TERM_PASTE)
+        paste(t);
+    else if (t->view->typing)
         type(t, key);
     else if (t->asks_quit)
         answer_quit(t, key);

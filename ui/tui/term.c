@@ -20,6 +20,8 @@
 static struct {
     SCREEN *screen;
     bool utf8, colour;
+    const char *paste_on, *paste_off; /* NULL: the terminal does not mark what is pasted */
+    char pasted[64];
     struct termios before;
     char restore[256]; /* what puts the screen back */
     size_t restore_bytes;
@@ -60,6 +62,15 @@ static void start_colours(const struct tui_options *options)
 
 /* ---- signals: put the terminal back, then die as one would have ---- */
 
+/* A sequence of the terminal's, NULL if it has none. */
+static const char *capability(const char *name)
+{
+    char copy[8];
+    snprintf(copy, sizeof copy, "%s", name); /* tigetstr takes no const */
+    const char *sequence = tigetstr(copy);
+    return sequence && sequence != (char *)-1 && *sequence ? sequence : NULL;
+}
+
 static int keep_byte(int byte)
 {
     if (term.restore_bytes < sizeof term.restore)
@@ -69,13 +80,11 @@ static int keep_byte(int byte)
 
 static void keep_restore_sequences(void)
 {
-    static char names[][8] = {"rmkx", "sgr0", "cnorm", "rmcup"};
+    static const char *const NAMES[] = {"BD", "rmkx", "sgr0", "cnorm", "rmcup"};
     term.restore_bytes = 0;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char *sequence = tigetstr(names[i]);
-        if (sequence && sequence != (char *)-1)
-            tputs(sequence, 1, keep_byte);
-    }
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
+        if (capability(NAMES[i]))
+            tputs(capability(NAMES[i]), 1, keep_byte);
 }
 
 static void on_fatal_signal(int number)
@@ -99,12 +108,28 @@ static void catch_signals(void)
 
 /* ---- open and close ---- */
 
-static bool has(const char *capability)
+/* Far from those behind KEY_MAX that ncurses gives to the other keys of a terminfo entry. */
+enum { KEY_PASTE = 30000, KEY_PASTE_END };
+
+/* What is pasted comes between two marks, if the terminal is asked for them. */
+static void start_paste_marks(void)
 {
-    char name[8];
-    snprintf(name, sizeof name, "%s", capability); /* tigetstr takes no const */
-    const char *sequence = tigetstr(name);
-    return sequence && sequence != (char *)-1 && *sequence;
+    const char *begin = capability("PS"), *end = capability("PE");
+    term.paste_on = capability("BE");
+    term.paste_off = capability("BD");
+    if (!begin || !end || !term.paste_off)
+        term.paste_on = NULL;
+    if (!term.paste_on)
+        return;
+    define_key(begin, KEY_PASTE);
+    define_key(end, KEY_PASTE_END);
+}
+
+static void mark_pastes(bool on)
+{
+    if (term.paste_on)
+        putp(on ? term.paste_on : term.paste_off);
+    fflush(stdout);
 }
 
 const char *term_open(const struct tui_options *options)
@@ -118,7 +143,7 @@ const char *term_open(const struct tui_options *options)
     term.screen = newterm(NULL, stdout, stdin);
     if (!term.screen)
         return "the terminal type in TERM is unknown; try TERM=xterm";
-    if (!has("cup")) {
+    if (!capability("cup")) {
         term_close();
         return "the terminal type in TERM cannot place its cursor; try TERM=xterm";
     }
@@ -132,6 +157,8 @@ const char *term_open(const struct tui_options *options)
     set_escdelay(50);
     curs_set(0);
     start_colours(options);
+    start_paste_marks();
+    mark_pastes(true);
     return NULL;
 }
 
@@ -139,6 +166,7 @@ void term_close(void)
 {
     if (!term.screen)
         return;
+    mark_pastes(false);
     endwin();
     delscreen(term.screen);
     term.screen = NULL;
@@ -190,7 +218,9 @@ void term_redraw(void)
 /* ncurses has a handler that puts the terminal back and takes it again. */
 void term_suspend(void)
 {
+    mark_pastes(false);
     raise(SIGTSTP);
+    mark_pastes(true);
     term_redraw();
 }
 
@@ -233,6 +263,27 @@ static int plain_key(wint_t key)
     }
 }
 
+#define PASTE_MS 300 /* without a byte, a paste whose end does not come is over */
+
+/* Reads what is pasted up to its end; keeps the first printable characters. */
+static int read_paste(void)
+{
+    size_t n = 0;
+    wint_t key;
+    int kind;
+    timeout(PASTE_MS);
+    while ((kind = get_wch(&key)) != ERR && !(kind == KEY_CODE_YES && key == KEY_PASTE_END))
+        if (kind == OK && key >= ' ' && key < 0x7f && n + 1 < sizeof term.pasted)
+            term.pasted[n++] = (char)key;
+    term.pasted[n] = 0;
+    return TERM_PASTE;
+}
+
+const char *term_pasted(void)
+{
+    return term.pasted;
+}
+
 /* The terminal has been closed, so that no key can come any more. */
 static bool gone(void)
 {
@@ -247,6 +298,8 @@ int term_key(int milliseconds)
     int kind = get_wch(&key);
     if (kind == KEY_CODE_YES && key == KEY_RESIZE)
         term_redraw(); /* what was on its way may have been drawn into the new size, and scrolled it */
+    if (kind == KEY_CODE_YES && key == KEY_PASTE && term.paste_on)
+        return read_paste();
     if (kind == KEY_CODE_YES)
         return special_key((int)key);
     if (kind == OK)

@@ -23,6 +23,7 @@ enum {
     TERM_BACKTAB,
     TERM_INTERRUPT,
     TERM_SUSPEND,
+    TERM_PASTE, /* a text has been pasted: term_pasted */
     TERM_RESIZE,
     TERM_GONE /* there is no terminal any more */
 };
@@ -40,5 +41,8 @@ void term_suspend(void);
 void term_forget_keys(void);
 /* A key: a character or one of the above; 0 if none came within the milliseconds (-1: no limit). */
 int term_key(int milliseconds);
+/* Of the last text that was pasted, its first printable characters; not where the terminal cannot tell what
+ * is pasted from what is typed. */
+const char *term_pasted(void);
 
 #endif

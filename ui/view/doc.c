@@ -207,6 +207,8 @@ void doc_draw(const struct doc *d, const struct area *a, long top, long left, lo
         size_t start = doc_line_start(d, (size_t)line) + (size_t)left, end = d->end[line];
         for (size_t i = start; i < end && i - start < (size_t)a->w; i++)
             area_cell(a, (int)(i - start), y, d->cell[i]);
+        if (start < end && end - start > (size_t)a->w)
+            area_cell(a, a->w - 1, y, (struct cell){'>', STYLE_CURRENT});
         if (line == found)
             mark_line(a, y);
     }

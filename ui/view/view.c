@@ -170,14 +170,16 @@ static const struct doc *pane_doc(const struct view *v, enum pane pane)
 
 /* ---- drawing ---- */
 
-static void clamp_scroll(struct view_pane *p, const struct doc *d, int height)
+static void clamp_scroll(struct view_pane *p, const struct doc *d, int width, int height)
 {
-    long last = (long)d->lines - height;
+    long last = (long)d->lines - height, rightmost = (long)doc_columns(d) - width;
     p->height = height;
     if (p->follow || p->top > last)
         p->top = last;
     if (p->top < 0)
         p->top = 0;
+    if (p->left > rightmost)
+        p->left = rightmost > 0 ? rightmost : 0;
 }
 
 /* How much lies outside: at the right of line y, which holds none of the doc's text. */
@@ -203,7 +205,7 @@ static void draw_doc(struct view *v, enum pane pane, const struct area *whole, b
         return;
     if (!titled && (long)d->lines > a.h)
         a.h--;
-    clamp_scroll(p, d, a.h);
+    clamp_scroll(p, d, a.w, a.h);
     doc_draw(d, &a, p->top, p->left, p->found);
     draw_more(d, p, whole, titled ? 0 : whole->h - 1);
 }
