@@ -1,11 +1,9 @@
 /* test_cores.c - several cores: whose atom is next, interrupts between them, INIT and start-up, lines that
  * travel (docs/machine.md, "Several cores"). */
 #include "arch/apic.h"
-#include "arch/vmx.h"
 #include "cpu/cpu.h"
 #include "cpu/ipi.h"
 #include "lib/bare.h"
-#include "lib/guest.h"
 #include "lib/suite.h"
 #include "mmu/cache.h"
 #include "schedule.h"
@@ -620,97 +618,6 @@ START_TEST(each_core_says_who_it_is)
 }
 END_TEST
 
-/* ---- INIT and start-up in VMX operation (23.8, 25.2) ---- */
-
-static void set_up_guest(void)
-{
-    guest_open(&b);
-    c[0] = b.core;
-}
-
-START_TEST(init_is_blocked_in_root_operation)
-{
-    bare_put(&b, c[0]->s.rip, NOP VMXOFF NOP, 5);
-    c[0]->s.ipi_init_due = c[0]->s.cycle;
-    c[0]->rt.look_again = 0;
-    bare_atoms(&b, 2);
-    ck_assert_uint_eq(c[0]->s.vmx_on, 0);
-    ck_assert_uint_eq(c[0]->s.activity, ACTIVITY_ACTIVE);
-    bare_atoms(&b, 1);
-    ck_assert_uint_eq(c[0]->s.activity, ACTIVITY_WAIT_SIPI);
-    ck_assert_uint_eq(c[0]->s.ipi_init_due, 0);
-}
-END_TEST
-
-START_TEST(init_exits)
-{
-    guest_launch(&b);
-    c[0]->s.ipi_init_due = c[0]->s.cycle;
-    c[0]->rt.look_again = 0;
-    bare_atoms(&b, 1);
-    ck_assert_uint_eq(c[0]->s.vmx_guest, 0);
-    ck_assert_uint_eq(guest_get(c[0], VMCS_EXIT_REASON), EXIT_INIT);
-    ck_assert_uint_eq(c[0]->s.activity, ACTIVITY_ACTIVE);
-    ck_assert_uint_eq(c[0]->s.ipi_init_due, 0);
-}
-END_TEST
-
-START_TEST(a_guest_that_waits_exits_by_a_start_up_ipi)
-{
-    guest_set(c[0], VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_WAIT_SIPI);
-    guest_launch(&b);
-    c[0]->s.nmi_pending = 1; /* blocked in this state */
-    c[0]->s.ipi_sipi_due[0] = c[0]->s.cycle + 500;
-    c[0]->s.ipi_sipi_vector[0] = 0x9a;
-    bare_atoms(&b, 2);
-    ck_assert_uint_eq(c[0]->s.vmx_guest, 0);
-    ck_assert_uint_eq(guest_get(c[0], VMCS_EXIT_REASON), EXIT_SIPI);
-    ck_assert_uint_eq(guest_get(c[0], VMCS_EXIT_QUALIFICATION), 0x9a);
-    ck_assert_uint_eq(guest_get(c[0], VMCS_GUEST_ACTIVITY), VMX_ACTIVITY_WAIT_SIPI);
-}
-END_TEST
-
-/* What has come by the end of the entry found a core that did not wait. */
-START_TEST(a_start_up_ipi_that_comes_with_the_entry_is_lost)
-{
-    u64 end = 0;
-    for (u64 late = 0; late < 3; late++) {
-        if (late) {
-            tear_down();
-            set_up_guest();
-        }
-        guest_set(c[0], VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_WAIT_SIPI);
-        c[0]->s.ipi_sipi_due[0] = late ? end + late - 1 : 0;
-        guest_launch(&b);
-        end = late ? end : c[0]->s.cycle;
-        ck_assert_uint_eq(c[0]->s.cycle, end);
-        ck_assert_uint_eq(c[0]->s.ipi_sipi_due[0], late == 2 ? end + 1 : 0);
-    }
-}
-END_TEST
-
-START_TEST(init_is_blocked_in_a_guest_that_waits)
-{
-    guest_set(c[0], VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_WAIT_SIPI);
-    guest_launch(&b);
-    c[0]->s.ipi_init_due = c[0]->s.cycle + 100;
-    c[0]->s.ipi_sipi_due[0] = c[0]->s.cycle + 500;
-    bare_atoms(&b, 2);
-    ck_assert_uint_eq(guest_get(c[0], VMCS_EXIT_REASON), EXIT_SIPI);
-    ck_assert_uint_ne(c[0]->s.ipi_init_due, 0); /* still pending: root operation blocks it too */
-}
-END_TEST
-
-START_TEST(no_event_is_injected_into_a_guest_that_waits)
-{
-    guest_set(c[0], VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_WAIT_SIPI);
-    guest_set(c[0], VMCS_ENTRY_INTR_INFO, INTR_INFO(VEC_NMI, EVENT_NMI));
-    GUEST_RUN(&b, VMLAUNCH);
-    ck_assert_uint_eq(c[0]->s.vmx_guest, 0);
-    ck_assert_uint_eq(guest_get(c[0], VMCS_EXIT_REASON) & 0xffff, EXIT_INVALID_GUEST_STATE);
-}
-END_TEST
-
 /* ---- reset and power ---- */
 
 START_TEST(reset_puts_the_others_back_to_waiting)
@@ -790,14 +697,5 @@ int main(void)
     tcase_add_loop_test(t, an_interrupt_arrives_after_its_latency, 0, 2);
     tcase_add_loop_test(t, a_bad_structure_shuts_down, 0, 9);
     suite_add_tcase(s, t);
-    TCase *g = tcase_create("in VMX operation");
-    tcase_add_checked_fixture(g, set_up_guest, tear_down);
-    tcase_add_test(g, init_is_blocked_in_root_operation);
-    tcase_add_test(g, init_exits);
-    tcase_add_test(g, a_guest_that_waits_exits_by_a_start_up_ipi);
-    tcase_add_test(g, a_start_up_ipi_that_comes_with_the_entry_is_lost);
-    tcase_add_test(g, init_is_blocked_in_a_guest_that_waits);
-    tcase_add_test(g, no_event_is_injected_into_a_guest_that_waits);
-    suite_add_tcase(s, g);
     return suite_run(s);
 }

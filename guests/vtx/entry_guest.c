@@ -33,19 +33,12 @@ static void refuses(uint32_t field, uint64_t value)
         refuses(VMCS_##FIELD, VALUE); \
     }
 
-REFUSES(cr0_ne, REGISTERS, GUEST_CR0, read_cr0() & ~(uint64_t)CR0_NE,
-        "fixed bits as VMX operation asks: NE is 1")
+#define ENTRY_STATE(NAME, SECTION, FIELD, VALUE, RULE) REFUSES(NAME, SECTION, GUEST_##FIELD, VALUE, RULE)
+#include "vtx/entry_state.def"
+
 REFUSES(cr0_pg, REGISTERS, GUEST_CR0, read_cr0() & ~(uint64_t)CR0_PG,
         "PG is 1 without \"unrestricted guest\"")
-REFUSES(cr4_vmxe, REGISTERS, GUEST_CR4, read_cr4() & ~(uint64_t)CR4_VMXE,
-        "fixed bits as VMX operation asks: VMXE is 1")
-REFUSES(cr4_reserved, REGISTERS, GUEST_CR4, read_cr4() | UINT64_C(1) << 31,
-        "no bit that IA32_VMX_CR4_FIXED1 has not")
 REFUSES(cr4_pae, REGISTERS, GUEST_CR4, read_cr4() & ~(uint64_t)CR4_PAE, "PAE is 1 for an IA-32e mode guest")
-REFUSES(cr3_width, REGISTERS, GUEST_CR3, read_cr3() | physical_end(),
-        "no bit beyond the physical-address width")
-REFUSES(sysenter_esp, REGISTERS, GUEST_SYSENTER_ESP, NOT_CANONICAL, "canonical")
-REFUSES(sysenter_eip, REGISTERS, GUEST_SYSENTER_EIP, NOT_CANONICAL, "canonical")
 
 static void refuses_if(uint32_t control, uint32_t field, uint64_t value)
 {
@@ -93,9 +86,6 @@ REFUSES(tr_present, SEGMENTS, GUEST_TR_ACCESS_RIGHTS, SYS_TSS_BUSY, "P is 1")
 REFUSES(tr_reserved, SEGMENTS, GUEST_TR_ACCESS_RIGHTS, SEG_ATTR_TSS | 1 << 8, "bits 11:8 and 31:17 are 0")
 REFUSES(tr_granularity, SEGMENTS, GUEST_TR_ACCESS_RIGHTS, SEG_ATTR_TSS | AR_G,
         "G is 0 if a low bit of the limit is")
-REFUSES(tr_base, SEGMENTS, GUEST_TR_BASE, NOT_CANONICAL, "canonical")
-REFUSES(fs_base, SEGMENTS, GUEST_FS_BASE, NOT_CANONICAL, "canonical")
-REFUSES(gs_base, SEGMENTS, GUEST_GS_BASE, NOT_CANONICAL, "canonical")
 REFUSES(cs_base, SEGMENTS, GUEST_CS_BASE, UINT64_C(1) << 32, "bits 63:32 are 0")
 REFUSES(ss_base, SEGMENTS, GUEST_SS_BASE, UINT64_C(1) << 32, "bits 63:32 are 0 if usable")
 REFUSES(ds_base, SEGMENTS, GUEST_DS_BASE, UINT64_C(1) << 32, "bits 63:32 are 0 if usable")
@@ -154,8 +144,6 @@ TEST(entry_guest, unusable_unchecked, SEGMENTS,
 
 /* ---- descriptor tables, RIP, RFLAGS ---- */
 
-REFUSES(gdtr_base, TABLES, GUEST_GDTR_BASE, NOT_CANONICAL, "canonical")
-REFUSES(idtr_base, TABLES, GUEST_IDTR_BASE, NOT_CANONICAL, "canonical")
 REFUSES(gdtr_limit, TABLES, GUEST_GDTR_LIMIT, 0x10000, "bits 31:16 are 0")
 REFUSES(idtr_limit, TABLES, GUEST_IDTR_LIMIT, 0x10000, "bits 31:16 are 0")
 REFUSES(rflags_fixed, RIP_FLAGS, GUEST_RFLAGS, 0, "bit 1 is 1")

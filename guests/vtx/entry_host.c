@@ -3,6 +3,7 @@
 
 #define REGISTERS "26.2.2 Checks on Host Control Registers, MSRs, and SSP"
 #define SEGMENTS  "26.2.3 Checks on Host Segment and Descriptor-Table Registers"
+#define TABLES    SEGMENTS
 #define SIZE      "26.2.4 Checks Related to Address-Space Size"
 
 static void do_nothing(void)
@@ -22,20 +23,13 @@ static void refuses(uint32_t field, uint64_t value)
         refuses(VMCS_##FIELD, VALUE); \
     }
 
-REFUSES(cr0_ne, REGISTERS, HOST_CR0, read_cr0() & ~(uint64_t)CR0_NE,
-        "fixed bits of CR0 are as VMX operation asks: NE")
+#define ENTRY_STATE(NAME, SECTION, FIELD, VALUE, RULE) REFUSES(NAME, SECTION, HOST_##FIELD, VALUE, RULE)
+#include "vtx/entry_state.def"
+
 REFUSES(cr0_pe, REGISTERS, HOST_CR0, read_cr0() & ~(uint64_t)CR0_PE,
-        "fixed bits of CR0 are as VMX operation asks: PE")
+        "fixed bits as VMX operation asks: PE is 1")
 REFUSES(cr0_pg, REGISTERS, HOST_CR0, read_cr0() & ~(uint64_t)CR0_PG,
-        "fixed bits of CR0 are as VMX operation asks: PG")
-REFUSES(cr4_vmxe, REGISTERS, HOST_CR4, read_cr4() & ~(uint64_t)CR4_VMXE,
-        "fixed bits of CR4 are as VMX operation asks: VMXE")
-REFUSES(cr4_reserved, REGISTERS, HOST_CR4, read_cr4() | UINT64_C(1) << 31,
-        "no bit that IA32_VMX_CR4_FIXED1 has not")
-REFUSES(cr3_width, REGISTERS, HOST_CR3, read_cr3() | physical_end(),
-        "no bit beyond the physical-address width")
-REFUSES(sysenter_esp, REGISTERS, HOST_SYSENTER_ESP, NOT_CANONICAL, "canonical")
-REFUSES(sysenter_eip, REGISTERS, HOST_SYSENTER_EIP, NOT_CANONICAL, "canonical")
+        "fixed bits as VMX operation asks: PG is 1")
 REFUSES(cs_rpl, SEGMENTS, HOST_CS_SELECTOR, SEL_CODE | 1, "RPL is 0")
 REFUSES(cs_ti, SEGMENTS, HOST_CS_SELECTOR, SEL_CODE | SELECTOR_TI, "TI is 0")
 REFUSES(cs_null, SEGMENTS, HOST_CS_SELECTOR, 0, "not 0")
@@ -47,11 +41,6 @@ REFUSES(gs_ti, SEGMENTS, HOST_GS_SELECTOR, SEL_DATA | SELECTOR_TI, "TI is 0")
 REFUSES(tr_rpl, SEGMENTS, HOST_TR_SELECTOR, SEL_TSS | 1, "RPL is 0")
 REFUSES(tr_ti, SEGMENTS, HOST_TR_SELECTOR, SEL_TSS | SELECTOR_TI, "TI is 0")
 REFUSES(tr_null, SEGMENTS, HOST_TR_SELECTOR, 0, "not 0")
-REFUSES(fs_base, SEGMENTS, HOST_FS_BASE, NOT_CANONICAL, "canonical")
-REFUSES(gs_base, SEGMENTS, HOST_GS_BASE, NOT_CANONICAL, "canonical")
-REFUSES(tr_base, SEGMENTS, HOST_TR_BASE, NOT_CANONICAL, "canonical")
-REFUSES(gdtr_base, SEGMENTS, HOST_GDTR_BASE, NOT_CANONICAL, "canonical")
-REFUSES(idtr_base, SEGMENTS, HOST_IDTR_BASE, NOT_CANONICAL, "canonical")
 REFUSES(cr4_pae, SIZE, HOST_CR4, read_cr4() & ~(uint64_t)CR4_PAE, "PAE is 1 if the host is in IA-32e mode")
 REFUSES(rip, SIZE, HOST_RIP, NOT_CANONICAL, "canonical")
 

@@ -141,9 +141,20 @@ static void choose_controls(void)
     VMCS_PUT(c, EPTP, VMCS_GET(c, EPTP) | (chance() & EPTP_AD));
     VMCS_PUT(c, PML_INDEX, chance_once_in(4) ? chance() & 0xffff : chance_below(12));
     VMCS_PUT(c, GUEST_CR0, c->s.cr0 ^ (chance() & CR0_WP));
-    if (chance_once_in(8))
+    if (chance_once_in(4))
         VMCS_PUT(c, GUEST_CR4, c->s.cr4 ^ (chance() & (CR4_SMEP | CR4_SMAP)));
+    VMCS_PUT(c, GUEST_RFLAGS, VMCS_GET(c, GUEST_RFLAGS) | (chance() & FLAG_AC));
     bare_set_u64(&w.b, VE_AREA, chance_once_in(4) ? chance() : 0);
+}
+
+static u64 leaf_of(u64 gva)
+{
+    return gva < 0x200000 ? PT + 8 * (gva >> 12) : TABLES + 0x2000 + 8 * (gva >> 21);
+}
+
+static void give_to_user(u64 gva)
+{
+    bare_set_u64(&w.b, leaf_of(gva), bare_u64(&w.b, leaf_of(gva)) | PTE_U);
 }
 
 /* CPL 3, in pages of which most are its own. */
@@ -154,11 +165,9 @@ static void ring_3(void)
     VMCS_PUT(w.c, GUEST_CS_ACCESS_RIGHTS, 0xa0fb);
     VMCS_PUT(w.c, GUEST_SS_SELECTOR, BARE_DS3);
     VMCS_PUT(w.c, GUEST_SS_ACCESS_RIGHTS, 0xc0f3);
-    for (unsigned i = 0; i < 2; i++) {
-        u64 at = page[i] < 0x200000 ? PT + 8 * (page[i] >> 12) : TABLES + 0x2000 + 8 * (page[i] >> 21);
+    for (unsigned i = 0; i < 2; i++)
         if (!chance_once_in(8))
-            bare_set_u64(&w.b, at, bare_u64(&w.b, at) | PTE_U);
-    }
+            give_to_user(page[i]);
 }
 
 static void mutate_once(void)
@@ -173,6 +182,8 @@ static void mutate_once(void)
     flags_of_tables();
     if (chance_once_in(3))
         ring_3();
+    else if (chance_once_in(4)) /* what SMEP and SMAP are about */
+        give_to_user(chance_once_in(4) ? CODE : w.data);
     for (u64 n = chance_below(3); n-- > 0;)
         mutate_ept();
     for (u64 n = chance_below(3); n-- > 0;)
@@ -190,6 +201,7 @@ static struct walk_oracle oracle_now(void)
                                 .cr3 = s->cr3,
                                 .cr4 = s->cr4,
                                 .efer = s->efer,
+                                .rflags = s->rflags,
                                 .user = cpl(w.c) == 3,
                                 .logs = s->vmx.proc2 & PROC2_PML,
                                 .log = LOG,

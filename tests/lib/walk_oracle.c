@@ -151,7 +151,9 @@ static bool refuses(const struct walk_oracle *o, unsigned access, u64 all, bool 
         return !user || (access & ORACLE_FETCH ? nx : access & ORACLE_WRITE && !(all >> 1 & 1));
     if (access & ORACLE_FETCH)
         return nx || (user && o->cr4 >> 20 & 1);
-    return (user && o->cr4 >> 21 & 1) || (access & ORACLE_WRITE && o->cr0 >> 16 & 1 && !(all >> 1 & 1));
+    if (user && o->cr4 >> 21 & 1 && !(o->rflags >> 18 & 1))
+        return true;
+    return access & ORACLE_WRITE && o->cr0 >> 16 & 1 && !(all >> 1 & 1);
 }
 
 /* With accessed and dirty flags for EPT, to read an entry is to write there; without, to set its flags is

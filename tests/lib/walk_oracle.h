@@ -27,9 +27,9 @@ struct oracle_answer {
 
 struct walk_oracle {
     const struct mem *mem;
-    u64 eptp, cr0, cr3, cr4, efer; /* the guest's, with RFLAGS.AC clear */
-    bool user;                     /* CPL 3 */
-    bool logs;                     /* page modifications */
+    u64 eptp, cr0, cr3, cr4, efer, rflags; /* the guest's */
+    bool user;                             /* CPL 3 */
+    bool logs;                             /* page modifications */
     u64 log, log_index;
     unsigned changes, visits;
     struct {
