@@ -268,6 +268,20 @@ static void draw_walk(struct view *v)
     draw_frame(v, 80, 24);
 }
 
+START_TEST(a_step_of_the_devices_leaves_the_core)
+{
+    struct view *v = view_of_run(0, 0);
+    view_follow(v, RS_NO_CORE, "this was its step");
+    ck_assert_uint_eq(v->core, 0);
+    draw_walk(v);
+    expect_not("is shown now");
+    view_follow(v, 2, "this was its step");
+    draw_walk(v);
+    expect("Core 3 is shown now: this was its step.");
+    close_view(v);
+}
+END_TEST
+
 START_TEST(each_core_has_its_own_walks)
 {
     struct view *v = view_of_run(0, 0);
@@ -394,6 +408,7 @@ int main(void)
     tcase_add_test(t, a_long_name_does_not_cut_the_cycle);
     tcase_add_test(t, a_snapshot_brings_its_walks_along);
     tcase_add_test(t, each_core_has_its_own_walks);
+    tcase_add_test(t, a_step_of_the_devices_leaves_the_core);
     tcase_add_test(t, what_was_before_a_snapshot_file_is_said_to_be_before);
     tcase_set_timeout(t, 60);
     suite_add_tcase(suite, t);

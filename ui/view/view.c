@@ -282,8 +282,9 @@ void view_show_core(struct view *v, uint32_t core)
 
 void view_follow(struct view *v, uint32_t core, const char *did)
 {
+    const rs_machine *m = view_machine(v);
     size_t n = strlen(v->message);
-    if (core == v->core)
+    if (core == v->core || !m || core >= rs_cores(m)) /* RS_NO_CORE: a step of the devices */
         return;
     view_show_core(v, core);
     snprintf(v->message + n, sizeof v->message - n, "%sCore %u is shown now: %s.", n ? " " : "", core + 1,
