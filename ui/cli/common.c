@@ -134,14 +134,11 @@ static void show_instruction(struct scenario *s, rs_machine *m)
     printf("  rip 0x%" PRIx64 "%s%s%s  %s\n", rip, place[0] ? " <" : "", place, place[0] ? ">" : "", text);
 }
 
-void cli_show_position(const struct scenario *s, const rs_machine *m)
+static void show_core(const struct scenario *s, const rs_machine *m, uint32_t core)
 {
-    char at[64], name[RS_NAME_MAX];
-    uint32_t core = rs_next_core(m);
+    char name[RS_NAME_MAX];
     const struct rs_walk *walk = rs_last_walk(m, core);
-    rs_position_format(m, rs_position(m), at);
     scenario_running((struct scenario *)s, m, core, name);
-    printf("at %s, cycle %" PRIu64 ": ", at, rs_now(m));
     if (rs_cores(m) > 1)
         printf("core %u is next, in ", core + 1);
     printf("%s mode, %s, ring %u\n", rs_guest_mode(m, core) ? "non-root" : "root", name, rs_cpl(m, core));
@@ -149,6 +146,18 @@ void cli_show_position(const struct scenario *s, const rs_machine *m)
     if (walk && walk->valid)
         printf("  %s walk of 0x%" PRIx64 ": %u references, %" PRIu64 " cycles\n",
                walk->ended ? "last" : "in a", walk->gva, walk->ref_count, walk->cycles);
+}
+
+void cli_show_position(const struct scenario *s, const rs_machine *m)
+{
+    char at[64];
+    uint32_t core = rs_next_core(m);
+    rs_position_format(m, rs_position(m), at);
+    printf("at %s, cycle %" PRIu64 ": ", at, rs_now(m));
+    if (core == RS_NO_CORE)
+        printf("a device is next\n");
+    else
+        show_core(s, m, core);
 }
 
 /* ------------------------------------------------------------------ at the end */

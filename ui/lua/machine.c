@@ -437,7 +437,9 @@ static int push_attribute(lua_State *L, struct host *h, const char *key)
     char at[64];
     switch (key[0]) {
     case 'n':
-        if (key[1] == 'e')
+        if (key[1] == 'e' && rs_next_core(h->m) == RS_NO_CORE)
+            lua_pushnil(L);
+        else if (key[1] == 'e')
             lua_pushinteger(L, (lua_Integer)rs_next_core(h->m) + 1);
         else
             lua_pushstring(L, rs_machine_name(h->m));
