@@ -117,22 +117,31 @@ static uint32_t error_code(const struct guest_mode *mode, struct guest_access a,
 
 /* ---- the walk ---- */
 
-/* By a locked operation: other processors of the guest set flags too. */
-static void set_flags(struct vm *vm, uint64_t gpa, uint64_t *entry, uint64_t flags)
+/* Other processors of the guest set flags too, and write to the entry: false if it is no longer what it was.
+ */
+static bool set_flags(struct vm *vm, uint64_t gpa, uint64_t *entry, uint64_t *was, uint64_t flags)
 {
-    if ((*entry & flags) == flags)
-        return;
-    __atomic_fetch_or(entry, flags, __ATOMIC_SEQ_CST);
+    if ((*was & flags) == flags)
+        return true;
+    if (!__atomic_compare_exchange_n(entry, was, *was | flags, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        return false;
+    *was |= flags;
     ept_mark(vm->dir->root, gpa, EPT_A | EPT_D);
+    return true;
 }
 
-enum guest_walk guest_walk(const struct vcpu *v, const struct guest_mode *mode, uint64_t gva,
-                           struct guest_access access, struct guest_path *path, uint32_t *error)
+static bool may(const struct guest_mode *mode, struct guest_access a, uint64_t rights)
+{
+    return a.user ? user_may(a, rights) : supervisor_may(mode, a, rights);
+}
+
+/* Once down the tables.  WALK_AGAIN: an entry has changed meanwhile. */
+static enum guest_walk walk_once(const struct vcpu *v, const struct guest_mode *mode, uint64_t gva,
+                                 struct guest_access access, struct guest_path *path, uint32_t *error)
 {
     uint64_t table = vcpu_cr3(v) & CR3_ADDR, rights = PTE_W | PTE_U, *entry;
     unsigned level = LEVELS;
     uint8_t *page;
-    bool may;
 
     for (;; level--) {
         path->gpa = table + (gva >> (12 + 9 * (level - 1)) & (ENTRIES - 1)) * sizeof *entry;
@@ -140,29 +149,40 @@ enum guest_walk guest_walk(const struct vcpu *v, const struct guest_mode *mode, 
         if (!page)
             return WALK_OUTSIDE;
         entry = (uint64_t *)(page + path->gpa % PAGE_BYTES);
-        path->entry[level] = *entry;
-        if (!(*entry & PTE_P) || guest_entry_reserved(mode, *entry, level)) {
-            *error = error_code(mode, access, *entry & PTE_P ? PF_P | PF_RSVD : 0);
+        path->entry[level] = __atomic_load_n(entry, __ATOMIC_RELAXED);
+        if (!(path->entry[level] & PTE_P) || guest_entry_reserved(mode, path->entry[level], level)) {
+            *error = error_code(mode, access, path->entry[level] & PTE_P ? PF_P | PF_RSVD : 0);
             return WALK_FAULT;
         }
-        rights = guest_rights_below(rights, *entry);
-        if (guest_entry_is_page(*entry, level))
+        rights = guest_rights_below(rights, path->entry[level]);
+        if (guest_entry_is_page(path->entry[level], level))
             break;
-        set_flags(v->vm, path->gpa, entry, PTE_A);
-        table = *entry & PTE_ADDR;
+        if (!set_flags(v->vm, path->gpa, entry, &path->entry[level], PTE_A))
+            return WALK_AGAIN;
+        table = path->entry[level] & PTE_ADDR;
     }
-    may = access.user ? user_may(access, rights) : supervisor_may(mode, access, rights);
-    if (!may) {
+    if (!may(mode, access, rights)) {
         *error = error_code(mode, access, PF_P);
         return WALK_FAULT;
     }
-    set_flags(v->vm, path->gpa, entry, PTE_A | (access.write ? PTE_D : 0));
-    path->entry[level] |= PTE_A | (access.write ? PTE_D : 0);
+    if (!set_flags(v->vm, path->gpa, entry, &path->entry[level], PTE_A | (access.write ? PTE_D : 0)))
+        return WALK_AGAIN;
     path->level = level;
     path->rights = rights;
     path->gpa =
         (path->entry[level] & PTE_ADDR & ~guest_offset_mask(level)) | (gva & guest_offset_mask(level));
     return WALK_OK;
+}
+
+enum guest_walk guest_walk(const struct vcpu *v, const struct guest_mode *mode, uint64_t gva,
+                           struct guest_access access, struct guest_path *path, uint32_t *error)
+{
+    enum guest_walk result;
+
+    do
+        result = walk_once(v, mode, gva, access, path, error);
+    while (result == WALK_AGAIN);
+    return result;
 }
 
 enum guest_walk guest_byte(struct vcpu *v, uint64_t gva, bool write, uint8_t **byte, uint32_t *error)

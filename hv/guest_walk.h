@@ -7,7 +7,7 @@
 
 #define GUEST_LEVELS 4
 
-enum guest_walk { WALK_OK, WALK_FAULT, WALK_OUTSIDE };
+enum guest_walk { WALK_OK, WALK_FAULT, WALK_OUTSIDE, WALK_AGAIN /* guest_walk.c alone has this */ };
 
 /* As the current VMCS has it. */
 struct guest_mode guest_mode_now(const struct vcpu *v);

@@ -42,8 +42,9 @@ struct pager {
 
     /* The rest is for the shadow pager alone.  The hypervisor has written to this page for the guest: */
     void (*written)(struct vcpu *v, uint64_t gpa);
-    /* An exit by the monitor trap flag, MOV to CR3, INVLPG, and a new CR0, CR4 or EFER that is in force
-     * already. */
+    /* An INIT, which may have come in the midst of an instruction; an exit by the monitor trap flag, MOV to
+     * CR3, INVLPG, and a new CR0, CR4 or EFER that is in force already. */
+    void (*initialised)(struct vcpu *v);
     void (*instruction_done)(struct vcpu *v);
     void (*load_cr3)(struct vcpu *v, uint64_t value);
     void (*invalidate)(struct vcpu *v, uint64_t gva);

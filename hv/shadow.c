@@ -9,18 +9,14 @@
 #include "ept.h"
 #include "page.h"
 #include "print.h"
+#include "reach.h"
 #include "vmx.h"
 
 #define INVVPID_KINDS (EPT_CAP_INVVPID | EPT_CAP_INVVPID_ADDRESS | EPT_CAP_INVVPID_SINGLE)
 
-/* Several virtual CPUs would have to stop, wherever they run, before an entry that they may use loses a
- * right. */
 static bool possible(const struct vm *vm, char *why, size_t size)
 {
-    if (vm->dir->vcpus > 1) {
-        format_text(why, size, "mmu=shadow is for VMs of one virtual CPU");
-        return false;
-    }
+    (void)vm;
     if (vmx_offers(WORD_PROC2, PROC2_VPID) && vmx_offers(WORD_PROC, PROC_MONITOR_TRAP_FLAG) &&
         !(INVVPID_KINDS & ~rdmsr(MSR_VMX_EPT_VPID_CAP)))
         return true;
@@ -38,16 +34,28 @@ static void flush(struct vm *vm)
     vm->shadow.stale = vm->shadow.stale_global = false;
 }
 
+/* Others have what is stale too; they forget it before they enter again, and so do we. */
+static void flush_everywhere(struct vm *vm)
+{
+    if (vm->shadow.several)
+        vcpus_flush(vm);
+    else
+        flush(vm);
+    vm->shadow.stale = vm->shadow.stale_global = false;
+}
+
 void shadow_flush_stale(struct vm *vm)
 {
     if (vm->shadow.stale)
-        flush(vm);
+        flush_everywhere(vm);
 }
 
 /* What a MOV to CR3 drops, unless more than that is stale. */
 static void flush_but_global(struct vcpu *v)
 {
-    if (v->vm->shadow.stale_global || !(rdmsr(MSR_VMX_EPT_VPID_CAP) & EPT_CAP_INVVPID_SINGLE_GLOBAL))
+    if (v->vm->shadow.stale && v->vm->shadow.several)
+        vcpus_flush(v->vm);
+    else if (v->vm->shadow.stale_global || !(rdmsr(MSR_VMX_EPT_VPID_CAP) & EPT_CAP_INVVPID_SINGLE_GLOBAL))
         vmx_flush_vpid(v->vpid);
     else
         vmx_flush_vpid_but_global(v->vpid);
@@ -61,19 +69,24 @@ struct shadow_table *shadow_root(struct vcpu *v)
     return v->shadow.root ? shadow_table_at(&v->vm->shadow, v->shadow.root) : NULL;
 }
 
-struct shadow_table *shadow_find(struct vcpu *v, uint64_t gva, unsigned *index)
+struct shadow_table *shadow_reach(struct vcpu *v, uint64_t gva, unsigned *index)
 {
     struct shadow_table *t = shadow_root(v);
 
     while (t) {
         *index = shadow_index(gva, ROLE_LEVEL(t->role));
-        if (!t->entry[*index])
-            return NULL;
-        if (shadow_entry_is_page(t, *index))
+        if (!t->entry[*index] || shadow_entry_is_page(t, *index))
             return t;
         t = shadow_below(&v->vm->shadow, t, *index);
     }
     return NULL;
+}
+
+struct shadow_table *shadow_find(struct vcpu *v, uint64_t gva, unsigned *index)
+{
+    struct shadow_table *t = shadow_reach(v, gva, index);
+
+    return t && t->entry[*index] ? t : NULL;
 }
 
 static void leave_root(struct vcpu *v)
@@ -83,6 +96,17 @@ static void leave_root(struct vcpu *v)
     if (t)
         t->users--;
     v->shadow.root = 0;
+}
+
+/* With WP clear there are entries that only the supervisor may have, and NX is a reserved bit where NXE is
+ * clear. */
+static uint64_t role_mode(const struct guest_mode *mode)
+{
+    uint64_t nxe = mode->nxe ? ROLE_NXE : 0;
+
+    if (mode->wp)
+        return nxe;
+    return nxe | ROLE_WP_CLEAR | (mode->smep ? ROLE_SMEP : 0) | (mode->smap ? ROLE_SMAP : 0);
 }
 
 /* The tables for the guest's CR3, as they were left if it has been here before.  Where it leads outside RAM
@@ -99,7 +123,7 @@ static void enter_root(struct vcpu *v)
         vmwrite(VMCS_GUEST_CR3, vm->shadow.nowhere);
         return;
     }
-    t = shadow_table_get(vm, gpa / PAGE_BYTES, ROLE(GUEST_LEVELS, PTE_W | PTE_U));
+    t = shadow_table_get(vm, gpa / PAGE_BYTES, ROLE(GUEST_LEVELS, PTE_W | PTE_U | role_mode(&v->mode)));
     if (!t) {
         vm_crash(vm, "no memory left for a shadow table");
         return;
@@ -125,30 +149,19 @@ static void invalidate(struct vcpu *v, uint64_t gva)
         return;
     shadow_sync_address(v, gva);
     if (v->vm->shadow.stale)
-        flush(v->vm);
+        flush_everywhere(v->vm);
     else
         vmx_flush_vpid_address(v->vpid, gva);
 }
 
-static bool same_rules(struct guest_mode a, struct guest_mode b)
-{
-    return a.wp == b.wp && a.nxe == b.nxe && (a.wp || (a.smep == b.smep && a.smap == b.smap));
-}
-
-/* Other rules make other shadows: with WP clear there are entries that only the supervisor may have, and NX
- * is a reserved bit where NXE is clear. */
+/* Other rules have other shadows. */
 static void mode_changed(struct vcpu *v)
 {
-    const struct guest_mode before = v->mode;
-
     v->mode = guest_mode_now(v);
-    if (!same_rules(before, v->mode)) {
-        leave_root(v);
-        shadow_table_free_all(&v->vm->shadow);
-        enter_root(v);
-    }
+    enter_root(v);
     shadow_sync(v);
-    flush(v->vm);
+    shadow_flush_stale(v->vm);
+    vmx_flush_vpid(v->vpid);
 }
 
 /* ---- beginning and end ---- */
@@ -173,11 +186,13 @@ static void setup(struct vcpu *v)
     v->mode = guest_mode_now(v);
     v->vm->dir->guest_cr3[v->index] = BOOT_PML4;
     enter_root(v);
+    shadow_flush_stale(v->vm);
 }
 
 static void written(struct vcpu *v, uint64_t gpa)
 {
     shadow_unsync(v, gpa / PAGE_BYTES);
+    shadow_flush_stale(v->vm);
 }
 
 const struct pager pager_shadow = {
@@ -198,6 +213,7 @@ const struct pager pager_shadow = {
     .written = written,
     .page_fault = shadow_page_fault,
     .instruction_done = shadow_instruction_done,
+    .initialised = shadow_take_back,
     .load_cr3 = load_cr3,
     .invalidate = invalidate,
     .mode_changed = mode_changed,

@@ -20,10 +20,16 @@ static inline unsigned shadow_index(uint64_t gva, unsigned level)
 }
 
 /* What a shadow table is, besides the frame that it stands for: its level (1 to 4), and the rights that lead
- * to it, PTE_W, PTE_U and PTE_NX; of a direct one, all that its entries have: PTE_D and PTE_G too.  Level and
- * kind lie where entries of tables have bits that processors ignore. */
+ * to it, PTE_W, PTE_U and PTE_NX; of a direct one, all that its entries have: PTE_D and PTE_G too.  And the
+ * mode of those who use it, as far as entries depend on it: virtual CPUs may differ.  All that is no right
+ * lies where entries of tables have bits that processors ignore. */
 #define ROLE_LEVEL_SHIFT    52
 #define ROLE_DIRECT         (UINT64_C(1) << 55)
+#define ROLE_WP_CLEAR       (UINT64_C(1) << 56)
+#define ROLE_SMEP           (UINT64_C(1) << 57) /* these two only with WP clear */
+#define ROLE_SMAP           (UINT64_C(1) << 58)
+#define ROLE_NXE            (UINT64_C(1) << 59)
+#define ROLE_MODE           (ROLE_WP_CLEAR | ROLE_SMEP | ROLE_SMAP | ROLE_NXE)
 #define ROLE(level, rights) ((uint64_t)(level) << ROLE_LEVEL_SHIFT | (rights))
 #define ROLE_LEVEL(role)    ((unsigned)((role) >> ROLE_LEVEL_SHIFT) & 7)
 #define ROLE_RIGHTS(role)   ((role) & (PTE_W | PTE_U | PTE_D | PTE_G | PTE_NX))
@@ -53,15 +59,20 @@ struct shadow_frame *shadow_frame_at(struct shadow *s, uint64_t gfn);
  * no memory even for that. */
 struct shadow_table *shadow_table_get(struct vm *vm, uint64_t gfn, uint64_t role);
 void shadow_table_free(struct shadow *s, struct shadow_table *t);
-void shadow_table_free_all(struct shadow *s);
 /* Entries.  What one loses that the processor may have cached sets s->stale. */
 unsigned shadow_next(const struct shadow_table *t, unsigned i); /* the first from i on that is present */
 void shadow_set_page(struct shadow *s, struct shadow_table *t, unsigned i, uint64_t value, uint64_t gfn);
 void shadow_set_table(struct shadow *s, struct shadow_table *t, unsigned i, struct shadow_table *below);
 void shadow_clear(struct shadow *s, struct shadow_table *t, unsigned i);
+/* One that maps a page has other rights from now on.  What it had, but for what processors have set
+ * meanwhile. */
+uint64_t shadow_change_page(struct shadow_table *t, unsigned i, uint64_t value);
 bool shadow_entry_is_page(const struct shadow_table *t, unsigned i);
 /* The table that an entry leads to. */
 struct shadow_table *shadow_below(struct shadow *s, const struct shadow_table *t, unsigned i);
+/* The VM's other virtual CPUs leave their guests, until this exit has been handled: no table changes under
+ * us, and nobody walks what is taken apart. */
+void shadow_stop_others(struct shadow *s);
 /* No entry lets the guest write to this frame any more: the next write is a trace fault. */
 void shadow_protect(struct shadow *s, uint64_t gfn);
 /* Whether a frame of the 2 MiB around it is a table of the guest's: then they cannot be mapped as one. */
@@ -80,6 +91,10 @@ void shadow_unsync(struct vcpu *v, uint64_t gfn);
 /* What the guest's invalidations ask for: of everything, or of one address. */
 void shadow_sync(struct vcpu *v);
 void shadow_sync_address(struct vcpu *v, uint64_t gva);
+/* What has to be before a fault fills anything in. */
+void shadow_before_fill(struct vcpu *v);
+/* Tables on the way to gva that were not traced yet when they were read, and have been written to since. */
+void shadow_look_again(struct vcpu *v, uint64_t gva);
 /* What the entry of a shadow table that maps a page has, its address aside: `rights` are those of the whole
  * way, `entry` the guest's. */
 uint64_t shadow_page_flags(struct vcpu *v, uint64_t rights, uint64_t entry, uint64_t gfn);
@@ -88,15 +103,19 @@ uint64_t shadow_role_below(const struct vcpu *v, uint64_t role, uint64_t entry);
 
 /* ---- shadow.c ---- */
 
-/* Drops what the processor has cached, if anything of it is no longer true. */
+/* Drops what processors have cached, if anything of it is no longer true. */
 void shadow_flush_stale(struct vm *vm);
 struct shadow_table *shadow_root(struct vcpu *v);
-/* The table and the index of the entry that maps gva; NULL if none does. */
+/* The last table on the way to gva, and the index there; NULL if there is no root.  The same if the entry
+ * maps a page, else NULL. */
+struct shadow_table *shadow_reach(struct vcpu *v, uint64_t gva, unsigned *index);
 struct shadow_table *shadow_find(struct vcpu *v, uint64_t gva, unsigned *index);
 
 /* ---- shadow_fault.c ---- */
 
 void shadow_page_fault(struct vcpu *v);
 void shadow_instruction_done(struct vcpu *v);
+/* The pages that v has lent are taken back, whether its VMCS is current or not. */
+void shadow_take_back(struct vcpu *v);
 
 #endif

@@ -8,6 +8,7 @@
 #include "arch/x86.h"
 #include "lapic_page.h"
 #include "page.h"
+#include "reach.h"
 #include "shadow.h"
 #include "step.h"
 #include "vmx.h"
@@ -82,15 +83,21 @@ static uint64_t for_supervisor_write(const struct vcpu *v, uint64_t flags)
 }
 
 /* SMAP would refuse the supervisor other accesses to that page, and cannot, as it is the supervisor's now: so
- * it is lent for one instruction. */
-static void lend(struct vcpu *v, uint64_t gva)
+ * it is lent for one instruction, for which the other virtual CPUs wait.  Not while one of them does the
+ * same: then we are to wait, and the instruction faults again. */
+static bool lend(struct vcpu *v, uint64_t gva)
 {
-    struct shadow_cpu *c = &v->shadow;
+    struct shadow *s = &v->vm->shadow;
 
-    if (c->lent_count == SHADOW_LENT)
+    if (s->lender && s->lender != v)
+        return false;
+    if (v->shadow.lent_count == SHADOW_LENT)
         shadow_instruction_done(v);
-    c->lent[c->lent_count++] = gva;
+    shadow_stop_others(s);
+    s->lender = v;
+    v->shadow.lent[v->shadow.lent_count++] = gva;
     step_begin(v, STEP_LENT);
+    return true;
 }
 
 static void take_back(struct vcpu *v, uint64_t gva)
@@ -102,12 +109,25 @@ static void take_back(struct vcpu *v, uint64_t gva)
         shadow_clear(&v->vm->shadow, t, i);
 }
 
-void shadow_instruction_done(struct vcpu *v)
+void shadow_take_back(struct vcpu *v)
 {
+    struct vm *vm = v->vm;
+
     while (v->shadow.lent_count > 0)
         take_back(v, v->shadow.lent[--v->shadow.lent_count]);
+    shadow_flush_stale(vm);
+    if (vm->shadow.lender != v)
+        return;
+    vm->shadow.lender = NULL;
+    for (uint64_t i = 0; vm->shadow.several && i < vm->dir->vcpus; i++)
+        if (i != v->index)
+            scheduler_wake(&vm->vcpu[i]);
+}
+
+void shadow_instruction_done(struct vcpu *v)
+{
+    shadow_take_back(v);
     step_end(v, STEP_LENT);
-    shadow_flush_stale(v->vm);
 }
 
 static void map_page(struct vcpu *v, struct shadow_table *t, uint64_t gva, const struct guest_path *path,
@@ -120,16 +140,18 @@ static void map_page(struct vcpu *v, struct shadow_table *t, uint64_t gva, const
                      shadow_page_flags(v, path->rights, path->entry[path->level], gfn);
 
     if (access.write && !(path->rights & PTE_W)) {
-        if (value & PTE_U && v->mode.smap)
-            lend(v, gva);
+        if (value & PTE_U && v->mode.smap && !lend(v, gva))
+            return;
         value = for_supervisor_write(v, value);
     }
     if (access.write)
         value |= PTE_D;
     t->seen[i] = path->entry[path->level];
     if (t->entry[i] && shadow_entry_is_page(t, i) && t->link[i].of == gfn) {
-        t->entry[i] = value | (t->entry[i] & PTE_D);
-        return; /* the fault has dropped what the processor had of it (SDM vol. 3, 4.10.4.1) */
+        /* the fault has dropped what this processor had of it (SDM vol. 3, 4.10.4.1) */
+        if (shadow_change_page(t, i, value) & ~value & PTE_W)
+            s->lingering = s->several;
+        return;
     }
     if (t->entry[i])
         shadow_clear(s, t, i);
@@ -162,6 +184,18 @@ static bool allowed_here(struct vcpu *v, uint64_t gva, uint64_t rights)
     return t && (t->entry[i] & rights) == rights;
 }
 
+/* Another virtual CPU may have made it so since the access: then it is tried again, and refused if it faults
+ * once more with no other fault between, which could have changed anything. */
+static bool allowed_before(struct vcpu *v, uint64_t gva)
+{
+    struct shadow *s = &v->vm->shadow;
+    bool again = v->shadow.refused == gva && v->shadow.refused_walk + 1 == s->walk;
+
+    v->shadow.refused = gva;
+    v->shadow.refused_walk = s->walk;
+    return again || !s->several;
+}
+
 /* Accesses that the processor makes by itself, to descriptor tables and the like, may not use AC: they are
  * refused where the guest's tables and RFLAGS seem to allow them (SDM vol. 3, 4.6.1).  The error code does
  * not tell them from others, but that our entry allowed all that an entry can does. */
@@ -169,18 +203,20 @@ static bool refused_by_smap(struct vcpu *v, uint64_t gva, const struct guest_pat
 {
     if (!v->mode.smap || !(error & PF_P) || error & (PF_U | PF_I) || !(path->rights & PTE_U))
         return false;
-    return allowed_here(v, gva, error & PF_W ? PTE_U | PTE_W : PTE_U);
+    return allowed_here(v, gva, error & PF_W ? PTE_U | PTE_W : PTE_U) && allowed_before(v, gva);
 }
 
 static void serve(struct vcpu *v, uint64_t gva, const struct guest_path *path, struct guest_access access)
 {
     struct vm *vm = v->vm;
+    uint64_t made = vm->dir->work.made;
 
     if (!page_at(vm, path->gpa)) {
         vm_crash(vm, "no memory left for its page at guest-physical 0x%lx", path->gpa);
         return;
     }
     vm->stats.fault = FAULT_HIDDEN;
+    shadow_before_fill(v);
     if (access.write && shadow_frame_at(&vm->shadow, path->gpa / PAGE_BYTES)->traced) {
         vm->stats.fault = FAULT_TRACE;
         shadow_unsync(v, path->gpa / PAGE_BYTES);
@@ -189,6 +225,8 @@ static void serve(struct vcpu *v, uint64_t gva, const struct guest_path *path, s
         vm_crash(vm, "no memory left for a shadow table");
         return;
     }
+    if (vm->shadow.several && vm->dir->work.made != made)
+        shadow_look_again(v, gva);
     shadow_flush_stale(vm);
     vcpu_redeliver_event(v);
 }

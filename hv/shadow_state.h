@@ -5,8 +5,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "arch/vmdir.h"
-
 #define SHADOW_SLOTS  2048 /* tables that a VM may have, 0 not among them */
 #define SHADOW_FRAMES 512  /* of a chunk: 2 MiB */
 #define SHADOW_CHUNKS 2048 /* 4 GiB: RAM, and the APIC's page */
@@ -30,20 +28,26 @@ struct shadow_frame {
 };
 
 struct shadow_table;
+struct vcpu;
+struct vm;
 
 struct shadow {
     struct shadow_frame *frame[SHADOW_CHUNKS]; /* a page for each 2 MiB that has any */
     uint16_t tables_in[SHADOW_CHUNKS];         /* frames among them that are tables of the guest's */
     struct shadow_table *table[SHADOW_SLOTS / SHADOW_TABLES];
-    uint64_t slots, limit;          /* that were ever used; that may be */
-    uint64_t hand;                  /* of the clock that evicts */
-    uint64_t walk;                  /* number of the fault being handled */
-    uint16_t free;                  /* the first free one */
-    bool stale;                     /* something that the processor may have cached is no longer true */
-    bool stale_global;              /* also of what a MOV to CR3 leaves */
-    uint64_t nowhere;               /* hpa of an empty table */
-    struct vmdir_shadow_work *work; /* the VM's, in the directory */
-    bool unsync_upper;              /* one of these may be an upper table */
+    uint64_t slots, limit; /* that were ever used; that may be */
+    uint64_t hand;         /* of the clock that evicts */
+    uint64_t walk;         /* number of the fault being handled */
+    uint16_t free;         /* the first free one */
+    bool stale;            /* something that the processor may have cached is no longer true */
+    bool stale_global;     /* also of what a MOV to CR3 leaves */
+    uint64_t nowhere;      /* hpa of an empty table */
+    struct vm *vm;         /* whose it is */
+    bool several;          /* it has more than one virtual CPU */
+    bool lingering;        /* other cores may write by entries that are gone */
+    struct vcpu *lender;   /* the one that has lent pages: the others wait */
+    bool unsync_upper;     /* one of these may be an upper table */
+    bool unsync_missed;    /* INVLPG may have to do with one that it has not found */
     unsigned unsync_count;
     uint32_t unsync[SHADOW_UNSYNC];
 };
@@ -54,6 +58,7 @@ struct shadow_cpu {
     uint16_t root;       /* slot of the table that CR3 points to; 0: CR3 leads outside RAM */
     uint16_t lent_count; /* pages that are mapped for one instruction */
     uint64_t lent[SHADOW_LENT];
+    uint64_t refused, refused_walk; /* an address that SMAP has perhaps refused, and at which fault */
 };
 
 #endif

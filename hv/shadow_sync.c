@@ -26,7 +26,7 @@ uint64_t shadow_role_below(const struct vcpu *v, uint64_t role, uint64_t entry)
 
     if (role & ROLE_DIRECT)
         return role - ROLE(1, 0);
-    rights = guest_rights_below(ROLE_RIGHTS(role), entry);
+    rights = guest_rights_below(ROLE_RIGHTS(role), entry) | (role & ROLE_MODE);
     if (!guest_entry_is_page(entry, level))
         return ROLE(level - 1, rights);
     return ROLE(level - 1, rights | (entry & PTE_D) | (v->mode.pge ? entry & PTE_G : 0)) | ROLE_DIRECT;
@@ -46,9 +46,10 @@ static uint64_t frame_of(uint64_t entry, unsigned level)
 static bool still_there(struct vcpu *v, struct shadow_table *t, unsigned i, uint64_t entry)
 {
     unsigned level = ROLE_LEVEL(t->role);
+    const struct guest_mode mode = {.nxe = t->role & ROLE_NXE};
     const struct shadow_table *below;
 
-    if ((entry & (PTE_P | PTE_A)) != (PTE_P | PTE_A) || guest_entry_reserved(&v->mode, entry, level))
+    if ((entry & (PTE_P | PTE_A)) != (PTE_P | PTE_A) || guest_entry_reserved(&mode, entry, level))
         return false;
     if (shadow_entry_is_page(t, i))
         return guest_entry_is_page(entry, level) && t->link[i].of == frame_of(entry, level);
@@ -65,7 +66,7 @@ static void update_rights(struct vcpu *v, struct shadow_table *t, unsigned i, ui
 
     if ((before | PTE_A) == (now | PTE_A))
         return;
-    t->entry[i] = now;
+    shadow_change_page(t, i, now);
     s->stale = true;
     s->stale_global |= (before & PTE_G) != 0;
 }
@@ -103,9 +104,9 @@ static void sync_table(struct vcpu *v, struct shadow_table *t)
             changed++;
             sync_entry(v, t, i, entry);
         }
-    v->vm->shadow.work->synced++;
-    v->vm->shadow.work->compared += compared;
-    v->vm->shadow.work->changed += changed;
+    v->vm->dir->work.synced++;
+    v->vm->dir->work.compared += compared;
+    v->vm->dir->work.changed += changed;
 }
 
 static bool unused(const struct shadow_table *t)
@@ -137,14 +138,6 @@ static void free_unused(struct vcpu *v, struct shadow_table *t)
         shadow_table_free(&v->vm->shadow, t);
 }
 
-static void sync_or_free(struct vcpu *v, struct shadow_table *t)
-{
-    if (unused(t))
-        shadow_table_free(&v->vm->shadow, t);
-    else
-        sync_table(v, t);
-}
-
 /* ---- from one to the other ---- */
 
 void shadow_unsync(struct vcpu *v, uint64_t gfn)
@@ -171,10 +164,12 @@ static void trace_again(struct vcpu *v, uint64_t gfn)
     struct shadow_frame *f = shadow_frame_at(s, gfn);
 
     f->unsync = false;
-    each_shadow(v, gfn, sync_or_free);
+    each_shadow(v, gfn, free_unused);
     f->traced = shadow_is_table(s, gfn);
-    if (f->traced)
-        shadow_protect(s, gfn);
+    if (!f->traced)
+        return;
+    shadow_protect(s, gfn); /* first: what is written from here on is a fault */
+    each_shadow(v, gfn, sync_table);
 }
 
 void shadow_sync(struct vcpu *v)
@@ -183,7 +178,7 @@ void shadow_sync(struct vcpu *v)
 
     while (s->unsync_count > 0)
         trace_again(v, s->unsync[--s->unsync_count]);
-    s->unsync_upper = false;
+    s->unsync_upper = s->unsync_missed = false;
 }
 
 /* Of the upper tables alone. */
@@ -204,7 +199,34 @@ static void sync_upper(struct vcpu *v)
     s->unsync_upper = false;
 }
 
-/* Our caller drops what the processor has of the one page. */
+/* A table that is led to from a new place may be one in which INVLPG would have found something.  And
+ * shadow_look_again needs room for the tables of one walk. */
+void shadow_before_fill(struct vcpu *v)
+{
+    const struct shadow *s = &v->vm->shadow;
+
+    if (s->unsync_missed || (s->several && s->unsync_count + GUEST_LEVELS > SHADOW_UNSYNC))
+        shadow_sync(v);
+}
+
+/* To be out of date is allowed until the next invalidation, if it is known. */
+void shadow_look_again(struct vcpu *v, uint64_t gva)
+{
+    struct shadow *s = &v->vm->shadow;
+    struct shadow_table *t = shadow_root(v);
+
+    while (t && !(t->role & ROLE_DIRECT)) {
+        unsigned i = shadow_index(gva, ROLE_LEVEL(t->role));
+
+        if (!t->entry[i])
+            return;
+        if (guest_table(v, t)[i] != t->seen[i])
+            shadow_unsync(v, t->gfn);
+        t = shadow_entry_is_page(t, i) ? NULL : shadow_below(s, t, i);
+    }
+}
+
+/* Our caller drops what this processor has of the one page; others may keep it. */
 static void sync_alone(struct vcpu *v, struct shadow_table *t, unsigned i)
 {
     struct shadow *s = &v->vm->shadow;
@@ -214,6 +236,7 @@ static void sync_alone(struct vcpu *v, struct shadow_table *t, unsigned i)
     if (entry == t->seen[i])
         return;
     sync_entry(v, t, i, entry);
+    s->lingering |= s->several;
     s->stale = stale;
     s->stale_global = global;
 }
@@ -227,7 +250,9 @@ void shadow_sync_address(struct vcpu *v, uint64_t gva)
 
     if (s->unsync_upper)
         sync_upper(v);
-    t = shadow_find(v, gva, &index);
-    if (t && !(t->role & ROLE_DIRECT) && shadow_frame_at(s, t->gfn)->unsync)
+    t = shadow_reach(v, gva, &index);
+    if (t && t->entry[index] && !(t->role & ROLE_DIRECT) && shadow_frame_at(s, t->gfn)->unsync)
         sync_alone(v, t, index);
+    if (!t || (!t->entry[index] && ROLE_LEVEL(t->role) > 1))
+        s->unsync_missed |= s->unsync_count > 0;
 }

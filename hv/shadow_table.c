@@ -6,6 +6,7 @@
 #include "ept.h"
 #include "guests/lib/string.h"
 #include "page.h"
+#include "reach.h"
 #include "shadow.h"
 
 #define FRAMES_OF(vm) ((vm)->config.ram_bytes / PAGE_BYTES)
@@ -109,14 +110,11 @@ static void keep_flags(struct shadow *s, uint64_t entry, uint64_t gfn)
     f->dirty |= (entry & PTE_D) != 0;
 }
 
-/* What the table leads to loses the entry; its value stays for the caller to change. */
-static void take_out(struct shadow *s, struct shadow_table *t, unsigned i)
+/* What the entry led to loses it. */
+static void take_out(struct shadow *s, struct shadow_table *t, unsigned i, bool page)
 {
     const struct shadow_link link = t->link[i];
-    bool page = shadow_entry_is_page(t, i);
 
-    if (page)
-        keep_flags(s, t->entry[i], link.of);
     if (link.next)
         link_of(s, link.next)->prev = link.prev;
     if (link.prev)
@@ -128,15 +126,33 @@ static void take_out(struct shadow *s, struct shadow_table *t, unsigned i)
 
 void shadow_clear(struct shadow *s, struct shadow_table *t, unsigned i)
 {
-    bool global = !shadow_entry_is_page(t, i) || t->entry[i] & PTE_G;
+    bool page = shadow_entry_is_page(t, i);
+    uint64_t value = __atomic_exchange_n(&t->entry[i], 0, __ATOMIC_SEQ_CST);
 
-    take_out(s, t, i);
-    t->entry[i] = 0;
+    if (page)
+        keep_flags(s, value, t->link[i].of);
+    take_out(s, t, i, page);
     s->stale = true;
-    s->stale_global |= global;
+    s->stale_global |= !page || value & PTE_G;
+}
+
+uint64_t shadow_change_page(struct shadow_table *t, unsigned i, uint64_t value)
+{
+    uint64_t before = t->entry[i];
+
+    while (!__atomic_compare_exchange_n(&t->entry[i], &before, value | (before & PTE_D), false,
+                                        __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        ;
+    return before;
 }
 
 /* ---- protection ---- */
+
+void shadow_stop_others(struct shadow *s)
+{
+    if (s->several)
+        vcpus_exit(s->vm);
+}
 
 /* A large page that covers the frame is taken apart at its next use. */
 static void clear_large(struct shadow *s, uint64_t gfn)
@@ -147,19 +163,33 @@ static void clear_large(struct shadow *s, uint64_t gfn)
         struct shadow_table *t = table_of(s, n);
 
         next = link_of(s, n)->next;
-        if (ROLE_LEVEL(t->role) > 1)
+        if (ROLE_LEVEL(t->role) > 1) {
+            shadow_stop_others(s);
             shadow_clear(s, t, n % SHADOW_ENTRIES);
+        }
     }
+}
+
+/* INVLPG has taken entries from one virtual CPU's TLB, and left them to others. */
+static void end_lingering(struct shadow *s)
+{
+    if (!s->lingering)
+        return;
+    shadow_stop_others(s);
+    s->stale = s->stale_global = true;
+    s->lingering = false;
 }
 
 void shadow_protect(struct shadow *s, uint64_t gfn)
 {
+    end_lingering(s);
     clear_large(s, gfn);
     for (uint64_t n = shadow_frame_at(s, gfn)->mappings; n; n = link_of(s, n)->next) {
         uint64_t *entry = entry_of(s, n);
 
         if (!(*entry & PTE_W))
             continue;
+        shadow_stop_others(s);
         *entry &= ~(uint64_t)PTE_W;
         s->stale = true;
         s->stale_global |= (*entry & PTE_G) != 0;
@@ -234,6 +264,7 @@ static void leave_frame(struct shadow *s, struct shadow_table *t)
 
 void shadow_table_free(struct shadow *s, struct shadow_table *t)
 {
+    shadow_stop_others(s);
     for (unsigned i = 0; (i = shadow_next(t, i)) < SHADOW_ENTRIES; i++)
         shadow_clear(s, t, i);
     while (t->parents)
@@ -241,16 +272,9 @@ void shadow_table_free(struct shadow *s, struct shadow_table *t)
     leave_frame(s, t);
     t->users = 0;
     t->role = 0;
-    s->work->freed++;
+    s->vm->dir->work.freed++;
     t->next = s->free;
     s->free = t->slot;
-}
-
-void shadow_table_free_all(struct shadow *s)
-{
-    for (unsigned slot = 1; slot <= s->slots; slot++)
-        if (shadow_table_at(s, slot)->role)
-            shadow_table_free(s, shadow_table_at(s, slot));
 }
 
 /* ---- the pool ---- */
@@ -322,7 +346,7 @@ struct shadow_table *shadow_table_get(struct vm *vm, uint64_t gfn, uint64_t role
     }
     if (!t->role) {
         become_shadow(s, t, gfn, role);
-        s->work->made++;
+        vm->dir->work.made++;
     }
     t->walk = s->walk;
     return t;
@@ -350,8 +374,9 @@ static bool add_chunk(struct vm *vm, uint64_t gfn)
 bool shadow_pool_begin(struct vm *vm)
 {
     memset(&vm->shadow, 0, sizeof vm->shadow);
-    vm->shadow.work = &vm->dir->work;
-    *vm->shadow.work = (struct vmdir_shadow_work){0};
+    memset(&vm->dir->work, 0, sizeof vm->dir->work);
+    vm->shadow.vm = vm;
+    vm->shadow.several = vm->dir->vcpus > 1;
     vm->shadow.limit = limit_for(&vm->config);
     for (uint64_t gfn = 0; gfn < FRAMES_OF(vm); gfn += SHADOW_FRAMES)
         if (!add_chunk(vm, gfn))

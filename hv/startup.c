@@ -45,6 +45,8 @@ bool startup_write_msr(struct vcpu *v, uint64_t value)
 void startup_init(struct vcpu *v)
 {
     vcpu_exit(v);
+    if (v->vm->config.pager->initialised)
+        v->vm->config.pager->initialised(v);
     step_forget(v);
     v->startup = (struct startup){.waits = true};
     v->halted = false;

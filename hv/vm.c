@@ -253,7 +253,7 @@ bool vm_alive(const struct vm *vm)
 
 bool vcpu_runnable(struct vcpu *v)
 {
-    if (v->vm->dir->state != VMDIR_RUNNING || startup_idle(&v->startup))
+    if (v->vm->dir->state != VMDIR_RUNNING || startup_idle(&v->startup) || vcpu_kept_out(v))
         return false;
     if (v->halted && event_wakes(v))
         v->halted = false;

@@ -76,6 +76,11 @@ void vm_crash(struct vm *vm, const char *format, ...) __attribute__((format(prin
 bool vm_alive(const struct vm *vm);
 /* Looks whether something has come that ends its HLT. */
 bool vcpu_runnable(struct vcpu *v);
+/* Another virtual CPU of its VM has lent pages for one instruction, in which it is to be alone. */
+static inline bool vcpu_kept_out(const struct vcpu *v)
+{
+    return v->vm->shadow.lender && v->vm->shadow.lender != v;
+}
 /* All its virtual CPUs are in HLT with interrupts off or wait for a start-up IPI, and no NMI is on its way.
  */
 bool vm_is_halted_for_ever(const struct vm *vm);

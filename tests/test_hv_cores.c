@@ -320,25 +320,31 @@ END_TEST
 
 /* ---- VMs of several virtual CPUs ---- */
 
-static const struct {
-    const char *image, *cmdline, *module;
+static const struct smp_run {
+    const char *image, *cmdline, *module; /* the VM's string without its name and mmu= */
     uint32_t vcpus, cores;
 } smp[] = {
-    {"cores", "cores 500", "v image=cores vcpus=2 -- 500", 2, 1},
-    {"cores", "cores 500", "v image=cores vcpus=2 -- 500", 2, 2},
-    {"cores", "cores 500", "v image=cores vcpus=4 -- 500", 4, 3},
-    {"cores", "cores 500", "v image=cores vcpus=8 -- 500", 8, 2},
-    {"sipi", "sipi", "v image=sipi vcpus=2", 2, 1},
-    {"sipi", "sipi", "v image=sipi vcpus=2", 2, 2},
-    {"sipi", "sipi", "v image=sipi vcpus=5", 5, 3},
-    {"sipi", "sipi page", "v image=sipi vcpus=2 -- page", 2, 1},
-    {"sipi", "sipi page", "v image=sipi vcpus=2 -- page", 2, 2},
-    {"ping", "ping 30", "v image=ping vcpus=2 -- 30", 2, 1},
-    {"ping", "ping 30", "v image=ping vcpus=2 -- 30", 2, 2},
-    {"shootdown", "shootdown 2", "v image=shootdown vcpus=2 -- 2", 2, 1},
-    {"shootdown", "shootdown 2", "v image=shootdown vcpus=2 -- 2", 2, 2},
-    {"shootdown", "shootdown 2", "v image=shootdown vcpus=4 -- 2", 4, 4},
-    {"shootdown", "shootdown 2", "v image=shootdown vcpus=3 lazy=yes -- 2", 3, 4},
+    {"cores", "cores 500", "image=cores vcpus=2 -- 500", 2, 1},
+    {"cores", "cores 500", "image=cores vcpus=2 -- 500", 2, 2},
+    {"cores", "cores 500", "image=cores vcpus=4 -- 500", 4, 3},
+    {"cores", "cores 500", "image=cores vcpus=8 -- 500", 8, 2},
+    {"sipi", "sipi", "image=sipi vcpus=2", 2, 1},
+    {"sipi", "sipi", "image=sipi vcpus=2", 2, 2},
+    {"sipi", "sipi", "image=sipi vcpus=5", 5, 3},
+    {"sipi", "sipi page", "image=sipi vcpus=2 -- page", 2, 1},
+    {"sipi", "sipi page", "image=sipi vcpus=2 -- page", 2, 2},
+    {"ping", "ping 30", "image=ping vcpus=2 -- 30", 2, 1},
+    {"ping", "ping 30", "image=ping vcpus=2 -- 30", 2, 2},
+    {"shootdown", "shootdown 2", "image=shootdown vcpus=2 -- 2", 2, 1},
+    {"shootdown", "shootdown 2", "image=shootdown vcpus=2 -- 2", 2, 2},
+    {"shootdown", "shootdown 2", "image=shootdown vcpus=4 -- 2", 4, 4},
+    {"shootdown", "shootdown 2", "image=shootdown vcpus=3 lazy=yes -- 2", 3, 4},
+    {"remap", "remap 12 1", "image=remap vcpus=1 -- 12 1", 1, 1},
+    {"remap", "remap 12 2", "image=remap vcpus=2 tables=24 -- 12 2", 2, 2},
+    {"remap", "remap 60 5", "image=remap vcpus=2 -- 60 5", 2, 2},
+    {"remap", "remap 8 3", "image=remap vcpus=3 -- 8 3", 3, 1},
+    {"remap", "remap 8 4", "image=remap vcpus=4 page=2m -- 8 4", 4, 3},
+    {"remap", "remap 6 6", "image=remap vcpus=8 -- 6 6", 8, 8},
 };
 
 /* Times, and what gets lost without a lock, are the machine's affair. */
@@ -358,14 +364,16 @@ static void without_times(char *text)
 
 START_TEST(same_output_bare_and_with_virtual_cpus)
 {
-    char image[64], bare[HV_TEXT_BYTES], virtual[HV_TEXT_BYTES];
-    snprintf(image, sizeof image, "guests/%s.elf", smp[_i].image);
-    use_cores(smp[_i].vcpus);
-    boot(image, smp[_i].cmdline);
+    char image[64], module[128], bare[HV_TEXT_BYTES], virtual[HV_TEXT_BYTES];
+    const struct smp_run *run = &smp[_i / 2];
+    snprintf(image, sizeof image, "guests/%s.elf", run->image);
+    use_cores(run->vcpus);
+    boot(image, run->cmdline);
     ck_assert_int_eq(run_to_end(), STATUS_SUCCESS);
     snprintf(bare, sizeof bare, "%s", console_from(0, 0));
-    use_cores(smp[_i].cores);
-    add_vm(smp[_i].image, smp[_i].module);
+    use_cores(run->cores);
+    snprintf(module, sizeof module, "v mmu=%s %s", _i % 2 ? "shadow" : "nested", run->module);
+    add_vm(run->image, module);
     boot_hv();
     ck_assert_int_eq(run_to_end(), STATUS_SUCCESS);
     vm_lines("v", virtual);
@@ -431,7 +439,7 @@ static Suite *make_suite(void)
     tcase_add_test(c, paused_wherever_it_runs);
     tcase_add_test(c, stale_translations_are_never_used);
     c = new_case(s, "virtual CPUs");
-    tcase_add_loop_test(c, same_output_bare_and_with_virtual_cpus, 0, COUNT(smp));
+    tcase_add_loop_test(c, same_output_bare_and_with_virtual_cpus, 0, 2 * COUNT(smp));
     tcase_add_test(c, bad_start_up_is_the_end_of_the_vm);
     tcase_add_test(c, who_wakes_does_not_wait_for_a_turn);
     return s;
