@@ -3,11 +3,11 @@
  *     remap [ROUNDS] [SEED]
  *
  * In each round one core makes random changes to the tables of a window: pages come, go, move and change
- * rights, tables are replaced by copies at each level.  Meanwhile the others use the window's stable pages.
- * Then all invalidate, by INVLPG or by CR3, and the tables that were replaced become rubbish.  Then each
- * core, with one of two roots and WP, SMAP and AC at random, makes random accesses: each must find the page
- * that the tables say, or the fault.  What they set of A and D goes into the sum that is printed, with all
- * that was found. */
+ * rights, tables are replaced by copies at each level.  Meanwhile the others use the window's stable pages,
+ * and each core changes an entry of its own, in one table, which it need tell nobody.  Then all invalidate,
+ * by INVLPG or by CR3, and the tables that were replaced become rubbish.  Then each core, with one of two
+ * roots and WP, SMAP and AC at random, makes random accesses: each must find the page that the tables say, or
+ * the fault.  What they set of A and D goes into the sum that is printed, with all that was found. */
 #include "lib/guest.h"
 
 #include "arch/insn.h"
@@ -26,6 +26,7 @@
 #define AREAS          4 /* page tables of the window; the first two always present */
 #define PAGES          8 /* of each: the even ones change, the odd ones are stable */
 #define CHANGES        6
+#define OWN_STORES     20
 #define ACCESSES       40
 #define TOP            2 /* index in the roots */
 #define FAULTED        0x100
@@ -37,6 +38,7 @@ struct result {
 };
 
 static uint64_t *root[2], *upper, *table[AREAS]; /* in use: PML4s, page directory */
+static uint64_t *own; /* a page table in which each core has an entry, and changes it */
 static uint64_t *spare_upper, *spare_table;
 static uint64_t *retired[CHANGES];
 static unsigned retired_count, count, rounds, smap_offered;
@@ -114,6 +116,8 @@ static void build(void)
         for (uint64_t page = 1; page < PAGES; page += 2)
             *entry_of(area, page) = stable_frame(area, page) | PTE_P | PTE_W | PTE_A | PTE_D;
     }
+    own = paging_new();
+    upper[AREAS + 5] = (uint64_t)own | table_flags();
     for (uint64_t i = 0; i <= FRAMES; i++)
         *(volatile uint64_t *)(FRAMES_AT + i * PAGE_4K) = FRAMES_AT + i * PAGE_4K;
 }
@@ -270,6 +274,25 @@ static void set_mode(unsigned number)
     write_cr4((read_cr4() & ~(uint64_t)CR4_SMAP) | (smap ? CR4_SMAP : 0));
 }
 
+/* Its own changes a core sees at once, whatever others do with their entries of the table. */
+static void use_own_page(unsigned number, uint64_t i)
+{
+    uint64_t gva = GVA(TOP, 3, AREAS + 5, number), frame = 0;
+    struct result r;
+
+    for (uint64_t k = 0; k < OWN_STORES; k++) {
+        frame = FRAMES_AT + (i + k) % FRAMES * PAGE_4K;
+        store(&own[number], frame | PTE_P | PTE_W);
+    }
+    if (i % 4)
+        invlpg(gva);
+    else
+        write_cr3(read_cr3());
+    r = load(gva, 0);
+    if (r.fault || r.value != frame)
+        complain(number, "load of its own", gva, r.fault ? r.fault : r.value, frame);
+}
+
 /* Nothing is to be seen of the changes in what does not change. */
 static void use_stable_pages(unsigned number)
 {
@@ -282,6 +305,7 @@ static void use_stable_pages(unsigned number)
         r = write_to(gva + 8 + 8 * number, 0, i);
         if (r.fault)
             complain(number, "store meanwhile", gva, r.fault, 0);
+        use_own_page(number, i);
     }
 }
 
@@ -300,8 +324,10 @@ static void run_round(unsigned number, uint64_t round)
 
     meet(number);
     if (changes) {
-        for (unsigned i = 0; i < CHANGES; i++)
+        for (unsigned i = 0; i < CHANGES; i++) {
             change(number);
+            use_own_page(number, 1); /* by INVLPG: what CR3 would hide stays */
+        }
         __atomic_store_n(&changing, 0, __ATOMIC_RELEASE);
     } else {
         use_stable_pages(number);

@@ -105,6 +105,9 @@ for i = 7, 9 do
     show(rows[i].what, "many", rows[i].key)
 end
 say("")
+say("In the paper's monitor each write to a table traps.  Here the first one does, and the table is let out of sync")
+say("until CR3 is loaded: the paper's order shows with one write to a load (above), not with %d (the last three rows).", N)
+say("")
 say("The paper's processor is a Pentium 4, whose exits are slow; what holds is the order.  Its third column, binary")
 say("translation, is not here.")
 
