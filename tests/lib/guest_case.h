@@ -1,4 +1,4 @@
-/* guest_case.h - the fixture of suites whose cases each have a guest: its machine, and the core it runs on. */
+/* guest_case.h - the fixture of suites whose cases each have a guest: its machine and its core. */
 #ifndef TESTS_LIB_GUEST_CASE_H
 #define TESTS_LIB_GUEST_CASE_H
 
