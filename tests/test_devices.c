@@ -188,6 +188,23 @@ START_TEST(a_machine_that_sleeps_is_woken)
 }
 END_TEST
 
+START_TEST(a_message_has_the_bus)
+{
+    master_on();
+    set_config(SLOT, edu->msi_at + PCI_MSI_ADDRESS, 4, MSI_ADDRESS);
+    set_config(SLOT, edu->msi_at + PCI_MSI_DATA, 2, VECTOR);
+    set_config(SLOT, edu->msi_at + PCI_MSI_CONTROL, 2, PCI_MSI_ENABLE);
+    c->s.cycle += 10000; /* the bus is free */
+    u64 now = c->s.cycle;
+    enum rs_hit from;
+    set_reg(EDU_IRQ_RAISE, 4, 1);
+    ck_assert_uint_eq(device_due(m, SLOT), now);
+    devices_atom(m);
+    ck_assert_uint_eq(c->s.ipi_due[VECTOR], now + IPI);
+    ck_assert_uint_eq(cache_read(c, LINE, &from), BUSY + 10 + MEM); /* a line waits for it */
+}
+END_TEST
+
 /* ---- DMA (D2, D3) ---- */
 
 /* The transfer that edu makes in its next atom. */
@@ -372,6 +389,7 @@ int main(void)
     tcase_add_test(t, a_bar_answers_where_it_is);
     tcase_add_test(t, a_device_comes_when_it_said_and_before_the_cores);
     tcase_add_test(t, a_machine_that_sleeps_is_woken);
+    tcase_add_test(t, a_message_has_the_bus);
     tcase_add_test(t, a_transfer_takes_its_time_on_the_bus);
     tcase_add_test(t, what_a_device_writes_leaves_the_caches);
     tcase_add_test(t, no_master_no_transfer);

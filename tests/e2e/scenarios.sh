@@ -43,6 +43,10 @@ for scenario in "$scenarios"/*.lua; do
     same "$name" replayed --replay log
 done
 
+# What the yardstick of latencies runs is a scenario as well.
+timeout 120 "$ringside" run "$scenarios/../bench/back.lua" cycles=100000 times=2 apart=1001 >back.out 2>&1
+report $? 'bench/back.lua' back.out
+
 # What the lessons are about is on the screen.
 says() {
     grep -q -e "$2" "$1.out"
