@@ -3,6 +3,7 @@
 
 #include "dev/ioapic.h"
 #include "dev/pci.h"
+#include "iommu/iommu.h"
 #include "schedule.h"
 
 _Static_assert(sizeof((struct board_state *)0)->device_due == 8 * DEVICES, "a cycle for each device");
@@ -68,6 +69,7 @@ static void run_device(struct machine *m, unsigned device)
 {
     switch (device) {
     case DEVICE_IOAPIC: ioapic_run(m); break;
+    case DEVICE_IOMMU: iommu_run(m); break;
     default: pci_run(m, device - DEVICE_PCI);
     }
 }

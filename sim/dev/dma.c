@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cpu/message.h"
+#include "iommu/iommu.h"
 #include "mmu/bus.h"
 #include "mmu/bytes.h"
 #include "mmu/cache.h"
@@ -67,11 +68,33 @@ static bool may_move(const struct pci_device *d)
     return pci_config(d, PCI_COMMAND, 2) & PCI_COMMAND_MASTER;
 }
 
+static bool is_interrupt(u64 address)
+{
+    return (address & ~UINT64_C(0xfffff)) == MSI_ADDRESS;
+}
+
+/* What is read from the interrupts' addresses is ones; of writes those of an aligned double word interrupt (VT-d
+ * specification, 3.13 "Handling Requests to Interrupt Address Range"). */
+static void reach_interrupts(struct transfer *t, unsigned n)
+{
+    if (!t->write)
+        memset(t->bytes, 0xff, n);
+    else if (n == 4 && t->address % 4 == 0)
+        device_message(t->d->m, pci_requester(t->d), t->address, (u32)load_le(t->bytes, 4));
+}
+
 static bool move_part(struct transfer *t, unsigned n)
 {
     struct machine *m = t->d->m;
-    u64 hpa = t->address;
+    struct iommu_access access = {pci_requester(t->d), t->write, t->address};
+    u64 hpa;
     if (!may_move(t->d))
+        return false;
+    if (is_interrupt(t->address)) {
+        reach_interrupts(t, n);
+        return true;
+    }
+    if (!iommu_translate(m, &access, &hpa))
         return false;
     take_bus(m, hpa, n, t->write);
     move(t, hpa, n);
@@ -124,7 +147,7 @@ bool dma_write_value(struct pci_device *d, u64 address, unsigned n, u64 value)
 
 void dma_message(struct pci_device *d, u64 address, u32 data)
 {
-    if ((address & ~UINT64_C(0xfffff)) == MSI_ADDRESS)
+    if (is_interrupt(address))
         device_message(d->m, pci_requester(d), address, data);
     else
         dma_write_value(d, address, 4, data);
@@ -132,7 +155,9 @@ void dma_message(struct pci_device *d, u64 address, u32 data)
 
 void device_message(struct machine *m, u16 requester, u64 address, u32 data)
 {
-    struct message message = message_of(address, data);
+    struct message message;
+    if (!iommu_remap(m, requester, address, data, &message))
+        return;
     device_wait(m, bus_wait(m, m->devices.cycle));
     u64 arrival = m->devices.cycle + m->p.ipi_latency;
     message_send(m, &message, arrival);

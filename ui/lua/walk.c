@@ -6,7 +6,7 @@
 static const char *const access_name[] = {"read", "write", "fetch"};
 static const char *const stage_name[] = {"guest", "nested"};
 static const char *const hit_name[RS_HITS] = {"l1", "l2", "mem", "core"};
-static const char *const skip_name[] = {"pwc", "npwc", "ntlb"};
+static const char *const skip_name[] = {"pwc", "npwc", "ntlb", "context cache", "iotlb"};
 
 static void set_u64(lua_State *L, const char *key, uint64_t value)
 {
