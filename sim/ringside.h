@@ -251,8 +251,8 @@ void rs_unwatch(rs_world *w, int id);
 /* n bytes of a face's own that go through time with the world: what they hold is kept with each position that
  * can be gone back to, and put back there.  So what an `always` handler adds up in them, and in nothing else,
  * is the same at a position on every way to it.  They are set to 0 where nothing was kept: by a power cycle,
- * before this call, and where a snapshot from a file is restored.  They must stay until rs_unkeep.  Returns an
- * id, 0 if there are too many (8). */
+ * before this call, and where a snapshot from a file is restored.  They must stay until rs_unkeep.  Returns
+ * an id, 0 if there are too many (8). */
 int rs_keep(rs_world *w, void *bytes, size_t n);
 void rs_unkeep(rs_world *w, int id);
 
@@ -260,7 +260,7 @@ void rs_unkeep(rs_world *w, int id);
 
 enum rs_access { RS_READ, RS_WRITE, RS_FETCH };
 enum rs_stage { RS_GUEST, RS_NESTED, RS_ROOT, RS_CONTEXT, RS_SECOND }; /* from root on: the IOMMU's */
-enum rs_hit { RS_L1, RS_L2, RS_MEM, RS_CORE, RS_HITS }; /* core: from another core's caches */
+enum rs_hit { RS_L1, RS_L2, RS_MEM, RS_CORE, RS_HITS };                /* core: from another core's caches */
 enum rs_walk_owner {
     RS_NO_FAULT,
     RS_GUEST_FAULT,
@@ -339,8 +339,8 @@ void rs_translate(rs_machine *m, uint32_t core, uint64_t gva, enum rs_access acc
 const struct rs_walk *rs_last_walk(const rs_machine *m, uint32_t core);
 /* The same for a device's access, by its requester ID; RS_FAILED: the machine has no IOMMU (firmware setting
  * vtd), or it does not translate. */
-enum rs_status rs_translate_device(rs_machine *m, uint16_t requester, uint64_t address, bool write, bool caches,
-                                   struct rs_walk *walk);
+enum rs_status rs_translate_device(rs_machine *m, uint16_t requester, uint64_t address, bool write,
+                                   bool caches, struct rs_walk *walk);
 /* The IOMMU's walk in progress at this position, or its last one; NULL likewise. */
 const struct rs_walk *rs_last_iommu_walk(const rs_machine *m);
 /* gPA to hPA by tables in EPT format; RS_FAILED if not mapped. */

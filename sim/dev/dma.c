@@ -73,8 +73,8 @@ static bool is_interrupt(u64 address)
     return (address & ~UINT64_C(0xfffff)) == MSI_ADDRESS;
 }
 
-/* What is read from the interrupts' addresses is ones; of writes those of an aligned double word interrupt (VT-d
- * specification, 3.13 "Handling Requests to Interrupt Address Range"). */
+/* What is read from the interrupts' addresses is ones; of writes those of an aligned double word interrupt
+ * (VT-d specification, 3.13 "Handling Requests to Interrupt Address Range"). */
 static void reach_interrupts(struct transfer *t, unsigned n)
 {
     if (!t->write)

@@ -77,8 +77,8 @@ static const struct level_format format_ept = {
     .perms = perms_ept,
 };
 
-/* VT-d specification, 9.8 "Second-Level Paging Entries": bits 11 and 62 are reserved without snoop control and
- * device TLBs. */
+/* VT-d specification, 9.8 "Second-Level Paging Entries": bits 11 and 62 are reserved without snoop control
+ * and device TLBs. */
 #define VTD_RESERVED (BEYOND_PHYS | LEVEL_BITS(11, 11) | LEVEL_BITS(62, 62))
 static const struct level_format format_vtd = {
     .name = "second-level tables",
@@ -132,8 +132,8 @@ typedef void level_remember(void *walk, const void *pass, const struct cursor *a
 
 /* The loop, for every format: from the cursor's table to the entry that maps the address, at which the cursor
  * then stands.  False: `visit` has ended it. */
-INLINED bool level_loop(const struct level_format *f, level_visit *visit, level_remember *remember, void *walk,
-                        const void *pass, struct cursor *at, u64 address, u64 *entry)
+INLINED bool level_loop(const struct level_format *f, level_visit *visit, level_remember *remember,
+                        void *walk, const void *pass, struct cursor *at, u64 address, u64 *entry)
 {
     while (visit(walk, pass, at, address, entry)) {
         if (level_is_leaf(f, at->level, *entry))

@@ -1,7 +1,8 @@
 /* walk.c - the page walker: one loop over the levels of a table format.
  *
- * The loop is level.h's.  A walk in two dimensions is the same one: it runs over the guest's tables, and the address of each entry
- * that it is about to read, a guest-physical one, is translated by the loop over the EPT tables. */
+ * The loop is level.h's.  A walk in two dimensions is the same one: it runs over the guest's tables, and the
+ * address of each entry that it is about to read, a guest-physical one, is translated by the loop over the
+ * EPT tables. */
 #include "mmu/walk.h"
 
 #include "arch/vmx.h"
