@@ -4,6 +4,7 @@
 #include "dev/ioapic.h"
 #include "dev/pci.h"
 #include "iommu/iommu.h"
+#include "mmu/bus.h"
 #include "schedule.h"
 
 _Static_assert(sizeof((struct board_state *)0)->device_due == 8 * DEVICES, "a cycle for each device");
@@ -52,6 +53,11 @@ void device_schedule(struct machine *m, unsigned device, u64 due)
 void device_cancel(struct machine *m, unsigned device)
 {
     set_due(m, device, 0);
+}
+
+void device_wait_for_bus(struct machine *m)
+{
+    device_wait(m, bus_wait(m, m->devices.cycle));
 }
 
 /* ---- atoms ---- */

@@ -35,6 +35,9 @@ static inline void device_wait(struct machine *m, u64 cycles)
     m->devices.cycle += cycles;
 }
 
+/* Until a transfer of its gets the bus (T7). */
+void device_wait_for_bus(struct machine *m);
+
 static inline void device_micro(struct machine *m, enum micro_kind kind)
 {
     atom_micro(&m->devices.atom, m->devices.cycle, kind);

@@ -5,7 +5,6 @@
 
 #include "cpu/message.h"
 #include "iommu/iommu.h"
-#include "mmu/bus.h"
 #include "mmu/bytes.h"
 #include "mmu/cache.h"
 #include "mmu/coherence.h"
@@ -32,7 +31,7 @@ static void take_bus(struct machine *m, u64 hpa, unsigned n, bool write)
 {
     u64 first = hpa >> LINE_SHIFT, last = (hpa + n - 1) >> LINE_SHIFT, there = 0;
     for (u64 line = first; line <= last; line++) {
-        device_wait(m, bus_wait(m, m->devices.cycle));
+        device_wait_for_bus(m);
         if (line == first && !write)
             there = m->devices.cycle + m->p.mem_latency;
         device_wait(m, m->p.mem_busy);
@@ -158,7 +157,7 @@ void device_message(struct machine *m, u16 requester, u64 address, u32 data)
     struct message message;
     if (!iommu_remap(m, requester, address, data, &message))
         return;
-    device_wait(m, bus_wait(m, m->devices.cycle));
+    device_wait_for_bus(m);
     u64 arrival = m->devices.cycle + m->p.ipi_latency;
     message_send(m, &message, arrival);
     PROBE_DEVICE(m, RS_PROBE_message, requester, address, data, message.vector, arrival);

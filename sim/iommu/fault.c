@@ -3,7 +3,6 @@
 #include "arch/pci.h"
 #include "dev/device.h"
 #include "iommu/parts.h"
-#include "mmu/bus.h"
 
 const char *iommu_reason_text(u32 reason)
 {
@@ -144,7 +143,7 @@ bool iommu_event_waits(const struct machine *m)
 static void send(struct machine *m, u64 address, u64 upper, u64 data)
 {
     struct message message = message_of(address, (u32)data);
-    device_wait(m, bus_wait(m, m->devices.cycle));
+    device_wait_for_bus(m);
     u64 arrival = m->devices.cycle + m->p.ipi_latency;
     if (m->b.iommu.interrupts & IOMMU_IRTA_EIME) {
         message.destination |= (u32)upper & ~0xffu;

@@ -2,7 +2,6 @@
 #include "cpu/cpu.h"
 #include "dev/device.h"
 #include "iommu/parts.h"
-#include "mmu/bus.h"
 #include "mmu/cache.h"
 #include "mmu/coherence.h"
 #include "mmu/mem.h"
@@ -13,7 +12,7 @@ bool iommu_fetch(struct machine *m, u64 hpa, unsigned words, u64 *word, u64 *cyc
     u64 start = m->devices.cycle;
     if (!board_is_ram(m, hpa, 8 * words))
         return false;
-    device_wait(m, bus_wait(m, m->devices.cycle));
+    device_wait_for_bus(m);
     device_wait(m, m->p.mem_latency);
     for (unsigned i = 0; i < words; i++)
         word[i] = mem_read(m->mem, hpa + 8 * i, 8);
@@ -23,7 +22,7 @@ bool iommu_fetch(struct machine *m, u64 hpa, unsigned words, u64 *word, u64 *cyc
 
 void iommu_store(struct machine *m, u64 hpa, unsigned n, u64 value)
 {
-    device_wait(m, bus_wait(m, m->devices.cycle));
+    device_wait_for_bus(m);
     device_wait(m, m->p.mem_busy);
     if (!board_is_ram(m, hpa, n))
         return;
