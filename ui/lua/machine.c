@@ -425,6 +425,7 @@ static const luaL_Reg own_methods[] = {{"boot", sc_boot},
                                        {"power_cycle", power_cycle},
                                        {"sym", symbol},
                                        {"translate", sc_translate},
+                                       {"translate_device", sc_translate_device},
                                        {"vm", sc_vm},
                                        {"disasm", sc_disasm},
                                        {NULL, NULL}};
