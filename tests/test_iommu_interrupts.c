@@ -48,9 +48,7 @@ static void tear_down(void)
 
 static int pending(void)
 {
-    remap_settle(&r);
-    cpu_between_instructions(r.c);
-    int vector = apic_pending_vector(r.c);
+    int vector = remap_pending(&r);
     if (vector >= 0) {
         apic_acknowledge(r.c);
         apic_write(r.c, APIC_EOI, 0);

@@ -1,7 +1,9 @@
 /* remap.c - see remap.h. */
 #include "lib/remap.h"
 
+#include "arch/apic.h"
 #include "cpu/cpu.h"
+#include "dev/dma.h"
 
 #include <check.h>
 
@@ -22,7 +24,7 @@ u64 remap_reg(const struct remap_machine *r, unsigned at, unsigned n)
     return board_mmio_read(r->c, IOMMU_BASE + at, n);
 }
 
-void remap_set_reg(struct remap_machine *r, unsigned at, unsigned n, u64 value)
+void remap_set_reg(const struct remap_machine *r, unsigned at, unsigned n, u64 value)
 {
     board_mmio_write(r->c, IOMMU_BASE + at, n, value);
 }
@@ -34,6 +36,32 @@ void remap_settle(struct remap_machine *r)
         devices_atom(r->m);
     }
     r->c->s.cycle = max(r->c->s.cycle, r->m->devices.cycle) + 10000;
+}
+
+bool remap_reads(const struct remap_machine *r, u64 address)
+{
+    u8 bytes[8];
+    return dma_read(r->edu, address, bytes, 8);
+}
+
+bool remap_writes(const struct remap_machine *r, u64 address)
+{
+    const u8 bytes[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    return dma_write(r->edu, address, bytes, 8);
+}
+
+void remap_fault_events_to(const struct remap_machine *r, unsigned vector)
+{
+    apic_write(r->c, APIC_SVR, APIC_SVR_ENABLE | 0xff);
+    remap_set_reg(r, IOMMU_FEDATA, 4, vector);
+    remap_set_reg(r, IOMMU_FEADDR, 4, MSI_ADDRESS);
+}
+
+int remap_pending(struct remap_machine *r)
+{
+    remap_settle(r);
+    cpu_between_instructions(r->c);
+    return apic_pending_vector(r->c);
 }
 
 void remap_open(struct remap_machine *r)

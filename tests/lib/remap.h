@@ -38,9 +38,18 @@ void remap_open(struct remap_machine *r);
 void remap_close(struct remap_machine *r);
 
 u64 remap_reg(const struct remap_machine *r, unsigned at, unsigned n);
-void remap_set_reg(struct remap_machine *r, unsigned at, unsigned n, u64 value);
+void remap_set_reg(const struct remap_machine *r, unsigned at, unsigned n, u64 value);
 /* All atoms of devices that are due, and those that they ask for. */
 void remap_settle(struct remap_machine *r);
+
+/* An access of 8 bytes by edu; false: it is refused. */
+bool remap_reads(const struct remap_machine *r, u64 address);
+bool remap_writes(const struct remap_machine *r, u64 address);
+
+/* Fault events go to the core, which takes interrupts. */
+void remap_fault_events_to(const struct remap_machine *r, unsigned vector);
+/* The vector that waits for delivery once all is settled; -1: none. */
+int remap_pending(struct remap_machine *r);
 
 /* Where the entry of a level is that maps REMAP_ADDRESS: 4 to 1. */
 u64 remap_entry(unsigned level);
