@@ -7,6 +7,7 @@
 #include "dev/dma.h"
 #include "lib/remap.h"
 #include "lib/suite.h"
+#include "mmu/cache.h"
 #include "mmu/mem.h"
 
 #include <check.h>
@@ -69,6 +70,20 @@ START_TEST(what_is_kept_is_not_read)
     ck_assert_uint_eq(refs(REMAP_ADDRESS + 0x2000, false), 4); /* the context cache alone */
     r.m->p.context_cache = r.m->p.iotlb = 0;
     ck_assert_uint_eq(refs(REMAP_ADDRESS, false), 6);
+}
+END_TEST
+
+START_TEST(the_oldest_goes)
+{
+    r.m->p.iotlb_entries = r.m->p.iotlb_ways = 2;
+    for (unsigned page = 1; page < 3; page++)
+        set(remap_entry(1) + 8 * page, (REMAP_PAGE + 0x1000 * page) | RW);
+    reads(REMAP_ADDRESS);
+    reads(REMAP_ADDRESS + 0x1000);
+    reads(REMAP_ADDRESS);
+    ck_assert_uint_eq(refs(REMAP_ADDRESS + 0x2000, false), 1); /* in the place of the second */
+    ck_assert_uint_eq(refs(REMAP_ADDRESS, false), 0);
+    ck_assert_uint_eq(refs(REMAP_ADDRESS + 0x1000, false), 1);
 }
 END_TEST
 
@@ -266,8 +281,11 @@ START_TEST(a_wait_writes_its_status_and_interrupts)
     remap_set_reg(&r, IOMMU_IECTL, 4, 0);
     queue_on();
     set(REMAP_STATUS, UINT64_MAX);
+    enum rs_hit from;
+    cache_read(r.c, REMAP_STATUS, &from);
     queue(IOMMU_INV_WAIT | IOMMU_INV_WAIT_SW | data, REMAP_STATUS + 4);
     ck_assert_uint_eq(bare_u64(&r.b, REMAP_STATUS), UINT64_C(0x12345678ffffffff));
+    ck_assert(!cache_has(r.c, CACHE_L1D, REMAP_STATUS >> LINE_SHIFT));
     ck_assert_int_eq(remap_pending(&r), -1);
     queue(IOMMU_INV_WAIT | IOMMU_INV_WAIT_IF | IOMMU_INV_WAIT_FN, 0);
     ck_assert_uint_eq(reg(IOMMU_ICS), IOMMU_ICS_IWC);
@@ -402,6 +420,7 @@ static TCase *case_of(Suite *suite, const char *name)
 static void add_caches(TCase *t)
 {
     tcase_add_test(t, what_is_kept_is_not_read);
+    tcase_add_test(t, the_oldest_goes);
     tcase_add_test(t, what_is_stale_stays);
     tcase_add_test(t, a_kept_right_that_is_missing_refuses);
     tcase_add_test(t, what_is_not_present_is_not_kept);
