@@ -414,6 +414,11 @@ size_t rs_counter_count(void);
 const struct rs_counter_info *rs_counter_info(size_t i);
 uint64_t rs_counter(const rs_machine *m, uint32_t core, size_t i);
 
+/* Those of the IOMMU: sim/iommu/counters.def. */
+size_t rs_iommu_counter_count(void);
+const struct rs_counter_info *rs_iommu_counter_info(size_t i);
+uint64_t rs_iommu_counter(const rs_machine *m, size_t i);
+
 /* What a console's transmitter has sent up to this position.  uart: 0 console, 1 management, 2 port 0xe9. */
 const uint8_t *rs_console(const rs_machine *m, unsigned uart, size_t *n);
 

@@ -6,6 +6,7 @@
 #include "dev/device.h"
 #include "dev/dma.h"
 #include "dev/ioapic.h"
+#include "iommu/iommu.h"
 #include "lib/remap.h"
 #include "lib/suite.h"
 #include "mmu/mem.h"
@@ -87,6 +88,25 @@ START_TEST(an_entry_says_what_the_message_is)
     ck_assert_uint_eq(r.m->b.iommu_count.interrupt_hits, before + 1);
     r.m->b.iommu_cache = (struct iommu_caches){0};
     ck_assert_int_eq(request(INDEX), VECTOR + 1);
+}
+END_TEST
+
+START_TEST(all_fields_of_a_message)
+{
+    struct message is;
+    u64 address = MSI_ADDRESS | IOMMU_MSI_REMAPPABLE | IOMMU_MSI_INDEX(INDEX);
+    set(ENTRY, IOMMU_IRTE_P | IOMMU_IRTE_LOGICAL | IOMMU_IRTE_RH | IOMMU_IRTE_LEVEL |
+                   UINT64_C(4) << IOMMU_IRTE_DLM_SHIFT | (u64)VECTOR << IOMMU_IRTE_VECTOR_SHIFT |
+                   UINT64_C(0x23) << 40);
+    ck_assert(iommu_remap(r.m, REMAP_SID, address, 0xffff, &is));
+    ck_assert(is.logical && is.lowest && is.level);
+    ck_assert_uint_eq(is.delivery, APIC_ICR_NMI);
+    ck_assert_uint_eq(is.vector, VECTOR);
+    ck_assert_uint_eq(is.destination, 0x23);
+    r.m->b.iommu_cache = (struct iommu_caches){0};
+    set(ENTRY, IOMMU_IRTE_P | (u64)VECTOR << IOMMU_IRTE_VECTOR_SHIFT);
+    ck_assert(iommu_remap(r.m, REMAP_SID, address, 0, &is));
+    ck_assert(!is.logical && !is.lowest && !is.level && is.delivery == APIC_ICR_FIXED);
 }
 END_TEST
 
@@ -333,6 +353,7 @@ int main(void)
     TCase *t = tcase_create("interrupts");
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, an_entry_says_what_the_message_is);
+    tcase_add_test(t, all_fields_of_a_message);
     tcase_add_test(t, destinations);
     tcase_add_test(t, subhandles_are_added);
     tcase_add_test(t, the_io_apic_is_remapped);

@@ -178,6 +178,22 @@ START_TEST(context_entries_go_as_the_command_says)
 }
 END_TEST
 
+START_TEST(a_command_under_way_stands)
+{
+    u64 first = IOMMU_CCMD_ICC | (u64)IOMMU_DOMAIN << IOMMU_CCMD_CIRG_SHIFT | REMAP_DOMAIN;
+    u64 page = IOMMU_IOTLB_IVT | (u64)IOMMU_PAGE << IOMMU_IOTLB_IIRG_SHIFT;
+    remap_set_reg(&r, IOMMU_CCMD, 8, first);
+    remap_set_reg(&r, IOMMU_CCMD, 8, 0);
+    ck_assert_uint_eq(remap_reg(&r, IOMMU_CCMD, 8), first);
+    remap_set_reg(&r, IOMMU_IVA, 8, REMAP_ADDRESS);
+    remap_set_reg(&r, IOMMU_IOTLB, 8, page);
+    remap_set_reg(&r, IOMMU_IVA, 8, 0);
+    remap_set_reg(&r, IOMMU_IOTLB, 8, 0);
+    ck_assert_uint_eq(remap_reg(&r, IOMMU_IVA, 8), REMAP_ADDRESS);
+    ck_assert_uint_eq(remap_reg(&r, IOMMU_IOTLB, 8), page);
+}
+END_TEST
+
 static unsigned after_iotlb(u64 granularity, u64 domain, u64 address)
 {
     reads(REMAP_ADDRESS);
@@ -426,6 +442,7 @@ static void add_caches(TCase *t)
     tcase_add_test(t, what_is_not_present_is_not_kept);
     tcase_add_test(t, domains_are_kept_apart);
     tcase_add_test(t, context_entries_go_as_the_command_says);
+    tcase_add_test(t, a_command_under_way_stands);
     tcase_add_test(t, translations_go_as_the_command_says);
     tcase_add_test(t, a_large_page_goes_by_any_of_its_addresses);
 }

@@ -159,9 +159,10 @@ START_TEST(walks_of_the_iommu)
         "check_eq(dry.reason, 5, 'no right') check_eq(dry.owner, 'hypervisor', 'whose business') "
         "local fault = h:await('iommu.fault') check_eq(fault.number, 5, 'and so it is') "
         "check_eq(fault.address, 0x5002000, 'there') check(fault.recorded, 'in a register') "
-        "h:back(1, 'micro') h:step(1, 'micro') h:run() check_eq(h.status, 1, 'to the end')");
+        "h:back(1, 'micro') h:step(1, 'micro') h:run() check_eq(h.status, 1, 'to the end') "
+        "local s = h:iommu_stats() check(s.iotlb_hits > 0 and s.faults > 0, 'counted')");
     ck_assert_msg(!*message, "%s", message);
-    ck_assert_uint_eq(scenario_checks(scenario, true), 15);
+    ck_assert_uint_eq(scenario_checks(scenario, true), 16);
     ck_assert_ptr_nonnull(strstr(script_run("local h = machine() h:boot('hello') "
                                             "h:translate_device(0, { device = 0x10000 })"),
                                  "requester ID"));

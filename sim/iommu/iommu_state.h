@@ -35,10 +35,10 @@ struct iommu_caches {
     struct iommu_entry interrupt[IOMMU_INTERRUPTS];
 };
 
-/* Since power-on. */
 struct iommu_counters {
-    uint64_t translations, context_hits, iotlb_hits, pwc_hits, refs, faults, invalidations;
-    uint64_t interrupts, interrupt_hits;
+#define COUNTER(name, help) uint64_t name;
+#include "iommu/counters.def"
+#undef COUNTER
 };
 
 #endif

@@ -1,4 +1,4 @@
-/* view.c - the IOMMU as faces see it: its last walk, and a walk without side effects. */
+/* view.c - the IOMMU as faces see it: its last walk, its counters, and a walk without side effects. */
 #include <stdlib.h>
 
 #include "dev/device.h"
@@ -8,6 +8,31 @@ const struct rs_walk *rs_last_iommu_walk(const rs_machine *m)
 {
     return m->iommu_walk.valid ? &m->iommu_walk : NULL;
 }
+
+/* ---- counters ---- */
+
+static const struct rs_counter_info counter[] = {
+#define COUNTER(name, help) {#name, help},
+#include "iommu/counters.def"
+#undef COUNTER
+};
+
+size_t rs_iommu_counter_count(void)
+{
+    return sizeof counter / sizeof *counter;
+}
+
+const struct rs_counter_info *rs_iommu_counter_info(size_t i)
+{
+    return i < rs_iommu_counter_count() ? &counter[i] : NULL;
+}
+
+uint64_t rs_iommu_counter(const rs_machine *m, size_t i)
+{
+    return i < rs_iommu_counter_count() ? ((const u64 *)&m->b.iommu_count)[i] : 0;
+}
+
+/* ---- a walk without side effects ---- */
 
 /* What a translation moves: caches and counters, the bus, the devices' clock and atom, the record. */
 struct kept {
