@@ -53,6 +53,7 @@ void saved_restore(struct rs_world *w, const struct saved *s)
     }
     m->b = *s->board;
     m->devices.atom.micro = m->devices.atom.micro_stop = 0;
+    m->iommu_walk.valid = false;
     mem_thaw(m->mem, s->mem);
     keep_restore(w, s->kept);
     w->history.log_next = s->log_next;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "arch/x86.h"
+#include "iommu/iommu_state.h"
 #include "ringside.h"
 
 typedef uint8_t u8;
@@ -306,6 +307,7 @@ struct machine {
                              asked anew */
     struct devices devices;
     struct pci_device *pci[32]; /* by slot; NULL: empty */
+    struct rs_walk iommu_walk;  /* the IOMMU's last one, or that in progress */
     u64 ram_bytes;
     u64 firmware;          /* enum rs_firmware: what a power cycle sets */
     struct booted *booted; /* loader.c: the image, to enter it again after a reset; NULL before boot */

@@ -139,6 +139,7 @@ enum rs_status params_check(const struct params *p, struct rs_error *err)
         {"l1i_bytes / 64", "l1i_ways", p->l1i_bytes / 64, p->l1i_ways},
         {"l1d_bytes / 64", "l1d_ways", p->l1d_bytes / 64, p->l1d_ways},
         {"l2_bytes / 64", "l2_ways", p->l2_bytes / 64, p->l2_ways},
+        {"iotlb_entries", "iotlb_ways", p->iotlb_entries, p->iotlb_ways},
     };
     for (size_t i = 0; i < sizeof g / sizeof *g; i++)
         if (g[i].entries % g[i].ways)

@@ -4,6 +4,7 @@
 #include "arch/vmx.h"
 #include "cpu/cpu.h"
 #include "cpu/vapic.h"
+#include "iommu/iommu.h"
 #include "mmu/derived.h"
 #include "mmu/mmu.h"
 #include "mmu/walk.h"
@@ -30,6 +31,7 @@ enum {
     HALT = RS_HALT,
     RULE = RS_RULE,
     VMXERR = RS_VMX_ERROR,
+    IOMMU = RS_IOMMU_REASON,
     CORE = RS_CORE_NUMBER
 };
 
@@ -57,7 +59,7 @@ static const char *const ipi_word[] = {"fixed", "lowest priority", "SMI", "reser
                                        "INIT",  "start-up"};
 static const char *const vapic_word[] = {"read", "write", "EOI", "self-IPI", "delivery", "posted"};
 _Static_assert(sizeof vapic_word / sizeof *vapic_word == VAPIC_EVENTS, "a word for each event");
-static const char *const stage_word[] = {"guest", "nested"};
+static const char *const stage_word[] = {"guest", "nested", "root", "context", "second"};
 static const char *const halt_word[] = {"running",         "debug-exit", "shutdown",
                                         "halted for ever", "VMX abort",  "bad start-up"};
 _Static_assert(sizeof halt_word / sizeof *halt_word == HALT_CAUSES, "a word for each cause");
@@ -90,6 +92,7 @@ const char *rs_word(enum rs_format format, uint64_t value)
     case RS_INPUT: return value < INPUT_KINDS ? input_kind_name((enum input_kind)value) : NULL;
     case RS_VMX_ERROR: return WORD(vmx_error_word, value);
     case RS_RULE: return vmx_rule_text((u32)value);
+    case RS_IOMMU_REASON: return iommu_reason_text((u32)value);
     case RS_HALT: return WORD(halt_word, value);
     default: return NULL;
     }
@@ -228,5 +231,7 @@ void probe_fire_device(struct machine *m, enum rs_probe probe, const u64 *fields
 {
     struct atom *a = &m->devices.atom;
     a->event = (struct rs_event){.cycle = m->devices.cycle, .machine = m, .core = RS_NO_CORE};
+    if (probe == RS_PROBE_iommu_ref || probe == RS_PROBE_iommu_end)
+        a->event.walk = &m->iommu_walk;
     tell(m, a, probe, fields);
 }

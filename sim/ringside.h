@@ -200,7 +200,7 @@ struct rs_event {
     bool guest;    /* VMX non-root operation */
     uint64_t vmcs, eptp, vpid, cr3, rip;
     uint64_t field[RS_EVENT_FIELDS_MAX]; /* as probes.def lists */
-    const struct rs_walk *walk;          /* walk.* only */
+    const struct rs_walk *walk;          /* walk.*, iommu.ref and iommu.end only */
 };
 
 enum rs_format {
@@ -220,6 +220,7 @@ enum rs_format {
     RS_HALT,
     RS_RULE,
     RS_VMX_ERROR,
+    RS_IOMMU_REASON,
     RS_CORE_NUMBER /* from 0, as in struct rs_event; people count from 1: rs_number */
 };
 
@@ -250,16 +251,16 @@ void rs_unwatch(rs_world *w, int id);
 /* n bytes of a face's own that go through time with the world: what they hold is kept with each position that
  * can be gone back to, and put back there.  So what an `always` handler adds up in them, and in nothing else,
  * is the same at a position on every way to it.  They are set to 0 where nothing was kept: by a power cycle,
- * before this call, and where a snapshot from a file is restored.  They must stay until rs_unkeep.  Returns an
- * id, 0 if there are too many (8). */
+ * before this call, and where a snapshot from a file is restored.  They must stay until rs_unkeep.  Returns
+ * an id, 0 if there are too many (8). */
 int rs_keep(rs_world *w, void *bytes, size_t n);
 void rs_unkeep(rs_world *w, int id);
 
 /* ------------------------------------------------------------------ page walks */
 
 enum rs_access { RS_READ, RS_WRITE, RS_FETCH };
-enum rs_stage { RS_GUEST, RS_NESTED };
-enum rs_hit { RS_L1, RS_L2, RS_MEM, RS_CORE, RS_HITS }; /* core: from another core's caches */
+enum rs_stage { RS_GUEST, RS_NESTED, RS_ROOT, RS_CONTEXT, RS_SECOND }; /* from root on: the IOMMU's */
+enum rs_hit { RS_L1, RS_L2, RS_MEM, RS_CORE, RS_HITS };                /* core: from another core's caches */
 enum rs_walk_owner {
     RS_NO_FAULT,
     RS_GUEST_FAULT,
@@ -268,15 +269,17 @@ enum rs_walk_owner {
     RS_NON_CANONICAL,
     RS_APIC_ACCESS, /* a guest table lies in the APIC-access page */
     RS_PML_FULL,    /* the page-modification log has no room */
-    RS_EPT_VE       /* an EPT violation that becomes #VE */
+    RS_EPT_VE,      /* an EPT violation that becomes #VE */
+    RS_IOMMU_FAULT
 };
 
-#define RS_WALK_ROWS 6 /* gL5..gL1 and the data address */
+#define RS_WALK_ROWS 7 /* gL5..gL1 and the data address; the IOMMU's: root, context, L4..L1 and the data */
 #define RS_WALK_COLS 6 /* nL5..nL1 and the guest's own reference */
 #define RS_WALK_REFS (RS_WALK_ROWS * RS_WALK_COLS)
 
 /* One memory reference of a walk.  Rows: 1 is the highest guest level, the last the data address; columns: 1
- * is the highest nested level, the last the guest's own entry.  A native walk uses the last column alone. */
+ * is the highest nested level, the last the guest's own entry.  A native walk, and the IOMMU's, uses the last
+ * column alone. */
 struct rs_walk_ref {
     enum rs_stage stage;
     uint8_t n, level, row, col; /* n from 1 */
@@ -294,7 +297,7 @@ struct rs_walk_ref {
 
 struct rs_walk_skip {
     uint8_t row, col;
-    enum rs_skip { RS_BY_PWC, RS_BY_NPWC, RS_BY_NTLB } by;
+    enum rs_skip { RS_BY_PWC, RS_BY_NPWC, RS_BY_NTLB, RS_BY_CONTEXT_CACHE, RS_BY_IOTLB } by;
 };
 
 struct rs_walk {
@@ -320,6 +323,11 @@ struct rs_walk {
     uint64_t fault_gpa;     /* EPT violation and misconfiguration, log full: of which gPA */
     uint64_t page_bytes;    /* of the composite entry */
     const char *fault_text; /* in words, or NULL */
+    bool device;            /* the IOMMU's, for a device: gva is the address as the device has it */
+    uint16_t requester;     /* who: bus, device and function number */
+    bool domain_known;      /* the context entry has been read */
+    uint16_t domain;
+    uint32_t reason; /* RS_IOMMU_FAULT: the VT-d specification's fault reason */
 };
 
 /* Translates without side effects.  caches: use and show the TLB and walk caches as they stand (a TLB hit
@@ -329,6 +337,12 @@ void rs_translate(rs_machine *m, uint32_t core, uint64_t gva, enum rs_access acc
 /* The walk in progress at this position, or the last one; NULL if there has been none since the machine was
  * loaded or moved. */
 const struct rs_walk *rs_last_walk(const rs_machine *m, uint32_t core);
+/* The same for a device's access, by its requester ID; RS_FAILED: the machine has no IOMMU (firmware setting
+ * vtd), or it does not translate. */
+enum rs_status rs_translate_device(rs_machine *m, uint16_t requester, uint64_t address, bool write,
+                                   bool caches, struct rs_walk *walk);
+/* The IOMMU's walk in progress at this position, or its last one; NULL likewise. */
+const struct rs_walk *rs_last_iommu_walk(const rs_machine *m);
 /* gPA to hPA by tables in EPT format; RS_FAILED if not mapped. */
 enum rs_status rs_gpa_to_hpa(const rs_machine *m, uint64_t root_hpa, uint64_t gpa, uint64_t *hpa);
 
@@ -399,6 +413,11 @@ struct rs_counter_info {
 size_t rs_counter_count(void);
 const struct rs_counter_info *rs_counter_info(size_t i);
 uint64_t rs_counter(const rs_machine *m, uint32_t core, size_t i);
+
+/* Those of the IOMMU: sim/iommu/counters.def. */
+size_t rs_iommu_counter_count(void);
+const struct rs_counter_info *rs_iommu_counter_info(size_t i);
+uint64_t rs_iommu_counter(const rs_machine *m, size_t i);
 
 /* What a console's transmitter has sent up to this position.  uart: 0 console, 1 management, 2 port 0xe9. */
 const uint8_t *rs_console(const rs_machine *m, unsigned uart, size_t *n);

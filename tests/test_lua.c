@@ -143,6 +143,32 @@ START_TEST(addresses_of_walks)
 }
 END_TEST
 
+START_TEST(walks_of_the_iommu)
+{
+    const char *message = script_run(
+        "local h = machine { devices = { 'edu' }, firmware = { vtd = true } } h:boot('iommu') "
+        "check_eq(h:translate_device(0x5000000, { device = 8 }), nil, 'it does not translate yet') "
+        "local ref = h:await('iommu.ref', { stage = 'context' }) check_eq(ref.row, 2, 'after the root entry') "
+        "check_eq(#ref.refs, 2, 'so far') h:step(1, 'micro') "
+        "local w = h:await('iommu.end') check_eq(w.address, 0x5000000, 'as the device has it') "
+        "check_eq(w.domain, 5, 'domain') check_eq(#w.refs, 6, 'references') check_eq(w.fault, nil, 'none') "
+        "local dry = h:translate_device(w.address, { device = w.device }) check_eq(dry.hpa, w.hpa, 'there') "
+        "dry = h:translate_device(w.address, { device = w.device, caches = true }) "
+        "check_eq(dry.grid[6][1].by, 'iotlb', 'it is kept') "
+        "dry = h:translate_device(0x5002000, { device = w.device, access = 'write' }) "
+        "check_eq(dry.reason, 5, 'no right') check_eq(dry.owner, 'hypervisor', 'whose business') "
+        "local fault = h:await('iommu.fault') check_eq(fault.number, 5, 'and so it is') "
+        "check_eq(fault.address, 0x5002000, 'there') check(fault.recorded, 'in a register') "
+        "h:back(1, 'micro') h:step(1, 'micro') h:run() check_eq(h.status, 1, 'to the end') "
+        "local s = h:iommu_stats() check(s.iotlb_hits > 0 and s.faults > 0, 'counted')");
+    ck_assert_msg(!*message, "%s", message);
+    ck_assert_uint_eq(scenario_checks(scenario, true), 16);
+    ck_assert_ptr_nonnull(strstr(script_run("local h = machine() h:boot('hello') "
+                                            "h:translate_device(0, { device = 0x10000 })"),
+                                 "requester ID"));
+}
+END_TEST
+
 /* The core's walk is of the shadow tables; the guest's own lead to guest-physical addresses. */
 START_TEST(vm_with_shadow_tables)
 {
@@ -552,6 +578,7 @@ int main(void)
     tcase_add_test(tests, disassembly);
     tcase_add_test(tests, disassembly_in_a_vm);
     tcase_add_test(tests, addresses_of_walks);
+    tcase_add_test(tests, walks_of_the_iommu);
     tcase_add_test(tests, vm_with_shadow_tables);
     tcase_add_loop_test(tests, work_of_shadow_tables, 0, sizeof shadow_work / sizeof *shadow_work);
     tcase_add_test(tests, vms);

@@ -35,6 +35,13 @@ static void print_counters(void)
         printf("| `%s` | %s |\n", rs_counter_info(i)->name, rs_counter_info(i)->help);
 }
 
+static void print_iommu_counters(void)
+{
+    puts("| Counter | Meaning |\n|---|---|");
+    for (size_t i = 0; i < rs_iommu_counter_count(); i++)
+        printf("| `%s` | %s |\n", rs_iommu_counter_info(i)->name, rs_iommu_counter_info(i)->help);
+}
+
 /* ---- instructions: the mnemonics, with what their rows say ---- */
 
 enum { NO = 0, SER = 1, ICP = 2, BR = 4, STK = 8, FEN = 16, SIC = SER | ICP, BST = BR | STK, EVT = SER };
@@ -177,12 +184,9 @@ static void print_registers(void)
 
 static const char *format_words(enum rs_format format)
 {
-    static const char *const words[] = {[RS_HEX] = "number",
-                                        [RS_DEC] = "number",
-                                        [RS_CORE_NUMBER] = "number",
-                                        [RS_BOOL] = "true or false",
-                                        [RS_EXIT_REASON] = "name",
-                                        [RS_VECTOR] = "name"};
+    static const char *const words[] = {
+        [RS_HEX] = "number",         [RS_DEC] = "number",       [RS_CORE_NUMBER] = "number",
+        [RS_BOOL] = "true or false", [RS_EXIT_REASON] = "name", [RS_VECTOR] = "name"};
     return (size_t)format < sizeof words / sizeof *words && words[format] ? words[format] : NULL;
 }
 
@@ -223,13 +227,14 @@ int main(int argc, char **argv)
         void (*print)(void);
     } tables[] = {{"params", print_params},       {"presets", print_presets},
                   {"counters", print_counters},   {"instructions", print_instructions},
-                  {"registers", print_registers}, {"probes", print_probes}};
+                  {"registers", print_registers}, {"probes", print_probes},
+                  {"iommu", print_iommu_counters}};
     for (size_t i = 0; argc == 2 && i < sizeof tables / sizeof *tables; i++) {
         if (strcmp(argv[1], tables[i].name) == 0) {
             tables[i].print();
             return 0;
         }
     }
-    fputs("usage: tables params|presets|counters|instructions|registers|probes\n", stderr);
+    fputs("usage: tables params|presets|counters|instructions|registers|probes|iommu\n", stderr);
     return 2;
 }

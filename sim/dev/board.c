@@ -9,6 +9,7 @@
 #include "dev/ioapic.h"
 #include "dev/pci.h"
 #include "dev/uart.h"
+#include "iommu/iommu.h"
 #include "mmu/bus.h"
 #include "mmu/mem.h"
 
@@ -18,6 +19,7 @@ void board_reset(struct machine *m)
     uart_reset(&m->b.uart[1]);
     pci_reset(m);
     ioapic_reset(m);
+    iommu_reset(m);
     m->b.sipi_entry_struct = 0;
     m->b.halted = HALT_NONE;
     m->b.exit_status = m->b.halt_detail = m->b.halt_core = 0;
@@ -192,6 +194,8 @@ u64 board_mmio_read(struct core *c, u64 hpa, unsigned n)
         value = apic_page_read(c, hpa);
     else if (in_ioapic(hpa))
         value = ioapic_read(c->m, hpa - IOAPIC_BASE, n);
+    else if (iommu_answers(c->m, hpa))
+        value = iommu_read(c->m, hpa - IOMMU_BASE, n);
     else
         pci_mmio_read(c->m, hpa, n, &value);
     return value & ones;
@@ -203,6 +207,8 @@ void board_mmio_write(struct core *c, u64 hpa, unsigned n, u64 value)
         apic_page_write(c, hpa, n, value);
     else if (in_ioapic(hpa))
         ioapic_write(c->m, hpa - IOAPIC_BASE, n, value);
+    else if (iommu_answers(c->m, hpa))
+        iommu_write(c->m, hpa - IOMMU_BASE, n, value);
     else
         pci_mmio_write(c->m, hpa, n, value);
 }

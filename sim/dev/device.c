@@ -3,6 +3,8 @@
 
 #include "dev/ioapic.h"
 #include "dev/pci.h"
+#include "iommu/iommu.h"
+#include "mmu/bus.h"
 #include "schedule.h"
 
 _Static_assert(sizeof((struct board_state *)0)->device_due == 8 * DEVICES, "a cycle for each device");
@@ -53,6 +55,11 @@ void device_cancel(struct machine *m, unsigned device)
     set_due(m, device, 0);
 }
 
+void device_wait_for_bus(struct machine *m)
+{
+    device_wait(m, bus_wait(m, m->devices.cycle));
+}
+
 /* ---- atoms ---- */
 
 /* Of those that are due at once the lowest number. */
@@ -68,6 +75,7 @@ static void run_device(struct machine *m, unsigned device)
 {
     switch (device) {
     case DEVICE_IOAPIC: ioapic_run(m); break;
+    case DEVICE_IOMMU: iommu_run(m); break;
     default: pci_run(m, device - DEVICE_PCI);
     }
 }

@@ -13,6 +13,7 @@
 enum device {
     DEVICE_PCI = 0, /* the function in slot 0, and those behind it */
     DEVICE_IOAPIC = PCI_SLOTS,
+    DEVICE_IOMMU,
     DEVICES
 };
 
@@ -33,6 +34,9 @@ static inline void device_wait(struct machine *m, u64 cycles)
 {
     m->devices.cycle += cycles;
 }
+
+/* Until a transfer of its gets the bus (T7). */
+void device_wait_for_bus(struct machine *m);
 
 static inline void device_micro(struct machine *m, enum micro_kind kind)
 {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "cpu/message.h"
-#include "mmu/bus.h"
+#include "iommu/iommu.h"
 #include "mmu/bytes.h"
 #include "mmu/cache.h"
 #include "mmu/coherence.h"
@@ -31,7 +31,7 @@ static void take_bus(struct machine *m, u64 hpa, unsigned n, bool write)
 {
     u64 first = hpa >> LINE_SHIFT, last = (hpa + n - 1) >> LINE_SHIFT, there = 0;
     for (u64 line = first; line <= last; line++) {
-        device_wait(m, bus_wait(m, m->devices.cycle));
+        device_wait_for_bus(m);
         if (line == first && !write)
             there = m->devices.cycle + m->p.mem_latency;
         device_wait(m, m->p.mem_busy);
@@ -67,11 +67,33 @@ static bool may_move(const struct pci_device *d)
     return pci_config(d, PCI_COMMAND, 2) & PCI_COMMAND_MASTER;
 }
 
+static bool is_interrupt(u64 address)
+{
+    return (address & ~UINT64_C(0xfffff)) == MSI_ADDRESS;
+}
+
+/* What is read from the interrupts' addresses is ones; of writes those of an aligned double word interrupt
+ * (VT-d specification, 3.13 "Handling Requests to Interrupt Address Range"). */
+static void reach_interrupts(struct transfer *t, unsigned n)
+{
+    if (!t->write)
+        memset(t->bytes, 0xff, n);
+    else if (n == 4 && t->address % 4 == 0)
+        device_message(t->d->m, pci_requester(t->d), t->address, (u32)load_le(t->bytes, 4));
+}
+
 static bool move_part(struct transfer *t, unsigned n)
 {
     struct machine *m = t->d->m;
-    u64 hpa = t->address;
+    struct iommu_access access = {pci_requester(t->d), t->write, t->address};
+    u64 hpa;
     if (!may_move(t->d))
+        return false;
+    if (is_interrupt(t->address)) {
+        reach_interrupts(t, n);
+        return true;
+    }
+    if (!iommu_translate(m, &access, &hpa))
         return false;
     take_bus(m, hpa, n, t->write);
     move(t, hpa, n);
@@ -124,7 +146,7 @@ bool dma_write_value(struct pci_device *d, u64 address, unsigned n, u64 value)
 
 void dma_message(struct pci_device *d, u64 address, u32 data)
 {
-    if ((address & ~UINT64_C(0xfffff)) == MSI_ADDRESS)
+    if (is_interrupt(address))
         device_message(d->m, pci_requester(d), address, data);
     else
         dma_write_value(d, address, 4, data);
@@ -132,8 +154,10 @@ void dma_message(struct pci_device *d, u64 address, u32 data)
 
 void device_message(struct machine *m, u16 requester, u64 address, u32 data)
 {
-    struct message message = message_of(address, data);
-    device_wait(m, bus_wait(m, m->devices.cycle));
+    struct message message;
+    if (!iommu_remap(m, requester, address, data, &message))
+        return;
+    device_wait_for_bus(m);
     u64 arrival = m->devices.cycle + m->p.ipi_latency;
     message_send(m, &message, arrival);
     PROBE_DEVICE(m, RS_PROBE_message, requester, address, data, message.vector, arrival);

@@ -4,6 +4,7 @@
 #ifndef RINGSIDE_MMU_LEVEL_H
 #define RINGSIDE_MMU_LEVEL_H
 
+#include "arch/iommu.h"
 #include "arch/vmx.h"
 #include "mmu/tlb.h"
 
@@ -34,6 +35,11 @@ static inline u64 perms_ept(u64 entry)
 {
     return (entry & EPT_R ? PERM_EPT_R : 0) | (entry & EPT_W ? PERM_EPT_W : 0) |
            (entry & EPT_X ? PERM_EPT_X : 0);
+}
+
+static inline u64 perms_vtd(u64 entry)
+{
+    return (entry & IOMMU_SL_R ? PERM_R : 0) | (entry & IOMMU_SL_W ? PERM_W : 0);
 }
 
 #define LEVEL_BITS(high, low) (((((u64)1 << ((high) - (low))) << 1) - 1) << (low))
@@ -71,6 +77,19 @@ static const struct level_format format_ept = {
     .perms = perms_ept,
 };
 
+/* VT-d specification, 9.8 "Second-Level Paging Entries": bits 11 and 62 are reserved without snoop control
+ * and device TLBs. */
+#define VTD_RESERVED (BEYOND_PHYS | LEVEL_BITS(11, 11) | LEVEL_BITS(62, 62))
+static const struct level_format format_vtd = {
+    .name = "second-level tables",
+    .shift = {0, 12, 21, 30, 39},
+    .large = {false, false, true, true, false},
+    .present = IOMMU_SL_R | IOMMU_SL_W,
+    .reserved = {0, VTD_RESERVED, VTD_RESERVED, VTD_RESERVED, VTD_RESERVED | IOMMU_SL_PS},
+    .reserved_page = {0, 0, VTD_RESERVED | LEVEL_BITS(20, 12), VTD_RESERVED | LEVEL_BITS(29, 12), 0},
+    .perms = perms_vtd,
+};
+
 static inline unsigned level_index(const struct level_format *f, unsigned level, u64 address)
 {
     return (unsigned)(address >> f->shift[level] & 0x1ff);
@@ -96,6 +115,35 @@ static inline u64 level_frame(const struct level_format *f, unsigned level, u64 
 {
     u64 frame = entry & PTE_ADDR & PHYS_MASK;
     return level_is_leaf(f, level, entry) ? frame & ~(((u64)1 << f->shift[level]) - 1) : frame;
+}
+
+/* Where a walk stands. */
+struct cursor {
+    unsigned level;
+    u64 table;   /* gPA in the guest's tables under EPT */
+    u64 perms;   /* granted so far */
+    u8 base_ref; /* number of the reference that gave `table` */
+};
+
+/* Reads the cursor's entry, on behalf of a walk and its pass; false: the walk ends there. */
+typedef bool level_visit(void *walk, const void *pass, struct cursor *at, u64 address, u64 *entry);
+/* Takes note of an entry that points to a table, which is next. */
+typedef void level_remember(void *walk, const void *pass, const struct cursor *at, u64 address, u64 table);
+
+/* The loop, for every format: from the cursor's table to the entry that maps the address, at which the cursor
+ * then stands.  False: `visit` has ended it. */
+INLINED bool level_loop(const struct level_format *f, level_visit *visit, level_remember *remember,
+                        void *walk, const void *pass, struct cursor *at, u64 address, u64 *entry)
+{
+    while (visit(walk, pass, at, address, entry)) {
+        if (level_is_leaf(f, at->level, *entry))
+            return true;
+        u64 table = level_frame(f, at->level, *entry);
+        remember(walk, pass, at, address, table);
+        at->table = table;
+        at->level--;
+    }
+    return false;
 }
 
 #endif

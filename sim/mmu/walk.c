@@ -1,7 +1,8 @@
 /* walk.c - the page walker: one loop over the levels of a table format.
  *
- * A walk in two dimensions is the same loop: it runs over the guest's tables, and the address of each entry
- * that it is about to read, a guest-physical one, is translated by the loop over the EPT tables. */
+ * The loop is level.h's.  A walk in two dimensions is the same one: it runs over the guest's tables, and the
+ * address of each entry that it is about to read, a guest-physical one, is translated by the loop over the
+ * EPT tables. */
 #include "mmu/walk.h"
 
 #include "arch/vmx.h"
@@ -41,14 +42,6 @@ struct pass {
     bool table;   /* nested: the address is that of a guest table's entry */
     u8 row;       /* nested: the row whose address is translated */
     struct walk_cache_tag tag;
-};
-
-/* Where a pass stands. */
-struct cursor {
-    unsigned level;
-    u64 table;   /* gPA in the guest's tables under EPT */
-    u64 perms;   /* granted so far */
-    u8 base_ref; /* number of the reference that gave `table` */
 };
 
 /* What a pass finds. */
@@ -298,8 +291,10 @@ INLINED bool locate(struct walk *w, const struct pass *s, const struct cursor *a
 }
 
 /* Reads the cursor's entry, judges it and sets its flags.  *entry: as it stands then. */
-INLINED bool visit(struct walk *w, const struct pass *s, struct cursor *at, u64 address, u64 *entry)
+INLINED bool visit(void *walk, const void *pass, struct cursor *at, u64 address, u64 *entry)
 {
+    struct walk *w = walk;
+    const struct pass *s = pass;
     struct place p;
     if (!locate(w, s, at, address, &p))
         return false;
@@ -351,8 +346,10 @@ INLINED struct cursor start(struct walk *w, const struct pass *s, u64 address)
     return (struct cursor){.level = level - 1, .table = e.frame, .perms = e.perms};
 }
 
-INLINED void remember(struct walk *w, const struct pass *s, const struct cursor *at, u64 address, u64 table)
+INLINED void remember(void *walk, const void *pass, const struct cursor *at, u64 address, u64 table)
 {
+    struct walk *w = walk;
+    const struct pass *s = pass;
     enum walk_cache which = s->stage == RS_GUEST ? CACHE_OF_GUEST : CACHE_OF_EPT;
     if (w->c)
         walk_cache_fill(w->c, which, at->level, address, s->tag, table, at->perms);
@@ -375,17 +372,10 @@ INLINED bool read_tables(struct walk *w, const struct pass *s, u64 address, stru
 {
     struct cursor at = start(w, s, address);
     u64 entry;
-    while (visit(w, s, &at, address, &entry)) {
-        if (level_is_leaf(s->format, at.level, entry)) {
-            *out = mapping_of(s, &at, entry);
-            return true;
-        }
-        u64 table = level_frame(s->format, at.level, entry);
-        remember(w, s, &at, address, table);
-        at.table = table;
-        at.level--;
-    }
-    return false;
+    if (!level_loop(s->format, visit, remember, w, s, &at, address, &entry))
+        return false;
+    *out = mapping_of(s, &at, entry);
+    return true;
 }
 
 /* ---- the nested dimension ---- */

@@ -16,31 +16,34 @@ not_ok() {
     failed=1
 }
 
-# ours ARGUMENTS
+# ours IMAGE ARGUMENTS
 ours() {
-    if "$build/ringside" run "$root/tests/peers/edu.lua" cmdline="$1" >"$work/ours" 2>"$work/err" && [ -s "$work/ours" ]; then
-        ok "edu $1"
+    if "$build/ringside" run "$root/tests/peers/device.lua" image="$1" cmdline="$2" >"$work/ours" 2>"$work/err" && [ -s "$work/ours" ]; then
+        ok "$1 $2"
     else
         cat "$work/ours" "$work/err"
-        not_ok "edu $1 fails"
+        not_ok "$1 $2 fails"
     fi
 }
 
-# theirs ARGUMENTS
+# theirs IMAGE ARGUMENTS
 theirs() {
-    (cd "$work" && PEER_ENDS=1 PEER_DEVICE=edu timeout -s KILL 120 "$root/bench/peer" qemu "$build/guests/edu.elf" "$1" 3>&1 2>err | cat >log)
+    (cd "$work" && PEER_ENDS=1 PEER_DEVICE=edu timeout -s KILL 120 "$root/bench/peer" qemu "$build/guests/$1.elf" "$2" 3>&1 2>err | cat >log)
     if ! grep -q '^peer QEMU' "$work/log"; then
         echo "SKIPPED: QEMU is not compared: $(cat "$work/err")"
     elif sed 1d "$work/log" | diff -B "$work/ours" - >"$work/changes"; then
-        ok "edu $1 prints the same on QEMU"
+        ok "$1 $2 prints the same on QEMU"
     else
         cat "$work/changes"
-        not_ok "edu $1 prints something else on QEMU (< here, > there)"
+        not_ok "$1 $2 prints something else on QEMU (< here, > there)"
     fi
 }
 
 for arguments in "10 1000" "33 4095" "1 1"; do
-    ours "$arguments"
-    theirs "$arguments"
+    ours edu "$arguments"
+    theirs edu "$arguments"
 done
+export PEER_IOMMU=intel-iommu
+ours iommu ""
+theirs iommu ""
 exit "$failed"

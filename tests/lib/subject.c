@@ -43,6 +43,8 @@ void run_make(struct run *r, const struct subject *s)
     struct rs_device device = {s->device, 0};
     config.device = &device;
     config.device_count = s->device != NULL;
+    if (s->device) /* behind an IOMMU, which is off until software turns it on */
+        config.firmware |= RS_FW_VTD;
     r->world = rs_world_new();
     r->machine = rs_machine_new(r->world, &config, &err);
     rs_params_free(config.params);

@@ -238,6 +238,7 @@ void sc_open_vm(lua_State *L);
 extern const luaL_Reg sc_run_methods[], sc_event_methods[], sc_snapshot_methods[], sc_text_methods[];
 int sc_boot(lua_State *L);      /* host:boot() */
 int sc_translate(lua_State *L); /* host:translate() */
+int sc_translate_device(lua_State *L); /* host:translate_device() */
 int sc_vm(lua_State *L);        /* host:vm() */
 int sc_disasm(lua_State *L);    /* host:disasm() */
 /* Waits for the text at index `text` on the console of a VM, or of the machine itself if vm is NULL. */

@@ -109,7 +109,7 @@ static void set_fields(lua_State *L, const struct rs_event *e)
 void sc_push_event(lua_State *L, const struct rs_event *e)
 {
     const struct rs_probe_info *info = &rs_probe_info[e->probe];
-    bool walk_says_more = e->probe == RS_PROBE_walk_end;
+    bool walk_says_more = e->probe == RS_PROBE_walk_end || e->probe == RS_PROBE_iommu_end;
     lua_createtable(L, 0, 24);
     if (e->walk && !walk_says_more)
         sc_set_walk(L, e->walk);

@@ -313,6 +313,17 @@ static int push_stats(lua_State *L)
     return 1;
 }
 
+static int push_iommu_stats(lua_State *L)
+{
+    struct host *h = sc_host(L, 1);
+    lua_newtable(L);
+    for (size_t i = 0; i < rs_iommu_counter_count(); i++) {
+        lua_pushinteger(L, (lua_Integer)rs_iommu_counter(h->m, i));
+        lua_setfield(L, -2, rs_iommu_counter_info(i)->name);
+    }
+    return 1;
+}
+
 static uint64_t insns_of_all(const rs_machine *m)
 {
     uint64_t sum = 0;
@@ -418,6 +429,7 @@ static const luaL_Reg own_methods[] = {{"boot", sc_boot},
                                        {"u64", read_u64},
                                        {"write", write_bytes},
                                        {"stats", push_stats},
+                                       {"iommu_stats", push_iommu_stats},
                                        {"hash", push_hash},
                                        {"console", push_console},
                                        {"send", send_text},
@@ -425,6 +437,7 @@ static const luaL_Reg own_methods[] = {{"boot", sc_boot},
                                        {"power_cycle", power_cycle},
                                        {"sym", symbol},
                                        {"translate", sc_translate},
+                                       {"translate_device", sc_translate_device},
                                        {"vm", sc_vm},
                                        {"disasm", sc_disasm},
                                        {NULL, NULL}};

@@ -67,8 +67,8 @@ const char *word_access(enum rs_access access)
 
 const char *word_skip(enum rs_skip by)
 {
-    static const char *const NAME[] = {"PWC", "nPWC", "nTLB"};
-    return (unsigned)by < 3 ? NAME[by] : "?";
+    static const char *const NAME[] = {"PWC", "nPWC", "nTLB", "ctx$", "IOTLB"};
+    return (unsigned)by < sizeof NAME / sizeof *NAME ? NAME[by] : "?";
 }
 
 /* ---- entries ---- */

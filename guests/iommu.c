@@ -1,0 +1,197 @@
+/* iommu - puts the edu device into a domain of its own and shows what the IOMMU makes of its DMA: allowed,
+ * refused with a fault record, stale until the invalidation, passed through.  QEMU has both.
+ *
+ * Marks: 1 and 2 around each transfer: RDI is its number, from 1. */
+#include "lib/guest.h"
+
+#include "arch/edu.h"
+#include "arch/iommu.h"
+#include "lib/mark.h"
+#include "lib/pci.h"
+#include "lib/print.h"
+
+#define BYTES   256
+#define DOMAIN  5
+#define IOVA    0x5000000u /* of `there`; the pages behind it are `back`, read-only, and nothing */
+#define ALIGNED __attribute__((aligned(4096)))
+
+static ALIGNED uint64_t root[512], context[512], level4[512], level3[512], level2[512], level1[512];
+static ALIGNED uint8_t there[4096], back[4096];
+static uint64_t bar, cap, ecap;
+static uint32_t slot, transfers;
+
+/* ---- the IOMMU ---- */
+
+static uint32_t read32(uint32_t at)
+{
+    return *(volatile uint32_t *)(uintptr_t)(IOMMU_BASE + at);
+}
+
+static uint64_t read64(uint32_t at)
+{
+    return *(volatile uint64_t *)(uintptr_t)(IOMMU_BASE + at);
+}
+
+static void write32(uint32_t at, uint32_t value)
+{
+    *(volatile uint32_t *)(uintptr_t)(IOMMU_BASE + at) = value;
+}
+
+static void write64(uint32_t at, uint64_t value)
+{
+    *(volatile uint64_t *)(uintptr_t)(IOMMU_BASE + at) = value;
+}
+
+/* Where IVA and the first fault record are. */
+static uint32_t iva(void)
+{
+    return (uint32_t)(ecap >> 8 & 0x3ff) * 16;
+}
+
+static uint32_t frcd(uint32_t i)
+{
+    return (uint32_t)(cap >> 24 & 0x3ff) * 16 + 16 * i;
+}
+
+static void command(uint32_t bits, uint32_t status)
+{
+    write32(IOMMU_GCMD, bits);
+    while (!(read32(IOMMU_GSTS) & status))
+        continue;
+}
+
+static void invalidate_contexts(void)
+{
+    write64(IOMMU_CCMD, IOMMU_CCMD_ICC | (uint64_t)IOMMU_GLOBAL << IOMMU_CCMD_CIRG_SHIFT);
+    while (read64(IOMMU_CCMD) & IOMMU_CCMD_ICC)
+        continue;
+}
+
+static void invalidate_domain(void)
+{
+    write64(iva() + 8, IOMMU_IOTLB_IVT | (uint64_t)IOMMU_DOMAIN << IOMMU_IOTLB_IIRG_SHIFT |
+                           (uint64_t)DOMAIN << IOMMU_IOTLB_DID_SHIFT);
+    while (read64(iva() + 8) & IOMMU_IOTLB_IVT)
+        continue;
+}
+
+/* Each once: a device that goes on has many of the same, which hardware may merge or have no room for. */
+static void show_faults(void)
+{
+    uint32_t records = (uint32_t)(cap >> 40 & 0xff) + 1;
+    uint64_t last = 0;
+
+    for (uint32_t i = 0; i < records; i++) {
+        uint64_t high = read64(frcd(i) + 8);
+        if (high & IOMMU_FRCD_F && high != last)
+            print("  fault: reason %02x, %s, device %s, page %lx\n",
+                  (uint32_t)(high >> IOMMU_FRCD_FR_SHIFT & 0xff), high & IOMMU_FRCD_READ ? "read" : "write",
+                  (high & IOMMU_FRCD_SID) == slot << 3 ? "edu" : "unknown",
+                  (unsigned long)(read64(frcd(i)) & IOMMU_FRCD_FI));
+        last = high;
+        write64(frcd(i) + 8, IOMMU_FRCD_F);
+    }
+    write32(IOMMU_FSTS, IOMMU_FSTS_PFO);
+}
+
+/* ---- tables ---- */
+
+static void map(uint32_t page, const void *to, uint64_t rights)
+{
+    level1[((IOVA >> 12) + page) % 512] = (uint64_t)to | rights;
+}
+
+static void fill_tables(void)
+{
+    const uint64_t both = IOMMU_SL_R | IOMMU_SL_W;
+
+    root[0] = (uint64_t)context | IOMMU_ENTRY_P;
+    level4[0] = (uint64_t)level3 | both;
+    level3[0] = (uint64_t)level2 | both;
+    level2[IOVA >> 21] = (uint64_t)level1 | both;
+    map(0, there, both);
+    map(1, back, both);
+    map(2, back, IOMMU_SL_R);
+}
+
+/* By tables, of the largest width that there is, or past them. */
+static void set_context(uint64_t type)
+{
+    uint64_t wide = cap & IOMMU_CAP_SAGAW_48, *entry = &context[2 * (slot << 3)];
+    uint64_t tables = (uint64_t)(wide ? level4 : level3);
+
+    entry[1] = (wide ? IOMMU_CONTEXT_AW_48 : IOMMU_CONTEXT_AW_39) | DOMAIN << IOMMU_CONTEXT_DID_SHIFT;
+    entry[0] = (type == IOMMU_CONTEXT_PASS ? 0 : tables) | type | IOMMU_ENTRY_P;
+}
+
+/* ---- the device ---- */
+
+static void transfer(uint64_t source, uint64_t destination, uint32_t to_ram)
+{
+    mark(1, ++transfers, to_ram);
+    *(volatile uint64_t *)(bar + EDU_DMA_SOURCE) = source;
+    *(volatile uint64_t *)(bar + EDU_DMA_DEST) = destination;
+    *(volatile uint64_t *)(bar + EDU_DMA_COUNT) = BYTES;
+    *(volatile uint32_t *)(bar + EDU_DMA_COMMAND) = EDU_DMA_START | to_ram;
+    while (*(volatile uint32_t *)(bar + EDU_DMA_COMMAND) & EDU_DMA_START)
+        continue;
+    mark(2, transfers, to_ram);
+}
+
+/* `there`, with a new pattern, goes to the device, and from it to that address, where `back` may be. */
+static void send(const char *what, uint64_t from, uint64_t to)
+{
+    uint32_t arrived = 0;
+
+    for (uint32_t i = 0; i < BYTES; i++) {
+        there[i] = (uint8_t)(i * 7 + transfers + 1);
+        back[i] = (uint8_t)~there[i];
+    }
+    transfer(from, EDU_DMA_BUFFER, 0);
+    transfer(EDU_DMA_BUFFER, to, EDU_DMA_TO_RAM);
+    for (uint32_t i = 0; i < BYTES; i++)
+        arrived += ((volatile uint8_t *)back)[i] == there[i];
+    print("%s: %u of %u bytes\n", what, arrived, BYTES);
+    show_faults();
+}
+
+uint32_t guest_main(const char *args)
+{
+    (void)args;
+    slot = pci_find(EDU_VENDOR, EDU_DEVICE, 0);
+    if (slot == PCI_NOWHERE || read32(IOMMU_VER) == 0xffffffff) {
+        print(slot == PCI_NOWHERE ? "there is no edu device\n" : "there is no IOMMU\n");
+        return 1;
+    }
+    pci_enable(slot);
+    bar = pci_bar(slot, 0);
+    cap = read64(IOMMU_CAP);
+    ecap = read64(IOMMU_ECAP);
+    send("translation off", (uint64_t)there, (uint64_t)back);
+
+    fill_tables();
+    set_context(IOMMU_CONTEXT_TABLES);
+    write64(IOMMU_RTADDR, (uint64_t)root);
+    command(IOMMU_SRTP, IOMMU_SRTP);
+    invalidate_contexts();
+    invalidate_domain();
+    command(IOMMU_TE, IOMMU_TE);
+    send("in the domain", IOVA, IOVA + 4096);
+    send("to a read-only page", IOVA, IOVA + 2 * 4096);
+    send("to a page that is not mapped", IOVA, IOVA + 3 * 4096);
+    send("to an address of the machine", IOVA, (uint64_t)back);
+
+    map(1, back, 0);
+    send("unmapped, not invalidated", IOVA, IOVA + 4096);
+    invalidate_domain();
+    send("invalidated", IOVA, IOVA + 4096);
+
+    set_context(IOMMU_CONTEXT_PASS);
+    invalidate_contexts();
+    invalidate_domain();
+    send("passed through", (uint64_t)there, (uint64_t)back);
+    context[2 * (slot << 3)] = 0;
+    invalidate_contexts();
+    send("no context entry", (uint64_t)there, (uint64_t)back);
+    return 0;
+}
