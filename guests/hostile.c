@@ -1,17 +1,21 @@
+/* clang-format off */
 /* hostile - a guest that tries to get out, to do harm, or to keep the processor for itself.
  *
  *     hostile HOW...
  *
  *     msrs      reads and writes every MSR of the usual ranges
- *     ports     writes to ports that reset a PC, program its timers or tell of its PCI devices, and reads
- * them vmx       every VMX instruction, CR4.VMXE, and hypercalls with rubbish code      writes over the
- * instructions that it is about to execute, again and again storm     interrupts itself as fast as it can: by
- * its timer, by IPIs to itself; with INT if it has no APIC tables    page tables with loops, reserved bits,
- * and frames where it has no RAM: it reads what it can get triple    an exception without an IDT asleep HLT
- * with interrupts off endless   a jump to itself with interrupts off
+ *     ports     writes to ports that reset a PC, program its timers or tell of its PCI devices, and reads them
+ *     vmx       every VMX instruction, CR4.VMXE, and hypercalls with rubbish
+ *     code      writes over the instructions that it is about to execute, again and again
+ *     storm     interrupts itself as fast as it can: by its timer, by IPIs to itself; with INT if it has no APIC
+ *     tables    page tables with loops, reserved bits, and frames where it has no RAM: it reads what it can get
+ *     triple    an exception without an IDT
+ *     asleep    HLT with interrupts off
+ *     endless   a jump to itself with interrupts off
  *
  * What ends by debug-exit has printed what it got.  Mark 1 is the beginning of the attempt, RDI a number for
  * HOW. */
+/* clang-format on */
 #include "lib/guest.h"
 
 #include <stdbool.h>

@@ -54,6 +54,15 @@ static bool parse_lazy(struct vm_config *c, const char *value)
     return parse_yes_no(&c->lazy, value);
 }
 
+/* Shadow tables are kept by page faults. */
+static bool faults_possible(const struct vm_config *c, struct why why)
+{
+    if (!c->pager->shadow || !c->faults_guest)
+        return true;
+    format_text(why.text, why.size, "faults=guest: with mmu=shadow the hypervisor always has them");
+    return false;
+}
+
 /* One access may need tables for six addresses: instruction, source and destination, each across two pages.
  */
 static bool parse_tables(struct vm_config *c, const char *value)
@@ -64,7 +73,8 @@ static bool parse_tables(struct vm_config *c, const char *value)
 static bool parse_faults(struct vm_config *c, const char *value)
 {
     c->faults_exit = text_equal(value, "hypervisor");
-    return c->faults_exit || text_equal(value, "guest");
+    c->faults_guest = text_equal(value, "guest");
+    return c->faults_exit || c->faults_guest;
 }
 
 static bool parse_weight(struct vm_config *c, const char *value)
@@ -136,10 +146,8 @@ bool config_set(struct vm_config *c, const char *name, const char *value, char *
             format_text(why, size, "%s: possible is %s", name, keys[i].possible);
             return false;
         }
-        if (c->pager->shadow && keys[i].parse == parse_faults && !changed.faults_exit) {
-            format_text(why, size, "%s: with mmu=shadow the hypervisor always has them", name);
+        if (!faults_possible(&changed, (struct why){why, size}))
             return false;
-        }
         *c = changed;
         return true;
     }
@@ -154,7 +162,7 @@ static bool parse_options(struct vm_config *c, char **rest, struct why why)
         const char *word = text_word(rest);
 
         if (*word == 0 || text_equal(word, "--"))
-            return true;
+            return faults_possible(c, why);
         if (!parse_option(c, word, why))
             return false;
     }

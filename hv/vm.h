@@ -30,6 +30,7 @@ struct vm_config {
     uint64_t tables;           /* shadow tables that it may have; 0: by its RAM */
     bool start;                /* at once */
     bool faults_exit;          /* its page faults come to the hypervisor, which gives each back */
+    bool faults_guest;         /* it was said that the guest has them */
     bool lazy;                 /* RAM is mapped when it is first touched */
 };
 

@@ -9,7 +9,7 @@ local cores = param("cores", 1, "how many cores the machine has, 1 to 8")
 if math.type(cores) ~= "integer" or cores < 1 or cores > 8 then
     error("parameter cores must be a whole number from 1 to 8, not " .. cores)
 end
-local STEPS <const>, PAGES <const> = 3000000, 256
+local STEPS <const>, PAGES <const> = 4000000, 256
 local FIRST_PAGE <const> = 0x400000 -- where `chase` has its pages
 local QUANTUM <const> = 1000000 -- of a turn
 local RAM <const>, PIECE <const> = 6 << 20, 1 << 16
@@ -87,31 +87,34 @@ local function cycles(of)
 end
 
 local reasons -- of the exits of the last one
-say("The same with company.  Each attack has up to 10 ms.")
+say("The same with company.  An attack has up to 40 ms, or until it is over; one that never is has 10.")
 for _, a in ipairs(attacks) do
     host:hv("vm start " .. a.name)
     local other, before = host:vm(a.name), cycles(vm)
-    for _ = 1, 20 do -- of 0.5 ms
+    for _ = 1, a.ends == "running" and 20 or 80 do -- of 0.5 ms
         if other.state ~= "running" then
             break
         end
         host:run(500000)
     end
+    host:run(2 * (QUANTUM + 100000)) -- the next turn of the victim is over
     local stats = other:stats()
     reasons = stats.reasons
     local had, took = cycles(vm) - before, stats.vcpus[1].cycles
     say("")
     say("  hostile %s: %s after %d exits; it had %d cycles, the victim %d", a.how, other.state, stats.exits,
         took, had)
-    say("    %s", a.stopped)
+    if a.ends ~= "running" then -- what stops that one is asked below
+        say("    %s", a.stopped)
+    end
     check_eq(other.state, a.ends, a.name .. ": it ends as it must")
     if a.says then
         check(other:console():find(a.says), a.name .. ": it has tried")
     end
     check_eq(victims_pages(), pages, a.name .. ": the victim's pages are as they were")
     check_eq(vm.state, "running", a.name .. ": the victim runs")
-    -- Who comes goes first, and one turn may be under way.
-    check(had > took - 2.1 * QUANTUM, a.name .. ": and has had no less of the processor")
+    -- Turns are taken one after another: one may be under way.
+    check(had > 0 and had > took - 1.1 * QUANTUM, a.name .. ": and has had as many turns, or one less")
     if other.state == "running" then
         host:hv("vm stop " .. a.name)
     end
@@ -137,3 +140,4 @@ ask {
         return most
     end,
 }
+say("  %s", attacks[#attacks].stopped)

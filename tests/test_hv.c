@@ -269,6 +269,7 @@ static const struct {
     {"h vcpus=9", "vcpus=9: possible is 1 to 8"},
     {"h vcpus=4000", "vcpus=4000: possible is 1 to 8"},
     {"h faults=nobody", "faults=nobody: possible is guest or hypervisor"},
+    {"h mmu=shadow faults=guest", "faults=guest: with mmu=shadow the hypervisor always has them"},
     {"h image=", "image=: possible is"},
     {"h colour=red", "unknown option colour=red"},
     {"h ram=60M", "out of memory"},
@@ -459,7 +460,7 @@ static const struct {
     {"vm set v faults", "error: vm set NAME KEY VALUE: faults: possible is guest or hypervisor"},
     {"vm set v faults both", "error: vm set NAME KEY VALUE: faults: possible is guest or hypervisor"},
     {"vm set off faults guest",
-     "error: vm set NAME KEY VALUE: faults: with mmu=shadow the hypervisor always"},
+     "error: vm set NAME KEY VALUE: faults=guest: with mmu=shadow the hypervisor always"},
     {"stats nobody", "error: there is no VM nobody"},
     {"stats v x", "error: stats [NAME]: \"x\" is too much"},
 };

@@ -238,13 +238,22 @@ static void reset_apic(void)
 
 /* ---- registers ---- */
 
+/* Firmware may have execute-disable off. */
+static uint64_t efer_nxe(void)
+{
+    uint32_t out[4];
+
+    cpuid(0x80000001, 0, out);
+    return out[3] & CPUID_EXT1_EDX_NX ? EFER_NXE : 0;
+}
+
 static void reset_registers(void)
 {
     write_cr4((read_cr4() & CR4_VMXE) | CR4_PAE | CR4_DE);
     write_cr0(CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_PE);
     write_dr7(DR7_FIXED);
     write_dr6(DR6_FIXED);
-    wrmsr(MSR_EFER, EFER_LMA | EFER_LME | EFER_SCE | EFER_NXE);
+    wrmsr(MSR_EFER, EFER_LMA | EFER_LME | EFER_SCE | efer_nxe());
     wrmsr(MSR_PAT, PAT_RESET);
     wrmsr(MSR_SYSENTER_CS, 0);
     wrmsr(MSR_SYSENTER_ESP, 0);
