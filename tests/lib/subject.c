@@ -40,7 +40,7 @@ void run_make(struct run *r, const struct subject *s)
     rs_config_init(&config);
     config.cores = s->cores;
     config.params = params_of(s->sizes);
-    struct rs_device device = {s->device, 0};
+    struct rs_device device = {.kind = s->device};
     config.device = &device;
     config.device_count = s->device != NULL;
     r->world = rs_world_new();
