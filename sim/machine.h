@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "arch/x86.h"
+#include "dev/e1000_state.h"
 #include "dev/link_state.h"
 #include "ringside.h"
 

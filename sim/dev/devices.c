@@ -4,6 +4,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "dev/e1000.h"
 #include "dev/edu.h"
 #include "dev/link.h"
 #include "dev/pci.h"
@@ -24,6 +25,7 @@ static const struct device_kind {
     unsigned most;
     const char *help;
 } kind[] = {
+    {&e1000_model, 4, "Intel's 82540EM, a NIC: descriptor rings, checksums, interrupt throttling"},
     {&edu_model, 1, "QEMU's device for teaching: DMA, interrupts, a factorial"},
 };
 
