@@ -484,6 +484,7 @@ enum rs_file {
     RS_FILE_RECORD,
     RS_FILE_TRACE,
     RS_FILE_SNAPSHOT, /* to be written; taken note of no longer than that */
+    RS_FILE_PCAP,
     RS_FILES
 };
 /* Takes note of what the run reads or writes; fails if one that is written would be another as well, by

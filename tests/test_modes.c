@@ -40,6 +40,7 @@ static const struct subject subjects[] = {
     {"hv/hv.elf", "hv", "guests/breakpoint.elf mmu=shadow", 1, SIZES_USUAL, NULL},
     {"guests/edu.elf", "edu 10 4000", NULL, 1, SIZES_USUAL, "edu"},
     {"guests/edu.elf", "edu 20000 777", NULL, 3, SIZES_USUAL, "edu"},
+    {"guests/e1000.elf", "e1000 6 300", NULL, 1, SIZES_USUAL, "2 e1000"},
     {"guests/walk.elf", "walk", NULL, 1, SIZES_SMALL, NULL},
     {"guests/cores.elf", "cores 100", NULL, 3, SIZES_SMALL, NULL},
     {"hv/hv.elf", "hv", "guests/fault.elf", 1, SIZES_SMALL, NULL},
@@ -48,7 +49,7 @@ static const struct subject subjects[] = {
 };
 
 #define SUBJECTS       ((int)(sizeof subjects / sizeof *subjects))
-#define SUBJECTS_USUAL 17 /* the small ones come behind them */
+#define SUBJECTS_USUAL 18 /* the small ones come behind them */
 
 static uint64_t end_of(int i)
 {

@@ -426,6 +426,7 @@ static const luaL_Reg own_methods[] = {{"boot", sc_boot},
                                        {"sym", symbol},
                                        {"translate", sc_translate},
                                        {"vm", sc_vm},
+                                       {"nic", sc_nic},
                                        {"disasm", sc_disasm},
                                        {NULL, NULL}};
 
