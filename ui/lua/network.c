@@ -27,7 +27,8 @@ int sc_nic(lua_State *L)
     struct host *h = sc_host(L, 1);
     size_t nics = rs_nics(h->m);
     if (!nics)
-        return luaL_error(L, "machine %s has no NIC: machine { devices = { \"e1000\" } }", rs_machine_name(h->m));
+        return luaL_error(L, "machine %s has no NIC: machine { devices = { \"e1000\" } }",
+                          rs_machine_name(h->m));
     uint64_t nic = sc_number(L, 2, "the number of a NIC", 1, nics);
     struct nic_handle *n = lua_newuserdatauv(L, sizeof *n, 0);
     *n = (struct nic_handle){h, (size_t)nic - 1};
@@ -72,7 +73,8 @@ static const char *const members[] = {"send", "pcap", "mac", "kind", "up", NULL}
 static void push_mac(lua_State *L, const uint8_t mac[6])
 {
     char text[18];
-    snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+    snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
+             mac[5]);
     lua_pushstring(L, text);
 }
 
@@ -123,7 +125,7 @@ static uint64_t bandwidth_of(lua_State *L, int value)
 
 static uint64_t latency_of(lua_State *L, int value)
 {
-    uint64_t ps;
+    uint64_t ps = 0;
     const char *text = lua_type(L, value) == LUA_TSTRING ? lua_tostring(L, value) : "";
     if (!text[strspn(text, "0123456789")] || !names_cycles(text, 1000000000000, &ps))
         luaL_error(L, "latency must be a time such as \"50us\", not %s", luaL_tolstring(L, value, NULL));
@@ -134,7 +136,8 @@ static uint64_t latency_of(lua_State *L, int value)
 static uint64_t loss_of(lua_State *L, int value)
 {
     if (lua_type(L, value) != LUA_TNUMBER || !(lua_tonumber(L, value) >= 0 && lua_tonumber(L, value) <= 1))
-        luaL_error(L, "loss must be a number from 0 to 1, such as 0.01, not %s", luaL_tolstring(L, value, NULL));
+        luaL_error(L, "loss must be a number from 0 to 1, such as 0.01, not %s",
+                   luaL_tolstring(L, value, NULL));
     return (uint64_t)(lua_tonumber(L, value) * 1e6 + 0.5);
 }
 
