@@ -26,6 +26,7 @@ static const struct {
     [RS_FILE_RECORD] = {"the log that is recorded", true, false},
     [RS_FILE_TRACE] = {"the trace", true, false},
     [RS_FILE_SNAPSHOT] = {"a snapshot to save", true, false},
+    [RS_FILE_PCAP] = {"a capture of frames", true, false},
 };
 
 /* ---- what is behind a path ---- */

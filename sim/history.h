@@ -21,13 +21,22 @@ struct saved {
     struct kept kept[KEEPERS_MAX];
 };
 
-enum input_kind { INPUT_CONSOLE, INPUT_MANAGEMENT, INPUT_POKE, INPUT_RESET, INPUT_REGISTER, INPUT_KINDS };
+enum input_kind {
+    INPUT_CONSOLE,
+    INPUT_MANAGEMENT,
+    INPUT_POKE,
+    INPUT_RESET,
+    INPUT_REGISTER,
+    INPUT_FRAME,
+    INPUT_LINK,
+    INPUT_KINDS
+};
 
 /* One input, applied at the start of `atom`. */
 struct input {
     u64 atom;
     enum input_kind kind;
-    u64 hpa; /* poke; register: core << 8 | its number in input.c */
+    u64 hpa; /* poke; register: core << 8 | its number in input.c; frame: port; link: ports (dev/link.h) */
     u8 *bytes;
     size_t n;
 };

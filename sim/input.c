@@ -1,14 +1,16 @@
-/* input.c - what comes from outside: console bytes, pokes, reset. */
+/* input.c - what comes from outside: console bytes, frames, pokes, reset. */
 #include <string.h>
 
 #include "cpu/cpu.h"
 #include "dev/board.h"
+#include "dev/link.h"
 #include "dev/uart.h"
 #include "loader.h"
 #include "schedule.h"
 #include "world.h"
 
-static const char *const kind_name[INPUT_KINDS] = {"console", "management", "poke", "reset", "register"};
+static const char *const kind_name[INPUT_KINDS] = {"console",  "management", "poke", "reset",
+                                                   "register", "frame",      "link"};
 
 const char *input_kind_name(enum input_kind kind)
 {
@@ -98,6 +100,8 @@ bool input_possible(const struct machine *m, const struct input *in)
     case INPUT_MANAGEMENT: return in->hpa == 0 && in->n > 0 && in->n <= UART_WIRE_BYTES;
     case INPUT_POKE: return mem_has(m->mem, in->hpa, in->n ? in->n : 1);
     case INPUT_REGISTER: return register_possible(m, in);
+    case INPUT_FRAME: return link_input_possible(m, in->hpa, in->n);
+    case INPUT_LINK: return link_change_possible(m, in->hpa, in->bytes, in->n);
     default: return in->hpa == 0 && in->n == 0;
     }
 }
@@ -111,6 +115,8 @@ bool input_apply(struct machine *m, const struct input *in)
     case INPUT_POKE: return mem_copy_in(m->mem, in->hpa, in->bytes, in->n);
     case INPUT_RESET: return reset(m);
     case INPUT_REGISTER: return set_register(m, in);
+    case INPUT_FRAME: return link_input(m, in->hpa, in->bytes, in->n);
+    case INPUT_LINK: return link_change(m, in->hpa, in->bytes);
     default: return false;
     }
 }

@@ -9,6 +9,7 @@
 #include "cpu/vmx.h"
 #include "dev/board.h"
 #include "dev/devices.h"
+#include "dev/link.h"
 #include "dev/pci.h"
 #include "loader.h"
 #include "mmu/coherence.h"
@@ -141,7 +142,10 @@ static void core_power_on(struct core *c)
 
 void rs_power_cycle(rs_machine *m)
 {
+    struct port wiring[PORTS];
+    memcpy(wiring, m->b.port, sizeof wiring);
     memset(&m->b, 0, sizeof m->b);
+    link_power_cycle(m, wiring);
     m->b.firmware = m->firmware;
     mem_clear(m->mem);
     board_reset(m);

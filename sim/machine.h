@@ -9,6 +9,8 @@
 
 #include "arch/x86.h"
 #include "iommu/iommu_state.h"
+#include "dev/e1000_state.h"
+#include "dev/link_state.h"
 #include "ringside.h"
 
 typedef uint8_t u8;
@@ -288,11 +290,20 @@ struct core {
 struct mem;
 struct pci_device; /* dev/pci.h */
 
+/* Whose a network port is; what does not change while the machine is on (dev/link.h). */
+struct port_model;
+struct port_owner {
+    struct pci_device *device;
+    const struct port_model *model;
+    u8 mac[6];
+};
+
 /* What the devices' atoms need while they run (dev/device.h). */
 struct devices {
     struct atom atom;
     bool running;
-    u64 cycle; /* the clock of the atom in progress */
+    u64 cycle;       /* the clock of the atom in progress */
+    const u8 *frame; /* the one that is being told of */
 };
 
 struct machine {
@@ -308,6 +319,8 @@ struct machine {
     struct devices devices;
     struct pci_device *pci[32]; /* by slot; NULL: empty */
     struct rs_walk iommu_walk;  /* the IOMMU's last one, or that in progress */
+    struct port_owner port[PORTS];
+    u32 ports;
     u64 ram_bytes;
     u64 firmware;          /* enum rs_firmware: what a power cycle sets */
     struct booted *booted; /* loader.c: the image, to enter it again after a reset; NULL before boot */

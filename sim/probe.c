@@ -4,6 +4,7 @@
 #include "arch/vmx.h"
 #include "cpu/cpu.h"
 #include "cpu/vapic.h"
+#include "dev/link.h"
 #include "iommu/iommu.h"
 #include "mmu/derived.h"
 #include "mmu/mmu.h"
@@ -32,6 +33,9 @@ enum {
     RULE = RS_RULE,
     VMXERR = RS_VMX_ERROR,
     IOMMU = RS_IOMMU_REASON,
+    FRAME = RS_FRAME,
+    FATE = RS_FATE,
+    NIC = RS_NIC_NUMBER,
     CORE = RS_CORE_NUMBER
 };
 
@@ -59,6 +63,13 @@ static const char *const ipi_word[] = {"fixed", "lowest priority", "SMI", "reser
                                        "INIT",  "start-up"};
 static const char *const vapic_word[] = {"read", "write", "EOI", "self-IPI", "delivery", "posted"};
 _Static_assert(sizeof vapic_word / sizeof *vapic_word == VAPIC_EVENTS, "a word for each event");
+static const char *const frame_word[] = {"sent", "received", "dropped"};
+_Static_assert(sizeof frame_word / sizeof *frame_word == FRAME_EVENTS, "a word for each event");
+static const char *const fate_word[] = {
+#define X(id, word) word,
+    FRAME_ENDS(X)
+#undef X
+};
 static const char *const stage_word[] = {"guest", "nested", "root", "context", "second"};
 static const char *const halt_word[] = {"running",         "debug-exit", "shutdown",
                                         "halted for ever", "VMX abort",  "bad start-up"};
@@ -93,6 +104,8 @@ const char *rs_word(enum rs_format format, uint64_t value)
     case RS_VMX_ERROR: return WORD(vmx_error_word, value);
     case RS_RULE: return vmx_rule_text((u32)value);
     case RS_IOMMU_REASON: return iommu_reason_text((u32)value);
+    case RS_FRAME: return WORD(frame_word, value);
+    case RS_FATE: return WORD(fate_word, value);
     case RS_HALT: return WORD(halt_word, value);
     default: return NULL;
     }
@@ -100,7 +113,7 @@ const char *rs_word(enum rs_format format, uint64_t value)
 
 uint64_t rs_number(enum rs_format format, uint64_t value)
 {
-    return format == RS_CORE_NUMBER ? value + 1 : value;
+    return format == RS_CORE_NUMBER || format == RS_NIC_NUMBER ? value + 1 : value;
 }
 
 /* ---- watchers ---- */
@@ -230,7 +243,8 @@ void probe_fire(struct core *c, enum rs_probe probe, const u64 *fields)
 void probe_fire_device(struct machine *m, enum rs_probe probe, const u64 *fields)
 {
     struct atom *a = &m->devices.atom;
-    a->event = (struct rs_event){.cycle = m->devices.cycle, .machine = m, .core = RS_NO_CORE};
+    a->event = (struct rs_event){
+        .cycle = m->devices.cycle, .machine = m, .core = RS_NO_CORE, .frame = m->devices.frame};
     if (probe == RS_PROBE_iommu_ref || probe == RS_PROBE_iommu_end)
         a->event.walk = &m->iommu_walk;
     tell(m, a, probe, fields);

@@ -48,6 +48,7 @@ enum rs_firmware { RS_FW_VTX = 1, RS_FW_XD = 2, RS_FW_EPT = 4, RS_FW_VTD = 8, RS
 struct rs_device {
     const char *kind; /* one of rs_device_kind */
     uint64_t slot;    /* 1 to 31; 0: the first that is free */
+    uint8_t mac[6];   /* of a NIC; all 0: 52:54:00:12:34:56 for the first, ..:57 for the second */
 };
 
 struct rs_config {
@@ -201,6 +202,7 @@ struct rs_event {
     uint64_t vmcs, eptp, vpid, cr3, rip;
     uint64_t field[RS_EVENT_FIELDS_MAX]; /* as probes.def lists */
     const struct rs_walk *walk;          /* walk.*, iommu.ref and iommu.end only */
+    const uint8_t *frame;                /* frame only: its bytes */
 };
 
 enum rs_format {
@@ -221,6 +223,9 @@ enum rs_format {
     RS_RULE,
     RS_VMX_ERROR,
     RS_IOMMU_REASON,
+    RS_FRAME,
+    RS_FATE,
+    RS_NIC_NUMBER, /* from 0, likewise */
     RS_CORE_NUMBER /* from 0, as in struct rs_event; people count from 1: rs_number */
 };
 
@@ -461,6 +466,31 @@ enum rs_status rs_input_reg(rs_machine *m, uint32_t core, const char *name, uint
                             struct rs_error *err);
 bool rs_log_was_cut(rs_world *w);
 
+/* ------------------------------------------------------------------ the network */
+
+/* NICs count from 0 here, in the order of rs_config's devices; people count from 1. */
+#define RS_OUTSIDE SIZE_MAX
+
+struct rs_link {
+    uint64_t bandwidth; /* bits a second: 10 kbit to 1 Tbit; 1 Gbit */
+    uint64_t latency;   /* picoseconds, at most 10 s; 1 us */
+    uint64_t loss;      /* frames of a million that are lost; 0 */
+    uint64_t seed;      /* which ones; 1 */
+    uint64_t cut;       /* 1: nothing comes through, and both NICs know that their link is down; 0 */
+};
+void rs_link_init(struct rs_link *link);
+size_t rs_nics(const rs_machine *m);
+/* Its kind and address; NULL if there are not so many. */
+const char *rs_nic(const rs_machine *m, size_t nic, uint8_t mac[6]);
+/* Joins two NICs, or one to the outside (b is NULL) as all are at first; or changes the link between them.
+ * What they were linked to before is left to the outside.  Of a machine that has booted that is an input. */
+enum rs_status rs_link(rs_machine *a, size_t nic_a, rs_machine *b, size_t nic_b, const struct rs_link *link,
+                       struct rs_error *err);
+/* peer: RS_OUTSIDE, or the NIC at the other end. */
+enum rs_status rs_link_of(const rs_machine *m, size_t nic, struct rs_link *link, size_t *peer);
+/* An input: a frame of 14 to 1518 bytes, without FCS, arrives at a NIC from outside. */
+enum rs_status rs_input_frame(rs_machine *m, size_t nic, const void *bytes, size_t n, struct rs_error *err);
+
 /* The files of a run, in the order of enum rs_file: the three streams are used by every run. */
 enum rs_file {
     RS_FILE_STDIN,
@@ -473,6 +503,7 @@ enum rs_file {
     RS_FILE_RECORD,
     RS_FILE_TRACE,
     RS_FILE_SNAPSHOT, /* to be written; taken note of no longer than that */
+    RS_FILE_PCAP,
     RS_FILES
 };
 /* Takes note of what the run reads or writes; fails if one that is written would be another as well, by

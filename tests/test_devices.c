@@ -32,7 +32,7 @@ static u64 registers; /* where edu's are */
 
 static void set_up(void)
 {
-    const struct rs_device device = {"edu", SLOT};
+    const struct rs_device device = {.kind = "edu", .slot = SLOT};
     bare_open_devices(&b, FIRMWARE, 2, &device, 1);
     m = b.machine;
     c = b.core;

@@ -2,6 +2,7 @@
 #include "dev/device.h"
 
 #include "dev/ioapic.h"
+#include "dev/link.h"
 #include "dev/pci.h"
 #include "iommu/iommu.h"
 #include "mmu/bus.h"
@@ -76,6 +77,7 @@ static void run_device(struct machine *m, unsigned device)
     switch (device) {
     case DEVICE_IOAPIC: ioapic_run(m); break;
     case DEVICE_IOMMU: iommu_run(m); break;
+    case DEVICE_LINK: link_run(m); break;
     default: pci_run(m, device - DEVICE_PCI);
     }
 }

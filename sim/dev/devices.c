@@ -4,7 +4,9 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "dev/e1000.h"
 #include "dev/edu.h"
+#include "dev/link.h"
 #include "dev/pci.h"
 
 /* QEMU's generic bridge: it has no registers beyond the header. */
@@ -23,6 +25,7 @@ static const struct device_kind {
     unsigned most;
     const char *help;
 } kind[] = {
+    {&e1000_model, 4, "Intel's 82540EM, a NIC: descriptor rings, checksums, interrupt throttling"},
     {&edu_model, 1, "QEMU's device for teaching: DMA, interrupts, a factorial"},
 };
 
@@ -66,6 +69,22 @@ static unsigned free_slot(const struct machine *m)
     return slot;
 }
 
+/* Of the port that the device has, if it is the one after those before. */
+static enum rs_status set_mac(struct machine *m, u32 ports, const struct rs_device *device,
+                              struct rs_error *err)
+{
+    static const u8 none[MAC_BYTES];
+    if (memcmp(device->mac, none, MAC_BYTES) == 0)
+        return RS_OK;
+    if (m->ports == ports)
+        return rs_fail(err, "%s: it has no network port, so no MAC address", device->kind);
+    if (device->mac[0] & 1)
+        return rs_fail(err, "%s: a group address cannot be a NIC's own: its first byte must be even",
+                       device->kind);
+    memcpy(m->port[ports].mac, device->mac, MAC_BYTES);
+    return RS_OK;
+}
+
 static enum rs_status plug(struct machine *m, const struct rs_device *device, struct rs_error *err)
 {
     const struct device_kind *k = device->kind ? find_kind(device->kind) : NULL;
@@ -77,9 +96,10 @@ static enum rs_status plug(struct machine *m, const struct rs_device *device, st
     unsigned slot = device->slot ? (unsigned)min(device->slot, PCI_SLOTS) : free_slot(m);
     if (slot >= PCI_SLOTS)
         return rs_fail(err, "%s: slots are 1 to %d", device->kind, PCI_SLOTS - 1);
+    u32 ports = m->ports;
     if (!pci_plug(m, slot, k->model, instance))
         return rs_fail(err, "%s: slot %u has a device already", device->kind, slot);
-    return RS_OK;
+    return set_mac(m, ports, device, err);
 }
 
 enum rs_status devices_plug(struct machine *m, const struct rs_config *config, struct rs_error *err)
@@ -99,5 +119,7 @@ u64 devices_hash(const struct machine *m)
             const char *name = m->pci[slot]->model->name;
             hash = XXH3_64bits_withSeed(name, strlen(name), hash + slot);
         }
+    for (u32 port = 0; port < m->ports; port++)
+        hash = XXH3_64bits_withSeed(m->port[port].mac, MAC_BYTES, hash);
     return hash;
 }

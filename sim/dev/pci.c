@@ -93,6 +93,7 @@ static void build_msi(struct pci_device *d)
         d->msix_at = (u8)at;
     }
     if (d->model->msi) {
+        d->next_capability = d->model->msi_at ? d->model->msi_at : d->next_capability;
         unsigned at = pci_add_capability(d, PCI_CAP_MSI, PCI_MSI_BYTES);
         pci_fixed(d, at + PCI_MSI_CONTROL, 2, PCI_MSI_64);
         pci_writable(d, at + PCI_MSI_CONTROL, 2, PCI_MSI_ENABLE);

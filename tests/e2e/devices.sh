@@ -1,6 +1,6 @@
 #!/bin/sh
 # Devices that QEMU has as well: their guests print the same there.  (QEMU 7.2 ends if edu is to move its whole
-# buffer.)   devices.sh BUILD
+# buffer.)  And the frames of a NIC as a file that tcpdump reads.   devices.sh BUILD
 set -u
 
 build=$(cd "$1" && pwd)
@@ -16,9 +16,12 @@ not_ok() {
     failed=1
 }
 
-# ours IMAGE ARGUMENTS
+# ours GUEST ARGUMENTS: by a script of its own, or as a guest of the edu device
 ours() {
-    if "$build/ringside" run "$root/tests/peers/device.lua" image="$1" cmdline="$2" >"$work/ours" 2>"$work/err" && [ -s "$work/ours" ]; then
+    script=$root/tests/peers/$1.lua image=
+    [ -f "$script" ] || script=$root/tests/peers/device.lua image=image=$1
+    # shellcheck disable=SC2086 # there may be no image
+    if "$build/ringside" run "$script" $image cmdline="$2" >"$work/ours" 2>"$work/err" && [ -s "$work/ours" ]; then
         ok "$1 $2"
     else
         cat "$work/ours" "$work/err"
@@ -26,9 +29,9 @@ ours() {
     fi
 }
 
-# theirs IMAGE ARGUMENTS
+# theirs GUEST ARGUMENTS QEMU'S-OPTIONS
 theirs() {
-    (cd "$work" && PEER_ENDS=1 PEER_DEVICE=edu timeout -s KILL 120 "$root/bench/peer" qemu "$build/guests/$1.elf" "$2" 3>&1 2>err | cat >log)
+    (cd "$work" && PEER_ENDS=1 PEER_OPTIONS=$3 timeout -s KILL 120 "$root/bench/peer" qemu "$build/guests/$1.elf" "$2" 3>&1 2>err | cat >log)
     if ! grep -q '^peer QEMU' "$work/log"; then
         echo "SKIPPED: QEMU is not compared: $(cat "$work/err")"
     elif sed 1d "$work/log" | diff -B "$work/ours" - >"$work/changes"; then
@@ -41,9 +44,43 @@ theirs() {
 
 for arguments in "10 1000" "33 4095" "1 1"; do
     ours edu "$arguments"
-    theirs edu "$arguments"
+    theirs edu "$arguments" "-device edu"
 done
-export PEER_IOMMU=intel-iommu
 ours iommu ""
-theirs iommu ""
+theirs iommu "" "-machine q35 -device intel-iommu -device edu"
+
+# Two that are joined.
+joined="-netdev hubport,id=a,hubid=1 -netdev hubport,id=b,hubid=1 -device e1000,netdev=a -device e1000,netdev=b"
+for arguments in "40 1000" "25 60" "17 1514 200"; do
+    ours e1000 "$arguments"
+    theirs e1000 "$arguments" "$joined"
+done
+
+# ---- frames in a file ----
+
+# The n-th number of 4 bytes.
+word() { od -A n -t x4 -j "$((4 * $1))" -N 4 "$work/frames" | tr -d ' '; }
+
+"$build/ringside" run "$root/tests/peers/e1000.lua" cmdline="3 100" pcap="$work/frames" >"$work/ours" 2>&1
+if [ "$(wc -c <"$work/frames")" -eq $((24 + 6 * (16 + 100))) ] && [ "$(word 0)$(word 5)" = a1b23c4d00000001 ] &&
+    [ "$(word 8)$(word 9)" = 0000006400000064 ]; then
+    ok "six frames of 100 bytes in a capture"
+else
+    od -A d -t x4 "$work/frames" | head
+    not_ok "the capture is not what it should be"
+fi
+if ! command -v tcpdump >/dev/null 2>&1; then
+    echo "SKIPPED: tcpdump is not installed"
+elif [ "$(tcpdump -n -vv -r "$work/frames" 2>/dev/null | grep -c 'udp sum ok')" -eq 6 ]; then
+    ok "tcpdump finds six UDP packets with right sums"
+else
+    tcpdump -n -v -r "$work/frames"
+    not_ok "tcpdump does not find the packets"
+fi
+echo "nothing that may go" >"$work/text"
+if "$build/ringside" run "$root/tests/peers/e1000.lua" pcap="$work/text" >"$work/ours" 2>&1 || ! grep -q nothing "$work/text"; then
+    not_ok "a file that is no capture was replaced"
+else
+    ok "a file that is no capture stays"
+fi
 exit "$failed"

@@ -33,6 +33,13 @@ static struct rs_params *params_of(enum sizes sizes)
 
 /* ---- machines ---- */
 
+static void link_nics(rs_machine *m)
+{
+    struct rs_link link;
+    rs_link_init(&link);
+    ck_assert_int_eq(rs_link(m, 0, m, 1, &link, NULL), RS_OK);
+}
+
 void run_make(struct run *r, const struct subject *s)
 {
     struct rs_error err;
@@ -40,15 +47,19 @@ void run_make(struct run *r, const struct subject *s)
     rs_config_init(&config);
     config.cores = s->cores;
     config.params = params_of(s->sizes);
-    struct rs_device device = {s->device, 0};
-    config.device = &device;
-    config.device_count = s->device != NULL;
-    if (s->device) /* behind an IOMMU, which is off until software turns it on */
+    bool two = s->device && s->device[0] == '2';
+    const char *kind = two ? s->device + 2 : s->device;
+    const struct rs_device device[2] = {{.kind = kind}, {.kind = kind}};
+    config.device = device;
+    config.device_count = kind ? 1 + two : 0;
+    if (kind) /* behind an IOMMU, which is off until software turns it on */
         config.firmware |= RS_FW_VTD;
     r->world = rs_world_new();
     r->machine = rs_machine_new(r->world, &config, &err);
     rs_params_free(config.params);
     ck_assert_msg(r->machine != NULL, "%s", err.text);
+    if (two)
+        link_nics(r->machine);
 }
 
 static const char *image_path(char path[512], const char *name)

@@ -16,7 +16,7 @@ struct subject {
                                            * VM behind a blank; NULL: none */
     uint64_t cores;
     enum sizes sizes;
-    const char *device; /* NULL: none */
+    const char *device; /* "edu"; "2 e1000": two, which are linked; NULL: none */
 };
 
 struct run {

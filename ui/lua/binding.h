@@ -20,6 +20,7 @@
 #define HOSTS_MAX      16
 #define WATCHES_MAX    1000
 #define SNAPSHOTS_MAX  256
+#define PCAPS_MAX   16
 #define ENTRY_NAME_MAX 256
 #define ANY_LIMIT      1000000000u /* cycles that waiting may take where the script gives no limit */
 
@@ -66,6 +67,7 @@ enum phase {
 /* ------------------------------------------------------------------ events */
 
 struct filter; /* event.c */
+struct pcap;   /* trace/pcap.h */
 
 #define RECENT_MAX 8
 
@@ -115,6 +117,8 @@ struct scenario {
     int handler_error; /* registry reference of a message, LUA_NOREF: none */
     struct wait wait;
     size_t watches, snapshots;
+    struct pcap *capture[PCAPS_MAX];
+    size_t captures;
 
     char error[2048];
     int status;
@@ -234,12 +238,15 @@ void sc_open_snapshot(lua_State *L);
 void sc_open_lesson(lua_State *L);
 void sc_open_event(lua_State *L);
 void sc_open_vm(lua_State *L);
+void sc_open_network(lua_State *L);
+void sc_end_captures(struct scenario *s);
 
 extern const luaL_Reg sc_run_methods[], sc_event_methods[], sc_snapshot_methods[], sc_text_methods[];
 int sc_boot(lua_State *L);      /* host:boot() */
 int sc_translate(lua_State *L); /* host:translate() */
 int sc_translate_device(lua_State *L); /* host:translate_device() */
 int sc_vm(lua_State *L);        /* host:vm() */
+int sc_nic(lua_State *L);       /* host:nic() */
 int sc_disasm(lua_State *L);    /* host:disasm() */
 /* Waits for the text at index `text` on the console of a VM, or of the machine itself if vm is NULL. */
 int sc_expect(lua_State *L, struct host *h, const char *vm, int text, int limit);

@@ -1,4 +1,5 @@
 /* device.c - the devices of machine { devices = { "edu", { kind = "edu", slot = 4 } } }. */
+#include <ctype.h>
 #include <string.h>
 
 #include "lua/binding.h"
@@ -21,10 +22,27 @@ static const char *kind_named(lua_State *L, const char *name)
     return NULL;
 }
 
+/* Six bytes in hexadecimal; not all 0, which would mean that none is given. */
+static bool read_mac(const char *text, uint8_t mac[6])
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t any = 0;
+    for (unsigned i = 0; i < 17; i++) {
+        const char *digit = text[i] ? strchr(digits, tolower((unsigned char)text[i])) : NULL;
+        if (i % 3 == 2 ? text[i] != ':' : !digit)
+            return false;
+        if (i % 3 < 2)
+            mac[i / 3] = (uint8_t)(mac[i / 3] << 4 | (digit - digits));
+    }
+    for (unsigned i = 0; i < 6; i++)
+        any |= mac[i];
+    return any && !text[17];
+}
+
 /* The value at the top of the stack. */
 static struct rs_device device_of(lua_State *L)
 {
-    static const char *const keys[] = {"kind", "slot", NULL};
+    static const char *const keys[] = {"kind", "slot", "mac", NULL};
     int value = lua_gettop(L);
     struct rs_device device = {0};
     if (!lua_istable(L, value)) {
@@ -35,6 +53,9 @@ static struct rs_device device_of(lua_State *L)
     device.kind = kind_named(L, sc_text_field(L, value, "kind", "kind"));
     if (sc_raw_field(L, value, "slot") != LUA_TNIL)
         device.slot = sc_number(L, -1, "slot", 1, 31);
+    const char *mac = sc_text_field(L, value, "mac", "mac");
+    if (mac && !read_mac(mac, device.mac))
+        luaL_error(L, "mac must be six bytes such as \"52:54:00:00:00:01\", not %s", mac);
     lua_settop(L, value);
     return device;
 }

@@ -120,6 +120,10 @@ void sc_push_event(lua_State *L, const struct rs_event *e)
         push_common(L, e, (enum common)i);
         lua_setfield(L, -2, common_name[i]);
     }
+    if (e->frame) {
+        lua_pushlstring(L, (const char *)e->frame, (size_t)e->field[2]);
+        lua_setfield(L, -2, "bytes");
+    }
     lua_pushstring(L, info->name);
     lua_setfield(L, -2, "event");
 }

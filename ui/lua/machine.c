@@ -439,6 +439,7 @@ static const luaL_Reg own_methods[] = {{"boot", sc_boot},
                                        {"translate", sc_translate},
                                        {"translate_device", sc_translate_device},
                                        {"vm", sc_vm},
+                                       {"nic", sc_nic},
                                        {"disasm", sc_disasm},
                                        {NULL, NULL}};
 

@@ -339,7 +339,7 @@ static const char *const absent[] = {"io",     "os",       "debug",          "pa
 static const char *global_at(size_t i, const void *arg)
 {
     static const char *const names[] = {
-        "machine",  "snapshot", "say",        "hex",         "param",  "pause", "ask",
+        "machine",  "link", "snapshot", "say",        "hex",         "param",  "pause", "ask",
         "check",    "check_eq", "check_near", "check_order", "must",   "print", "pairs",
         "ipairs",   "string",   "table",      "math",        "utf8",   "type",  "tostring",
         "tonumber", "pcall",    "error",      "assert",      "select", NULL};
@@ -390,6 +390,7 @@ static int set_up(lua_State *L)
     sc_open_lesson(L);
     sc_open_event(L);
     sc_open_vm(L);
+    sc_open_network(L);
     make_strict(L);
     s->handlers = lua_newthread(L);
     luaL_ref(L, LUA_REGISTRYINDEX);

@@ -515,6 +515,7 @@ void scenario_free(struct scenario *s)
         return;
     if (s->L)
         lua_close(s->L);
+    sc_end_captures(s);
     free_hosts(s);
     if (s->world)
         rs_world_free(s->world);
