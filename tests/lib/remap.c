@@ -66,7 +66,7 @@ int remap_pending(struct remap_machine *r)
 
 void remap_open(struct remap_machine *r)
 {
-    const struct rs_device device = {"edu", REMAP_SLOT};
+    const struct rs_device device = {.kind = "edu", .slot = REMAP_SLOT};
     bare_open_devices(&r->b, RS_FW_VTX | RS_FW_XD | RS_FW_EPT | RS_FW_LOCK | RS_FW_VTD, 1, &device, 1);
     r->m = r->b.machine;
     r->c = r->b.core;
