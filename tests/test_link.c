@@ -319,7 +319,7 @@ END_TEST
 /* Whatever a forged state has on the wire. */
 START_TEST(a_forged_flight_hurts_nobody)
 {
-    struct flight *f = &m->b.flight;
+    struct link_flight *f = &m->b.flight;
     u64 z = 1;
     for (unsigned i = 0; i < FLIGHT; i++) {
         z = z * UINT64_C(6364136223846793005) + 1442695040888963407;

@@ -105,7 +105,7 @@ static void schedule(struct machine *m)
         device_schedule(m, DEVICE_LINK, first);
 }
 
-static void put_frame(struct flight *f, unsigned slot, const u8 *frame, unsigned n)
+static void put_frame(struct link_flight *f, unsigned slot, const u8 *frame, unsigned n)
 {
     u64 *word = &f->frame[slot * FRAME_WORDS];
     for (unsigned i = 0; i < n; i += 8)
@@ -115,7 +115,7 @@ static void put_frame(struct flight *f, unsigned slot, const u8 *frame, unsigned
 /* False: there is no room. */
 static bool launch(struct machine *m, u64 due, unsigned port, const u8 *frame, unsigned n)
 {
-    struct flight *f = &m->b.flight;
+    struct link_flight *f = &m->b.flight;
     unsigned slot = 0;
     while (slot < FLIGHT && f->due[slot])
         slot++;
@@ -129,13 +129,13 @@ static bool launch(struct machine *m, u64 due, unsigned port, const u8 *frame, u
     return true;
 }
 
-static bool comes_before(const struct flight *f, unsigned a, unsigned b)
+static bool comes_before(const struct link_flight *f, unsigned a, unsigned b)
 {
     return f->due[a] < f->due[b] || (f->due[a] == f->due[b] && f->order[a] < f->order[b]);
 }
 
 /* FLIGHT: none. */
-static unsigned first_of(const struct flight *f)
+static unsigned first_of(const struct link_flight *f)
 {
     unsigned first = FLIGHT;
     for (unsigned i = 0; i < FLIGHT; i++)
@@ -145,7 +145,7 @@ static unsigned first_of(const struct flight *f)
 }
 
 /* Takes it off the wire, whose place may hold anything afterwards: zeros. */
-static void take_frame(struct flight *f, unsigned slot, u8 frame[FRAME_WORDS * 8])
+static void take_frame(struct link_flight *f, unsigned slot, u8 frame[FRAME_WORDS * 8])
 {
     u64 *word = &f->frame[slot * FRAME_WORDS];
     for (unsigned i = 0; i < FRAME_WORDS; i++)

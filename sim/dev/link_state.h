@@ -20,7 +20,7 @@ struct port {
     uint64_t receives; /* that came from outside */
 };
 
-struct flight {
+struct link_flight {
     uint64_t due[FLIGHT];   /* cycle at which the frame arrives; 0: there is none */
     uint64_t order[FLIGHT]; /* among those of one cycle */
     uint64_t what[FLIGHT];  /* length << 8 | port */
