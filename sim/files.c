@@ -22,6 +22,8 @@ static const struct {
     [RS_FILE_SCENARIO] = {"the scenario", false, false},
     [RS_FILE_IMAGE] = {"an image", false, false},
     [RS_FILE_MODULE] = {"a module", false, false},
+    [RS_FILE_DISK] = {"a disk", true, false},
+    [RS_FILE_DISK_READ] = {"a disk that is only read", false, false},
     [RS_FILE_REPLAY] = {"the log that is replayed", false, false},
     [RS_FILE_RECORD] = {"the log that is recorded", true, false},
     [RS_FILE_TRACE] = {"the trace", true, false},

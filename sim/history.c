@@ -26,6 +26,8 @@ struct saved *saved_take(const struct rs_world *w)
         s.core[i] = copy_of(&m->core[i]->s, sizeof m->core[i]->s);
     s.board = copy_of(&m->b, sizeof m->b);
     s.mem = mem_freeze(m->mem);
+    for (u32 i = 0; i < DISKS_MAX && m->disk[i]; i++)
+        s.disk[i] = disk_save(m->disk[i]);
     keep_take(w, s.kept);
     return copy_of(&s, sizeof s);
 }
@@ -37,6 +39,8 @@ struct saved *saved_copy(const struct saved *s)
         copy.core[i] = copy_of(s->core[i], sizeof *s->core[i]);
     copy.board = copy_of(s->board, sizeof *s->board);
     copy.mem = mem_image_copy(s->mem);
+    for (u32 i = 0; i < DISKS_MAX && s->disk[i].data; i++)
+        copy.disk[i] = disk_saved_copy(&s->disk[i]);
     keep_copy(copy.kept, s->kept);
     return copy_of(&copy, sizeof copy);
 }
@@ -55,6 +59,8 @@ void saved_restore(struct rs_world *w, const struct saved *s)
     m->devices.atom.micro = m->devices.atom.micro_stop = 0;
     m->iommu_walk.valid = false;
     mem_thaw(m->mem, s->mem);
+    for (u32 i = 0; i < DISKS_MAX && m->disk[i]; i++)
+        disk_restore(m->disk[i], &s->disk[i]);
     keep_restore(w, s->kept);
     w->history.log_next = s->log_next;
 }
@@ -67,6 +73,8 @@ void saved_free(struct saved *s)
         free(s->core[i]);
     free(s->board);
     mem_image_free(s->mem);
+    for (u32 i = 0; i < DISKS_MAX; i++)
+        disk_saved_free(&s->disk[i]);
     keep_free(s->kept);
     free(s);
 }

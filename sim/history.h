@@ -5,6 +5,7 @@
 #ifndef RINGSIDE_HISTORY_H
 #define RINGSIDE_HISTORY_H
 
+#include "dev/disk.h"
 #include "keep.h"
 #include "machine.h"
 #include "mmu/mem.h"
@@ -18,6 +19,7 @@ struct saved {
     struct core_state *core[RS_CORES_MAX]; /* as many as the machine has */
     struct board_state *board;
     struct mem_image *mem;
+    struct disk_saved disk[DISKS_MAX]; /* as many as the machine has */
     struct kept kept[KEEPERS_MAX];
 };
 

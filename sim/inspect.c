@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cpu/cpu.h"
+#include "dev/disk.h"
 #include "mmu/mem.h"
 #include "mmu/mmu.h"
 #include "params.h"
@@ -340,6 +341,8 @@ uint64_t rs_hash(rs_world *w, enum rs_hash kind)
     for (uint32_t i = 0; i < m->cores; i++)
         hash = hash * UINT64_C(0x9e3779b97f4a7c15) + state_hash(true, &m->core[i]->s, arch);
     hash = hash * UINT64_C(0x9e3779b97f4a7c15) + mem_hash(m->mem);
+    for (uint32_t i = 0; i < DISKS_MAX && m->disk[i]; i++)
+        hash = hash * UINT64_C(0x9e3779b97f4a7c15) + disk_hash(m->disk[i], arch);
     if (arch)
         return hash;
     return hash * UINT64_C(0x9e3779b97f4a7c15) + (params_hash(&m->p) ^ machine_micro(m));

@@ -10,6 +10,7 @@
 #include "dev/board.h"
 #include "dev/devices.h"
 #include "dev/link.h"
+#include "dev/disk.h"
 #include "dev/pci.h"
 #include "loader.h"
 #include "mmu/coherence.h"
@@ -103,6 +104,8 @@ void machine_free(struct machine *m)
     for (unsigned i = 0; i < sizeof m->log / sizeof *m->log; i++)
         free(m->log[i].bytes);
     pci_unplug_all(m);
+    for (unsigned i = 0; i < DISKS_MAX; i++)
+        disk_free(m->disk[i]);
     mem_free(m->mem);
     loader_forget(m);
     free(m);
@@ -140,10 +143,18 @@ static void core_power_on(struct core *c)
     walk_forget(c);
 }
 
+static void disks_written_out(struct machine *m)
+{
+    for (unsigned i = 0; i < DISKS_MAX; i++)
+        if (m->disk[i])
+            disk_flush(m->disk[i]);
+}
+
 void rs_power_cycle(rs_machine *m)
 {
     struct port wiring[PORTS];
     memcpy(wiring, m->b.port, sizeof wiring);
+    disks_written_out(m);
     memset(&m->b, 0, sizeof m->b);
     link_power_cycle(m, wiring);
     m->b.firmware = m->firmware;

@@ -11,6 +11,7 @@
 #include "iommu/iommu_state.h"
 #include "dev/e1000_state.h"
 #include "dev/link_state.h"
+#include "dev/virtio_state.h"
 #include "ringside.h"
 
 typedef uint8_t u8;
@@ -289,6 +290,8 @@ struct core {
 
 struct mem;
 struct pci_device; /* dev/pci.h */
+struct disk;       /* dev/disk.h */
+#define DISKS_MAX 4
 
 /* Whose a network port is; what does not change while the machine is on (dev/link.h). */
 struct port_model;
@@ -321,6 +324,8 @@ struct machine {
     struct rs_walk iommu_walk;  /* the IOMMU's last one, or that in progress */
     struct port_owner port[PORTS];
     u32 ports;
+    struct disk
+        *disk[DISKS_MAX]; /* of the virtio-blk of that instance; NULL: none.  Their contents are state */
     u64 ram_bytes;
     u64 firmware;          /* enum rs_firmware: what a power cycle sets */
     struct booted *booted; /* loader.c: the image, to enter it again after a reset; NULL before boot */

@@ -49,6 +49,8 @@ struct rs_device {
     const char *kind; /* one of rs_device_kind */
     uint64_t slot;    /* 1 to 31; 0: the first that is free */
     uint8_t mac[6];   /* of a NIC; all 0: 52:54:00:12:34:56 for the first, ..:57 for the second */
+    const char *file; /* of a disk: its raw image; NULL of others */
+    bool readonly;    /* of a disk: it cannot be written */
 };
 
 struct rs_config {
@@ -117,6 +119,26 @@ enum rs_status rs_set_params(rs_machine *m, const struct rs_params *p, struct rs
 /* Firmware settings (enum rs_firmware) from the next power cycle on, and those of now or then. */
 void rs_set_firmware(rs_machine *m, uint64_t firmware);
 uint64_t rs_firmware(const rs_machine *m);
+
+/* ------------------------------------------------------------------ disks */
+
+/* The machine's disks count from 0, in the order of its configuration.  Their contents are state, and go
+ * through time with it; the file is as it was until a commit.  A power cycle keeps them. */
+struct rs_disk {
+    const char *path;
+    uint64_t sectors; /* of 512 bytes */
+    bool readonly;
+    bool changed; /* the disk is not as its file: what a commit would write */
+    bool cached;  /* it is not as at its last flush: what a power cut may lose */
+};
+bool rs_disk(const rs_machine *m, size_t i, struct rs_disk *disk); /* false after the last */
+/* n bytes at a byte's number; RS_FAILED if they are not all there. */
+enum rs_status rs_disk_read(const rs_machine *m, size_t i, uint64_t at, void *bytes, size_t n);
+/* Writes the disk as it stands to its file: whole, or not at all.  The world does not change. */
+enum rs_status rs_disk_commit(rs_machine *m, size_t i, struct rs_error *err);
+/* A power cycle by a failure of power: of what was written and not flushed, each sector is lost or not, as
+ * `seed` chooses; 0: all is lost. */
+void rs_power_cut(rs_machine *m, uint64_t seed);
 
 /* ------------------------------------------------------------------ position and running */
 
@@ -499,6 +521,8 @@ enum rs_file {
     RS_FILE_SCENARIO,
     RS_FILE_IMAGE,
     RS_FILE_MODULE,
+    RS_FILE_DISK, /* that a commit may write */
+    RS_FILE_DISK_READ,
     RS_FILE_REPLAY,
     RS_FILE_RECORD,
     RS_FILE_TRACE,

@@ -1,8 +1,8 @@
 /* snapshot.c - the whole world at a position, in memory and as a file.
  *
  * File: magic, format version, machine shape, a checksum of all the rest of the file; then, compressed by
- * zstd, the state of each core, board state, the consoles' text and the non-zero pages.  All numbers
- * little-endian. */
+ * zstd, the state of each core, board state, the consoles' text, the disks and the non-zero pages of RAM. All
+ * numbers little-endian. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,11 +145,40 @@ static u64 get_u64(const u8 *from)
     return value;
 }
 
-/* Cores, board, the consoles' text, then (address, page) for each page that is not all zeros. */
-static void write_body(struct buffer *b, const rs_snapshot *s)
+/* (address, page) for each page that is not all zeros. */
+static void write_pages(struct buffer *b, const struct mem_image *image)
 {
     u64 cursor = 0, hpa;
     const u8 *page;
+    while (mem_image_page(image, &cursor, &hpa, &page)) {
+        u8 *to = buffer_add(b, 8 + PAGE_BYTES);
+        put_u64(to, hpa);
+        memcpy(to + 8, page, PAGE_BYTES);
+    }
+}
+
+/* A number of bytes, and as many of pages. */
+static void write_image(struct buffer *b, const struct mem_image *image)
+{
+    size_t at = b->n;
+    buffer_add(b, 8);
+    write_pages(b, image);
+    put_u64(b->bytes + at, b->n - at - 8);
+}
+
+/* What it holds; as it was at the last flush, unless that is the same: all ones. */
+static void write_disk(struct buffer *b, const struct disk_saved *disk)
+{
+    write_image(b, disk->data);
+    if (mem_image_hash(disk->data) == mem_image_hash(disk->stable))
+        put_u64(buffer_add(b, 8), UINT64_MAX);
+    else
+        write_image(b, disk->stable);
+}
+
+/* Cores, board, the consoles' text, disks, RAM. */
+static void write_body(struct buffer *b, const rs_snapshot *s)
+{
     for (u32 i = 0; i < s->cores; i++)
         state_save(true, s->saved->core[i], buffer_add(b, state_image_bytes(true)));
     state_save(false, s->saved->board, buffer_add(b, state_image_bytes(false)));
@@ -157,11 +186,9 @@ static void write_body(struct buffer *b, const rs_snapshot *s)
         u64 n = text_bytes(s->saved->board, i);
         memcpy(buffer_add(b, n), s->text[i], n);
     }
-    while (mem_image_page(s->saved->mem, &cursor, &hpa, &page)) {
-        u8 *to = buffer_add(b, 8 + PAGE_BYTES);
-        put_u64(to, hpa);
-        memcpy(to + 8, page, PAGE_BYTES);
-    }
+    for (unsigned i = 0; i < DISKS_MAX && s->saved->disk[i].data; i++)
+        write_disk(b, &s->saved->disk[i]);
+    write_pages(b, s->saved->mem);
 }
 
 /* Of the header before the checksum and of all that follows. */
@@ -279,6 +306,45 @@ static bool read_pages(struct mem_image *mem, const u8 *at, size_t n, u64 ram_by
     return true;
 }
 
+/* The length at *at, and as many bytes of pages; NULL if they are not there, or are not of so large an image.
+ */
+static struct mem_image *read_image(const u8 **at, size_t *n, u64 bytes)
+{
+    u64 size = *n >= 8 ? get_u64(*at) : UINT64_MAX;
+    struct mem_image *image = mem_image_new(bytes);
+    if (size == UINT64_MAX || size > *n - 8 || !read_pages(image, *at + 8, (size_t)size, bytes)) {
+        mem_image_free(image);
+        return NULL;
+    }
+    *at += 8 + size;
+    *n -= 8 + (size_t)size;
+    return image;
+}
+
+static bool read_disk(struct disk_saved *disk, const u8 **at, size_t *n, u64 bytes)
+{
+    disk_saved_free(disk);
+    *disk = (struct disk_saved){.data = read_image(at, n, bytes)};
+    if (!disk->data || *n < 8)
+        return false;
+    if (get_u64(*at) != UINT64_MAX) {
+        disk->stable = read_image(at, n, bytes);
+        return disk->stable != NULL;
+    }
+    *at += 8;
+    *n -= 8;
+    disk->stable = mem_image_copy(disk->data);
+    return true;
+}
+
+static bool read_disks(const struct machine *m, rs_snapshot *s, const u8 **at, size_t *n)
+{
+    for (unsigned i = 0; i < DISKS_MAX && m->disk[i]; i++)
+        if (!read_disk(&s->saved->disk[i], at, n, mem_bytes(m->disk[i]->data)))
+            return false;
+    return true;
+}
+
 /* NULL if the body is not what this machine's would be. */
 static rs_snapshot *read_body(const rs_world *w, const u8 *body, size_t n, u64 micro)
 {
@@ -309,7 +375,8 @@ static rs_snapshot *read_body(const rs_world *w, const u8 *body, size_t n, u64 m
     s->saved->mem = mem_image_new(s->ram_bytes);
     body += states;
     n -= states;
-    if (sane && read_text(s, &body, &n) && read_pages(s->saved->mem, body, n, s->ram_bytes))
+    if (sane && read_text(s, &body, &n) && read_disks(m, s, &body, &n) &&
+        read_pages(s->saved->mem, body, n, s->ram_bytes))
         return s;
     rs_snapshot_free(s);
     return NULL;

@@ -4,10 +4,12 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "dev/disk.h"
 #include "dev/e1000.h"
 #include "dev/edu.h"
 #include "dev/link.h"
 #include "dev/pci.h"
+#include "dev/virtio_blk.h"
 
 /* QEMU's generic bridge: it has no registers beyond the header. */
 static const struct pci_model host_bridge = {
@@ -24,9 +26,11 @@ static const struct device_kind {
     const struct pci_model *model;
     unsigned most;
     const char *help;
+    bool disk; /* it has a file */
 } kind[] = {
-    {&e1000_model, 4, "Intel's 82540EM, a NIC: descriptor rings, checksums, interrupt throttling"},
-    {&edu_model, 1, "QEMU's device for teaching: DMA, interrupts, a factorial"},
+    {&e1000_model, 4, "Intel's 82540EM, a NIC: descriptor rings, checksums, interrupt throttling", false},
+    {&edu_model, 1, "QEMU's device for teaching: DMA, interrupts, a factorial", false},
+    {&virtio_blk_model.pci, DISKS_MAX, "a disk, of which `file` is the raw image", true},
 };
 
 #define KINDS (sizeof kind / sizeof *kind)
@@ -85,6 +89,46 @@ static enum rs_status set_mac(struct machine *m, u32 ports, const struct rs_devi
     return RS_OK;
 }
 
+/* Two disks of one file would each undo what the other commits. */
+static enum rs_status check_file(const struct machine *m, const struct disk *disk, struct rs_error *err)
+{
+    for (unsigned i = 0; i < DISKS_MAX && m->disk[i]; i++) {
+        const struct disk *other = m->disk[i];
+        if (other->file.dev == disk->file.dev && other->file.ino == disk->file.ino &&
+            !(other->readonly && disk->readonly))
+            return rs_fail(
+                err, "%.300s is the same file as %.300s: a disk that is written needs a file of its own",
+                disk->file.path, other->file.path);
+    }
+    return RS_OK;
+}
+
+static enum rs_status open_disk(struct machine *m, unsigned instance, const struct rs_device *device,
+                                struct rs_error *err)
+{
+    enum rs_file use = device->readonly ? RS_FILE_DISK_READ : RS_FILE_DISK;
+    if (rs_use_file(m->world, use, device->file, err) != RS_OK)
+        return RS_FAILED;
+    struct disk *disk = disk_open(device->file, device->readonly, err);
+    if (!disk || check_file(m, disk, err) != RS_OK) {
+        disk_free(disk);
+        return RS_FAILED;
+    }
+    m->disk[instance] = disk;
+    return RS_OK;
+}
+
+/* What a device has that is only of some kinds. */
+static enum rs_status equip(struct machine *m, const struct device_kind *k, unsigned instance,
+                            const struct rs_device *device, struct rs_error *err)
+{
+    if (!k->disk && (device->file || device->readonly))
+        return rs_fail(err, "%s: it has no file: only disks have", device->kind);
+    if (k->disk && !device->file)
+        return rs_fail(err, "%s: it has no file: file = \"disk.img\" names its raw image", device->kind);
+    return k->disk ? open_disk(m, instance, device, err) : RS_OK;
+}
+
 static enum rs_status plug(struct machine *m, const struct rs_device *device, struct rs_error *err)
 {
     const struct device_kind *k = device->kind ? find_kind(device->kind) : NULL;
@@ -96,9 +140,12 @@ static enum rs_status plug(struct machine *m, const struct rs_device *device, st
     unsigned slot = device->slot ? (unsigned)min(device->slot, PCI_SLOTS) : free_slot(m);
     if (slot >= PCI_SLOTS)
         return rs_fail(err, "%s: slots are 1 to %d", device->kind, PCI_SLOTS - 1);
-    u32 ports = m->ports;
-    if (!pci_plug(m, slot, k->model, instance))
+    if (m->pci[slot])
         return rs_fail(err, "%s: slot %u has a device already", device->kind, slot);
+    if (equip(m, k, instance, device, err) != RS_OK)
+        return RS_FAILED;
+    u32 ports = m->ports;
+    pci_plug(m, slot, k->model, instance);
     return set_mac(m, ports, device, err);
 }
 
@@ -121,5 +168,7 @@ u64 devices_hash(const struct machine *m)
         }
     for (u32 port = 0; port < m->ports; port++)
         hash = XXH3_64bits_withSeed(m->port[port].mac, MAC_BYTES, hash);
+    for (unsigned i = 0; i < DISKS_MAX && m->disk[i]; i++)
+        hash = (hash + 2 * m->disk[i]->sectors + m->disk[i]->readonly) * UINT64_C(0x9e3779b97f4a7c15);
     return hash;
 }

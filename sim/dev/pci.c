@@ -39,7 +39,7 @@ u32 pci_config(const struct pci_device *d, unsigned at, unsigned n)
     return value;
 }
 
-static void put(struct pci_device *d, unsigned at, unsigned n, u32 value)
+void pci_set_config(struct pci_device *d, unsigned at, unsigned n, u32 value)
 {
     for (unsigned i = 0; i < n; i++)
         put_byte(d, at + i, (u8)(value >> 8 * i));
@@ -163,11 +163,11 @@ static void configure(struct pci_device *d, u32 *memory, u32 *ports)
     for (unsigned i = 0; i < PCI_BARS; i++) {
         u32 bytes = d->model->bar[i].bytes, flags = d->model->bar[i].flags;
         if (bytes)
-            put(d, PCI_BAR(i), 4, take_place(flags & PCI_BAR_IO ? ports : memory, bytes) | flags);
+            pci_set_config(d, PCI_BAR(i), 4, take_place(flags & PCI_BAR_IO ? ports : memory, bytes) | flags);
     }
-    put(d, PCI_COMMAND, 2, PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
+    pci_set_config(d, PCI_COMMAND, 2, PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
     if (d->model->intx)
-        put(d, PCI_INTERRUPT_LINE, 1, PCI_LINE_OF(d->slot));
+        pci_set_config(d, PCI_INTERRUPT_LINE, 1, PCI_LINE_OF(d->slot));
 }
 
 void pci_reset(struct machine *m)
@@ -243,8 +243,10 @@ static struct pci_device *addressed(const struct machine *m, u32 address)
 
 u32 pci_config_read(struct machine *m, u32 address, unsigned n)
 {
-    const struct pci_device *d = addressed(m, address);
+    struct pci_device *d = addressed(m, address);
     u32 ones = n < 4 ? (1u << 8 * n) - 1 : 0xffffffff;
+    if (d && d->model->configuring)
+        d->model->configuring(d, address & 0xff);
     return d ? pci_config(d, address & 0xff, n) : ones;
 }
 

@@ -40,6 +40,8 @@ struct pci_model {
     /* After a write to configuration space that the rest of the model does not know of; NULL: nothing to do.
      */
     void (*configured)(struct pci_device *d, unsigned at);
+    /* Before a read of it, likewise. */
+    void (*configuring)(struct pci_device *d, unsigned at);
 };
 
 /* A function in its slot: what does not change while the machine is on. */
@@ -51,6 +53,7 @@ struct pci_device {
     u8 fixed[PCI_CONFIG_BYTES];    /* configuration space as RESET leaves it */
     u8 writable[PCI_CONFIG_BYTES]; /* bits that software may set */
     u8 msi_at, msix_at, next_capability;
+    u8 own_at; /* a capability that the model looks at */
 };
 
 /* Puts a function into a slot, before power-on.  False: the slot is taken. */
@@ -69,6 +72,8 @@ void pci_run(struct machine *m, unsigned slot);
 
 /* Configuration space as software sees it; an empty slot reads as ones. */
 u32 pci_config(const struct pci_device *d, unsigned at, unsigned n);
+/* Sets it, as the function itself does. */
+void pci_set_config(struct pci_device *d, unsigned at, unsigned n, u32 value);
 u32 pci_config_read(struct machine *m, u32 address, unsigned n);
 void pci_config_write(struct machine *m, u32 address, unsigned n, u32 value);
 /* The ports of configuration mechanism 1, at PORT_PCI_ADDRESS + offset. */

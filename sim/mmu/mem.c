@@ -432,13 +432,28 @@ static uint64_t page_hash(struct page *page, uint64_t number)
     return page->hash;
 }
 
+static uint64_t chunks_hash(struct chunk *const *chunk, uint64_t chunks, uint64_t sum)
+{
+    for (uint64_t i = 0; i < chunks; i++)
+        for (unsigned k = 0; chunk[i] && k < CHUNK_PAGES; k++)
+            if (chunk[i]->page[k])
+                sum += page_hash(chunk[i]->page[k], i * CHUNK_PAGES + k);
+    return sum;
+}
+
 uint64_t mem_hash(struct mem *mem)
 {
-    uint64_t sum = mem->bytes;
     mem->layout++;
-    for (uint64_t i = 0; i < mem->chunks; i++)
-        for (unsigned k = 0; mem->chunk[i] && k < CHUNK_PAGES; k++)
-            if (mem->chunk[i]->page[k])
-                sum += page_hash(mem->chunk[i]->page[k], i * CHUNK_PAGES + k);
-    return sum;
+    return chunks_hash(mem->chunk, mem->chunks, mem->bytes);
+}
+
+uint64_t mem_image_hash(const struct mem_image *image)
+{
+    return chunks_hash(image->chunk, image->chunks, image->bytes);
+}
+
+bool mem_page_differs(const struct mem *mem, const struct mem_image *image, uint64_t hpa)
+{
+    const uint8_t *now = mem_read_page(mem, hpa), *then = image_page(image, hpa);
+    return now != then && memcmp(now, then, PAGE_BYTES) != 0;
 }

@@ -72,6 +72,10 @@ struct mem_image *mem_image_new(uint64_t ram_bytes);
 
 /* Hash of the contents, incremental: only pages written since the last call are read. */
 uint64_t mem_hash(struct mem *mem);
+uint64_t mem_image_hash(const struct mem_image *image);
+
+/* Whether the page at hpa has other bytes than the image's; both of one size. */
+bool mem_page_differs(const struct mem *mem, const struct mem_image *image, uint64_t hpa);
 
 static inline bool mem_has(const struct mem *mem, uint64_t hpa, uint64_t n)
 {

@@ -1,6 +1,8 @@
 /* subject.c - see subject.h. */
 #include "lib/subject.h"
 
+#include "lib/temporary.h"
+
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +42,17 @@ static void link_nics(rs_machine *m)
     ck_assert_int_eq(rs_link(m, 0, m, 1, &link, NULL), RS_OK);
 }
 
+/* A disk of 1 MiB, with something in each sector. */
+static const char *make_disk(char path[256])
+{
+    FILE *f = temporary_file(path) ? fopen(path, "wb") : NULL;
+    ck_assert_ptr_nonnull(f);
+    for (unsigned i = 0; i < 1 << 20; i++)
+        fputc((int)(i * 7 + i / 512), f);
+    ck_assert_int_eq(fclose(f), 0);
+    return path;
+}
+
 void run_make(struct run *r, const struct subject *s)
 {
     struct rs_error err;
@@ -47,9 +60,13 @@ void run_make(struct run *r, const struct subject *s)
     rs_config_init(&config);
     config.cores = s->cores;
     config.params = params_of(s->sizes);
+    char file[256];
     bool two = s->device && s->device[0] == '2';
     const char *kind = two ? s->device + 2 : s->device;
-    const struct rs_device device[2] = {{.kind = kind}, {.kind = kind}};
+    struct rs_device device[2] = {{.kind = kind}, {.kind = kind}};
+    bool disk = kind && strcmp(kind, "virtio-blk") == 0;
+    if (disk)
+        device[0].file = make_disk(file);
     config.device = device;
     config.device_count = kind ? 1 + two : 0;
     if (kind) /* behind an IOMMU, which is off until software turns it on */
@@ -60,6 +77,8 @@ void run_make(struct run *r, const struct subject *s)
     ck_assert_msg(r->machine != NULL, "%s", err.text);
     if (two)
         link_nics(r->machine);
+    if (disk)
+        remove(file); /* it has been read */
 }
 
 static const char *image_path(char path[512], const char *name)
