@@ -39,7 +39,25 @@ static enum rs_status find_module(const char *text, struct module *module, struc
 struct boot {
     char path[IMAGE_PATH_MAX], cmdline[65536];
     struct module module[MODULES_MAX];
+    char disk_path[DISKS_MAX][IMAGE_PATH_MAX];
+    struct rs_device disk[DISKS_MAX];
 };
+
+/* "FILE", or "FILE,ro". */
+static enum rs_status find_disk(const char *text, char path[IMAGE_PATH_MAX], struct rs_device *disk,
+                                struct rs_error *err)
+{
+    const char *comma = strrchr(text, ',');
+    bool readonly = comma && strcmp(comma, ",ro") == 0;
+    size_t n = readonly ? (size_t)(comma - text) : strlen(text);
+    if (n == 0 || n >= IMAGE_PATH_MAX)
+        return rs_fail(err, "--disk '%.300s': a file is wanted: --disk FILE, or FILE,ro to read it only",
+                       text);
+    memcpy(path, text, n);
+    path[n] = '\0';
+    *disk = (struct rs_device){.kind = "virtio-blk", .file = path, .readonly = readonly};
+    return RS_OK;
+}
 
 static enum rs_status find_files(const struct cli *cli, struct boot *b, struct rs_error *err)
 {
@@ -54,6 +72,9 @@ static enum rs_status find_files(const struct cli *cli, struct boot *b, struct r
     for (size_t i = 0; i < cli->modules; i++)
         if (find_module(cli->module[i], &b->module[i], err) != RS_OK)
             return RS_FAILED;
+    for (size_t i = 0; i < cli->disks; i++)
+        if (find_disk(cli->disk[i], b->disk_path[i], &b->disk[i], err) != RS_OK)
+            return RS_FAILED;
     return RS_OK;
 }
 
@@ -64,6 +85,8 @@ static enum rs_status use_files(const struct cli *cli, rs_world *w, const struct
     enum rs_status status = rs_use_file(w, RS_FILE_IMAGE, b->path, err);
     for (size_t i = 0; i < cli->modules && status == RS_OK; i++)
         status = rs_use_file(w, RS_FILE_MODULE, b->module[i].path, err);
+    for (size_t i = 0; i < cli->disks && status == RS_OK; i++)
+        status = rs_use_file(w, b->disk[i].readonly ? RS_FILE_DISK_READ : RS_FILE_DISK, b->disk[i].file, err);
     if (status == RS_OK && cli->replay)
         status = rs_use_file(w, RS_FILE_REPLAY, cli->replay, err);
     if (status == RS_OK && cli->record)
@@ -106,7 +129,8 @@ static enum rs_status check_position(const struct cli *cli, const rs_machine *m,
     return rs_fail(err, "--at: %s", why.text);
 }
 
-static rs_machine *make_machine(const struct cli *cli, rs_world *w, struct rs_error *err)
+static rs_machine *make_machine(const struct cli *cli, rs_world *w, const struct boot *b,
+                                struct rs_error *err)
 {
     struct rs_config config;
     struct rs_params *params = rs_params_new();
@@ -114,6 +138,8 @@ static rs_machine *make_machine(const struct cli *cli, rs_world *w, struct rs_er
     config.ram_bytes = cli->ram_bytes;
     config.cores = cli->cores;
     config.params = params;
+    config.device = b->disk;
+    config.device_count = cli->disks;
     enum rs_status status = cli->timing ? rs_params_preset(params, cli->timing, err) : RS_OK;
     struct rs_error why;
     rs_machine *m = status == RS_OK ? rs_machine_new(w, &config, &why) : NULL;
@@ -131,7 +157,7 @@ static rs_machine *start(const struct cli *cli, rs_world *w, struct rs_error *er
     if (find_files(cli, &b, err) != RS_OK || use_files(cli, w, &b, err) != RS_OK ||
         open_files(cli, w, err) != RS_OK)
         return NULL;
-    rs_machine *m = make_machine(cli, w, err);
+    rs_machine *m = make_machine(cli, w, &b, err);
     return m && boot(cli, m, &b, err) == RS_OK ? m : NULL;
 }
 
@@ -310,6 +336,24 @@ static int ended(const struct cli *cli, rs_machine *m, enum rs_why why)
     return status & 255;
 }
 
+/* At the end: the files get what the disks have, or a person hears that they do not. */
+static int leave_disks(const struct cli *cli, rs_machine *m, int status)
+{
+    struct rs_disk disk;
+    struct rs_error err;
+    for (size_t i = 0; rs_disk(m, i, &disk); i++) {
+        if (!disk.changed)
+            continue;
+        if (!cli->commit)
+            fprintf(stderr,
+                    "ringside: %s: is as it was: what the image wrote to it is lost; --commit keeps it\n",
+                    disk.path);
+        else if (rs_disk_commit(m, i, &err) != RS_OK)
+            status = cli_complain(err.text);
+    }
+    return status;
+}
+
 /* The whole run; with --at only up to there, unless a debugger waits for it there. */
 static enum rs_why run_all(const struct cli *cli, rs_world *w, rs_machine *m, struct gdb *g,
                            struct rs_error *err)
@@ -335,6 +379,8 @@ int cli_exec(const struct cli *cli)
     if (m)
         why = run_all(cli, w, m, g, &err);
     int status = why == RS_STOPPED ? cli_complain(err.text) : ended(cli, m, why);
+    if (m && why != RS_STOPPED)
+        status = leave_disks(cli, m, status);
     status = cli_finish(cli, w, status, why == RS_STOPPED ? err.text : NULL);
     gdb_close(g, status);
     rs_world_free(w);

@@ -36,6 +36,8 @@ enum option {
     ENTRY,
     RAM,
     CORES,
+    DISK,
+    COMMIT,
     HELP,
     VERSION,
     OPTIONS
@@ -68,6 +70,10 @@ static const struct {
     [ENTRY] = {"--entry", 0, "SYMBOL", ON(CMD_EXEC), "enter the image at SYMBOL, not at its entry point"},
     [RAM] = {"--ram", 0, "SIZE", ON(CMD_EXEC), "RAM of the machine (64M)"},
     [CORES] = {"--cores", 0, "N", ON(CMD_EXEC), "cores of the machine, 1 to 8 (1)"},
+    [DISK] = {"--disk", 0, "FILE[,ro]", ON(CMD_EXEC),
+              "a virtio disk with that raw image; ro: read-only; repeatable"},
+    [COMMIT] = {"--commit", 0, NULL, ON(CMD_EXEC),
+                "at the end write the disks to their files, which else stay as they are"},
     [HELP] = {"--help", 'h', NULL, ALL, "show this and exit"},
     [VERSION] = {"--version", 0, NULL, ALL, "show the version and exit"},
 };
@@ -206,6 +212,12 @@ static enum rs_status set_option(struct cli *cli, unsigned option, const char *v
             return rs_fail(err, "%d modules are the most that can be booted", MODULES_MAX);
         cli->module[cli->modules++] = value;
         break;
+    case DISK:
+        if (cli->disks == DISKS_MAX)
+            return rs_fail(err, "%d disks are the most that a machine can have", DISKS_MAX);
+        cli->disk[cli->disks++] = value;
+        break;
+    case COMMIT: cli->commit = true; break;
     case HELP: cli->help = true; break;
     default: cli->version = true; break;
     }
@@ -325,6 +337,8 @@ static enum rs_status check_usage(const struct cli *cli, struct rs_error *err)
     for (unsigned o = 0; o < OPTIONS; o++) /* they may stand before the command */
         if (cli->given & 1u << o && !(options[o].on & ON(cli->command)))
             return unknown_option(cli, options[o].name, err);
+    if (cli->commit && !cli->disks)
+        return rs_fail(err, "--commit writes disks, and there is none: --disk FILE");
     if (cli->file && !*cli->file)
         return rs_fail(err, "the name of the %s is empty; usage: ringside %s %s",
                        cli->command == CMD_EXEC ? "image" : "scenario", commands[cli->command].name,

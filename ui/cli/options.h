@@ -7,6 +7,7 @@
 enum command { CMD_RUN, CMD_TUI, CMD_REPL, CMD_EXEC, COMMANDS };
 
 #define MODULES_MAX 16
+#define DISKS_MAX   4
 
 struct cli {
     enum command command;
@@ -18,6 +19,9 @@ struct cli {
     const char *record, *replay, *at, *timing, *trace, *cmdline, *entry;
     const char *module[MODULES_MAX];
     size_t modules;
+    const char *disk[DISKS_MAX]; /* FILE, or FILE,ro */
+    size_t disks;
+    bool commit;
     uint64_t seed, max_cycles, ram_bytes, cores;
     bool stats;
     bool gdb; /* a debugger may attach, at: */

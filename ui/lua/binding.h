@@ -241,7 +241,8 @@ void sc_open_vm(lua_State *L);
 void sc_open_network(lua_State *L);
 void sc_end_captures(struct scenario *s);
 
-extern const luaL_Reg sc_run_methods[], sc_event_methods[], sc_snapshot_methods[], sc_text_methods[];
+extern const luaL_Reg sc_run_methods[], sc_event_methods[], sc_snapshot_methods[], sc_text_methods[],
+    sc_disk_methods[];
 int sc_boot(lua_State *L);      /* host:boot() */
 int sc_translate(lua_State *L); /* host:translate() */
 int sc_translate_device(lua_State *L); /* host:translate_device() */

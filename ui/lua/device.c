@@ -39,10 +39,18 @@ static bool read_mac(const char *text, uint8_t mac[6])
     return any && !text[17];
 }
 
-/* The value at the top of the stack. */
+static bool flag_of(lua_State *L, int value, const char *key)
+{
+    int type = sc_raw_field(L, value, key);
+    if (type != LUA_TNIL && type != LUA_TBOOLEAN)
+        luaL_error(L, "device setting %s must be true or false", key);
+    return lua_toboolean(L, -1);
+}
+
+/* The value at the top of the stack.  Texts stay valid while its table has them. */
 static struct rs_device device_of(lua_State *L)
 {
-    static const char *const keys[] = {"kind", "slot", "mac", NULL};
+    static const char *const keys[] = {"kind", "slot", "mac", "file", "readonly", NULL};
     int value = lua_gettop(L);
     struct rs_device device = {0};
     if (!lua_istable(L, value)) {
@@ -56,6 +64,8 @@ static struct rs_device device_of(lua_State *L)
     const char *mac = sc_text_field(L, value, "mac", "mac");
     if (mac && !read_mac(mac, device.mac))
         luaL_error(L, "mac must be six bytes such as \"52:54:00:00:00:01\", not %s", mac);
+    device.file = sc_text_field(L, value, "file", "file");
+    device.readonly = flag_of(L, value, "readonly");
     lua_settop(L, value);
     return device;
 }

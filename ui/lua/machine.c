@@ -485,8 +485,8 @@ static int push_attribute(lua_State *L, struct host *h, const char *key)
     return 1;
 }
 
-static const luaL_Reg *const method_lists[] = {own_methods, sc_run_methods, sc_text_methods, sc_event_methods,
-                                               sc_snapshot_methods};
+static const luaL_Reg *const method_lists[] = {own_methods,      sc_run_methods,      sc_text_methods,
+                                               sc_event_methods, sc_snapshot_methods, sc_disk_methods};
 
 /* Attributes, then methods. */
 static const char *member_at(size_t i, const void *arg)
