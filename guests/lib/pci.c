@@ -82,3 +82,18 @@ bool pci_enable_msi(uint32_t slot, uint8_t vector, uint8_t apic_id)
     pci_write16(slot, at + PCI_MSI_CONTROL, control | PCI_MSI_ENABLE);
     return true;
 }
+
+bool pci_enable_msix(uint32_t slot, unsigned entry, uint8_t vector, uint8_t apic_id)
+{
+    uint32_t at = pci_capability(slot, PCI_CAP_MSIX, 0);
+    if (!at)
+        return false;
+    uint32_t table = pci_read(slot, at + PCI_MSIX_TABLE);
+    volatile uint32_t *it = (volatile uint32_t *)(pci_bar(slot, table & 7) + (table & ~7u) + 16u * entry);
+    pci_write16(slot, at + PCI_MSIX_CONTROL, pci_read16(slot, at + PCI_MSIX_CONTROL) | PCI_MSIX_ENABLE);
+    it[0] = MSI_ADDRESS | (uint32_t)apic_id << MSI_DESTINATION_SHIFT;
+    it[1] = 0;
+    it[2] = vector;
+    it[3] = 0; /* not masked */
+    return true;
+}

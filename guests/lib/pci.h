@@ -24,5 +24,7 @@ uint32_t pci_capability(uint32_t slot, uint8_t id, uint32_t before);
 void pci_enable(uint32_t slot);
 /* MSI on, with a fixed interrupt of that vector to the local APIC of that ID; false: it has no MSI. */
 bool pci_enable_msi(uint32_t slot, uint8_t vector, uint8_t apic_id);
+/* The same by an entry of its MSI-X table; false: it has none. */
+bool pci_enable_msix(uint32_t slot, unsigned entry, uint8_t vector, uint8_t apic_id);
 
 #endif

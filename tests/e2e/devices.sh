@@ -83,4 +83,46 @@ if "$build/ringside" run "$root/tests/peers/e1000.lua" pcap="$work/text" >"$work
 else
     ok "a file that is no capture stays"
 fi
+
+# A disk: what is printed, and what is on it afterwards.
+
+virtio="-drive if=none,id=disk,format=raw,file=theirs.img -device virtio-blk-pci,disable-legacy=on,drive=disk"
+
+# make_disk FILE
+make_disk() {
+    head -c 65536 "$build/guests/virtio.elf" >"$1"
+}
+
+our_disk() {
+    "$build/ringside" exec "$build/guests/virtio.elf" -a "$1" --disk "$work/ours.img" --commit >"$work/ours" 2>"$work/err"
+    if [ $? -eq 1 ] && [ ! -s "$work/err" ] && [ "$(wc -l <"$work/ours")" -eq 5 ]; then
+        ok "virtio disk, $1"
+    else
+        cat "$work/ours" "$work/err"
+        not_ok "virtio disk, $1, fails"
+    fi
+}
+
+their_disk() {
+    (cd "$work" && PEER_ENDS=1 PEER_OPTIONS="$virtio" \
+        timeout -s KILL 120 "$root/bench/peer" qemu "$build/guests/virtio.elf" "$1" 3>&1 2>err | cat >log)
+    if ! grep -q '^peer QEMU' "$work/log"; then
+        echo "SKIPPED: QEMU is not compared: $(cat "$work/err")"
+    elif sed 1d "$work/log" | diff -B "$work/ours" - >"$work/changes" && cmp "$work/ours.img" "$work/theirs.img"; then
+        ok "virtio disk, $1, prints and writes the same on QEMU"
+    else
+        cat "$work/changes"
+        not_ok "virtio disk, $1, prints or writes something else on QEMU (< here, > there)"
+    fi
+}
+
+for arguments in "8" "100" "120"; do
+    make_disk "$work/ours.img"
+    make_disk "$work/theirs.img"
+    our_disk "$arguments"
+    if cmp -s "$work/ours.img" "$work/theirs.img"; then
+        not_ok "virtio disk, $arguments: nothing was written"
+    fi
+    their_disk "$arguments"
+done
 exit "$failed"

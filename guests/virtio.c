@@ -1,0 +1,204 @@
+/* virtio - drives a virtio disk: reads, writes and flushes, with and without indirect descriptors and event
+ * indices.  QEMU has the device too.
+ *
+ *     virtio [SECTOR] [counts]
+ *
+ * Four requests of two sectors each at a time, from SECTOR (default 8) on; what is there afterwards is as it
+ * was, but for the last way.  `counts`: also how many notifications and interrupts each way takes.
+ *
+ * Marks: 1 and 2 around each four requests: RDI is 0 for reading, 1 for writing. */
+#include "lib/guest.h"
+
+#include "arch/apic.h"
+#include "arch/insn.h"
+#include "lib/args.h"
+#include "lib/mark.h"
+#include "lib/pci.h"
+#include "lib/print.h"
+#include "lib/traps.h"
+#include "lib/virtio.h"
+
+#define VECTOR_DISK     0x35
+#define VECTOR_SPURIOUS 0x4f
+#define REQUESTS        4
+#define HALF            700 /* a request's two sectors lie in two buffers */
+#define BYTES           1024
+
+struct request {
+    uint32_t type, reserved;
+    uint64_t sector;
+    volatile uint8_t status;
+    _Alignas(16) uint8_t table[4 * VIRTQ_DESC_BYTES];
+};
+
+static struct virtio disk;
+static struct virtio_queue queue;
+static volatile uint32_t interrupts;
+static struct request request[REQUESTS];
+static uint8_t data[REQUESTS][BYTES], before[REQUESTS][BYTES];
+static bool counts;
+
+static void apic_write(uint32_t offset, uint32_t value)
+{
+    *(volatile uint32_t *)(uintptr_t)(APIC_PHYS_BASE + offset) = value;
+}
+
+static void on_disk(struct trap_frame *frame)
+{
+    (void)frame;
+    interrupts++;
+    apic_write(APIC_EOI, 0);
+}
+
+/* ---- requests ---- */
+
+/* A header, data in two buffers, a status. */
+static void fill_table(uint8_t *table, uint16_t first, struct request *r, uint8_t *bytes, uint32_t n)
+{
+    uint16_t flags = VIRTQ_DESC_F_NEXT | (r->type == VIRTIO_BLK_T_OUT ? 0 : VIRTQ_DESC_F_WRITE);
+
+    virtio_descriptor(table, first, r, VIRTIO_BLK_HEADER_BYTES, VIRTQ_DESC_F_NEXT, n ? first + 1 : first + 3);
+    virtio_descriptor(table, first + 1, bytes, HALF, flags, first + 2);
+    virtio_descriptor(table, first + 2, bytes + HALF, n - HALF, flags, first + 3);
+    virtio_descriptor(table, first + 3, &r->status, 1, VIRTQ_DESC_F_WRITE, 0);
+}
+
+static void offer(uint16_t i, uint32_t type, uint64_t sector, uint32_t n)
+{
+    struct request *r = &request[i];
+
+    r->type = type;
+    r->sector = sector;
+    r->status = 0xff;
+    if (disk.features & VIRTIO_BIT(VIRTIO_F_RING_INDIRECT_DESC)) {
+        fill_table(r->table, 0, r, data[i], n);
+        virtio_descriptor(queue.desc, i, r->table, sizeof r->table, VIRTQ_DESC_F_INDIRECT, 0);
+        virtio_offer(&queue, i);
+    } else {
+        fill_table(queue.desc, 4 * i, r, data[i], n);
+        virtio_offer(&queue, 4 * i);
+    }
+}
+
+/* Until n requests have come back.  The interrupt may be of an earlier one, or have come before. */
+static void finish(uint16_t n)
+{
+    virtio_interrupt_after(&queue, n);
+    virtio_kick(&queue);
+    while (!virtio_take(&queue, n))
+        wait_for_interrupt();
+}
+
+/* All four at once; how many did not end well. */
+static uint32_t transfer(uint32_t type, uint64_t sector)
+{
+    uint32_t bad = 0;
+
+    mark(1, type, sector);
+    for (uint16_t i = 0; i < REQUESTS; i++)
+        offer(i, type, sector + 2u * i, BYTES);
+    finish(REQUESTS);
+    for (uint16_t i = 0; i < REQUESTS; i++)
+        bad += request[i].status != VIRTIO_BLK_S_OK;
+    mark(2, type, sector);
+    return bad;
+}
+
+static uint8_t alone(uint32_t type, uint64_t sector, uint32_t n)
+{
+    offer(0, type, sector, n);
+    finish(1);
+    return request[0].status;
+}
+
+/* ---- ways ---- */
+
+static uint32_t differ(const uint8_t *a, const uint8_t *b)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < sizeof data; i++)
+        n += a[i] != b[i];
+    return n;
+}
+
+static void copy(uint8_t *to, const uint8_t *from)
+{
+    for (uint32_t i = 0; i < sizeof data; i++)
+        to[i] = from[i];
+}
+
+static void pattern(uint8_t *to, uint8_t first)
+{
+    for (uint32_t i = 0; i < sizeof data; i++)
+        to[i] = (uint8_t)(first + i * 7 + i / 256);
+}
+
+/* Reads what is there, writes a pattern, reads that; returns what went wrong. */
+static uint32_t try_sectors(uint64_t sector, uint8_t first)
+{
+    static uint8_t written[REQUESTS][BYTES];
+    uint32_t bad = transfer(VIRTIO_BLK_T_IN, sector);
+
+    copy(before[0], data[0]);
+    pattern(written[0], first);
+    copy(data[0], written[0]);
+    bad += transfer(VIRTIO_BLK_T_OUT, sector);
+    bad += alone(VIRTIO_BLK_T_FLUSH, 0, 0) != VIRTIO_BLK_S_OK;
+    pattern(data[0], 0);
+    bad += transfer(VIRTIO_BLK_T_IN, sector);
+    return bad + differ(data[0], written[0]);
+}
+
+static uint32_t restore(uint64_t sector)
+{
+    copy(data[0], before[0]);
+    return transfer(VIRTIO_BLK_T_OUT, sector);
+}
+
+static uint32_t try_way(const char *name, uint64_t features, uint64_t sector, bool last)
+{
+    uint64_t sectors = virtio_config(&disk, VIRTIO_BLK_CAPACITY);
+
+    if (!virtio_negotiate(&disk, features | VIRTIO_BIT(VIRTIO_BLK_F_FLUSH))) {
+        print("%s: the device refuses\n", name);
+        return 1;
+    }
+    bool msix = pci_enable_msix(disk.slot, 0, VECTOR_DISK, 0);
+    virtio_queue_init(&queue, &disk, 0, 0);
+    virtio_ready(&disk);
+    interrupts = 0;
+    uint32_t bad = try_sectors(sector, (uint8_t)features);
+    uint8_t past = alone(VIRTIO_BLK_T_IN, sectors, BYTES), unknown = alone(99, 0, 0);
+    bad += last ? 0 : restore(sector);
+    print("%s: %u wrong; behind the end %u, an unknown request %u; %s\n", name, bad, past, unknown,
+          msix && interrupts ? "interrupts" : "no interrupts");
+    if (counts)
+        print("  %u notifications, %u interrupts\n", queue.notifications, interrupts);
+    return bad + (past != VIRTIO_BLK_S_IOERR) + (unknown != VIRTIO_BLK_S_UNSUPP);
+}
+
+uint32_t guest_main(const char *args)
+{
+    const uint64_t indirect = VIRTIO_BIT(VIRTIO_F_RING_INDIRECT_DESC),
+                   event = VIRTIO_BIT(VIRTIO_F_RING_EVENT_IDX);
+    uint64_t sector = args_number(args, 1, 8);
+    uint32_t bad = 0;
+
+    if (!virtio_find(&disk, VIRTIO_ID_BLOCK, 0)) {
+        print("there is no virtio disk\n");
+        return 1;
+    }
+    counts = args_is(args, 1, "counts") || args_is(args, 2, "counts");
+    out8(PORT_PIC_MASK, 0xff);
+    out8(PORT_PIC2_MASK, 0xff);
+    traps_init();
+    trap_set(VECTOR_DISK, on_disk);
+    apic_write(APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS);
+    print("a disk of %u sectors, from sector %lu on\n", virtio_config(&disk, VIRTIO_BLK_CAPACITY), sector);
+    bad += try_way("plain", 0, sector, false);
+    bad += try_way("indirect", indirect, sector, false);
+    bad += try_way("event indices", event, sector, false);
+    bad += try_way("both", indirect | event, sector, true);
+    return bad != 0;
+}
