@@ -324,8 +324,7 @@ struct machine {
     struct rs_walk iommu_walk;  /* the IOMMU's last one, or that in progress */
     struct port_owner port[PORTS];
     u32 ports;
-    struct disk
-        *disk[DISKS_MAX]; /* of the virtio-blk of that instance; NULL: none.  Their contents are state */
+    struct disk *disk[DISKS_MAX]; /* by instance of virtio-blk; NULL: none.  Their contents are state */
     u64 ram_bytes;
     u64 firmware;          /* enum rs_firmware: what a power cycle sets */
     struct booted *booted; /* loader.c: the image, to enter it again after a reset; NULL before boot */

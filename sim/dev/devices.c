@@ -10,6 +10,7 @@
 #include "dev/link.h"
 #include "dev/pci.h"
 #include "dev/virtio_blk.h"
+#include "dev/virtio_net.h"
 
 /* QEMU's generic bridge: it has no registers beyond the header. */
 static const struct pci_model host_bridge = {
@@ -31,6 +32,7 @@ static const struct device_kind {
     {&e1000_model, 4, "Intel's 82540EM, a NIC: descriptor rings, checksums, interrupt throttling", false},
     {&edu_model, 1, "QEMU's device for teaching: DMA, interrupts, a factorial", false},
     {&virtio_blk_model.pci, DISKS_MAX, "a disk, of which `file` is the raw image", true},
+    {&virtio_net_model.pci, 4, "a NIC for drivers that know that it is virtual", false},
 };
 
 #define KINDS (sizeof kind / sizeof *kind)

@@ -37,12 +37,12 @@ void virtio_run(struct pci_device *d);
 void virtio_configuring(struct pci_device *d, unsigned at);
 void virtio_configured(struct pci_device *d, unsigned at);
 
-#define VIRTIO_PCI(kind, id, device_class, vectors) \
+#define VIRTIO_PCI(kind, id, device_class, vectors, builder) \
     { \
         .name = (kind), .vendor = VIRTIO_VENDOR, .device = VIRTIO_DEVICE(id), .subvendor = VIRTIO_VENDOR, \
         .subsystem = 0x1100, .class = (device_class), .revision = 1, \
         .bar = {{.bytes = 0x4000}, {.bytes = 0x1000}}, .intx = true, .msix_vectors = (vectors), \
-        .msix_bar = 1, .build = virtio_build, .reset = virtio_reset, .read = virtio_read, \
+        .msix_bar = 1, .build = (builder), .reset = virtio_reset, .read = virtio_read, \
         .write = virtio_write, .run = virtio_run, .configuring = virtio_configuring, \
         .configured = virtio_configured, \
     }
@@ -67,8 +67,8 @@ bool virtio_live(const struct pci_device *d);
 /* What the driver has made cannot be followed: the device needs a reset (2.1.2). */
 void virtio_break(struct pci_device *d);
 void virtio_interrupt_queue(struct pci_device *d, const struct virtqueue *q);
-/* Its configuration has changed. */
-void virtio_interrupt_config(struct pci_device *d);
+/* Its own configuration has changed: the driver hears of it (4.1.5.4). */
+void virtio_config_changed(struct pci_device *d);
 /* The device has a use for buffers of that queue now. */
 void virtio_look(struct pci_device *d, unsigned queue);
 

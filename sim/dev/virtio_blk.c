@@ -178,7 +178,7 @@ static void work(struct pci_device *d, unsigned queue)
 }
 
 const struct virtio_model virtio_blk_model = {
-    .pci = VIRTIO_PCI("virtio-blk", VIRTIO_ID_BLOCK, 0x010000, 2),
+    .pci = VIRTIO_PCI("virtio-blk", VIRTIO_ID_BLOCK, 0x010000, 2, virtio_build),
     .queues = 1,
     .config_bytes = VIRTIO_BLK_CONFIG_BYTES,
     .state = virtio_of,

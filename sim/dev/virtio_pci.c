@@ -41,6 +41,51 @@ void virtio_build(struct pci_device *d)
     add_structure(d, VIRTIO_CAP_BYTES, VIRTIO_CAP_COMMON, COMMON, VIRTIO_COMMON_BYTES);
 }
 
+/* ---- interrupts (4.1.5.3, 4.1.5.4) ---- */
+
+static void interrupt(struct pci_device *d, u64 vector, u64 isr)
+{
+    struct virtio *v = virtio_state(d);
+    if (isr == VIRTIO_ISR_CONFIG || !pci_has_messages(d))
+        v->isr |= isr;
+    pci_interrupt_level(d, v->isr != 0);
+    if (vector != VIRTIO_NO_VECTOR)
+        pci_interrupt_message(d, (unsigned)vector);
+}
+
+void virtio_interrupt_queue(struct pci_device *d, const struct virtqueue *q)
+{
+    interrupt(d, q->vector, VIRTIO_ISR_QUEUE);
+}
+
+static void interrupt_config(struct pci_device *d)
+{
+    interrupt(d, virtio_state(d)->msix_config, VIRTIO_ISR_CONFIG);
+}
+
+void virtio_config_changed(struct pci_device *d)
+{
+    struct virtio *v = virtio_state(d);
+    v->generation = (v->generation + 1) & 0xff;
+    if (virtio_live(d))
+        interrupt_config(d);
+}
+
+static u64 read_isr(struct pci_device *d)
+{
+    struct virtio *v = virtio_state(d);
+    u64 isr = v->isr;
+    v->isr = 0;
+    pci_interrupt_level(d, false);
+    return isr;
+}
+
+/* A vector that there is not reads back as none (4.1.5.1.2.1). */
+static u64 vector_or_none(const struct pci_device *d, u64 value)
+{
+    return value < d->model->msix_vectors ? value : VIRTIO_NO_VECTOR;
+}
+
 /* ---- status and features ---- */
 
 static u64 offered(const struct pci_device *d)
@@ -80,7 +125,7 @@ void virtio_break(struct pci_device *d)
     v->status |= VIRTIO_NEEDS_RESET;
     stop_queues(d);
     if (!told && v->status & VIRTIO_DRIVER_OK)
-        virtio_interrupt_config(d);
+        interrupt_config(d);
 }
 
 /* Features without VERSION_1 are those of the interface that this device does not have (6.1). */
@@ -121,43 +166,6 @@ static void set_feature(struct virtio *v, u64 value)
     u64 shift = 32 * v->driver_select;
     if (v->driver_select < 2 && !(v->status & VIRTIO_FEATURES_OK))
         v->features = (v->features & ~(UINT64_C(0xffffffff) << shift)) | (value & 0xffffffff) << shift;
-}
-
-/* ---- interrupts (4.1.5.3, 4.1.5.4) ---- */
-
-static void interrupt(struct pci_device *d, u64 vector, u64 isr)
-{
-    struct virtio *v = virtio_state(d);
-    if (isr == VIRTIO_ISR_CONFIG || !pci_has_messages(d))
-        v->isr |= isr;
-    pci_interrupt_level(d, v->isr != 0);
-    if (vector != VIRTIO_NO_VECTOR)
-        pci_interrupt_message(d, (unsigned)vector);
-}
-
-void virtio_interrupt_queue(struct pci_device *d, const struct virtqueue *q)
-{
-    interrupt(d, q->vector, VIRTIO_ISR_QUEUE);
-}
-
-void virtio_interrupt_config(struct pci_device *d)
-{
-    interrupt(d, virtio_state(d)->msix_config, VIRTIO_ISR_CONFIG);
-}
-
-static u64 read_isr(struct pci_device *d)
-{
-    struct virtio *v = virtio_state(d);
-    u64 isr = v->isr;
-    v->isr = 0;
-    pci_interrupt_level(d, false);
-    return isr;
-}
-
-/* A vector that there is not reads back as none (4.1.5.1.2.1). */
-static u64 vector_or_none(const struct pci_device *d, u64 value)
-{
-    return value < d->model->msix_vectors ? value : VIRTIO_NO_VECTOR;
 }
 
 /* ---- the common configuration (4.1.4.3) ---- */
@@ -391,8 +399,11 @@ static bool rests(const struct pci_device *d, const struct virtqueue *q, unsigne
     return q->phase == QUEUE_LOOK && model->wants && !model->wants(d, number);
 }
 
+/* It takes a cycle at least: a driver whose rings lie in one another can keep the device busy for ever, but
+ * not stop the clock. */
 static void step(struct pci_device *d, struct virtqueue *q, unsigned number)
 {
+    u64 begins = device_now(d->m);
     q->due = 0;
     if (q->phase == QUEUE_WORK)
         virtio_model(d)->work(d, number);
@@ -401,6 +412,8 @@ static void step(struct pci_device *d, struct virtqueue *q, unsigned number)
     if (rests(d, q, number))
         q->phase = QUEUE_IDLE;
     virtio_state(d)->turn = number + 1;
+    if (device_now(d->m) == begins)
+        device_wait(d->m, 1);
 }
 
 void virtio_run(struct pci_device *d)

@@ -42,4 +42,18 @@ struct virtio_blk {
     uint64_t stage;        /* enum blk_stage */
 };
 
+/* Frames that wait for buffers. */
+#define VIRTIO_NET_FRAMES 8
+#define VIRTIO_NET_WORDS  190
+
+struct virtio_net {
+    struct virtio virtio;
+    uint64_t first, frames;             /* those that have arrived: the first that waits, and how many */
+    uint64_t length[VIRTIO_NET_FRAMES]; /* bytes */
+    uint64_t frame[VIRTIO_NET_FRAMES * VIRTIO_NET_WORDS]; /* byte i of a frame at bits 8 (i mod 8) */
+    uint64_t received; /* bytes of the first that are in the driver's buffers, its header too */
+    uint64_t gathered; /* bytes of the one to send, likewise */
+    uint64_t out[VIRTIO_NET_WORDS];
+};
+
 #endif

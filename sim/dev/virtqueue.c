@@ -243,6 +243,12 @@ void virtqueue_skip(struct virtqueue *q, u64 n)
         n -= part;
 }
 
+void virtqueue_put_back(struct virtqueue *q)
+{
+    q->next_avail = (q->next_avail - 1) & 0xffff;
+    q->phase = QUEUE_LOOK;
+}
+
 void virtqueue_return(struct virtqueue *q)
 {
     q->phase = QUEUE_USED;

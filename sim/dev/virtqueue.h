@@ -23,6 +23,8 @@ bool virtqueue_read(struct pci_device *d, struct virtqueue *q, void *bytes, unsi
 bool virtqueue_write(struct pci_device *d, struct virtqueue *q, const void *bytes, unsigned n);
 /* Leaves out n bytes that it could write: those behind them do not count in the used ring. */
 void virtqueue_skip(struct virtqueue *q, u64 n);
+/* The chain is as if it had not been taken, and is what the device finds when it looks again. */
+void virtqueue_put_back(struct virtqueue *q);
 /* The work is done. */
 void virtqueue_return(struct virtqueue *q);
 

@@ -84,9 +84,10 @@ else
     ok "a file that is no capture stays"
 fi
 
-# A disk: what is printed, and what is on it afterwards.
+# A virtio disk and a virtio NIC: what is printed, and what is on the disk afterwards.
 
-virtio="-drive if=none,id=disk,format=raw,file=theirs.img -device virtio-blk-pci,disable-legacy=on,drive=disk"
+virtio="-drive if=none,id=disk,format=raw,file=theirs.img -device virtio-blk-pci,disable-legacy=on,drive=disk
+    -device virtio-net-pci,disable-legacy=on,mac=52:54:00:12:34:56"
 
 # make_disk FILE
 make_disk() {
@@ -94,8 +95,8 @@ make_disk() {
 }
 
 our_disk() {
-    "$build/ringside" exec "$build/guests/virtio.elf" -a "$1" --disk "$work/ours.img" --commit >"$work/ours" 2>"$work/err"
-    if [ $? -eq 1 ] && [ ! -s "$work/err" ] && [ "$(wc -l <"$work/ours")" -eq 5 ]; then
+    "$build/ringside" run "$root/tests/peers/virtio.lua" cmdline="$1" disk="$work/ours.img" >"$work/ours" 2>"$work/err"
+    if [ $? -eq 0 ] && [ ! -s "$work/err" ] && [ "$(wc -l <"$work/ours")" -eq 6 ]; then
         ok "virtio disk, $1"
     else
         cat "$work/ours" "$work/err"

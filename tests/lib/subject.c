@@ -65,11 +65,13 @@ void run_make(struct run *r, const struct subject *s)
     const char *kind = two ? s->device + 2 : s->device;
     struct rs_device device[2] = {{.kind = kind}, {.kind = kind}};
     bool disk = kind && strcmp(kind, "virtio-blk") == 0;
-    if (disk)
+    if (disk) { /* and a NIC goes with it */
         device[0].file = make_disk(file);
+        device[1].kind = "virtio-net";
+    }
     config.device = device;
-    config.device_count = kind ? 1 + two : 0;
-    if (kind) /* behind an IOMMU, which is off until software turns it on */
+    config.device_count = kind ? 1 + (two || disk) : 0;
+    if (s->device) /* behind an IOMMU, which is off until software turns it on */
         config.firmware |= RS_FW_VTD;
     r->world = rs_world_new();
     r->machine = rs_machine_new(r->world, &config, &err);
