@@ -114,6 +114,12 @@ START_TEST(the_enhanced_mechanism_shows_the_same)
     ck_assert_uint_eq(board_mmio_read(c, ecam + 0x8000, 4), 0xffffffff);
     board_mmio_write(c, ecam + PCI_INTERRUPT_LINE, 1, 9);
     ck_assert_uint_eq(config(SLOT, PCI_INTERRUPT_LINE, 1), 9);
+    for (unsigned at = 0xf8; at < 0x100; at++) { /* over its end */
+        board_mmio_write(c, ecam + at, 4, 0xffffffff);
+        board_mmio_write(c, ecam + at, 8, UINT64_MAX);
+    }
+    ck_assert_uint_eq(m->b.pci[SLOT].msix[0], 0);
+    ck_assert_uint_eq(config(SLOT, PCI_COMMAND, 2), PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
 }
 END_TEST
 

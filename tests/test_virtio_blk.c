@@ -238,6 +238,35 @@ START_TEST(a_hostile_driver_harms_nobody)
 }
 END_TEST
 
+/* What a snapshot file may claim of a device: each word of its state is small, huge, or as it was. */
+static void forge(void *words, size_t bytes)
+{
+    u64 *word = words;
+    for (size_t i = 0; i < bytes / 8; i++)
+        if (chance_once_in(3))
+            word[i] = chance_once_in(2) ? chance_below(200) : chance();
+}
+
+START_TEST(a_forged_state_harms_nobody)
+{
+    chance_seed(_i + 1);
+    for (unsigned i = 0; i < 4000; i++) {
+        vd_start(0, 16);
+        vd_chain((u32)chance_below(2), 1, 512);
+        driver_offer(&vd.queue, 0);
+        driver_notify(&vd.queue);
+        for (u64 k = chance_below(7); k; k--)
+            devices_atom(vd.m);
+        forge(&vd.m->b.virtio_blk[0], sizeof vd.m->b.virtio_blk[0]);
+        vd.state->status = VIRTIO_FEATURES_OK | VIRTIO_DRIVER_OK;
+        vd.state->queue[0].phase = chance_below(QUEUE_PHASES + 1);
+        vd.state->queue[0].due = 0;
+        for (unsigned k = 0; k < 30 && device_due(vd.m, SLOT) != UINT64_MAX; k++)
+            devices_atom(vd.m);
+    }
+}
+END_TEST
+
 static void add_block(Suite *suite)
 {
     TCase *t = tcase_create("block");
@@ -258,6 +287,7 @@ int main(void)
     add_block(suite);
     tcase_add_checked_fixture(hostile, vd_set_up, vd_tear_down);
     tcase_add_loop_test(hostile, a_hostile_driver_harms_nobody, 0, 4);
+    tcase_add_loop_test(hostile, a_forged_state_harms_nobody, 0, 2);
     tcase_set_timeout(hostile, 300);
     suite_add_tcase(suite, hostile);
     return suite_run(suite);

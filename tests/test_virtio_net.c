@@ -296,6 +296,34 @@ START_TEST(a_hostile_driver_harms_nobody)
 }
 END_TEST
 
+/* What a snapshot file may claim of a NIC. */
+static void forge(struct virtio_net *s)
+{
+    u64 *own[] = {&s->first, &s->frames, &s->received, &s->gathered, &s->length[0], &s->length[3]};
+    for (unsigned i = 0; i < sizeof own / sizeof *own; i++)
+        if (chance_once_in(2))
+            *own[i] = chance_once_in(2) ? chance_below(2000) : chance();
+}
+
+START_TEST(a_forged_state_harms_nobody)
+{
+    chance_seed(_i + 1);
+    for (unsigned i = 0; i < 1000; i++) {
+        start(0, 0);
+        start(1, 0);
+        make_frame(600, i);
+        give_buffer(0, 2000);
+        send_in(600, 12);
+        for (u64 k = chance_below(16); k && devices_next_due(m) != UINT64_MAX; k--)
+            devices_atom(m);
+        forge(&m->b.virtio_net[0]);
+        forge(&m->b.virtio_net[1]);
+        for (unsigned k = 0; k < 60 && devices_next_due(m) != UINT64_MAX; k++)
+            devices_atom(m);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("virtio_net");
@@ -310,6 +338,7 @@ int main(void)
     tcase_add_test(t, nobody_hears_who_is_off);
     tcase_add_test(t, a_cut_link_is_heard_of);
     tcase_add_loop_test(t, a_hostile_driver_harms_nobody, 0, 2);
+    tcase_add_loop_test(t, a_forged_state_harms_nobody, 0, 2);
     tcase_set_timeout(t, 120);
     suite_add_tcase(suite, t);
     return suite_run(suite);

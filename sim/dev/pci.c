@@ -303,14 +303,19 @@ static u64 enhanced_read(struct machine *m, u64 offset, unsigned n)
     return value;
 }
 
+/* Up to four bytes; those behind the end of the header are swallowed. */
+static void enhanced_write_part(struct machine *m, u64 offset, unsigned n, u32 value)
+{
+    if (!beyond_header(offset))
+        pci_config_write(m, enhanced(offset), (unsigned)min(n, PCI_CONFIG_BYTES - (offset & 0xfff)), value);
+}
+
 static void enhanced_write(struct machine *m, u64 offset, unsigned n, u64 value)
 {
     unsigned first = n > 4 ? 4 : n;
-    if (beyond_header(offset))
-        return;
-    pci_config_write(m, enhanced(offset), first, (u32)value);
+    enhanced_write_part(m, offset, first, (u32)value);
     if (n > first)
-        pci_config_write(m, enhanced(offset + first), n - first, (u32)(value >> 32));
+        enhanced_write_part(m, offset + first, n - first, (u32)(value >> 32));
 }
 
 /* ---- behind BARs ---- */
