@@ -64,6 +64,9 @@ START_TEST(what_is_kept_is_not_read)
     ck_assert_uint_eq(refs(REMAP_ADDRESS, false), 6);
     ck_assert_uint_eq(refs(REMAP_ADDRESS, true), 0);           /* IOTLB */
     ck_assert_uint_eq(refs(REMAP_ADDRESS + 0x1000, false), 1); /* a paging-structure cache */
+    const struct rs_walk *w = rs_last_iommu_walk(r.m);
+    ck_assert_uint_eq(w->skip_count, 5);
+    ck_assert(w->skip[1].by == RS_BY_CONTEXT_CACHE && w->skip[2].by == RS_BY_PWC && w->skip[4].row == 5);
     ck_assert_uint_eq(refs(REMAP_ADDRESS + 0x200000, false), 1);
     ck_assert_uint_eq(refs(REMAP_ADDRESS + 0x40000000, false), 1);
     r.m->p.iommu_pwc = 0;
