@@ -268,6 +268,28 @@ static void two_rights(void)
     print("with WP again %s\n", store(GVA(9, 0, 0, 6), 80) ? "stored" : "refused");
 }
 
+/* A page table that maps itself, read-only; without WP, the first use of that is a write to it. */
+static void by_its_own_entry(void)
+{
+    const uint64_t moves = GVA(6, 3, 5, 7), self = GVA(6, 3, 5, 9);
+
+    paging_map(pml4, moves, frame(5), PAGE_4K, PTE_W);
+    uint64_t table = (uint64_t)paging_entry(pml4, moves, PAGE_4K) & ~(PAGE_4K - 1);
+    ((uint64_t *)table)[9] = table | PTE_P;
+    write_cr3((uint64_t)pml4);
+    write_cr0(read_cr0() & ~(uint64_t)CR0_WP);
+    store(self + 8 * 20, 0);
+    show("mapped beside itself", moves);
+    store(self + 8 * 7, frame(6) | FLAGS);
+    invlpg(moves);
+    show("moved by its own entry", moves);
+    store(self + 8 * 7, frame(5) | FLAGS);
+    invlpg(moves);
+    show("and back", moves);
+    print("accessed %u\n", (load(self + 8 * 7) & PTE_A) != 0);
+    write_cr0(read_cr0() | CR0_WP);
+}
+
 /* Without WP and with SMAP: the kernel may write to a user's read-only page, if it has set AC, and only then.
  */
 static void by_leave(void)
@@ -374,6 +396,7 @@ uint32_t guest_main(const char *args)
     two_levels();
     exchanged();
     two_rights();
+    by_its_own_entry();
     by_leave();
     by_port();
     many_tables();

@@ -139,7 +139,8 @@ static void map_page(struct vcpu *v, struct shadow_table *t, uint64_t gva, const
     uint64_t value = (uint64_t)page_at(v->vm, gpa) | (level > 1 ? PTE_PS : 0) |
                      shadow_page_flags(v, path->rights, path->entry[path->level], gfn);
 
-    if (access.write && !(path->rights & PTE_W)) {
+    /* not to a frame that this very fault has made a table: the write comes again, and is traced */
+    if (access.write && !(path->rights & PTE_W) && !shadow_frame_at(s, gfn)->traced) {
         if (value & PTE_U && v->mode.smap && !lend(v, gva))
             return;
         value = for_supervisor_write(v, value);

@@ -174,6 +174,12 @@ static bool prepare_vcpus(struct vm *vm, uint64_t entry)
     return true;
 }
 
+static bool start_fails(struct vm *vm)
+{
+    vm->dir->state = VMDIR_CRASHED;
+    return false;
+}
+
 bool vm_start(struct vm *vm, char *why, size_t size)
 {
     uint64_t entry;
@@ -184,16 +190,16 @@ bool vm_start(struct vm *vm, char *why, size_t size)
     }
     vcpus_release(vm);
     vm->ever_started = true;
-    vm->dir->state = VMDIR_CRASHED;
+    vm->dir->state = VMDIR_STOPPED;
     vm->dir->status = 0;
     release_memory(vm);
     if (!prepare_memory(vm, &entry, why, size)) {
         release_memory(vm);
-        return false;
+        return start_fails(vm);
     }
     if (!prepare_vcpus(vm, entry)) {
         format_text(why, size, "out of memory for a VMCS and its pages");
-        return false;
+        return start_fails(vm);
     }
     vm->stats = (struct stats){0};
     vuart_init(&vm->uart, &vm->console);
