@@ -106,8 +106,8 @@ bool input_apply(struct machine *m, const struct input *in)
 {
     machine_drop_derived(m);
     switch (in->kind) {
-    case INPUT_CONSOLE: return uart_receive(&m->b.uart[0], in->bytes, in->n);
-    case INPUT_MANAGEMENT: return uart_receive(&m->b.uart[1], in->bytes, in->n);
+    case INPUT_CONSOLE: return uart_input(m, 0, in->bytes, in->n);
+    case INPUT_MANAGEMENT: return uart_input(m, 1, in->bytes, in->n);
     case INPUT_POKE: return mem_copy_in(m->mem, in->hpa, in->bytes, in->n);
     case INPUT_RESET: return reset(m);
     case INPUT_REGISTER: return set_register(m, in);

@@ -14,6 +14,7 @@ enum device {
     DEVICE_PCI = 0, /* the function in slot 0, and those behind it */
     DEVICE_IOAPIC = PCI_SLOTS,
     DEVICE_IOMMU,
+    DEVICE_PIT,
     DEVICES
 };
 
