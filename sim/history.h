@@ -21,7 +21,7 @@ struct saved {
     struct kept kept[KEEPERS_MAX];
 };
 
-enum input_kind { INPUT_CONSOLE, INPUT_MANAGEMENT, INPUT_POKE, INPUT_RESET, INPUT_REGISTER, INPUT_KINDS };
+enum input_kind { INPUT_CONSOLE, INPUT_MANAGEMENT, INPUT_POKE, INPUT_RESET, INPUT_REGISTER, INPUT_KEYBOARD, INPUT_KINDS };
 
 /* One input, applied at the start of `atom`. */
 struct input {

@@ -139,6 +139,15 @@ static void core_power_on(struct core *c)
     walk_forget(c);
 }
 
+void machine_reset(struct machine *m)
+{
+    machine_align_clocks(m);
+    for (u32 i = 0; i < m->cores; i++)
+        cpu_reset(m->core[i]);
+    board_reset(m);
+    loader_enter_again(m);
+}
+
 void rs_power_cycle(rs_machine *m)
 {
     memset(&m->b, 0, sizeof m->b);

@@ -52,6 +52,7 @@ static inline u32 sets_mask(u32 sets)
 
 #include "dev/pic_state.h"
 #include "dev/pit_state.h"
+#include "dev/ps2_state.h"
 
 /* A segment register with its hidden part.  attr: VMX access rights format (SDM vol. 3, 24.4.1). */
 struct segment {
@@ -157,6 +158,7 @@ enum halt_cause {
     HALT_FOREVER,
     HALT_VMX_ABORT,
     HALT_STARTUP,
+    HALT_POWER_OFF,
     HALT_CAUSES
 };
 #define HALT_STATUS 255 /* of a run that does not end by debug-exit */

@@ -4,6 +4,10 @@
 #include "arch/ioapic.h"
 #include "arch/pic.h"
 #include "arch/pit.h"
+#include "arch/power.h"
+#include "arch/ps2.h"
+#include "arch/rtc.h"
+#include "arch/vga.h"
 #include "cpu/cpu.h"
 #include "dev/device.h"
 #include "lib/bare.h"
@@ -12,6 +16,7 @@
 #include "schedule.h"
 
 #include <check.h>
+#include <string.h>
 
 #define VECTOR 0x41
 #define IPI    150 /* ipi_latency */
@@ -28,6 +33,7 @@ static void set_up(void)
     m = b.machine;
     c = b.core;
     apic_write(c, APIC_SVR, APIC_SVR_ENABLE | 0xff);
+    c->s.cycle = 1000;
 }
 
 static void tear_down(void)
@@ -400,6 +406,273 @@ START_TEST(an_empty_transmitter_interrupts)
 }
 END_TEST
 
+/* ---- keyboard ---- */
+
+static struct rs_error err;
+
+static void key(const char *name)
+{
+    ck_assert_msg(rs_input_key(m, name, &err) == RS_OK, "%s", err.text);
+}
+
+static unsigned data(void)
+{
+    return in(PORT_PS2_COMMAND) & PS2_STATUS_OUTPUT ? in(PORT_PS2_DATA) : 0x100;
+}
+
+static void keyboard(u8 command)
+{
+    out(PORT_PS2_DATA, command);
+}
+
+START_TEST(keys_come_as_set_1)
+{
+    static const unsigned want[] = {0x1e, 0x9e, 0x2a, 0x1e, 0x9e, 0xaa, 0xe0, 0x48, 0xe0, 0xc8, 0x1d, 0x2e,
+                                    0xae, 0x9d, 0x1c, 0x9c, 0x41, 0xc1, 0x100};
+    key("a");
+    ck_assert_int_eq(rs_input_type(m, "A", 1, &err), RS_OK);
+    key("up");
+    key("ctrl+c");
+    ck_assert_int_eq(rs_input_type(m, "\n", 1, &err), RS_OK);
+    key("f7"); /* 83 of set 2 */
+    for (unsigned i = 0; i < sizeof want / sizeof *want; i++)
+        ck_assert_uint_eq(data(), want[i]);
+}
+END_TEST
+
+START_TEST(every_key_has_its_code_in_both_sets)
+{
+    const char *name;
+    for (size_t i = 0; (name = rs_key_name(i)); i++) {
+        key(name);
+        unsigned pressed = data(), extended = pressed == KEYBOARD_EXTENDED;
+        pressed = extended ? data() : pressed;
+        ck_assert_uint_eq(extended ? data() : KEYBOARD_EXTENDED, KEYBOARD_EXTENDED);
+        ck_assert_uint_eq(data(), pressed | KEYBOARD_BREAK);
+        ck_assert_uint_lt(pressed, 0x80);
+    }
+    ck_assert_uint_eq(data(), 0x100);
+}
+END_TEST
+
+START_TEST(without_translation_they_come_as_set_2)
+{
+    static const unsigned want[] = {0x1c, 0xf0, 0x1c, 0xe0, 0x75, 0xe0, 0xf0, 0x75, 0x100};
+    out(PORT_PS2_COMMAND, PS2_WRITE_CONFIG);
+    out(PORT_PS2_DATA, PS2_CONFIG_SYSTEM);
+    key("a");
+    key("up");
+    for (unsigned i = 0; i < sizeof want / sizeof *want; i++)
+        ck_assert_uint_eq(data(), want[i]);
+}
+END_TEST
+
+START_TEST(a_key_interrupts_once_for_each_byte)
+{
+    io_write(IOAPIC_ENTRY(1), VECTOR);
+    key("a");
+    for (unsigned i = 0; i < 2; i++) {
+        settle();
+        ck_assert_int_eq(apic_acknowledge(c), VECTOR);
+        apic_write(c, APIC_EOI, 0);
+        settle();
+        ck_assert_int_eq(apic_pending_vector(c), -1);
+        ck_assert_uint_eq(data(), i ? 0x9e : 0x1e);
+    }
+    settle();
+    ck_assert_int_eq(apic_pending_vector(c), -1);
+}
+END_TEST
+
+START_TEST(controller_and_keyboard_answer)
+{
+    out(PORT_PS2_COMMAND, PS2_SELF_TEST);
+    ck_assert_uint_eq(data(), PS2_SELF_TEST_OK);
+    out(PORT_PS2_COMMAND, PS2_TEST);
+    ck_assert_uint_eq(data(), 0);
+    out(PORT_PS2_COMMAND, PS2_AUX_ON);
+    out(PORT_PS2_COMMAND, PS2_READ_CONFIG);
+    ck_assert_uint_eq(data() & PS2_CONFIG_AUX_OFF, PS2_CONFIG_AUX_OFF); /* there is none */
+    keyboard(KEYBOARD_RESET);
+    ck_assert_uint_eq(data(), KEYBOARD_ACK);
+    ck_assert_uint_eq(data(), KEYBOARD_READY);
+    keyboard(KEYBOARD_LEDS);
+    ck_assert_uint_eq(data(), KEYBOARD_ACK);
+    keyboard(5);
+    ck_assert_uint_eq(data(), KEYBOARD_ACK);
+    ck_assert_uint_eq(m->b.ps2.leds, 5);
+    keyboard(KEYBOARD_IDENTIFY);
+    ck_assert_uint_eq(data(), KEYBOARD_ACK);
+    ck_assert_uint_eq(data(), 0xab);
+    ck_assert_uint_eq(data(), 0x41); /* 83, translated */
+    keyboard(0x42);
+    ck_assert_uint_eq(data(), KEYBOARD_AGAIN);
+    keyboard(KEYBOARD_SCAN_SET);
+    ck_assert_uint_eq(data(), KEYBOARD_ACK);
+    keyboard(3);
+    ck_assert_uint_eq(data(), KEYBOARD_AGAIN);
+    ck_assert_uint_eq(data(), 0x100);
+}
+END_TEST
+
+START_TEST(keys_that_cannot_be_pressed_say_why)
+{
+    ck_assert_int_eq(rs_input_key(m, "ctrl+sausage", &err), RS_FAILED);
+    ck_assert_msg(strstr(err.text, "'sausage'") != NULL, "%s", err.text);
+    ck_assert_int_eq(rs_input_key(m, "", &err), RS_FAILED);
+    ck_assert_int_eq(rs_input_key(m, "ctrl+", &err), RS_FAILED);
+    ck_assert_int_eq(rs_input_key(m, "a+b+c+d+e", &err), RS_FAILED);
+    ck_assert_int_eq(rs_input_type(m, "\200", 1, &err), RS_FAILED);
+    key("kp+");
+    key("shift+kp+");
+    unsigned full = 0;
+    while (rs_input_key(m, "a", &err) == RS_OK)
+        full++;
+    ck_assert_uint_gt(full, 1000);
+    ck_assert_msg(strstr(err.text, "has not read") != NULL, "%s", err.text);
+}
+END_TEST
+
+/* ---- reset and power ---- */
+
+static void after_power(void)
+{
+    ck_assert_uint_ne(device_due(m, DEVICE_POWER), UINT64_MAX);
+    c->s.cr2 = 7;
+    devices_atom(m);
+}
+
+START_TEST(software_resets_the_machine)
+{
+    for (unsigned way = 0; way < 4; way++) {
+        out(PORT_PIC_MASK, 0);
+        if (way == 0)
+            out(PORT_PS2_COMMAND, PS2_RESET);
+        if (way == 1)
+            out(PORT_SYSTEM_A, SYSTEM_A_RESET);
+        if (way == 2)
+            out(PORT_RESET, RESET_VALUE);
+        if (way == 3) {
+            out(PORT_PS2_COMMAND, PS2_WRITE_OUTPUT);
+            out(PORT_PS2_DATA, 0xfe);
+        }
+        after_power();
+        ck_assert_uint_eq(c->s.cr2, 0);
+        ck_assert_uint_eq(in(PORT_PIC_MASK), 0xff);
+        ck_assert_int_eq(m->b.halted, HALT_NONE);
+    }
+    out(PORT_RESET, RESET_SYSTEM); /* not yet */
+    ck_assert_uint_eq(device_due(m, DEVICE_POWER), UINT64_MAX);
+    ck_assert_uint_eq(in(PORT_RESET), RESET_SYSTEM);
+}
+END_TEST
+
+START_TEST(software_switches_it_off)
+{
+    board_out(c, PORT_PM + PM_CONTROL, 2, 5 << 10 | PM_CONTROL_SLEEP); /* a state that is not there */
+    ck_assert_uint_eq(device_due(m, DEVICE_POWER), UINT64_MAX);
+    ck_assert_uint_eq(board_in(c, PORT_PM + PM_CONTROL, 2), 5 << 10 | PM_CONTROL_SCI);
+    board_out(c, PORT_PM + PM_CONTROL, 2, PM_TYPE_OFF << 10 | PM_CONTROL_SLEEP);
+    after_power();
+    ck_assert_str_eq(rs_halt_text(m), "switched off by software");
+    ck_assert_int_eq(rs_halt_status(m), 0);
+}
+END_TEST
+
+START_TEST(the_pm_timer_runs)
+{
+    u64 before = board_in(c, PORT_PM + PM_TIMER, 4);
+    c->s.cycle += HZ;
+    u64 after = board_in(c, PORT_PM + PM_TIMER, 4);
+    ck_assert_uint_ge(after - before, PM_TIMER_HZ);
+    ck_assert_uint_le(after - before, PM_TIMER_HZ + 2);
+    c->s.cycle += 5 * HZ;
+    ck_assert_uint_lt(board_in(c, PORT_PM + PM_TIMER, 4), 1 << 24);
+}
+END_TEST
+
+/* ---- screen, clock ---- */
+
+START_TEST(the_screen_shows_the_buffer)
+{
+    struct rs_text_screen s;
+    bare_set_u64(&b, VGA_TEXT + 2 * 80, 0x0742074107200720);
+    out(PORT_CRTC, CRTC_CURSOR + 1);
+    out(PORT_CRTC + 1, 84);
+    rs_text_screen(m, &s);
+    ck_assert_uint_eq(s.cell[1][2], 0x0741);
+    ck_assert(s.cursor && s.row == 1 && s.column == 4);
+    out(PORT_CRTC, CRTC_START + 1);
+    out(PORT_CRTC + 1, 80); /* a row further down */
+    rs_text_screen(m, &s);
+    ck_assert_uint_eq(s.cell[0][3], 0x0742);
+    ck_assert(s.cursor && s.row == 0);
+    out(PORT_CRTC, CRTC_CURSOR_FROM);
+    out(PORT_CRTC + 1, CRTC_CURSOR_OFF);
+    rs_text_screen(m, &s);
+    ck_assert(!s.cursor);
+    out(PORT_CRTC, 0); /* protected */
+    out(PORT_CRTC + 1, 0);
+    ck_assert_uint_eq(in(PORT_CRTC + 1), 0x5f);
+    out(PORT_CRTC, 0x1f);
+    ck_assert_uint_eq(in(PORT_CRTC + 1), 0xff);
+}
+END_TEST
+
+START_TEST(the_retrace_comes_seventy_times_a_second)
+{
+    unsigned frames = 0, last = in(PORT_VGA_STATUS) & VGA_STATUS_RETRACE;
+    u64 until = c->s.cycle + HZ;
+    while (c->s.cycle < until) {
+        unsigned now = in(PORT_VGA_STATUS) & VGA_STATUS_RETRACE;
+        frames += now && !last;
+        last = now;
+        c->s.cycle += 10000;
+    }
+    ck_assert_uint_eq(frames, 70);
+}
+END_TEST
+
+static unsigned cmos(u8 at)
+{
+    out(PORT_RTC, at);
+    return in(PORT_RTC + 1);
+}
+
+static void set_cmos(u8 at, u8 value)
+{
+    out(PORT_RTC, at);
+    out(PORT_RTC + 1, value);
+}
+
+START_TEST(the_clock_shows_the_machines_time)
+{
+    u64 second = c->s.cycle / HZ;
+    c->s.cycle = (second - second % 86400 + UINT64_C(58) * 86400 + 23 * 3600 + 59 * 60 + 58) * HZ;
+    ck_assert_uint_eq(cmos(RTC_HOURS), 0x23);
+    ck_assert_uint_eq(cmos(RTC_SECONDS), 0x58);
+    ck_assert_uint_eq(cmos(RTC_DAY), 0x28);
+    ck_assert_uint_eq(cmos(RTC_WEEKDAY), 7); /* 28 February 2026 is a Saturday */
+    c->s.cycle += 2 * HZ;
+    ck_assert_uint_eq(cmos(RTC_DAY), 1);
+    ck_assert_uint_eq(cmos(RTC_MONTH), 3);
+    ck_assert_uint_eq(cmos(RTC_YEAR), 0x26);
+    ck_assert_uint_eq(cmos(RTC_CENTURY), 0x20);
+    ck_assert_uint_eq(cmos(RTC_HOURS), 0);
+    set_cmos(RTC_B, RTC_B_BINARY); /* 12 hours */
+    ck_assert_uint_eq(cmos(RTC_HOURS), 12);
+    c->s.cycle += UINT64_C(13) * 3600 * HZ;
+    ck_assert_uint_eq(cmos(RTC_HOURS), RTC_PM | 1);
+    c->s.cycle = (c->s.cycle / HZ + 1) * HZ - 100000;
+    ck_assert(cmos(RTC_A) & RTC_A_UPDATES);
+    c->s.cycle += 200000;
+    ck_assert(!(cmos(RTC_A) & RTC_A_UPDATES));
+    set_cmos(RTC_SHUTDOWN, 0x0a);
+    ck_assert_uint_eq(cmos(RTC_SHUTDOWN), 0x0a);
+    ck_assert_uint_eq(cmos(0x34), (64 - 16) << 4 & 0xff); /* RAM above 16 MiB in 64 KiB */
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("legacy");
@@ -421,6 +694,18 @@ int main(void)
     tcase_add_loop_test(t, hostile_writes_do_no_harm, 0, 4);
     tcase_add_test(t, a_byte_interrupts);
     tcase_add_test(t, an_empty_transmitter_interrupts);
+    tcase_add_test(t, keys_come_as_set_1);
+    tcase_add_test(t, every_key_has_its_code_in_both_sets);
+    tcase_add_test(t, without_translation_they_come_as_set_2);
+    tcase_add_test(t, a_key_interrupts_once_for_each_byte);
+    tcase_add_test(t, controller_and_keyboard_answer);
+    tcase_add_test(t, keys_that_cannot_be_pressed_say_why);
+    tcase_add_test(t, software_resets_the_machine);
+    tcase_add_test(t, software_switches_it_off);
+    tcase_add_test(t, the_pm_timer_runs);
+    tcase_add_test(t, the_screen_shows_the_buffer);
+    tcase_add_test(t, the_retrace_comes_seventy_times_a_second);
+    tcase_add_test(t, the_clock_shows_the_machines_time);
     suite_add_tcase(suite, t);
     return suite_run(suite);
 }

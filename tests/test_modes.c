@@ -40,6 +40,7 @@ static const struct subject subjects[] = {
     {"hv/hv.elf", "hv", "guests/breakpoint.elf mmu=shadow", 1, SIZES_USUAL, NULL},
     {"guests/edu.elf", "edu 10 4000", NULL, 1, SIZES_USUAL, "edu"},
     {"guests/edu.elf", "edu 20000 777", NULL, 3, SIZES_USUAL, "edu"},
+    {"guests/board.elf", "board 1", NULL, 2, SIZES_USUAL, NULL},
     {"guests/iommu.elf", "iommu", NULL, 2, SIZES_USUAL, "edu"},
     {"guests/iommu.elf", "iommu", NULL, 1, SIZES_SMALL, "edu"},
     {"guests/iommu.elf", "iommu", NULL, 1, SIZES_OFF, "edu"},
@@ -51,7 +52,7 @@ static const struct subject subjects[] = {
 };
 
 #define SUBJECTS       ((int)(sizeof subjects / sizeof *subjects))
-#define SUBJECTS_USUAL 17 /* the small ones come behind them */
+#define SUBJECTS_USUAL 19 /* the small ones come behind them */
 
 static uint64_t end_of(int i)
 {

@@ -3,6 +3,7 @@
 
 #include "arch/apic.h"
 #include "arch/ioapic.h"
+#include "arch/power.h"
 #include "cpu/cpu.h"
 #include "cpu/vapic.h"
 #include "dev/board.h"
@@ -11,6 +12,10 @@
 #include "dev/pic.h"
 #include "dev/pit.h"
 #include "dev/ports.h"
+#include "dev/power.h"
+#include "dev/ps2.h"
+#include "dev/rtc.h"
+#include "dev/vga.h"
 #include "dev/uart.h"
 #include "iommu/iommu.h"
 #include "mmu/bus.h"
@@ -25,6 +30,10 @@ void board_reset(struct machine *m)
     iommu_reset(m);
     pic_reset(m);
     pit_reset(m);
+    ps2_reset(m);
+    vga_reset(m);
+    rtc_reset(m);
+    power_registers_reset(m);
     m->b.sipi_entry_struct = 0;
     m->b.halted = HALT_NONE;
     m->b.exit_status = m->b.halt_detail = m->b.halt_core = 0;
@@ -46,7 +55,8 @@ static void reach_port(struct core *c, u16 port, bool write, unsigned n, u64 val
 static bool is_pci_port(u16 port, unsigned n)
 {
     unsigned offset = port - PORT_PCI_ADDRESS;
-    return port >= PORT_PCI_ADDRESS && offset < 8 && offset % 4 + n <= 4;
+    bool resets = port == PORT_RESET && n == 1; /* it lies in the same place, for bytes */
+    return port >= PORT_PCI_ADDRESS && offset < 8 && offset % 4 + n <= 4 && !resets;
 }
 
 u64 board_in(struct core *c, u16 port, unsigned n)

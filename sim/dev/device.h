@@ -15,6 +15,7 @@ enum device {
     DEVICE_IOAPIC = PCI_SLOTS,
     DEVICE_IOMMU,
     DEVICE_PIT,
+    DEVICE_POWER,
     DEVICES
 };
 

@@ -220,13 +220,15 @@ u8 pic_read(struct machine *m, unsigned chip, unsigned offset)
     return (u8)(offset ? p->imr : p->read_isr ? p->isr : p->irr);
 }
 
-u8 pic_elcr_read(struct machine *m, unsigned chip)
+u8 pic_elcr_read(struct machine *m, unsigned chip, unsigned offset)
 {
+    (void)offset;
     return (u8)m->b.pic[chip].level;
 }
 
-void pic_elcr_write(struct machine *m, unsigned chip, u8 value)
+void pic_elcr_write(struct machine *m, unsigned chip, unsigned offset, u8 value)
 {
+    (void)offset;
     m->b.pic[chip].level = value & (chip ? PIC_ELCR2_BITS : PIC_ELCR_BITS);
     update(m);
 }

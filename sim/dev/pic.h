@@ -20,7 +20,7 @@ unsigned pic_acknowledge(struct machine *m);
 /* Ports: which of the pair, command (0) or data (1). */
 u8 pic_read(struct machine *m, unsigned chip, unsigned offset);
 void pic_write(struct machine *m, unsigned chip, unsigned offset, u8 value);
-u8 pic_elcr_read(struct machine *m, unsigned chip);
-void pic_elcr_write(struct machine *m, unsigned chip, u8 value);
+u8 pic_elcr_read(struct machine *m, unsigned chip, unsigned offset);
+void pic_elcr_write(struct machine *m, unsigned chip, unsigned offset, u8 value);
 
 #endif

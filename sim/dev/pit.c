@@ -277,8 +277,9 @@ static void control(struct machine *m, u8 value)
         program(c, value, now(m));
 }
 
-void pit_write(struct machine *m, unsigned port, u8 value)
+void pit_write(struct machine *m, unsigned unit, unsigned port, u8 value)
 {
+    (void)unit;
     pit_catch_up(m);
     if (port == PIT_COUNTERS)
         control(m, value);
@@ -296,8 +297,9 @@ static u8 next_byte(struct pit_counter *c, u64 count)
     return (u8)(high ? count >> 8 : count);
 }
 
-u8 pit_read(struct machine *m, unsigned counter)
+u8 pit_read(struct machine *m, unsigned unit, unsigned counter)
 {
+    (void)unit;
     if (counter >= PIT_COUNTERS)
         return 0xff; /* the control word cannot be read */
     struct pit_counter *c = settled(m, counter);
@@ -337,16 +339,20 @@ static void set_gate(struct pit_counter *c, bool gate, u64 tick)
         c->start = tick - held;
 }
 
-u8 pit_system_b_read(struct machine *m)
+u8 pit_system_b_read(struct machine *m, unsigned unit, unsigned offset)
 {
     u64 tick = now(m);
     struct pit_counter *c = settled(m, 2);
+    (void)unit;
+    (void)offset;
     return (u8)(m->b.system_b | (tick / PIT_REFRESH & 1 ? SYSTEM_B_REFRESH : 0) |
                 (out(c, tick) ? SYSTEM_B_OUT : 0));
 }
 
-void pit_system_b_write(struct machine *m, u8 value)
+void pit_system_b_write(struct machine *m, unsigned unit, unsigned offset, u8 value)
 {
+    (void)unit;
+    (void)offset;
     set_gate(settled(m, 2), value & SYSTEM_B_GATE, now(m));
     m->b.system_b = value & SYSTEM_B_WRITABLE;
 }

@@ -6,10 +6,10 @@
 #include "machine.h"
 
 void pit_reset(struct machine *m);
-u8 pit_read(struct machine *m, unsigned counter);
-void pit_write(struct machine *m, unsigned port, u8 value); /* port: PIT_COUNTERS for the control word */
-u8 pit_system_b_read(struct machine *m);
-void pit_system_b_write(struct machine *m, u8 value);
+u8 pit_read(struct machine *m, unsigned unit, unsigned counter);
+void pit_write(struct machine *m, unsigned unit, unsigned port, u8 value); /* port: PIT_COUNTERS for the control word */
+u8 pit_system_b_read(struct machine *m, unsigned unit, unsigned offset);
+void pit_system_b_write(struct machine *m, unsigned unit, unsigned offset, u8 value);
 
 /* Around a change of who hears IRQ 0: its line as it is by now, and when its next edge is due. */
 void pit_catch_up(struct machine *m);
