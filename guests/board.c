@@ -1,11 +1,11 @@
-/* board - what a PC's kernel does first: it switches the 8259s off, measures the clocks by the 8254, finds the
- * processors by ACPI and by the MP table, sends the keyboard, the first UART and the timer through the I/O
- * APIC, and writes to the screen.
+/* board - what a PC's kernel does first: it switches the 8259s off, measures the clocks by the 8254, finds
+ * the processors by ACPI and by the MP table, sends the keyboard, the first UART and the timer through the
+ * I/O APIC, and writes to the screen.
  *
  *     board [TICKS] [1]
  *
- * It waits for TICKS interrupts (default 3) of a timer of 100 Hz.  With 1 it prints what differs between boards
- * as well: where tables are, and frequencies. */
+ * It waits for TICKS interrupts (default 3) of a timer of 100 Hz.  With 1 it prints what differs between
+ * boards as well: where tables are, and frequencies. */
 #include "lib/guest.h"
 
 #include "arch/apic.h"
@@ -317,7 +317,8 @@ static uint8_t cmos(uint8_t at)
 
 static void try_clock(void)
 {
-    print("clock: %s, century %x\n", cmos(RTC_D) & RTC_D_VALID ? "valid" : "invalid", (unsigned)cmos(RTC_CENTURY));
+    print("clock: %s, century %x\n", cmos(RTC_D) & RTC_D_VALID ? "valid" : "invalid",
+          (unsigned)cmos(RTC_CENTURY));
     if (verbose)
         print("it is 20%02x-%02x-%02x\n", (unsigned)cmos(RTC_YEAR), (unsigned)cmos(RTC_MONTH),
               (unsigned)cmos(RTC_DAY));

@@ -102,7 +102,7 @@ START_TEST(pics_are_masked_and_can_be_switched_off)
     virtual_wire();
     raise_uart(PORT_CONSOLE, true);
     ck_assert_int_eq(apic_pending_vector(c), -1);
-    ck_assert_uint_eq(in(PORT_PIC) & 0x10, 0x10); /* the request waits */
+    ck_assert_uint_eq(in(PORT_PIC)&0x10, 0x10); /* the request waits */
 }
 END_TEST
 
@@ -120,7 +120,7 @@ START_TEST(a_request_is_served_and_ended)
     out(PORT_PIC, PIC_OCW3 | PIC_OCW3_READ_ISR);
     ck_assert_uint_eq(in(PORT_PIC), 0x08);
     out(PORT_PIC, PIC_OCW3 | PIC_OCW3_READ_IRR);
-    ck_assert_uint_eq(in(PORT_PIC) & 0xfe, 0x10);
+    ck_assert_uint_eq(in(PORT_PIC)&0xfe, 0x10);
     out(PORT_PIC, PIC_OCW2_EOI);
     ck_assert_int_eq(apic_acknowledge(c), 0x24);
     out(PORT_PIC, PIC_OCW2_EOI | PIC_OCW2_SPECIFIC | 4);
@@ -216,12 +216,12 @@ START_TEST(counter_2_calibrates)
     out(PORT_SYSTEM_B, SYSTEM_B_GATE);
     program(2, 0, 0xffff);
     u64 loaded = ticks() + 1;
-    ck_assert_uint_eq(in(PORT_SYSTEM_B) & SYSTEM_B_OUT, 0);
+    ck_assert_uint_eq(in(PORT_SYSTEM_B)&SYSTEM_B_OUT, 0);
     c->s.cycle += 10000000;
     unsigned count = count_now(2);
     /* The latch command is the last but two of the accesses, 200 cycles each. */
     ck_assert_uint_eq(count, 0xffff - ((c->s.cycle - 400) * CLK / HZ - loaded));
-    while (!(in(PORT_SYSTEM_B) & SYSTEM_B_OUT))
+    while (!(in(PORT_SYSTEM_B)&SYSTEM_B_OUT))
         continue;
     ck_assert_uint_ge(ticks(), loaded + 0xffff);
     ck_assert_uint_le((c->s.cycle - 200) * CLK / HZ, loaded + 0xffff);
@@ -248,12 +248,12 @@ END_TEST
 START_TEST(the_gate_starts_mode_1)
 {
     program(2, 1, 100);
-    ck_assert_uint_eq(in(PORT_SYSTEM_B) & SYSTEM_B_OUT, SYSTEM_B_OUT);
+    ck_assert_uint_eq(in(PORT_SYSTEM_B)&SYSTEM_B_OUT, SYSTEM_B_OUT);
     out(PORT_SYSTEM_B, SYSTEM_B_GATE);
     c->s.cycle += 2000;
-    ck_assert_uint_eq(in(PORT_SYSTEM_B) & SYSTEM_B_OUT, 0);
+    ck_assert_uint_eq(in(PORT_SYSTEM_B)&SYSTEM_B_OUT, 0);
     c->s.cycle += 101 * HZ / CLK;
-    ck_assert_uint_eq(in(PORT_SYSTEM_B) & SYSTEM_B_OUT, SYSTEM_B_OUT);
+    ck_assert_uint_eq(in(PORT_SYSTEM_B)&SYSTEM_B_OUT, SYSTEM_B_OUT);
 }
 END_TEST
 
@@ -342,8 +342,8 @@ END_TEST
 /* Whatever is written, the devices' atoms go on in time. */
 START_TEST(hostile_writes_do_no_harm)
 {
-    static const u16 port[] = {0x20, 0x21, 0xa0,  0xa1,  0x40,  0x41,  0x42,  0x43,
-                               0x61, 0x60, 0x64,  0x70,  0x71,  0x3f8, 0x3f9, 0x3fc,
+    static const u16 port[] = {0x20, 0x21,  0xa0,  0xa1,  0x40,  0x41,  0x42,  0x43,
+                               0x61, 0x60,  0x64,  0x70,  0x71,  0x3f8, 0x3f9, 0x3fc,
                                0x92, 0x4d0, 0x4d1, 0x3d4, 0x3d5, 0x3da, 0x600, 0x602};
     chance_seed((u64)_i + 1);
     virtual_wire();
@@ -417,7 +417,7 @@ static void key(const char *name)
 
 static unsigned data(void)
 {
-    return in(PORT_PS2_COMMAND) & PS2_STATUS_OUTPUT ? in(PORT_PS2_DATA) : 0x100;
+    return in(PORT_PS2_COMMAND)&PS2_STATUS_OUTPUT ? in(PORT_PS2_DATA) : 0x100;
 }
 
 static void keyboard(u8 command)
@@ -427,8 +427,8 @@ static void keyboard(u8 command)
 
 START_TEST(keys_come_as_set_1)
 {
-    static const unsigned want[] = {0x1e, 0x9e, 0x2a, 0x1e, 0x9e, 0xaa, 0xe0, 0x48, 0xe0, 0xc8, 0x1d, 0x2e,
-                                    0xae, 0x9d, 0x1c, 0x9c, 0x41, 0xc1, 0x100};
+    static const unsigned want[] = {0x1e, 0x9e, 0x2a, 0x1e, 0x9e, 0xaa, 0xe0, 0x48, 0xe0, 0xc8,
+                                    0x1d, 0x2e, 0xae, 0x9d, 0x1c, 0x9c, 0x41, 0xc1, 0x100};
     key("a");
     ck_assert_int_eq(rs_input_type(m, "A", 1, &err), RS_OK);
     key("up");
@@ -621,10 +621,10 @@ END_TEST
 
 START_TEST(the_retrace_comes_seventy_times_a_second)
 {
-    unsigned frames = 0, last = in(PORT_VGA_STATUS) & VGA_STATUS_RETRACE;
+    unsigned frames = 0, last = in(PORT_VGA_STATUS)&VGA_STATUS_RETRACE;
     u64 until = c->s.cycle + HZ;
     while (c->s.cycle < until) {
-        unsigned now = in(PORT_VGA_STATUS) & VGA_STATUS_RETRACE;
+        unsigned now = in(PORT_VGA_STATUS)&VGA_STATUS_RETRACE;
         frames += now && !last;
         last = now;
         c->s.cycle += 10000;

@@ -5,13 +5,13 @@
 #define ARCH_FIRMWARE_H
 
 /* The boot protocol's memory map calls this reserved; pointers to tables lie here, at multiples of 16. */
-#define FIRMWARE     0xe0000u
-#define FIRMWARE_END 0x100000u
+#define FIRMWARE      0xe0000u
+#define FIRMWARE_END  0x100000u
 #define FIRMWARE_RSDP FIRMWARE
 #define FIRMWARE_ACPI 0xe0040u /* the tables, one after another */
 #define FIRMWARE_MP   0xf0000u /* the MP floating pointer, with its table behind it */
 
-#define BIOS_EBDA       0x40e /* word: segment; there is none */
-#define BIOS_KIB        0x413 /* word: KiB of memory below 640 KiB */
+#define BIOS_EBDA 0x40e /* word: segment; there is none */
+#define BIOS_KIB  0x413 /* word: KiB of memory below 640 KiB */
 
 #endif

@@ -24,12 +24,12 @@
 #define PIT_STATUS_OUT  0x80
 #define PIT_STATUS_NULL 0x40
 
-#define PORT_SYSTEM_B         0x61
-#define SYSTEM_B_GATE         0x01 /* of counter 2 */
-#define SYSTEM_B_SPEAKER      0x02
-#define SYSTEM_B_WRITABLE     0x0f
-#define SYSTEM_B_REFRESH      0x10 /* changes every PIT_REFRESH ticks */
-#define SYSTEM_B_OUT          0x20 /* of counter 2 */
-#define PIT_REFRESH           18
+#define PORT_SYSTEM_B     0x61
+#define SYSTEM_B_GATE     0x01 /* of counter 2 */
+#define SYSTEM_B_SPEAKER  0x02
+#define SYSTEM_B_WRITABLE 0x0f
+#define SYSTEM_B_REFRESH  0x10 /* changes every PIT_REFRESH ticks */
+#define SYSTEM_B_OUT      0x20 /* of counter 2 */
+#define PIT_REFRESH       18
 
 #endif

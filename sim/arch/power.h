@@ -3,10 +3,10 @@
 #ifndef ARCH_POWER_H
 #define ARCH_POWER_H
 
-#define PORT_RESET        0xcf9
-#define RESET_SYSTEM      0x02 /* what kind: not that of the processor alone */
-#define RESET_NOW         0x04
-#define RESET_VALUE       0x06
+#define PORT_RESET   0xcf9
+#define RESET_SYSTEM 0x02 /* what kind: not that of the processor alone */
+#define RESET_NOW    0x04
+#define RESET_VALUE  0x06
 
 #define PORT_PM          0x600
 #define PM_PORTS         12

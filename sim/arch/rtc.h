@@ -18,13 +18,13 @@
 #define RTC_SHUTDOWN 0x0f
 #define RTC_CENTURY  0x32
 
-#define RTC_A_UPDATES  0x80 /* update in progress */
-#define RTC_A_DIVIDER  0x26
-#define RTC_B_24       0x02
-#define RTC_B_BINARY   0x04
-#define RTC_D_VALID    0x80
-#define RTC_PM         0x80 /* in 12-hour mode */
-#define RTC_UPDATE_HZ  4098u /* 1 / 244 us: how long before the update RTC_A_UPDATES is set */
+#define RTC_A_UPDATES 0x80 /* update in progress */
+#define RTC_A_DIVIDER 0x26
+#define RTC_B_24      0x02
+#define RTC_B_BINARY  0x04
+#define RTC_D_VALID   0x80
+#define RTC_PM        0x80  /* in 12-hour mode */
+#define RTC_UPDATE_HZ 4098u /* 1 / 244 us: how long before the update RTC_A_UPDATES is set */
 
 #define RTC_POWER_ON UINT64_C(1767225600) /* the date at cycle 0, in seconds since 1970: 2026-01-01 */
 

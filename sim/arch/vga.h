@@ -22,12 +22,12 @@
 #define VGA_STATUS_BLANK   0x01 /* horizontal or vertical */
 #define VGA_STATUS_RETRACE 0x08 /* vertical */
 /* 720 x 400 at 70 Hz: a dot clock, and dots and lines with their parts that are seen. */
-#define VGA_DOT_HZ        28322000u
-#define VGA_LINE_DOTS     900
-#define VGA_SEEN_DOTS     720
-#define VGA_FRAME_LINES   449
-#define VGA_SEEN_LINES    400
-#define VGA_RETRACE_LINE  412
-#define VGA_RETRACE_LINES 2
+#define VGA_DOT_HZ         28322000u
+#define VGA_LINE_DOTS      900
+#define VGA_SEEN_DOTS      720
+#define VGA_FRAME_LINES    449
+#define VGA_SEEN_LINES     400
+#define VGA_RETRACE_LINE   412
+#define VGA_RETRACE_LINES  2
 
 #endif

@@ -129,7 +129,8 @@ unsigned pic_acknowledge(struct machine *m)
 static void begin(struct pic *p, u8 value)
 {
     u64 level = p->level, lines = p->lines, vector = p->vector;
-    *p = (struct pic){.level = level, .lines = lines, .vector = vector, .icw1 = value, .expects = 2, .lowest = 7};
+    *p = (struct pic){
+        .level = level, .lines = lines, .vector = vector, .icw1 = value, .expects = 2, .lowest = 7};
     p->irr = level & lines;
 }
 
@@ -237,6 +238,9 @@ void pic_reset(struct machine *m)
 {
     static const u8 vector[2] = {0x08, 0x70};
     for (unsigned i = 0; i < 2; i++)
-        m->b.pic[i] = (struct pic){
-            .imr = 0xff, .vector = vector[i], .icw1 = PIC_ICW1 | PIC_ICW1_ICW4, .icw4 = PIC_ICW4_8086, .lowest = 7};
+        m->b.pic[i] = (struct pic){.imr = 0xff,
+                                   .vector = vector[i],
+                                   .icw1 = PIC_ICW1 | PIC_ICW1_ICW4,
+                                   .icw4 = PIC_ICW4_8086,
+                                   .lowest = 7};
 }

@@ -1,4 +1,5 @@
-/* pic.h - the 8259As, cascaded, whose INTR reaches each local APIC's LINT0 (8259A data sheet; sim/arch/pic.h).
+/* pic.h - the 8259As, cascaded, whose INTR reaches each local APIC's LINT0 (8259A data sheet;
+ * sim/arch/pic.h).
  */
 #ifndef RINGSIDE_DEV_PIC_H
 #define RINGSIDE_DEV_PIC_H

@@ -5,7 +5,7 @@
 #include "dev/device.h"
 #include "dev/isa.h"
 
-#define ACCESS(control) ((control) & PIT_BOTH)
+#define ACCESS(control) ((control)&PIT_BOTH)
 
 /* ---- time: exact on any host, as both factors of each product are small (hz up to 10^10) ---- */
 
@@ -260,8 +260,11 @@ static void read_back(struct machine *m, u8 value)
 static void program(struct pit_counter *c, u8 value, u64 tick)
 {
     c->rises += rises(c, tick);
-    *c = (struct pit_counter){
-        .control = value & 0x3f, .gate = c->gate, .stopped = !c->gate, .rises = c->rises, .driven = c->driven};
+    *c = (struct pit_counter){.control = value & 0x3f,
+                              .gate = c->gate,
+                              .stopped = !c->gate,
+                              .rises = c->rises,
+                              .driven = c->driven};
 }
 
 static void control(struct machine *m, u8 value)

@@ -7,7 +7,8 @@
 
 void pit_reset(struct machine *m);
 u8 pit_read(struct machine *m, unsigned unit, unsigned counter);
-void pit_write(struct machine *m, unsigned unit, unsigned port, u8 value); /* port: PIT_COUNTERS for the control word */
+void pit_write(struct machine *m, unsigned unit, unsigned port,
+               u8 value); /* port: PIT_COUNTERS for the control word */
 u8 pit_system_b_read(struct machine *m, unsigned unit, unsigned offset);
 void pit_system_b_write(struct machine *m, unsigned unit, unsigned offset, u8 value);
 

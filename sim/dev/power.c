@@ -69,8 +69,9 @@ u8 pm_read(struct machine *m, unsigned unit, unsigned offset)
         return (u8)(timer >> 8 * (offset - PM_TIMER));
     if (offset >= PM_CONTROL + 2)
         return 0;
-    return (u8)(offset < PM_ENABLE ? 0 : offset < PM_CONTROL ? m->b.pm_enable >> 8 * (offset - PM_ENABLE)
-                                                             : m->b.pm_control >> 8 * (offset - PM_CONTROL));
+    return (u8)(offset < PM_ENABLE    ? 0
+                : offset < PM_CONTROL ? m->b.pm_enable >> 8 * (offset - PM_ENABLE)
+                                      : m->b.pm_control >> 8 * (offset - PM_CONTROL));
 }
 
 static void put_byte(u64 *word, unsigned at, u8 value)
