@@ -31,6 +31,7 @@ enum input_kind {
     INPUT_REGISTER,
     INPUT_FRAME,
     INPUT_LINK,
+    INPUT_KEYBOARD,
     INPUT_KINDS
 };
 

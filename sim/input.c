@@ -2,29 +2,18 @@
 #include <string.h>
 
 #include "cpu/cpu.h"
-#include "dev/board.h"
 #include "dev/link.h"
+#include "dev/ps2.h"
 #include "dev/uart.h"
-#include "loader.h"
 #include "schedule.h"
 #include "world.h"
 
 static const char *const kind_name[INPUT_KINDS] = {"console",  "management", "poke", "reset",
-                                                   "register", "frame",      "link"};
+                                                    "register", "frame",      "link", "keyboard"};
 
 const char *input_kind_name(enum input_kind kind)
 {
     return kind_name[kind];
-}
-
-static bool reset(struct machine *m)
-{
-    machine_align_clocks(m);
-    for (u32 i = 0; i < m->cores; i++)
-        cpu_reset(m->core[i]);
-    board_reset(m);
-    loader_enter_again(m);
-    return true;
 }
 
 /* ---- registers ---- */
@@ -99,6 +88,7 @@ bool input_possible(const struct machine *m, const struct input *in)
     case INPUT_CONSOLE:
     case INPUT_MANAGEMENT: return in->hpa == 0 && in->n > 0 && in->n <= UART_WIRE_BYTES;
     case INPUT_POKE: return mem_has(m->mem, in->hpa, in->n ? in->n : 1);
+    case INPUT_KEYBOARD: return in->hpa == 0 && in->n > 0 && in->n <= PS2_WIRE_BYTES / 2;
     case INPUT_REGISTER: return register_possible(m, in);
     case INPUT_FRAME: return link_input_possible(m, in->hpa, in->n);
     case INPUT_LINK: return link_change_possible(m, in->hpa, in->bytes, in->n);
@@ -110,10 +100,11 @@ bool input_apply(struct machine *m, const struct input *in)
 {
     machine_drop_derived(m);
     switch (in->kind) {
-    case INPUT_CONSOLE: return uart_receive(&m->b.uart[0], in->bytes, in->n);
-    case INPUT_MANAGEMENT: return uart_receive(&m->b.uart[1], in->bytes, in->n);
+    case INPUT_CONSOLE: return uart_input(m, 0, in->bytes, in->n);
+    case INPUT_MANAGEMENT: return uart_input(m, 1, in->bytes, in->n);
     case INPUT_POKE: return mem_copy_in(m->mem, in->hpa, in->bytes, in->n);
-    case INPUT_RESET: return reset(m);
+    case INPUT_RESET: machine_reset(m); return true;
+    case INPUT_KEYBOARD: return ps2_keys(m, in->bytes, in->n);
     case INPUT_REGISTER: return set_register(m, in);
     case INPUT_FRAME: return link_input(m, in->hpa, in->bytes, in->n);
     case INPUT_LINK: return link_change(m, in->hpa, in->bytes);

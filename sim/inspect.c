@@ -274,13 +274,15 @@ const char *rs_halt_text(const rs_machine *m)
                  m->b.halt_detail, on_core(m), m->b.halt_detail == 1 ? "saved" : "loaded");
         return text;
     case HALT_STARTUP: startup_text(m, text, sizeof text); return text;
+    case HALT_POWER_OFF: return "switched off by software";
     default: return NULL;
     }
 }
 
 int rs_halt_status(const rs_machine *m)
 {
-    return m->b.halted == HALT_DEBUG_EXIT ? (int)m->b.exit_status : 255;
+    bool ended = m->b.halted == HALT_DEBUG_EXIT || m->b.halted == HALT_POWER_OFF;
+    return ended ? (int)m->b.exit_status : 255;
 }
 
 /* ---- positions as text ---- */

@@ -7,7 +7,9 @@
 
 #include "arch/board.h"
 #include "arch/boot.h"
+#include "arch/firmware.h"
 #include "cpu/cpu.h"
+#include "dev/firmware.h"
 #include "image.h"
 #include "mmu/mem.h"
 #include "world.h"
@@ -86,6 +88,7 @@ static void enter(struct machine *m)
     struct core *c = m->core[0];
     write_tables(m);
     write_gdt(m);
+    firmware_write(m);
     c->s.gdtr_base = BOOT_GDT;
     c->s.gdtr_limit = BOOT_DS + 7;
     c->s.seg[SEG_CS] = (struct segment){BOOT_CS, 0, 0xffffffff, 0xa09b};
@@ -170,11 +173,11 @@ static u64 info_string(struct info_writer *w, const char *text)
     return info_put(w, text, strlen(text) + 1);
 }
 
-static struct boot_mmap range(u64 from, u64 to)
+static struct boot_mmap range(u64 from, u64 to, unsigned type)
 {
     u64 n = to > from ? to - from : 0;
     return (struct boot_mmap){20,          (unsigned)from,      (unsigned)(from >> 32),
-                              (unsigned)n, (unsigned)(n >> 32), 1};
+                              (unsigned)n, (unsigned)(n >> 32), type};
 }
 
 static u64 lower(u64 a, u64 b)
@@ -182,13 +185,14 @@ static u64 lower(u64 a, u64 b)
     return a < b ? a : b;
 }
 
-/* RAM below 640 KiB, from 1 MiB to the hole, and from 4 GiB on. */
+/* RAM below 640 KiB, what is firmware's, RAM from 1 MiB to the hole, and from 4 GiB on. */
 static void info_memory_map(struct info_writer *w, struct boot_info *info)
 {
     u64 end = w->m->ram_bytes, low_end = lower(end, BOARD_HOLE);
-    const struct boot_mmap map[3] = {range(0, 0xa0000), range(BOOT_IMAGE_MIN, low_end),
-                                     range(BOARD_HOLE_END, end)};
-    size_t n = sizeof *map * (end > BOARD_HOLE_END ? 3 : 2);
+    const struct boot_mmap map[4] = {
+        range(0, 0xa0000, BOOT_MMAP_RAM), range(FIRMWARE, FIRMWARE_END, BOOT_MMAP_RESERVED),
+        range(BOOT_IMAGE_MIN, low_end, BOOT_MMAP_RAM), range(BOARD_HOLE_END, end, BOOT_MMAP_RAM)};
+    size_t n = sizeof *map * (end > BOARD_HOLE_END ? 4 : 3);
     info->mmap_addr = (unsigned)info_put(w, map, n);
     info->mmap_length = (unsigned)n;
     info->mem_lower = 640;

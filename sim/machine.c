@@ -150,6 +150,15 @@ static void disks_written_out(struct machine *m)
             disk_flush(m->disk[i]);
 }
 
+void machine_reset(struct machine *m)
+{
+    machine_align_clocks(m);
+    for (u32 i = 0; i < m->cores; i++)
+        cpu_reset(m->core[i]);
+    board_reset(m);
+    loader_enter_again(m);
+}
+
 void rs_power_cycle(rs_machine *m)
 {
     struct port wiring[PORTS];

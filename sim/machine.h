@@ -53,6 +53,10 @@ static inline u32 sets_mask(u32 sets)
 
 /* ---- structs that state.def names; u64 fields only ---- */
 
+#include "dev/pic_state.h"
+#include "dev/pit_state.h"
+#include "dev/ps2_state.h"
+
 /* A segment register with its hidden part.  attr: VMX access rights format (SDM vol. 3, 24.4.1). */
 struct segment {
     u64 selector, base, limit, attr;
@@ -107,6 +111,7 @@ struct vmx_controls {
 #define UART_WIRE_BYTES 4096
 struct uart {
     u64 ier, fcr, lcr, mcr, scr, divisor;
+    u64 thr_empty;                 /* as an interrupt that has not been taken note of */
     u64 out_bytes;                 /* written since power-on; the bytes are in struct machine's log */
     u64 wire_head, wire_tail;      /* bytes put in and taken out */
     u64 wire[UART_WIRE_BYTES / 8]; /* byte i at bits 8 (i mod 8) */
@@ -156,6 +161,7 @@ enum halt_cause {
     HALT_FOREVER,
     HALT_VMX_ABORT,
     HALT_STARTUP,
+    HALT_POWER_OFF,
     HALT_CAUSES
 };
 #define HALT_STATUS 255 /* of a run that does not end by debug-exit */

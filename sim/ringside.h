@@ -188,7 +188,8 @@ bool rs_land_at(rs_world *w, struct rs_position at);
 
 void rs_set_max_cycles(rs_world *w, uint64_t cycles); /* 0: none */
 
-/* In words, with the cause: "debug-exit with status 33"; NULL while running.  Status: 2v+1, or 255. */
+/* In words, with the cause: "debug-exit with status 33"; NULL while running.  Status: 2v+1, 0 if software
+ * switched the machine off, or 255. */
 const char *rs_halt_text(const rs_machine *m);
 int rs_halt_status(const rs_machine *m);
 /* The core that stopped it; 0 while running. */
@@ -449,6 +450,15 @@ uint64_t rs_iommu_counter(const rs_machine *m, size_t i);
 /* What a console's transmitter has sent up to this position.  uart: 0 console, 1 management, 2 port 0xe9. */
 const uint8_t *rs_console(const rs_machine *m, unsigned uart, size_t *n);
 
+/* What a VGA in text mode shows of the buffer at 0xb8000: cells of a character (code page 437) in 7:0 and its
+ * attribute in 15:8. */
+struct rs_text_screen {
+    uint16_t cell[25][80];
+    bool cursor; /* it is on, and on the screen: there */
+    unsigned row, column;
+};
+void rs_text_screen(const rs_machine *m, struct rs_text_screen *screen);
+
 /* Symbols of an ELF64 file. */
 struct rs_symbols;
 struct rs_symbols *rs_symbols_load(const char *path, struct rs_error *err);
@@ -481,6 +491,11 @@ size_t rs_disassemble_at(rs_machine *m, uint32_t core, uint64_t gva, const struc
 enum rs_status rs_input_console(rs_machine *m, unsigned uart, const void *bytes, size_t n,
                                 struct rs_error *err);
 enum rs_status rs_input_poke(rs_machine *m, uint64_t hpa, const void *bytes, size_t n, struct rs_error *err);
+/* Keys of the PS/2 keyboard, pressed and released: one by its name, or several held together, "ctrl+c"; or
+ * those that type a text on a US keyboard. */
+enum rs_status rs_input_key(rs_machine *m, const char *keys, struct rs_error *err);
+enum rs_status rs_input_type(rs_machine *m, const char *text, size_t n, struct rs_error *err);
+const char *rs_key_name(size_t i); /* NULL after the last */
 /* Sets a register between two instructions: "rax".."r15", "rip", "rflags", "fs_base", "gs_base",
  * "kernel_gs_base", "cr2".  Fails for others (software sets them, with what hardware does then), for a value
  * that hardware would refuse, and inside an atom. */

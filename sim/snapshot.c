@@ -271,6 +271,8 @@ static bool state_sane(const struct machine *m, const struct core_state *c, cons
     for (unsigned i = 0; i < 2; i++)
         if (b->uart[i].wire_head - b->uart[i].wire_tail > UART_WIRE_BYTES)
             return false;
+    if (b->ps2.wire_head - b->ps2.wire_tail > PS2_WIRE_BYTES || b->ps2.answer_count > 8)
+        return false;
     return devices_sane(b) && b->halt_core < m->cores && c->ras_top < m->p.ras_entries &&
            c->store_next < m->p.store_buffer && c->event_vector < 256 && c->activity <= ACTIVITY_WAIT_SIPI &&
            b->halted < HALT_CAUSES && c->vmx.cr3_target_count <= 4;

@@ -75,6 +75,7 @@ void world_show_inside(struct rs_world *w, u64 k);
 
 /* Machine life, machine.c. */
 void machine_free(struct machine *m);
+void machine_reset(struct machine *m); /* RESET, and the image is entered again */
 void machine_drop_pointers(struct machine *m); /* of what a restored state invalidates */
 void machine_drop_derived(struct machine *m);  /* all of it */
 

@@ -134,17 +134,19 @@ START_TEST(the_information_block_tells_of_memory_words_and_modules)
     ck_assert_uint_ge(module[1].start, module[0].end);
     rs_read(machine, module[0].start, text, 4);
     ck_assert_int_eq(memcmp(text, "\177ELF", 4), 0);
-    struct boot_mmap map[2];
+    struct boot_mmap map[3];
     ck_assert_uint_eq(info.mmap_length, sizeof map);
     rs_read(machine, info.mmap_addr, map, sizeof map);
-    ck_assert_uint_eq(map[1].base_low + map[1].length_low, 4 << 20);
+    ck_assert_uint_eq(map[1].base_low, 0xe0000);
+    ck_assert_uint_eq(map[1].type, BOOT_MMAP_RESERVED);
+    ck_assert_uint_eq(map[2].base_low + map[2].length_low, 4 << 20);
 }
 END_TEST
 
 START_TEST(the_memory_map_spares_the_apic)
 {
     struct boot_info info;
-    struct boot_mmap map[3];
+    struct boot_mmap map[4];
     struct rs_config config;
     rs_world_free(world);
     world = rs_world_new();
@@ -155,9 +157,9 @@ START_TEST(the_memory_map_spares_the_apic)
     rs_read(machine, reg("rbx"), &info, sizeof info);
     ck_assert_uint_eq(info.mmap_length, sizeof map);
     rs_read(machine, info.mmap_addr, map, sizeof map);
-    ck_assert_uint_le((uint64_t)map[1].base_low + map[1].length_low, 0xfec00000);
-    ck_assert_uint_eq(map[2].base_high, 1);
-    ck_assert_uint_eq(map[2].length_low, 1 << 30);
+    ck_assert_uint_le((uint64_t)map[2].base_low + map[2].length_low, 0xfec00000);
+    ck_assert_uint_eq(map[3].base_high, 1);
+    ck_assert_uint_eq(map[3].length_low, 1 << 30);
 }
 END_TEST
 

@@ -42,6 +42,7 @@ static const struct subject subjects[] = {
     {"guests/edu.elf", "edu 20000 777", NULL, 3, SIZES_USUAL, "edu"},
     {"guests/virtio.elf", "virtio 8 counts", NULL, 1, SIZES_USUAL, "virtio-blk"},
     {"guests/virtio.elf", "virtio 100", NULL, 2, SIZES_USUAL, "virtio-blk"},
+    {"guests/board.elf", "board 1", NULL, 2, SIZES_USUAL, NULL},
     {"guests/iommu.elf", "iommu", NULL, 2, SIZES_USUAL, "edu"},
     {"guests/e1000.elf", "e1000 6 300", NULL, 1, SIZES_USUAL, "2 e1000"},
     {"guests/iommu.elf", "iommu", NULL, 1, SIZES_SMALL, "edu"},
@@ -54,7 +55,7 @@ static const struct subject subjects[] = {
 };
 
 #define SUBJECTS       ((int)(sizeof subjects / sizeof *subjects))
-#define SUBJECTS_USUAL 21 /* the small ones come behind them */
+#define SUBJECTS_USUAL 22 /* the small ones come behind them */
 
 static uint64_t end_of(int i)
 {

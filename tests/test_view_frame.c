@@ -331,6 +331,19 @@ START_TEST(a_line_that_goes_on_is_marked)
 }
 END_TEST
 
+START_TEST(the_screen_is_a_console)
+{
+    struct scenario *s = scenario_of("h = machine { name = 'A' } h:boot('board') h:run('1us') "
+                                     "h:write(0xb8000 + 2 * (80 + 3), 'V\\7G\\7A\\7') ");
+    struct view *v = view_new(s);
+    view_choose(v, PANE_CONSOLE, 80, 24);
+    draw_frame(v, 80, 24);
+    expect("A, screen:");
+    expect("   VGA");
+    close_view(v);
+}
+END_TEST
+
 /* What is left of a number looks like one. */
 START_TEST(a_long_name_does_not_cut_the_cycle)
 {
@@ -405,6 +418,7 @@ int main(void)
     tcase_add_loop_test(t, walks_and_exits_depend_on_the_position_alone, 0,
                         (int)(sizeof RUNS / sizeof *RUNS));
     tcase_add_test(t, a_line_that_goes_on_is_marked);
+    tcase_add_test(t, the_screen_is_a_console);
     tcase_add_test(t, a_long_name_does_not_cut_the_cycle);
     tcase_add_test(t, a_snapshot_brings_its_walks_along);
     tcase_add_test(t, each_core_has_its_own_walks);

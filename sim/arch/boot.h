@@ -29,6 +29,9 @@
 #define BOOT_INFO_MODS    8u
 #define BOOT_INFO_MMAP    64u
 
+#define BOOT_MMAP_RAM      1u
+#define BOOT_MMAP_RESERVED 2u
+
 #ifndef __ASSEMBLER__
 
 struct boot_info {
@@ -50,7 +53,7 @@ struct boot_module {
 struct boot_mmap {
     unsigned int size; /* of the rest: 20 */
     unsigned int base_low, base_high, length_low, length_high;
-    unsigned int type; /* 1: RAM */
+    unsigned int type;
 };
 
 #endif

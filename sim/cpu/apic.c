@@ -66,7 +66,8 @@ static void update_ppr(struct core *c)
     *reg(c, APIC_PPR) = (tpr & 0xf0) >= class ? tpr : class;
 }
 
-int apic_pending_vector(const struct core *c)
+/* Of those that the local APIC has itself. */
+static int local_vector(const struct core *c)
 {
     int vector;
 
@@ -76,10 +77,30 @@ int apic_pending_vector(const struct core *c)
     return vector >= 0 && ((u64)vector & 0xf0) > (reg_value(c, APIC_PPR) & 0xf0) ? vector : -1;
 }
 
+/* The 8259s' INTR is LINT0, and reaches the core as ExtINT, whatever its priority; or past an APIC that is
+ * off (10.5.1 "Local Vector Table", 10.4.3 "Enabling or Disabling the Local APIC"). */
+static bool hears_board(const struct core *c)
+{
+    u64 lvt = reg_value(c, APIC_LVT_LINT0);
+
+    if (!(c->s.apic_base & APIC_BASE_ENABLE))
+        return c->id == 0;
+    return (lvt & (APIC_LVT_MASKED | APIC_LVT_DELIVERY)) == APIC_LVT_DELIVERY_EXTINT;
+}
+
+int apic_pending_vector(const struct core *c)
+{
+    int vector = local_vector(c);
+
+    return vector < 0 && unlikely(hears_board(c)) ? board_external_vector(c->m) : vector;
+}
+
 int apic_acknowledge(struct core *c)
 {
-    int vector = apic_pending_vector(c);
+    int vector = local_vector(c);
 
+    if (vector < 0 && hears_board(c) && board_external_vector(c->m) >= 0)
+        return (int)board_acknowledge(c->m);
     if (vector < 0)
         return (int)(reg_value(c, APIC_SVR) & 0xff); /* spurious (10.9 "Spurious Interrupt") */
     vector_clear(c, APIC_IRR, (unsigned)vector);
@@ -87,7 +108,6 @@ int apic_acknowledge(struct core *c)
     update_ppr(c);
     return vector;
 }
-
 static void end_of_interrupt(struct core *c)
 {
     int vector = vector_highest(c, APIC_ISR);

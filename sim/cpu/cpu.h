@@ -169,6 +169,9 @@ void board_mmio_write(struct core *c, u64 hpa, unsigned n, u64 value);
 /* The EOI of a level-triggered interrupt, to the I/O APIC (SDM vol. 3, 10.8.5 "Signaling Interrupt Servicing
  * Completion"). */
 void board_end_of_interrupt(struct machine *m, unsigned vector);
+/* The vector that the board's INTR line would give; -1: it is not asserted.  And taking it. */
+int board_external_vector(const struct machine *m);
+unsigned board_acknowledge(struct machine *m);
 /* The machine stops for good: tells `halt` and its micro.  detail: state.def, halt_detail. */
 void board_halt(struct core *c, enum halt_cause cause, u64 status, u64 detail);
 enum page_kind board_page_kind(const struct core *c,

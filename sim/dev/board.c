@@ -1,13 +1,21 @@
-/* board.c - what answers at which port and address. */
+/* board.c - what answers at which port and address; dev/ports.c has the ports of a byte. */
 #include "arch/board.h"
 
 #include "arch/apic.h"
 #include "arch/ioapic.h"
+#include "arch/power.h"
 #include "cpu/cpu.h"
 #include "cpu/vapic.h"
 #include "dev/board.h"
 #include "dev/ioapic.h"
 #include "dev/pci.h"
+#include "dev/pic.h"
+#include "dev/pit.h"
+#include "dev/ports.h"
+#include "dev/power.h"
+#include "dev/ps2.h"
+#include "dev/rtc.h"
+#include "dev/vga.h"
 #include "dev/uart.h"
 #include "iommu/iommu.h"
 #include "mmu/bus.h"
@@ -20,66 +28,18 @@ void board_reset(struct machine *m)
     pci_reset(m);
     ioapic_reset(m);
     iommu_reset(m);
+    pic_reset(m);
+    pit_reset(m);
+    ps2_reset(m);
+    vga_reset(m);
+    rtc_reset(m);
+    power_registers_reset(m);
     m->b.sipi_entry_struct = 0;
     m->b.halted = HALT_NONE;
     m->b.exit_status = m->b.halt_detail = m->b.halt_core = 0;
 }
 
 /* ---- ports ---- */
-
-/* One device: the ports that it claims, and how it answers a byte. */
-struct port_device {
-    u16 first, count;
-    u8 (*in)(struct core *c, unsigned offset);
-    void (*out)(struct core *c, unsigned offset, u8 value);
-};
-
-static u8 console_in(struct core *c, unsigned offset)
-{
-    return uart_read(c->m, 0, offset);
-}
-
-static void console_out(struct core *c, unsigned offset, u8 value)
-{
-    uart_write(c->m, 0, offset, value);
-}
-
-static u8 management_in(struct core *c, unsigned offset)
-{
-    return uart_read(c->m, 1, offset);
-}
-
-static void management_out(struct core *c, unsigned offset, u8 value)
-{
-    uart_write(c->m, 1, offset, value);
-}
-
-static u8 debug_console_in(struct core *c, unsigned offset)
-{
-    (void)c;
-    (void)offset;
-    return DEBUG_CONSOLE_PRESENT;
-}
-
-static void debug_console_out(struct core *c, unsigned offset, u8 value)
-{
-    (void)offset;
-    console_log_put(&c->m->log[2], c->m->b.debug_out++, value);
-}
-
-static const struct port_device port_device[] = {
-    {PORT_CONSOLE, UART_PORTS, console_in, console_out},
-    {PORT_MANAGEMENT, UART_PORTS, management_in, management_out},
-    {PORT_DEBUG_CONSOLE, 1, debug_console_in, debug_console_out},
-};
-
-static const struct port_device *device_at(u16 port)
-{
-    for (size_t i = 0; i < sizeof port_device / sizeof *port_device; i++)
-        if (port - port_device[i].first < port_device[i].count && port >= port_device[i].first)
-            return &port_device[i];
-    return NULL;
-}
 
 /* Rule E5, the event and its micro. */
 static void reach_port(struct core *c, u16 port, bool write, unsigned n, u64 value)
@@ -95,7 +55,8 @@ static void reach_port(struct core *c, u16 port, bool write, unsigned n, u64 val
 static bool is_pci_port(u16 port, unsigned n)
 {
     unsigned offset = port - PORT_PCI_ADDRESS;
-    return port >= PORT_PCI_ADDRESS && offset < 8 && offset % 4 + n <= 4;
+    bool resets = port == PORT_RESET && n == 1; /* it lies in the same place, for bytes */
+    return port >= PORT_PCI_ADDRESS && offset < 8 && offset % 4 + n <= 4 && !resets;
 }
 
 u64 board_in(struct core *c, u16 port, unsigned n)
@@ -106,10 +67,8 @@ u64 board_in(struct core *c, u16 port, unsigned n)
         return pci_port_read(c->m, port - PORT_PCI_ADDRESS, n);
     if (pci_io_read(c->m, port, n, &value))
         return value;
-    for (unsigned i = 0; i < n; i++) {
-        const struct port_device *d = device_at((u16)(port + i));
-        value |= (u64)(d ? d->in(c, (u16)(port + i) - d->first) : 0xff) << 8 * i;
-    }
+    for (unsigned i = 0; i < n; i++)
+        value |= (u64)ports_in(c->m, (u16)(port + i)) << 8 * i;
     return value;
 }
 
@@ -136,11 +95,8 @@ void board_out(struct core *c, u16 port, unsigned n, u64 value)
     }
     if (pci_io_write(c->m, port, n, value))
         return;
-    for (unsigned i = 0; i < n; i++) {
-        const struct port_device *d = device_at((u16)(port + i));
-        if (d)
-            d->out(c, (u16)(port + i) - d->first, (u8)(value >> 8 * i));
-    }
+    for (unsigned i = 0; i < n; i++)
+        ports_out(c->m, (u16)(port + i), (u8)(value >> 8 * i));
 }
 
 /* ---- addresses ---- */
@@ -187,6 +143,14 @@ static bool in_ioapic(u64 hpa)
     return hpa - IOAPIC_BASE < IOAPIC_BYTES;
 }
 
+/* It may begin to hear the timer, or not. */
+static void write_ioapic(struct machine *m, u64 offset, unsigned n, u64 value)
+{
+    pit_catch_up(m);
+    ioapic_write(m, offset, n, value);
+    pit_reschedule(m);
+}
+
 u64 board_mmio_read(struct core *c, u64 hpa, unsigned n)
 {
     u64 ones = n < 8 ? (UINT64_C(1) << 8 * n) - 1 : UINT64_MAX, value = UINT64_MAX;
@@ -206,7 +170,7 @@ void board_mmio_write(struct core *c, u64 hpa, unsigned n, u64 value)
     if (in_apic_page(c, hpa))
         apic_page_write(c, hpa, n, value);
     else if (in_ioapic(hpa))
-        ioapic_write(c->m, hpa - IOAPIC_BASE, n, value);
+        write_ioapic(c->m, hpa - IOAPIC_BASE, n, value);
     else if (iommu_answers(c->m, hpa))
         iommu_write(c->m, hpa - IOMMU_BASE, n, value);
     else
@@ -218,4 +182,14 @@ void board_mmio_write(struct core *c, u64 hpa, unsigned n, u64 value)
 void board_end_of_interrupt(struct machine *m, unsigned vector)
 {
     ioapic_end_of_interrupt(m, vector);
+}
+
+int board_external_vector(const struct machine *m)
+{
+    return pic_pending_vector(m);
+}
+
+unsigned board_acknowledge(struct machine *m)
+{
+    return pic_acknowledge(m);
 }

@@ -6,6 +6,8 @@
 #include "dev/pci.h"
 #include "iommu/iommu.h"
 #include "mmu/bus.h"
+#include "dev/pit.h"
+#include "dev/power.h"
 #include "schedule.h"
 
 _Static_assert(sizeof((struct board_state *)0)->device_due == 8 * DEVICES, "a cycle for each device");
@@ -78,6 +80,8 @@ static void run_device(struct machine *m, unsigned device)
     case DEVICE_IOAPIC: ioapic_run(m); break;
     case DEVICE_IOMMU: iommu_run(m); break;
     case DEVICE_LINK: link_run(m); break;
+    case DEVICE_PIT: pit_run(m); break;
+    case DEVICE_POWER: power_run(m); break;
     default: pci_run(m, device - DEVICE_PCI);
     }
 }

@@ -15,6 +15,8 @@ enum device {
     DEVICE_IOAPIC = PCI_SLOTS,
     DEVICE_IOMMU,
     DEVICE_LINK, /* frames that arrive: link.h */
+    DEVICE_PIT,
+    DEVICE_POWER,
     DEVICES
 };
 

@@ -4,11 +4,13 @@
 #include <stdlib.h>
 
 #include "arch/board.h"
+#include "dev/isa.h"
 
 void uart_reset(struct uart *u)
 {
     u->ier = u->fcr = u->lcr = u->mcr = u->scr = 0;
     u->divisor = 1;
+    u->thr_empty = 0;
 }
 
 /* ---- the wire ---- */
@@ -68,9 +70,37 @@ static u8 interrupt_identification(const struct uart *u)
     u8 fifos = u->fcr & UART_FCR_ENABLE ? UART_IIR_FIFOS : 0;
     if (u->ier & UART_IER_RECEIVE && wire_ready(u))
         return fifos | UART_IIR_RECEIVE;
-    if (u->ier & UART_IER_TRANSMIT)
+    if (u->ier & UART_IER_TRANSMIT && u->thr_empty)
         return fifos | UART_IIR_TRANSMIT;
     return fifos | UART_IIR_NONE;
+}
+
+/* On a PC the interrupt goes through OUT2, which loopback holds inactive. */
+static bool interrupts(const struct uart *u)
+{
+    return (u->mcr & (UART_MCR_OUT2 | UART_MCR_LOOP)) == UART_MCR_OUT2 &&
+           !(interrupt_identification(u) & UART_IIR_NONE);
+}
+
+static void drive_line(struct machine *m, unsigned uart)
+{
+    isa_line(m, uart ? IRQ_MANAGEMENT : IRQ_CONSOLE, interrupts(&m->b.uart[uart]));
+}
+
+bool uart_input(struct machine *m, unsigned uart, const u8 *bytes, size_t n)
+{
+    bool fits = uart_receive(&m->b.uart[uart], bytes, n);
+    drive_line(m, uart);
+    return fits;
+}
+
+/* Reading the cause takes back that the transmitter is empty, if it was that (8.6.6, table IV). */
+static u8 read_identification(struct uart *u)
+{
+    u8 iir = interrupt_identification(u);
+    if ((iir & UART_IIR_LINE) == UART_IIR_TRANSMIT)
+        u->thr_empty = 0;
+    return iir;
 }
 
 static u8 line_status(const struct uart *u)
@@ -87,14 +117,13 @@ static u8 modem_status(const struct uart *u)
            (u->mcr & UART_MCR_OUT1 ? UART_MSR_RI : 0) | (u->mcr & UART_MCR_OUT2 ? UART_MSR_DCD : 0);
 }
 
-u8 uart_read(struct machine *m, unsigned uart, unsigned reg)
+static u8 read_register(struct uart *u, unsigned reg)
 {
-    struct uart *u = &m->b.uart[uart];
     bool dlab = u->lcr & UART_LCR_DLAB;
     switch (reg) {
     case UART_RBR: return dlab ? (u8)u->divisor : wire_take(u);
     case UART_IER: return dlab ? (u8)(u->divisor >> 8) : (u8)u->ier;
-    case UART_IIR: return interrupt_identification(u);
+    case UART_IIR: return read_identification(u);
     case UART_LCR: return (u8)u->lcr;
     case UART_MCR: return (u8)u->mcr;
     case UART_LSR: return line_status(u);
@@ -103,16 +132,34 @@ u8 uart_read(struct machine *m, unsigned uart, unsigned reg)
     }
 }
 
+u8 uart_read(struct machine *m, unsigned uart, unsigned reg)
+{
+    u8 value = read_register(&m->b.uart[uart], reg);
+    drive_line(m, uart);
+    return value;
+}
+
+/* The holding register is full for no time, but long enough for an edge. */
 static void transmit(struct machine *m, unsigned uart, u8 byte)
 {
     struct uart *u = &m->b.uart[uart];
+    u->thr_empty = 0;
+    drive_line(m, uart);
+    u->thr_empty = 1;
     if (u->mcr & UART_MCR_LOOP)
         uart_receive(u, &byte, 1);
     else
         console_log_put(&m->log[uart], u->out_bytes++, byte);
 }
 
-void uart_write(struct machine *m, unsigned uart, unsigned reg, u8 value)
+static void write_ier(struct uart *u, u8 value)
+{
+    if (value & ~u->ier & UART_IER_TRANSMIT)
+        u->thr_empty = 1;
+    u->ier = value & 0xf;
+}
+
+static void write_register(struct machine *m, unsigned uart, unsigned reg, u8 value)
 {
     struct uart *u = &m->b.uart[uart];
     bool dlab = u->lcr & UART_LCR_DLAB;
@@ -127,7 +174,7 @@ void uart_write(struct machine *m, unsigned uart, unsigned reg, u8 value)
         if (dlab)
             u->divisor = (u->divisor & 0xff) | (u64)value << 8;
         else
-            u->ier = value & 0xf;
+            write_ier(u, value);
         break;
     case UART_FCR: u->fcr = value & 0xc9; break; /* the reset bits clear themselves */
     case UART_LCR: u->lcr = value; break;
@@ -135,4 +182,10 @@ void uart_write(struct machine *m, unsigned uart, unsigned reg, u8 value)
     case UART_SCR: u->scr = value; break;
     default: break; /* LSR and MSR are read only */
     }
+}
+
+void uart_write(struct machine *m, unsigned uart, unsigned reg, u8 value)
+{
+    write_register(m, uart, reg, value);
+    drive_line(m, uart);
 }

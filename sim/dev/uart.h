@@ -1,5 +1,6 @@
-/* uart.h - 16550 UARTs (PC16550D data sheet, 8 "Registers"): always ready to send; no interrupt line is
- * wired.
+/* uart.h - 16550 UARTs (PC16550D data sheet, 8 "Registers"): always ready to send.  They interrupt as
+ * IRQ 4 and IRQ 3 through MCR.OUT2: for data, whatever the FIFO's trigger level, and when the transmitter has
+ * become empty, which is at once.
  *
  * The line is paced by the receiver: a byte that was sent to the machine waits on the wire until software has
  * taken the one before, so a FIFO reset loses nothing and nothing overruns. */
@@ -14,6 +15,8 @@ void uart_reset(struct uart *u);
 
 /* Puts bytes on the wire; false, and none put, if it has no room for all. */
 bool uart_receive(struct uart *u, const u8 *bytes, size_t n);
+/* The same from outside, with the interrupt that follows. */
+bool uart_input(struct machine *m, unsigned uart, const u8 *bytes, size_t n);
 /* Bytes that the wire has room for. */
 size_t uart_room(const struct uart *u);
 

@@ -38,9 +38,13 @@ theirs() {
         ok "$1 $2 prints the same on QEMU"
     else
         cat "$work/changes"
-        not_ok "$1 $2 prints something else on QEMU (< here, > there)"
+        not_ok "$1 $2 prints something else on QEMU $3 (< here, > there)"
     fi
 }
+
+ours board 3
+theirs board 3 "-machine pc"
+theirs board 3 "-machine q35"
 
 for arguments in "10 1000" "33 4095" "1 1"; do
     ours edu "$arguments"
@@ -126,4 +130,11 @@ for arguments in "8" "100" "120"; do
     fi
     their_disk "$arguments"
 done
+# What was pressed is in the log of inputs.
+if "$build/ringside" run --record "$work/keys.log" "$root/tests/peers/keys.lua" >"$work/pressed" && grep -q keyboard "$work/keys.log" &&
+    "$build/ringside" run --replay "$work/keys.log" "$root/tests/peers/keys.lua" | diff "$work/pressed" -; then
+    ok "keys are replayed"
+else
+    not_ok "keys are not replayed"
+fi
 exit "$failed"

@@ -350,16 +350,70 @@ static int push_console(lua_State *L)
     return 1;
 }
 
+static int input_result(lua_State *L, struct host *h, enum rs_status status, const struct rs_error *err)
+{
+    if (status != RS_OK)
+        return sc_error(L, err);
+    sc_input_made(L, h->m);
+    return 0;
+}
+
 static int send_text(lua_State *L)
 {
     struct host *h = sc_booted(L, 1);
     struct rs_error err;
     size_t n;
     const char *text = luaL_checklstring(L, 2, &n);
-    if (rs_input_console(h->m, 0, text, n, &err) != RS_OK)
-        return sc_error(L, &err);
-    sc_input_made(L, h->m);
-    return 0;
+    return input_result(L, h, rs_input_console(h->m, 0, text, n, &err), &err);
+}
+
+static int press_key(lua_State *L)
+{
+    struct host *h = sc_booted(L, 1);
+    struct rs_error err;
+    return input_result(L, h, rs_input_key(h->m, luaL_checkstring(L, 2), &err), &err);
+}
+
+static int type_text(lua_State *L)
+{
+    struct host *h = sc_booted(L, 1);
+    struct rs_error err;
+    size_t n;
+    const char *text = luaL_checklstring(L, 2, &n);
+    return input_result(L, h, rs_input_type(h->m, text, n, &err), &err);
+}
+
+/* A row without the blanks at its end; what is not ASCII is a question mark. */
+static void push_row(lua_State *L, const uint16_t cell[80])
+{
+    char text[80];
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof text; i++) {
+        unsigned character = cell[i] & 0xff;
+        text[i] = (char)(character >= ' ' && character < 0x7f ? character : character ? '?' : ' ');
+        if (text[i] != ' ')
+            n = i + 1;
+    }
+    lua_pushlstring(L, text, n);
+}
+
+/* Its rows; row and column of the cursor, from 1, if it is to be seen. */
+static int push_screen(lua_State *L)
+{
+    struct rs_text_screen screen;
+    rs_text_screen(sc_host(L, 1)->m, &screen);
+    lua_createtable(L, 25, 2);
+    for (int row = 0; row < 25; row++) {
+        push_row(L, screen.cell[row]);
+        lua_rawseti(L, -2, row + 1);
+    }
+    if (screen.cursor) {
+        lua_pushinteger(L, screen.row + 1);
+        lua_setfield(L, -2, "row");
+        lua_pushinteger(L, screen.column + 1);
+        lua_setfield(L, -2, "column");
+    }
+    return 1;
 }
 
 static int reset(lua_State *L)
@@ -433,6 +487,9 @@ static const luaL_Reg own_methods[] = {{"boot", sc_boot},
                                        {"hash", push_hash},
                                        {"console", push_console},
                                        {"send", send_text},
+                                       {"key", press_key},
+                                       {"type", type_text},
+                                       {"screen", push_screen},
                                        {"reset", reset},
                                        {"power_cycle", power_cycle},
                                        {"sym", symbol},

@@ -50,6 +50,43 @@ static void machine_console(const rs_machine *m, unsigned uart, const char *titl
     console_text(d, bytes + n - tail, tail);
 }
 
+/* ---- the screen of text ---- */
+
+static char character(uint16_t cell)
+{
+    return (cell & 0xff) == 0 ? ' ' : readable((uint8_t)cell);
+}
+
+/* The last row with anything on it, or the cursor's beyond that; -1: all is blank. */
+static int last_row(const struct rs_text_screen *screen)
+{
+    int last = -1;
+    for (int i = 0; i < 25 * 80; i++)
+        if (character(screen->cell[i / 80][i % 80]) != ' ')
+            last = i / 80;
+    return last >= 0 && screen->cursor && (int)screen->row > last ? (int)screen->row : last;
+}
+
+static void screen_row(const struct rs_text_screen *screen, unsigned row, struct doc *d)
+{
+    for (unsigned column = 0; column < 80; column++) {
+        bool here = screen->cursor && screen->row == row && screen->column == column;
+        doc_add(d, here ? STYLE_CURRENT : STYLE_TEXT, "%c", character(screen->cell[row][column]));
+    }
+    doc_end_line(d);
+}
+
+static void screen_of(const rs_machine *m, struct doc *d)
+{
+    struct rs_text_screen screen;
+    rs_text_screen(m, &screen);
+    int last = last_row(&screen);
+    if (last >= 0)
+        doc_line(d, STYLE_TITLE, "%s, screen:", rs_machine_name(m));
+    for (int row = 0; row <= last; row++)
+        screen_row(&screen, (unsigned)row, d);
+}
+
 static void vm_consoles(const struct scenario *s, const rs_machine *m, struct doc *d)
 {
     struct scenario_vm vm;
@@ -63,6 +100,7 @@ static void vm_consoles(const struct scenario *s, const rs_machine *m, struct do
 
 void consoles_doc(const struct scenario *s, const rs_machine *m, struct doc *d)
 {
+    screen_of(m, d);
     machine_console(m, 0, "console", d);
     machine_console(m, 1, "management line", d);
     machine_console(m, 2, "debug port e9", d);
