@@ -492,7 +492,7 @@ static int on(lua_State *L)
     h->self = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pushvalue(L, fn);
     h->function = luaL_ref(L, LUA_REGISTRYINDEX);
-    h->id = rs_watch(s->world, probe, false, on_event, h);
+    h->id = rs_watch_script(s->world, probe, on_event, h);
     if (h->id == 0)
         return luaL_error(L, "on: too many handlers are set; take some off with h:off()");
     s->watches++;
