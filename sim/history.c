@@ -141,9 +141,12 @@ struct rs_position history_position(const struct rs_world *w)
 
 void history_reached(struct rs_world *w)
 {
+    struct history *h = &w->history;
     struct rs_position now = history_position(w);
-    if (position_before(w->history.furthest, now))
-        w->history.furthest = now;
+    if (position_before(h->furthest, now))
+        h->furthest = now;
+    if (w->script && position_before(h->script_furthest, now))
+        h->script_furthest = now;
     world_update_watched(w);
 }
 
@@ -165,11 +168,11 @@ void history_begin(struct rs_world *w, bool run)
     h->inside = NULL;
     cut_log(h, 0);
     h->log_next = h->log_made = 0;
-    w->undos = 0;
+    undo_forget(w);
     w->hunted = -1;
     w->move.kind = MOVE_NONE;
     h->checkpoint[h->checkpoints++] = saved_take(w);
-    h->furthest = history_position(w);
+    h->furthest = h->script_furthest = history_position(w);
     if (run)
         record_begin(w);
     world_update_watched(w);
@@ -239,13 +242,11 @@ static void make_logged(struct rs_world *w)
         history_arrive(w);
 }
 
-static void forget_undos_after(struct rs_world *w, struct rs_position now)
+/* A script does not know how far a person has run ahead of it; that inputs are gone it is told. */
+static bool is_news(const struct rs_world *w, size_t from)
 {
-    unsigned kept = 0;
-    for (unsigned i = 0; i < w->undos; i++)
-        if (!position_before(now, w->undo[i]))
-            w->undo[kept++] = w->undo[i];
-    w->undos = kept;
+    const struct history *h = &w->history;
+    return !w->script || from < h->log_count || position_before(history_position(w), h->script_furthest);
 }
 
 /* The present becomes the furthest: what was logged and kept from later is no longer what happens. */
@@ -258,14 +259,16 @@ static void cut_future(struct rs_world *w)
         from++;
     if (!position_before(now, h->furthest) && from == h->log_count)
         return;
-    h->was_cut = true;
+    h->was_cut |= is_news(w, from);
     cut_log(h, from);
-    forget_undos_after(w, now);
+    undo_forget_after(w, now);
     unsigned keep = 1;
     while (keep < h->checkpoints && h->checkpoint[keep]->atom <= now.atom)
         keep++;
     drop_checkpoints(h, keep);
     h->furthest = now;
+    if (position_before(now, h->script_furthest))
+        h->script_furthest = now;
     world_update_watched(w);
     record_rewrite(w);
 }

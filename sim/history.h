@@ -55,6 +55,7 @@ struct history {
     size_t
         log_made; /* replay: inputs up to here have been made in this run; those behind wait for their turn */
     struct rs_position furthest;
+    struct rs_position script_furthest; /* by the movements of the script: never further than that */
     bool was_cut;
     struct record *record; /* record.c: --record */
     struct replay *replay; /* record.c: --replay */

@@ -127,28 +127,50 @@ static void set_watched(struct machine *m, u64 watched)
         derived_drop_shortcuts(m->core[i]);
 }
 
+/* Whether the watcher wants what happens now, which is new or not to the world, and to the script.  An input
+ * that comes while nobody moves is new to the script if it is made where that stands. */
+static bool watches(const struct rs_world *w, const struct watcher *watcher, bool news, bool news_to_script)
+{
+    if (watcher->script)
+        return news_to_script && (w->script || w->move.kind == MOVE_NONE);
+    return watcher->always || news;
+}
+
 /* The atom in which the run has got furthest counts as new: probe_fire knows its micros apart. */
 void world_update_watched(struct rs_world *w)
 {
     u64 watched = w->hunted >= 0 ? UINT64_C(1) << w->hunted : 0;
-    bool replay = w->machine && history_position(w).atom < w->history.furthest.atom;
+    const struct history *h = &w->history;
+    u64 atom = w->machine ? history_position(w).atom : 0;
     for (unsigned i = 0; i < w->watchers; i++)
-        if (w->watcher[i].id && (w->watcher[i].always || !replay))
+        if (w->watcher[i].id &&
+            watches(w, &w->watcher[i], atom >= h->furthest.atom, atom >= h->script_furthest.atom))
             watched |= UINT64_C(1) << w->watcher[i].probe;
     if (w->machine)
         set_watched(w->machine, watched);
 }
 
-int rs_watch(rs_world *w, enum rs_probe probe, bool always, rs_watcher *fn, void *arg)
+static int watch(rs_world *w, struct watcher watcher)
 {
     for (unsigned i = 0; i < WATCHERS_MAX; i++)
         if (!w->watcher[i].id) {
-            w->watcher[i] = (struct watcher){++w->next_watcher, probe, always, fn, arg};
+            watcher.id = ++w->next_watcher;
+            w->watcher[i] = watcher;
             w->watchers = i < w->watchers ? w->watchers : i + 1;
             world_update_watched(w);
             return w->next_watcher;
         }
     return 0;
+}
+
+int rs_watch(rs_world *w, enum rs_probe probe, bool always, rs_watcher *fn, void *arg)
+{
+    return watch(w, (struct watcher){.probe = probe, .always = always, .fn = fn, .arg = arg});
+}
+
+int rs_watch_script(rs_world *w, enum rs_probe probe, rs_watcher *fn, void *arg)
+{
+    return watch(w, (struct watcher){.probe = probe, .script = true, .fn = fn, .arg = arg});
 }
 
 void rs_unwatch(rs_world *w, int id)
@@ -220,7 +242,10 @@ static void core_event(struct core *c, enum rs_probe probe)
 static void tell(struct machine *m, struct atom *a, enum rs_probe probe, const u64 *fields)
 {
     struct rs_world *w = m->world;
-    bool replay = position_before(history_position(w), w->history.furthest);
+    struct rs_position now = history_position(w);
+    bool news = !position_before(now, w->history.furthest);
+    bool here = w->script || !position_before(w->history.script_furthest, now);
+    bool news_to_script = here && !position_before(now, w->history.script_furthest);
     if ((int)probe == w->hunted)
         hunt(w, a);
     a->event.probe = probe;
@@ -229,7 +254,7 @@ static void tell(struct machine *m, struct atom *a, enum rs_probe probe, const u
     memcpy(a->event.field, fields, rs_probe_info[probe].fields * sizeof *fields);
     for (unsigned i = 0; i < w->watchers; i++) {
         struct watcher watcher = w->watcher[i];
-        if (watcher.id && watcher.probe == probe && (watcher.always || !replay))
+        if (watcher.id && watcher.probe == probe && watches(w, &watcher, news, news_to_script))
             watcher.fn(&a->event, watcher.arg);
     }
 }

@@ -175,6 +175,9 @@ void rs_begin_back(rs_world *w, uint64_t n, enum rs_unit unit);
 void rs_begin_search_back(rs_world *w);
 void rs_begin_seek(rs_world *w, struct rs_position at);
 void rs_begin_undo(rs_world *w);
+/* The movement just begun is the rest of one before, or that one made again: undo returns to where that
+ * began. */
+void rs_begun_again(rs_world *w);
 enum rs_why rs_continue(rs_world *w, uint64_t atoms);
 void rs_cancel(rs_world *w); /* abandons a movement where it is; a seek or back returns to where it began */
 
@@ -198,6 +201,13 @@ uint32_t rs_halt_core(const rs_machine *m);
 /* True if the position lies before the furthest one that was reached. */
 bool rs_in_past(const rs_world *w);
 struct rs_position rs_furthest(const rs_world *w);
+
+/* A face may drive a script and let a person move the world in between.  The script is to return to where it
+ * stood (rs_begin_seek, as the person) and notices nothing but inputs: for it the new cycles
+ * (rs_watch_script) and movements (rs_begin_undo) are those made while it moves.  A person's undo goes on
+ * from the script's. */
+void rs_script_moves(rs_world *w, bool script);
+struct rs_position rs_script_furthest(const rs_world *w);
 
 /* ------------------------------------------------------------------ probes */
 
@@ -274,6 +284,8 @@ typedef void rs_watcher(const struct rs_event *event, void *arg);
 
 /* Handlers fire once per new cycle and never in replay, unless `always`: views want replay as well. */
 int rs_watch(rs_world *w, enum rs_probe probe, bool always, rs_watcher *fn, void *arg);
+/* For a script: fires once per cycle that is new to it, and while it moves. */
+int rs_watch_script(rs_world *w, enum rs_probe probe, rs_watcher *fn, void *arg);
 void rs_unwatch(rs_world *w, int id);
 
 /* n bytes of a face's own that go through time with the world: what they hold is kept with each position that
@@ -487,7 +499,7 @@ size_t rs_disassemble_at(rs_machine *m, uint32_t core, uint64_t gva, const struc
 
 /* Each is logged with its position and applied at once (machines stand at an atom's end when a face acts; an
  * input inside an atom is applied at its end).  An input in the past cuts the log there: rs_log_was_cut says
- * so once. */
+ * so once.  To a script the past is its own, and inputs that are cut. */
 enum rs_status rs_input_console(rs_machine *m, unsigned uart, const void *bytes, size_t n,
                                 struct rs_error *err);
 enum rs_status rs_input_poke(rs_machine *m, uint64_t hpa, const void *bytes, size_t n, struct rs_error *err);

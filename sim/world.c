@@ -115,6 +115,14 @@ static void checkpoint_if_due(struct rs_world *w)
         w->general_atoms = general;
 }
 
+/* Atoms from `from` on in which the same ones are watched: to where the past ends, or that of the script. */
+static u64 atoms_watched_alike(const struct history *h, u64 from)
+{
+    if (h->script_furthest.atom > from)
+        return h->script_furthest.atom - from;
+    return h->furthest.atom > from ? h->furthest.atom - from : UINT64_MAX;
+}
+
 /* Runs whole atoms until `until_atom`, `until_cycle` or the budget is used up. */
 static enum run_end advance(struct rs_world *w, u64 *budget, u64 until_atom, u64 until_cycle)
 {
@@ -129,8 +137,7 @@ static enum run_end advance(struct rs_world *w, u64 *budget, u64 until_atom, u64
             n = min(n, random_gap(w));
             rs_drop_derived(w);
         }
-        if (w->history.furthest.atom > before)
-            n = min(n, w->history.furthest.atom - before);
+        n = min(n, atoms_watched_alike(&w->history, before));
         world_update_watched(w);
         enum run_end end = machine_run(m, n, until_cycle);
         *budget -= min(*budget, machine_atom(m) - before + (end == RUN_STOPPED_INSIDE));
@@ -221,25 +228,17 @@ static void spend(u64 *budget, u64 atoms)
     *budget -= min(*budget, atoms);
 }
 
-/* What undo will return to. */
-static void remember(struct rs_world *w)
-{
-    if (w->undos == UNDO_MAX)
-        memmove(w->undo, w->undo + 1, (--w->undos) * sizeof *w->undo);
-    w->undo[w->undos++] = history_position(w);
-}
-
 void rs_begin_run(rs_world *w, uint64_t until_cycle)
 {
     begin(w, MOVE_RUN);
-    remember(w);
+    undo_remember(w);
     w->move.until_cycle = until_cycle;
 }
 
 void rs_begin_step(rs_world *w, uint64_t n, enum rs_unit unit)
 {
     begin(w, MOVE_STEP);
-    remember(w);
+    undo_remember(w);
     w->move.unit = unit;
     w->move.n = n;
 }
@@ -247,7 +246,7 @@ void rs_begin_step(rs_world *w, uint64_t n, enum rs_unit unit)
 void rs_begin_back(rs_world *w, uint64_t n, enum rs_unit unit)
 {
     begin(w, MOVE_BACK);
-    remember(w);
+    undo_remember(w);
     w->move.unit = unit;
     w->move.n = n;
     w->move.hi = w->move.origin;
@@ -262,15 +261,16 @@ void rs_begin_search_back(rs_world *w)
 void rs_begin_seek(rs_world *w, struct rs_position at)
 {
     begin(w, MOVE_SEEK);
-    remember(w);
+    undo_remember(w);
     w->move.target = at;
 }
 
 void rs_begin_undo(rs_world *w)
 {
-    struct rs_position at = w->undos ? w->undo[--w->undos] : history_position(w);
+    struct rs_position at = undo_take(w);
     begin(w, MOVE_SEEK);
     w->move.target = at;
+    w->move.undoes = true;
 }
 
 /* ---- run and step ---- */
@@ -680,6 +680,7 @@ void rs_cancel(rs_world *w)
     finish(w, RS_DONE);
     if (move.kind != MOVE_BACK && move.kind != MOVE_SEEK)
         return;
+    undo_cancel(w, &move);
     w->move = (struct movement){.kind = MOVE_SEEK, .target = move.origin, .origin = move.origin};
     while (rs_continue(w, UINT64_MAX) == RS_SLICE)
         continue;

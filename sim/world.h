@@ -12,7 +12,7 @@
 struct watcher {
     int id; /* 0: free */
     enum rs_probe probe;
-    bool always;
+    bool always, script; /* script: rs_watch_script */
     rs_watcher *fn;
     void *arg;
 };
@@ -25,6 +25,7 @@ struct movement {
     enum rs_unit unit;
     bool started, aimed; /* aimed: the search is over, target is known */
     bool search, landed; /* back to where rs_land_at says; it has said so */
+    bool undoes;         /* rs_begin_undo */
     u64 n;               /* boundaries still to go */
     u64 until_cycle;
     struct rs_position target;
@@ -35,6 +36,12 @@ struct movement {
 };
 
 #define UNDO_MAX 256
+
+/* Where movements began, the last one at the end. */
+struct undo {
+    struct rs_position at[UNDO_MAX];
+    unsigned count;
+};
 
 struct rs_world {
     struct machine *machine; /* NULL until rs_machine_new */
@@ -49,8 +56,8 @@ struct rs_world {
     struct files files;
     struct history history;
     struct movement move;
-    struct rs_position undo[UNDO_MAX];
-    unsigned undos;
+    bool script;         /* rs_script_moves */
+    struct undo undo[2]; /* of the person, who takes the script's over; of the script */
     u64 max_cycles; /* 0: none */
 
     /* The search for a boundary: events of this probe are counted down to a stop, or recorded. */
@@ -69,6 +76,13 @@ static inline bool position_before(struct rs_position a, struct rs_position b)
 
 /* Which probes the machine must tell of: all that are watched, or in replay only those that always are. */
 void world_update_watched(struct rs_world *w);
+
+/* movers.c: what undo will return to. */
+void undo_remember(struct rs_world *w);
+struct rs_position undo_take(struct rs_world *w);
+void undo_cancel(struct rs_world *w, const struct movement *move); /* a back or seek that was given up */
+void undo_forget(struct rs_world *w);                              /* all */
+void undo_forget_after(struct rs_world *w, struct rs_position at); /* what lies behind it */
 
 /* From an atom's start: does k of its micros.  If it has no more than k, the atom is whole. */
 void world_show_inside(struct rs_world *w, u64 k);

@@ -143,6 +143,22 @@ START_TEST(addresses_of_walks)
 }
 END_TEST
 
+START_TEST(events_of_devices)
+{
+    const char *message = script_run(
+        "local h = machine { devices = { 'edu' }, firmware = { vtd = true } } h:boot('iommu') "
+        "local n = 0 local function count() n = n + 1 end "
+        "h:on('dma', { mode = 'root' }, count) h:on('dma', { cr3 = 0 }, count) "
+        "h:on('dma', { core = 1 }, count) h:on('dma', { rip = function() return true end }, count) "
+        "local ev = h:await('dma') h:run(10000) check_eq(n, 0, 'filters on what it has not') "
+        "for _, name in ipairs { 'core', 'mode', 'vmcs', 'eptp', 'vpid', 'cr3', 'rip', 'vm' } do "
+        "check_eq(ev[name], nil, name) end check_eq(ev.machine, 'A', 'machine')");
+    ck_assert_msg(!*message, "%s", message);
+    ck_assert_uint_eq(scenario_checks(scenario, true), 10);
+    ck_assert_uint_eq(scenario_checks(scenario, false), 0);
+}
+END_TEST
+
 START_TEST(walks_of_the_iommu)
 {
     const char *message = script_run(
@@ -578,6 +594,7 @@ int main(void)
     tcase_add_test(tests, disassembly);
     tcase_add_test(tests, disassembly_in_a_vm);
     tcase_add_test(tests, addresses_of_walks);
+    tcase_add_test(tests, events_of_devices);
     tcase_add_test(tests, walks_of_the_iommu);
     tcase_add_test(tests, vm_with_shadow_tables);
     tcase_add_loop_test(tests, work_of_shadow_tables, 0, sizeof shadow_work / sizeof *shadow_work);

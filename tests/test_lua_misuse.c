@@ -27,6 +27,10 @@ static const struct misuse {
     {"coroutine.yield()", "nobody to yield to"},
     {"coroutine.wrap(function() machine() end)()", "only the scenario itself"},
     /* the machine */
+    {"machine { devices = { kind = 'edu', slot = 4 } }", "the list has 0, and another key"},
+    {"machine { devices = { edu = 'edu' } }", "the list has 0, and another key"},
+    {"machine { devices = { [2] = 'edu' } }", "the list has 0, and another key"},
+    {"machine { devices = { 'edu', nil, 'edu' } }", "the list has 1, and another key"},
     {"machine { rma = '1M' }", "unknown machine setting 'rma': did you mean 'ram'?"},
     {"machine { cores = -1 }", "cores must be a number from 1 to 8, not -1"},
     {"machine { cores = 1.5 }", "cores must be a number from 1 to 8, not 1.5"},

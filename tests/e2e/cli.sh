@@ -129,6 +129,25 @@ try 'the same with a debugger' 2 'atom 10 has fewer than 99999 micros' exec hell
 try 'an atom that no number counts' 2 "has a number above 18446744073709551615" exec hello --at A:18446744073709551616
 try 'the same in a scenario' 2 "has a number above 18446744073709551615" run hello.lua --at A:99999999999999999999
 try 'micros that no number counts' 2 'has a number above' run hello.lua --at A:10.99999999999999999999
+
+# Neither handlers nor a trace see more than runs without --at up to there; whatever the script moves by.
+"$ringside" exec hello --at A:120 --trace want.txt >/dev/null
+for move in 'h:run()' 'h:run_until("halt")' 'h:step(5000)' 'h:step(5000, "micro")' 'h:step(5000, "cycle")' \
+    'h:step(9, "walk")' 'h:expect("64-bit")'; do
+    cat >beyond.lua <<LUA
+local h = machine()
+h:boot("hello")
+h:on("insn", function(e) if e.atom >= 120 then say("beyond") end end)
+$move
+LUA
+    try "position on the way of $move" 0 'at A:120, cycle' run beyond.lua --at A:120 --trace beyond.txt
+    if ! grep -q beyond out && cmp want.txt beyond.txt; then
+        echo 'ok - and nothing beyond it'
+    else
+        echo "not ok - beyond the position by $move"
+        bad=1
+    fi
+done
 try 'a position that is none' 2 "--at: position 'A:1.' is not of the form 'A:ATOM'" exec hello --at A:1.
 try 'limit of 0' 0 'A:' run hello.lua --max-cycles 0
 try 'help of the limit' 0 '0 is no limit' --help

@@ -545,6 +545,39 @@ else
     fail "a scenario that was killed has not ended: status $status" told
 fi
 
+# ---- a debugger between a script's movements ----
+
+cat >between.lua <<'LUA'
+local host, n, late = machine(), 0, 0
+host:boot("hello")
+host:on("insn", function() n = n + 1 end)
+host:run(4000)
+host:on("insn", function() late = late + 1 end)
+host:run(4000)
+say("%s, %d, %d", host.position, n, late)
+host:undo()
+say("back at %s", host.position)
+host:run()
+say("%s, %d, %d", host.position, n, late)
+LUA
+"$ringside" run between.lua >want
+start run between.lua
+debug guests/hello.elf <<'GDB'
+monitor step 3000
+monitor back 5 micro
+break uart_put
+continue
+delete
+stepi
+continue
+GDB
+finish
+if [ "$status" -eq 0 ] && cmp -s want console; then
+    pass 'the script notices nothing of it'
+else
+    fail "the script notices nothing of it: status $status" console
+fi
+
 # ---- a trace beside it, and VMs without a scenario ----
 
 start exec hello --trace trace.txt

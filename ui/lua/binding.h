@@ -60,8 +60,7 @@ struct move {
 enum phase {
     PHASE_SCRIPT, /* runs Lua */
     PHASE_MOVE,   /* carries on the movement */
-    PHASE_RETURN, /* goes back to where it stood before the person stepped */
-    PHASE_AT      /* seeks the position of --at */
+    PHASE_RETURN  /* goes back to where it stood before the person stepped */
 };
 
 /* ------------------------------------------------------------------ events */
@@ -112,6 +111,7 @@ struct scenario {
     struct move move;
     enum rs_why why; /* how the last movement ended */
     struct rs_position began, here;
+    bool again; /* the movement to begin is the one that was interrupted */
     bool at_reached;
     int in_handler;
     int handler_error; /* registry reference of a message, LUA_NOREF: none */
@@ -186,6 +186,8 @@ int sc_place_error(lua_State *L);
 
 /* Begins a movement and yields to the face; k goes on, with ctx, when it has ended (s->why). */
 int sc_move(lua_State *L, const struct move *move, lua_KContext ctx, lua_KFunction k);
+/* The same movement once more, as the rest of it: undo goes back to where it began the first time. */
+int sc_move_again(lua_State *L, lua_KContext ctx, lua_KFunction k);
 /* To be called first by every k: raises what a handler raised. */
 void sc_moved(lua_State *L);
 /* Stops for the person; k goes on after scenario_continue or scenario_answer. */

@@ -70,6 +70,15 @@ static struct rs_device device_of(lua_State *L)
     return device;
 }
 
+/* A name or number that is no place of the list would be passed over. */
+static void refuse_other_keys(lua_State *L, int list, size_t n)
+{
+    for (lua_pushnil(L); lua_next(L, list); lua_pop(L, 1))
+        if (!lua_isinteger(L, -2) || lua_tointeger(L, -2) < 1 || (size_t)lua_tointeger(L, -2) > n)
+            luaL_error(L, "devices: the list has %d, and another key: write { { kind = \"edu\", slot = 4 } }",
+                       (int)n);
+}
+
 size_t sc_devices(lua_State *L, int value, struct rs_device *device)
 {
     size_t n = 0;
@@ -82,5 +91,6 @@ size_t sc_devices(lua_State *L, int value, struct rs_device *device)
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
+    refuse_other_keys(L, value, n);
     return n;
 }

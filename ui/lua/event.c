@@ -50,6 +50,12 @@ static uint64_t rip_of(const struct rs_event *e)
     return e->rip;
 }
 
+/* What only a core has: a device's event is without it. */
+static bool is_there(const struct rs_event *e, enum common field)
+{
+    return e->core != RS_NO_CORE || field < CORE || field > RIP;
+}
+
 static uint64_t common_value(const struct rs_event *e, enum common field)
 {
     switch (field) {
@@ -85,6 +91,8 @@ static void push_common(lua_State *L, const struct rs_event *e, enum common fiel
     struct scenario_vm vm;
     if (field == MACHINE)
         lua_pushstring(L, rs_machine_name(e->machine));
+    else if (!is_there(e, field))
+        lua_pushnil(L);
     else if (field == MODE)
         lua_pushstring(L, e->guest ? "non-root" : "root");
     else if (field != VM)
@@ -356,6 +364,8 @@ static int quick_match(lua_State *L, const struct condition *c, const struct rs_
 {
     struct scenario_vm vm;
     const char *name = NULL;
+    if (c->common && !is_there(e, (enum common)c->field))
+        return 0;
     if (c->function != LUA_NOREF)
         return -1;
     if (c->common && c->field == MACHINE)
@@ -496,7 +506,7 @@ static int on(lua_State *L)
     h->self = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pushvalue(L, fn);
     h->function = luaL_ref(L, LUA_REGISTRYINDEX);
-    h->id = rs_watch(s->world, probe, false, on_event, h);
+    h->id = rs_watch_script(s->world, probe, on_event, h);
     if (h->id == 0)
         return luaL_error(L, "on: too many handlers are set; take some off with h:off()");
     s->watches++;

@@ -104,7 +104,7 @@ void sc_budget_handler(struct scenario *s)
 
 void sc_budget_moved(struct scenario *s)
 {
-    struct rs_position now = rs_furthest(s->world);
+    struct rs_position now = rs_script_furthest(s->world);
     bool further = now.atom != s->furthest.atom || now.micro != s->furthest.micro;
     s->furthest = now;
     s->spent = further ? 0 : s->spent + MOVE_COST;

@@ -58,11 +58,18 @@ size_t scenario_checks(const struct scenario *s, bool passed)
 
 /* ------------------------------------------------------------------ ending */
 
+/* From here on, if anybody, it is the person who moves the world. */
+static void hand_over(struct scenario *s, enum scenario_state state)
+{
+    s->state = state;
+    rs_script_moves(s->world, false);
+}
+
 static void fail(struct scenario *s, int status, const char *text)
 {
     snprintf(s->error, sizeof s->error, "%s", text);
     s->status = status;
-    s->state = SCENARIO_FAILED;
+    hand_over(s, SCENARIO_FAILED);
 }
 
 /* The message at the top of a thread's stack; nothing here may raise. */
@@ -130,7 +137,7 @@ static void finish(struct scenario *s)
     }
     if (complain_of_arguments(s) || complain_of_position(s))
         return;
-    s->state = SCENARIO_FINISHED;
+    hand_over(s, SCENARIO_FINISHED);
     s->status = s->failed ? 1 : 0;
 }
 
@@ -146,6 +153,17 @@ static bool same_position(struct rs_position a, struct rs_position b)
     return a.atom == b.atom && a.micro == b.micro;
 }
 
+static bool is_before(struct rs_position a, struct rs_position b)
+{
+    return a.atom < b.atom || (a.atom == b.atom && a.micro < b.micro);
+}
+
+/* What goes back is not begun yet where it was interrupted: undo has nothing of it. */
+static bool goes_forward(const struct move *m)
+{
+    return m->kind == MOVE_RUN || m->kind == MOVE_STEP;
+}
+
 static void begin(struct scenario *s)
 {
     const struct move *m = &s->move;
@@ -157,6 +175,9 @@ static void begin(struct scenario *s)
     case MOVE_BACK: rs_begin_back(s->world, m->n, m->unit); break;
     case MOVE_UNDO: rs_begin_undo(s->world); break;
     }
+    if (s->again && goes_forward(m))
+        rs_begun_again(s->world);
+    s->again = false;
 }
 
 void sc_may_move(lua_State *L, const char *what)
@@ -180,6 +201,14 @@ int sc_move(lua_State *L, const struct move *move, lua_KContext ctx, lua_KFuncti
     return lua_yieldk(L, 0, ctx, k);
 }
 
+int sc_move_again(lua_State *L, lua_KContext ctx, lua_KFunction k)
+{
+    struct scenario *s = sc_of(L);
+    s->again = true;
+    begin(s);
+    return lua_yieldk(L, 0, ctx, k);
+}
+
 void sc_moved(lua_State *L)
 {
     struct scenario *s = sc_of(L);
@@ -196,7 +225,7 @@ int sc_pause(lua_State *L, lua_KFunction k)
     struct scenario *s = sc_of(L);
     s->after = PHASE_SCRIPT;
     s->here = position(s);
-    s->state = SCENARIO_PAUSED;
+    hand_over(s, SCENARIO_PAUSED);
     return lua_yieldk(L, 0, 0, k);
 }
 
@@ -230,40 +259,6 @@ static void run_script(struct scenario *s)
         check_arguments_at_first(s);
 }
 
-/* True if the movement has come to the position of --at, or past it: then seeks it. */
-static bool reach_at(struct scenario *s, bool unfinished)
-{
-    struct rs_position at, now;
-    struct rs_error err;
-    if (!s->options.at || s->at_reached || !s->hosts || (unfinished && s->move.kind != MOVE_RUN))
-        return false;
-    if (rs_position_parse(s->host[0]->m, s->options.at, &at, &err) != RS_OK)
-        return false;
-    now = position(s);
-    if (now.atom < at.atom || (now.atom == at.atom && now.micro < at.micro))
-        return false;
-    if (unfinished)
-        rs_cancel(s->world);
-    s->at_reached = true;
-    s->after = unfinished ? PHASE_MOVE : PHASE_SCRIPT;
-    s->here = position(s);
-    rs_begin_seek(s->world, at);
-    s->phase = PHASE_AT;
-    return true;
-}
-
-static void carry_on(struct scenario *s, uint64_t atoms)
-{
-    enum rs_why why = rs_continue(s->world, atoms);
-    if (reach_at(s, why == RS_SLICE)) {
-        s->why = why;
-    } else if (why != RS_SLICE) {
-        s->why = why;
-        sc_budget_moved(s);
-        s->phase = PHASE_SCRIPT;
-    }
-}
-
 void sc_set_text(struct scenario *s, const char *text)
 {
     size_t n = strlen(text) + 1;
@@ -271,16 +266,6 @@ void sc_set_text(struct scenario *s, const char *text)
     s->text = malloc(n);
     if (s->text)
         memcpy(s->text, text, n);
-}
-
-static void stop_here(struct scenario *s, const char *why)
-{
-    char text[128], at[64] = "the start";
-    if (s->hosts)
-        rs_position_format(s->host[0]->m, rs_position(s->host[0]->m), at);
-    snprintf(text, sizeof text, "%s %s", why, at);
-    sc_set_text(s, text);
-    s->state = SCENARIO_PAUSED;
 }
 
 enum rs_status scenario_at(const rs_machine *m, const char *text, struct rs_error *err)
@@ -296,19 +281,92 @@ enum rs_status scenario_at(const rs_machine *m, const char *text, struct rs_erro
                    (unsigned long long)at.atom, (unsigned long long)at.micro, end);
 }
 
-static void arrive_at(struct scenario *s)
+static void stop_here(struct scenario *s, const char *why)
+{
+    char text[128], at[64] = "the start";
+    if (s->hosts)
+        rs_position_format(s->host[0]->m, rs_position(s->host[0]->m), at);
+    snprintf(text, sizeof text, "%s %s", why, at);
+    sc_set_text(s, text);
+    hand_over(s, SCENARIO_PAUSED);
+}
+
+/* Stops the movement under way so that it can be begun again. */
+static void interrupt(struct scenario *s)
+{
+    rs_cancel(s->world);
+    s->after = PHASE_MOVE;
+    s->here = s->move.kind == MOVE_RUN ? position(s) : s->began; /* steps are made again as a whole */
+}
+
+/* ---- --at ---- */
+
+static bool at_is_to_come(const struct scenario *s, struct rs_position *at)
 {
     struct rs_error err;
+    return s->options.at && !s->at_reached && s->hosts &&
+           rs_position_parse(s->host[0]->m, s->options.at, at, &err) == RS_OK;
+}
+
+/* From its atom, which the script itself has come to: what happens on the way inside is new to it. */
+static void stop_at(struct scenario *s, struct rs_position at)
+{
+    struct rs_error err;
+    s->at_reached = true;
+    rs_begin_seek(s->world, at);
+    rs_begun_again(s->world);
+    while (rs_continue(s->world, UINT64_MAX) == RS_SLICE)
+        continue;
     if (scenario_at(s->host[0]->m, s->options.at, &err) == RS_OK)
         stop_here(s, "at");
     else
         fail(s, 2, err.text);
 }
 
+/* Nothing runs past the position: neither handlers nor a trace would see the difference later.  True: it
+ * stands there. */
+static bool stops_at(struct scenario *s, struct rs_position at, uint64_t *atoms)
+{
+    struct rs_position now = position(s);
+    if (!goes_forward(&s->move))
+        return false;
+    if (now.atom >= at.atom) {
+        interrupt(s);
+        stop_at(s, at);
+        return true;
+    }
+    if (*atoms > at.atom - now.atom)
+        *atoms = at.atom - now.atom;
+    return false;
+}
+
+static void carry_on(struct scenario *s, uint64_t atoms)
+{
+    struct rs_position at;
+    bool wanted = at_is_to_come(s, &at);
+    if (wanted && stops_at(s, at, &atoms))
+        return;
+    enum rs_why why = rs_continue(s->world, atoms);
+    if (why == RS_SLICE)
+        return;
+    s->why = why;
+    s->phase = PHASE_SCRIPT;
+    sc_budget_moved(s);
+    if (!wanted || is_before(position(s), at))
+        return;
+    s->after = PHASE_SCRIPT;
+    s->here = position(s);
+    stop_at(s, at);
+}
+
+/* ---- pauses ---- */
+
 static void leave_pause(struct scenario *s)
 {
     s->phase = s->after;
-    if (s->phase == PHASE_MOVE)
+    s->again = s->phase == PHASE_MOVE;
+    rs_script_moves(s->world, true);
+    if (s->again)
         begin(s);
 }
 
@@ -323,10 +381,6 @@ enum scenario_state scenario_advance(struct scenario *s, uint64_t atoms)
         if (rs_continue(s->world, atoms) != RS_SLICE)
             leave_pause(s);
         break;
-    case PHASE_AT:
-        if (rs_continue(s->world, atoms) != RS_SLICE)
-            arrive_at(s);
-        break;
     }
     return s->state;
 }
@@ -340,9 +394,7 @@ void scenario_interrupt(struct scenario *s)
 {
     if (s->state != SCENARIO_MOVING || s->phase != PHASE_MOVE)
         return;
-    rs_cancel(s->world);
-    s->after = PHASE_MOVE;
-    s->here = s->move.kind == MOVE_RUN ? position(s) : s->began; /* steps are made again as a whole */
+    interrupt(s);
     stop_here(s, "stopped at");
 }
 
@@ -355,7 +407,7 @@ static bool was_cut_short(const struct scenario *s)
 
 void scenario_hold(struct scenario *s)
 {
-    if (s->state != SCENARIO_MOVING || s->phase == PHASE_AT)
+    if (s->state != SCENARIO_MOVING)
         return;
     if (was_cut_short(s))
         s->phase = PHASE_MOVE;
@@ -374,7 +426,7 @@ void scenario_hold(struct scenario *s)
 static void stay_in_the_run(struct scenario *s)
 {
     struct rs_position far = rs_furthest(s->world);
-    if (s->here.atom > far.atom || (s->here.atom == far.atom && s->here.micro > far.micro))
+    if (is_before(far, s->here))
         s->here = position(s);
 }
 
@@ -438,6 +490,7 @@ enum rs_status sc_start(struct scenario *s, const char *code, const char *chunk,
         return RS_FAILED;
     s->state = SCENARIO_MOVING;
     s->phase = PHASE_SCRIPT;
+    rs_script_moves(s->world, true);
     s->error[0] = '\0';
     return RS_OK;
 }

@@ -129,7 +129,7 @@ static int event_came(lua_State *L, int status, lua_KContext must_come)
     char why[256], text[1800];
     (void)status;
     if (s->why == RS_STOPPED && !w->hit && s->handler_error == LUA_NOREF)
-        return sc_move(L, &s->move, must_come, event_came); /* somebody else's stop */
+        return sc_move_again(L, must_come, event_came); /* somebody else's stop */
     sc_wait_end(L);
     sc_moved(L);
     if (w->hit) {
@@ -192,7 +192,7 @@ static int moved(lua_State *L, int status, lua_KContext ctx)
     (void)status;
     (void)ctx;
     if (s->why == RS_STOPPED && s->handler_error == LUA_NOREF && s->move.kind == MOVE_RUN)
-        return sc_move(L, &s->move, 0, moved); /* somebody else's stop */
+        return sc_move_again(L, 0, moved); /* somebody else's stop */
     sc_moved(L);
     struct rs_position now = rs_position(s->host[0]->m);
     if ((s->move.kind == MOVE_BACK || s->move.kind == MOVE_UNDO) && s->why == RS_DONE &&

@@ -50,7 +50,7 @@ static uint32_t core_of(const struct tui *t, const rs_machine *m, enum rs_why wh
     bool inside = rs_position(m).micro > 0;
     if (why == RS_HALTED)
         return rs_halt_core(m);
-    if (why == RS_STOPPED ? inside : t->end == END_BACK || (t->end != END_ANYWHERE && inside))
+    if (t->end == END_BACK || (t->end != END_ANYWHERE && inside))
         return rs_next_core(m);
     return why == RS_DONE && t->end == END_FORWARD ? t->mover : t->view->core;
 }
@@ -65,8 +65,6 @@ static void arrive(struct tui *t, enum rs_why why)
     t->moving = false;
     if (why == RS_HALTED && rs_halt_text(m))
         view_message(t->view, "%s stands still: %s. b goes back.", rs_machine_name(m), rs_halt_text(m));
-    else if (why == RS_STOPPED)
-        view_message(t->view, "Stopped by a handler of the scenario.");
     else if (why == RS_LIMIT)
         view_message(t->view, "Stopped: the limit of --max-cycles is reached.");
     else if (still && t->stuck)
