@@ -226,6 +226,16 @@ $(TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.c.o $(TEST_LIB) $(UI_LIB) $(LIB
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(OPT) $(NO_LTO) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS_check) $(UI_LIBS) $(SIM_LIBS)
 
+# Parts of the hypervisor that know nothing of the processor they run on, for tests that call them.
+HV_HOST_OBJ := $(patsubst %,$(BUILD)/obj/host/%.o,hv/decode.c)
+
+$(HV_HOST_OBJ): $(BUILD)/obj/host/%.o: % $(BUILD)/flags-tests | $(BUILD)/tools-found
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(TEST_CFLAGS) -I. $(DEPS) -c -o $@ $<
+
+$(BUILD)/tests/test_decode: $(BUILD)/obj/host/hv/decode.c.o
+
 # It runs the yardstick's image as the yardstick does, and reads its tables.
 $(BUILD)/tests/test_bench: $(call obj,$(addprefix bench/,own.c result.c follow.c report.c))
 
@@ -432,4 +442,4 @@ uninstall:
 clean:
 	rm -rf $(BUILD) compile_commands.json
 
--include $(HOST_OBJ:.o=.d) $(BARE_OBJ:.o=.d)
+-include $(HOST_OBJ:.o=.d) $(HV_HOST_OBJ:.o=.d) $(BARE_OBJ:.o=.d)
