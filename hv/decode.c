@@ -18,10 +18,11 @@
 static const struct form {
     uint8_t map, opcode, prefix, modrm, mod, size, imm, operands, may;
 } forms[ISA_ROWS] = {
-#define INSN(row, name, map_, opcode_, prefix_, modrm_, mod_, size_, imm_, ops_, may_, addr, writes, latency, \
-             cpl, flags, fn) \
-    [ROW_##row] = {ISA_MAP_##map_, opcode_,        ISA_PREFIX_##prefix_, ISA_MODRM_##modrm_, ISA_MOD_##mod_, \
-                   ISA_SIZE_##size_, ISA_IMM_##imm_, ISA_OPS_##ops_,       ISA_MAY_##may_},
+#define INSN(row, name, map_, opcode_, prefix_, modrm_, mod_, size_, imm_, ops_, may_, addr, writes, \
+             latency, cpl, flags, fn) \
+    [ROW_## \
+        row] = {ISA_MAP_##map_,   opcode_,        ISA_PREFIX_##prefix_, ISA_MODRM_##modrm_, ISA_MOD_##mod_, \
+                ISA_SIZE_##size_, ISA_IMM_##imm_, ISA_OPS_##ops_,       ISA_MAY_##may_},
 #include "arch/isa.def"
 };
 
@@ -282,8 +283,8 @@ static void read_operands(struct reader *r, const struct form *f, struct instruc
 
 /* ---- what may not be ---- */
 
-/* Control registers 1, 5 to 7 and from 9 on, debug registers from 8 on and segment registers 6 and 7 there are
- * not; nothing is moved to CS.  For a segment register REX.R is ignored. */
+/* Control registers 1, 5 to 7 and from 9 on, debug registers from 8 on and segment registers 6 and 7 there
+ * are not; nothing is moved to CS.  For a segment register REX.R is ignored. */
 static bool register_exists(struct instruction *in)
 {
     switch (in->operands) {

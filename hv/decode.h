@@ -1,6 +1,6 @@
 /* decode.h - bytes to an instruction (SDM vol. 2, 2.1 "Instruction Format for Protected Mode, Real-Address
- * Mode, and Virtual-8086 Mode", 2.2 "IA-32e Mode"), by the encoding columns of arch/isa.def: for what has to be
- * emulated. */
+ * Mode, and Virtual-8086 Mode", 2.2 "IA-32e Mode"), by the encoding columns of arch/isa.def: for what has to
+ * be emulated. */
 #ifndef HV_DECODE_H
 #define HV_DECODE_H
 
@@ -24,9 +24,10 @@ struct instruction {
     uint8_t rex;           /* the prefix, 0: none */
     uint8_t rep;           /* 0, 0xf2 or 0xf3: of string instructions alone */
     bool lock;
-    bool memory;      /* E is in memory, else it is register rm */
-    uint8_t reg, rm;  /* numbers, REX included; rm is that of Z and A too */
-    uint8_t segment;  /* SEG_FS and SEG_GS have a base; else SEG_SS or SEG_DS, as a fault of the access tells */
+    bool memory;     /* E is in memory, else it is register rm */
+    uint8_t reg, rm; /* numbers, REX included; rm is that of Z and A too */
+    uint8_t
+        segment; /* SEG_FS and SEG_GS have a base; else SEG_SS or SEG_DS, as a fault of the access tells */
     uint8_t base, index, scale; /* of an address: registers, and a shift of the second */
     int32_t disp;
     uint64_t imm; /* extended to 64 bits as the row says */

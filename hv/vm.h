@@ -8,6 +8,7 @@
 
 #include "arch/vmdir.h"
 #include "console.h"
+#include "mmio.h"
 #include "pager.h"
 #include "shadow_state.h"
 #include "stats.h"
@@ -48,6 +49,7 @@ struct vm {
     uint64_t started;              /* when it last was, by the TSC */
     struct vcpu vcpu[VMDIR_VCPUS]; /* the first dir->vcpus of them */
     struct vuart uart;
+    struct mmio mmio; /* where its devices' registers are */
     struct console console;
     struct stats stats;
     struct shadow shadow; /* for the shadow pager */
