@@ -63,6 +63,11 @@ static bool faults_possible(const struct vm_config *c, struct why why)
     return false;
 }
 
+static bool parse_edu(struct vm_config *c, const char *value)
+{
+    return parse_yes_no(&c->edu, value);
+}
+
 /* One access may need tables for six addresses: instruction, source and destination, each across two pages.
  */
 static bool parse_tables(struct vm_config *c, const char *value)
@@ -108,6 +113,7 @@ static const struct key {
     {"tables=", parse_tables, "24 to 2047 shadow tables", true},
     {"weight=", parse_weight, "1 to 100", false},
     {"vcpus=", parse_vcpus, "1 to 8", true},
+    {"edu=", parse_edu, "yes or no", true},
 };
 #define KEYS (sizeof keys / sizeof keys[0])
 
@@ -121,10 +127,10 @@ static bool parse_option(struct vm_config *c, const char *word, struct why why)
         format_text(why.text, why.size, "%s: possible is %s", word, keys[i].possible);
         return false;
     }
-    format_text(
-        why.text, why.size,
-        "unknown option %s; known are image= ram= mmu= page= start= lazy= faults= tables= weight= vcpus=",
-        word);
+    format_text(why.text, why.size,
+                "unknown option %s; known are image= ram= mmu= page= start= lazy= faults= tables= weight= "
+                "vcpus= edu=",
+                word);
     return false;
 }
 

@@ -1,7 +1,7 @@
 /* config.h - the string of a boot module that is a VM:
  *
  *     NAME [image=NAME] [ram=8M] [mmu=nested|shadow] [page=4k|2m] [start=yes|no] [lazy=yes|no]
- *          [faults=guest|hypervisor] [tables=24..2047] [weight=1..100] [vcpus=1..8] [-- ARGUMENTS]
+ *          [faults=guest|hypervisor] [tables=24..2047] [weight=1..100] [vcpus=1..8] [edu=yes|no] [-- ARGUMENTS]
  *
  * The guest's command line is the image's name, then the arguments. */
 #ifndef HV_CONFIG_H

@@ -77,8 +77,8 @@ static const char *access_name(uint64_t qualification)
                                                       : "read";
 }
 
-/* A load or store of an instruction: no fetch, no reference to the guest's tables, no event's frame.  RAM comes
- * before devices. */
+/* A load or store of an instruction: no fetch, no reference to the guest's tables, no event's frame.  RAM
+ * comes before devices. */
 static bool is_data(uint64_t qualification)
 {
     const uint64_t translated = QUAL_EPT_LINEAR_VALID | QUAL_EPT_TRANSLATED;

@@ -174,6 +174,15 @@ static bool prepare_vcpus(struct vm *vm, uint64_t entry)
     return true;
 }
 
+/* There is room for all that a VM can have. */
+static void plug_devices(struct vm *vm)
+{
+    vm->mmio = (struct mmio){0};
+    vpci_init(&vm->pci);
+    if (vm->config.edu)
+        vedu_plug(vm);
+}
+
 bool vm_start(struct vm *vm, char *why, size_t size)
 {
     uint64_t entry;
@@ -197,6 +206,7 @@ bool vm_start(struct vm *vm, char *why, size_t size)
     }
     vm->stats = (struct stats){0};
     vuart_init(&vm->uart, &vm->console);
+    plug_devices(vm);
     vm->startup_structure = 0;
     vm->share = (struct share){0};
     vm->started = rdtsc();

@@ -13,6 +13,8 @@
 #include "shadow_state.h"
 #include "stats.h"
 #include "vcpu.h"
+#include "vedu.h"
+#include "vpci.h"
 #include "vuart.h"
 
 #define VM_CMDLINE 256
@@ -32,6 +34,7 @@ struct vm_config {
     bool start;                /* at once */
     bool faults_exit;          /* its page faults come to the hypervisor, which gives each back */
     bool faults_guest;         /* it was said that the guest has them */
+    bool edu;                  /* it has an edu device */
     bool lazy;                 /* RAM is mapped when it is first touched */
 };
 
@@ -50,6 +53,8 @@ struct vm {
     struct vcpu vcpu[VMDIR_VCPUS]; /* the first dir->vcpus of them */
     struct vuart uart;
     struct mmio mmio; /* where its devices' registers are */
+    struct vpci pci;
+    struct vedu edu; /* edu=yes */
     struct console console;
     struct stats stats;
     struct shadow shadow; /* for the shadow pager */

@@ -19,19 +19,6 @@ static void setup(void)
 
 /* ---- guests ---- */
 
-/* A message of both texts in full would be longer than Check takes. */
-static void must_be_same(const char *bare, const char *virtual)
-{
-    while (*bare && *virtual) {
-        size_t a = strcspn(bare, "\n"), b = strcspn(virtual, "\n");
-        ck_assert_msg(a == b && memcmp(bare, virtual, a) == 0, "bare: %.*s\nin a VM: %.*s", (int)a, bare,
-                      (int)b, virtual);
-        bare += a + (bare[a] != '\0');
-        virtual += b + (virtual[b] != '\0');
-    }
-    ck_assert_msg(!*bare && !*virtual, "bare alone: %.300s\nin a VM alone: %.300s", bare, virtual);
-}
-
 static const struct guest {
     const char *image, *cmdline, *module;
 } guests[] = {
