@@ -181,6 +181,8 @@ static void plug_devices(struct vm *vm)
     vpci_init(&vm->pci);
     if (vm->config.edu)
         vedu_plug(vm);
+    if (vm->config.nic)
+        e1000_plug(vm);
 }
 
 bool vm_start(struct vm *vm, char *why, size_t size)

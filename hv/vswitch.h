@@ -17,16 +17,20 @@
 #define VSWITCH_PORTS   12
 #define VSWITCH_UPLINKS 2
 
-/* What a port counts: into the switch, out of it, and what has been dropped or was odd. */
+/* What a port counts, in frames but for the bytes: into the switch, out of it, and what was dropped or odd.
+ *
+ *     no_room    what it leads to did not take the frame
+ *     malformed  too short, too long, or of VLAN 4095
+ *     vlan       a tag on an access port
+ *     nowhere    nobody has the destination, and there is no uplink, or the frame has come from one
+ *     standby    to all, by the uplink that is not active: it has come by the other too
+ *     returned   by an uplink, from an address that is a VM's: its own frame
+ *     foreign    forwarded, but not from the address that the port was given */
+/* clang-format off */
 #define VSWITCH_COUNTS(COUNT) \
-    COUNT(in) \
-    COUNT(in_bytes) COUNT(out) COUNT(out_bytes) COUNT(no_room) /* what it leads to did not take the frame */ \
-        COUNT(malformed)                                       /* too short, too long, or VLAN 4095 */ \
-        COUNT(vlan)                                            /* a tag on an access port */ \
-        COUNT(nowhere)  /* nobody has the destination, and there is no uplink */ \
-        COUNT(standby)  /* to all, on the uplink that is not active: it came by the other too */ \
-        COUNT(returned) /* from an uplink, with an address that is a VM's: its own frame */ \
-        COUNT(foreign)  /* forwarded, but not from the address that the port was given */
+    COUNT(in) COUNT(in_bytes) COUNT(out) COUNT(out_bytes) COUNT(no_room) COUNT(malformed) COUNT(vlan) \
+    COUNT(nowhere) COUNT(standby) COUNT(returned) COUNT(foreign)
+/* clang-format on */
 
 struct vswitch_counts {
 #define COUNT(name) uint64_t name;

@@ -1,5 +1,5 @@
-/* test_hv_emulate.c - instructions that the hypervisor does for a guest against the same on the machine: random
- * ones, their operands partly in a device that is nothing but memory. */
+/* test_hv_emulate.c - instructions that the hypervisor does for a guest against the same on the machine:
+ * random ones, their operands partly in a device that is nothing but memory. */
 #include <check.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,9 +54,11 @@ static bool find(struct emulation *e, struct access *a)
     if (offset > ARENA_BYTES - 16 || seen.count == 2)
         return false;
     seen.linear[seen.count++] = a->linear;
-    unsigned first = !whole && a->bytes > 1 && chance_once_in(3) ? 1 + (unsigned)chance_below(a->bytes - 1u) : a->bytes;
+    unsigned first =
+        !whole && a->bytes > 1 && chance_once_in(3) ? 1 + (unsigned)chance_below(a->bytes - 1u) : a->bytes;
     a->part[0] = (struct access_part){.bytes = (u8)first, .range = &range, .offset = offset};
-    a->part[1] = (struct access_part){.bytes = (u8)(a->bytes - first), .range = &range, .offset = offset + first};
+    a->part[1] =
+        (struct access_part){.bytes = (u8)(a->bytes - first), .range = &range, .offset = offset + first};
     for (unsigned i = 0; i < ACCESS_PARTS; i++) {
         if (!whole && chance_once_in(4))
             a->part[i].ram = arena + a->part[i].offset;
@@ -102,7 +104,7 @@ static void tear_down(void)
 static void random_registers(void)
 {
     for (unsigned r = 0; r < 16; r++)
-        s->gpr[r] = chance_once_in(2) ? ARENA + FIELD + chance_below(FIELD)
+        s->gpr[r] = chance_once_in(2)   ? ARENA + FIELD + chance_below(FIELD)
                     : chance_once_in(2) ? chance_below(64)
                                         : chance();
     if (chance_once_in(2))
@@ -183,7 +185,8 @@ static bool one_case(unsigned *hits)
     struct emulation e = given(&in, gpr);
     enum emulated result = emulate(&e);
     if (result != EMULATED && result != EMULATED_ITERATION) {
-        ck_assert_msg(!memcmp(gpr, s->gpr, sizeof gpr) && e.rflags == s->rflags && !seen.reads && !seen.writes,
+        ck_assert_msg(!memcmp(gpr, s->gpr, sizeof gpr) && e.rflags == s->rflags && !seen.reads &&
+                          !seen.writes,
                       "%s: it was not to be, and has done something", hex(bytes, in.length));
         return false;
     }
@@ -216,7 +219,8 @@ START_TEST(others)
     static const struct {
         const char *bytes;
         unsigned n;
-    } code[] = {{"\xff\x36", 2}, {"\xff\x16", 2}, {"\xd1\x26", 2}, {"\x0f\xc7\x0e", 3}, {"\xf7\x26", 2}, {"\x90", 1}};
+    } code[] = {{"\xff\x36", 2},     {"\xff\x16", 2}, {"\xd1\x26", 2},
+                {"\x0f\xc7\x0e", 3}, {"\xf7\x26", 2}, {"\x90", 1}};
     u64 gpr[16];
     random_registers();
     s->gpr[REG_RSI] = ARENA;
@@ -235,7 +239,8 @@ START_TEST(accesses)
     static const struct {
         const char *bytes;
         unsigned reads, writes;
-    } code[] = {{"\x01\x06", 1, 1}, {"\x39\x06", 1, 0}, {"\x89\x06", 0, 1}, {"\x8b\x06", 1, 0}, {"\x87\x06", 1, 1}};
+    } code[] = {
+        {"\x01\x06", 1, 1}, {"\x39\x06", 1, 0}, {"\x89\x06", 0, 1}, {"\x8b\x06", 1, 0}, {"\x87\x06", 1, 1}};
     u64 gpr[16];
     whole = true;
     s->gpr[REG_RSI] = ARENA + 0x100;
