@@ -39,7 +39,7 @@ struct vm_config {
     bool edu, nic;             /* it has an edu device, an E1000 */
     bool trunk;                /* its NIC's port carries all VLANs, with tags but for `vlan` */
     uint16_t vlan;
-    bool lazy;                 /* RAM is mapped when it is first touched */
+    bool lazy; /* RAM is mapped when it is first touched */
 };
 
 struct vm {

@@ -1,4 +1,5 @@
-/* e1000.h - a driver of the 82540EM (sim/arch/e1000.h): two rings, polled; whoever wants interrupts sets IMS. */
+/* e1000.h - a driver of the 82540EM (sim/arch/e1000.h): two rings, polled; whoever wants interrupts sets IMS.
+ */
 #ifndef GUEST_E1000_H
 #define GUEST_E1000_H
 
@@ -35,17 +36,18 @@ static inline void nic_write(const struct nic *n, uint32_t at, uint32_t value)
     *(volatile uint32_t *)(n->bar + at) = value;
 }
 
-/* Resets it, reads its address from the EEPROM, and switches both rings on.  False: the EEPROM's sum is wrong. */
+/* Resets it, reads its address from the EEPROM, and switches both rings on.  False: the EEPROM's sum is
+ * wrong. */
 bool nic_open(struct nic *n, uint32_t slot);
 uint16_t nic_eeprom(const struct nic *n, uint32_t at);
 uint16_t nic_phy(const struct nic *n, uint32_t at);
 
-/* A UDP packet's sums are the NIC's work: the frame is an IPv4 header of 20 bytes and UDP, whose checksum field
- * holds the sum of the pseudo header. */
+/* A UDP packet's sums are the NIC's work: the frame is an IPv4 header of 20 bytes and UDP, whose checksum
+ * field holds the sum of the pseudo header. */
 void nic_offload_udp(struct nic *n);
 
-/* Puts a frame into the ring; the buffer stays the NIC's until nic_sent.  options: E1000_TX_IXSM | TXSM, of the
- * last nic_offload_udp; 0: a legacy descriptor. */
+/* Puts a frame into the ring; the buffer stays the NIC's until nic_sent.  options: E1000_TX_IXSM | TXSM, of
+ * the last nic_offload_udp; 0: a legacy descriptor. */
 void nic_send(struct nic *n, const void *frame, uint32_t bytes, uint32_t options);
 /* The NIC has done all descriptors. */
 bool nic_sent(const struct nic *n);
