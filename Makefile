@@ -226,6 +226,20 @@ $(TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.c.o $(TEST_LIB) $(UI_LIB) $(LIB
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(OPT) $(NO_LTO) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS_check) $(UI_LIBS) $(SIM_LIBS)
 
+# Parts of the hypervisor that know nothing of the processor they run on, for tests that call them.
+hv_host = $(patsubst %,$(BUILD)/obj/host/hv/%.c.o,$(1))
+HV_NIC_OBJ := $(call hv_host,e1000 e1000_receive e1000_transmit vswitch)
+HV_HOST_OBJ := $(sort $(call hv_host,decode emulate operate) $(HV_NIC_OBJ))
+
+$(HV_HOST_OBJ): $(BUILD)/obj/host/%.o: % $(BUILD)/flags-tests | $(BUILD)/tools-found
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(TEST_CFLAGS) -I. $(DEPS) -c -o $@ $<
+
+$(addprefix $(BUILD)/tests/,test_decode test_hv_emulate): $(call hv_host,decode emulate operate)
+$(BUILD)/tests/test_hv_vswitch: $(call hv_host,vswitch)
+$(BUILD)/tests/test_hv_e1000: $(HV_NIC_OBJ)
+
 # It runs the yardstick's image as the yardstick does, and reads its tables.
 $(BUILD)/tests/test_bench: $(call obj,$(addprefix bench/,own.c result.c follow.c report.c))
 
@@ -432,4 +446,4 @@ uninstall:
 clean:
 	rm -rf $(BUILD) compile_commands.json
 
--include $(HOST_OBJ:.o=.d) $(BARE_OBJ:.o=.d)
+-include $(HOST_OBJ:.o=.d) $(HV_HOST_OBJ:.o=.d) $(BARE_OBJ:.o=.d)

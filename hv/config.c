@@ -63,6 +63,29 @@ static bool faults_possible(const struct vm_config *c, struct why why)
     return false;
 }
 
+static bool parse_edu(struct vm_config *c, const char *value)
+{
+    return parse_yes_no(&c->edu, value);
+}
+
+static bool parse_nic(struct vm_config *c, const char *value)
+{
+    c->nic = text_equal(value, "e1000");
+    return c->nic || text_equal(value, "none");
+}
+
+/* An access port's, or all: a trunk, on which what has no tag is in the default one. */
+static bool parse_vlan(struct vm_config *c, const char *value)
+{
+    uint64_t vlan = VLAN_DEFAULT;
+
+    c->trunk = text_equal(value, "trunk");
+    if (!c->trunk && (!text_number(value, &vlan) || vlan < 1 || vlan > VLAN_MOST))
+        return false;
+    c->vlan = (uint16_t)vlan;
+    return true;
+}
+
 /* One access may need tables for six addresses: instruction, source and destination, each across two pages.
  */
 static bool parse_tables(struct vm_config *c, const char *value)
@@ -108,6 +131,9 @@ static const struct key {
     {"tables=", parse_tables, "24 to 2047 shadow tables", true},
     {"weight=", parse_weight, "1 to 100", false},
     {"vcpus=", parse_vcpus, "1 to 8", true},
+    {"edu=", parse_edu, "yes or no", true},
+    {"nic=", parse_nic, "e1000 or none", true},
+    {"vlan=", parse_vlan, "1 to 4094, or trunk", false},
 };
 #define KEYS (sizeof keys / sizeof keys[0])
 
@@ -121,10 +147,10 @@ static bool parse_option(struct vm_config *c, const char *word, struct why why)
         format_text(why.text, why.size, "%s: possible is %s", word, keys[i].possible);
         return false;
     }
-    format_text(
-        why.text, why.size,
-        "unknown option %s; known are image= ram= mmu= page= start= lazy= faults= tables= weight= vcpus=",
-        word);
+    format_text(why.text, why.size,
+                "unknown option %s; known are image= ram= mmu= page= start= lazy= faults= tables= weight= "
+                "vcpus= edu= nic= vlan=",
+                word);
     return false;
 }
 
@@ -151,8 +177,8 @@ bool config_set(struct vm_config *c, const char *name, const char *value, char *
         *c = changed;
         return true;
     }
-    format_text(why, size, "%s%s; known are faults and weight", *name ? "unknown key " : "KEY is missing",
-                name);
+    format_text(why, size, "%s%s; known are faults, weight and vlan",
+                *name ? "unknown key " : "KEY is missing", name);
     return false;
 }
 
@@ -174,6 +200,7 @@ static void set_defaults(struct vm_config *c)
                             .page_bytes = PAGE_BYTES,
                             .weight = 1,
                             .vcpus = 1,
+                            .vlan = VLAN_DEFAULT,
                             .pager = &pager_nested,
                             .start = true};
 }

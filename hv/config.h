@@ -1,7 +1,8 @@
 /* config.h - the string of a boot module that is a VM:
  *
  *     NAME [image=NAME] [ram=8M] [mmu=nested|shadow] [page=4k|2m] [start=yes|no] [lazy=yes|no]
- *          [faults=guest|hypervisor] [tables=24..2047] [weight=1..100] [vcpus=1..8] [-- ARGUMENTS]
+ *          [faults=guest|hypervisor] [tables=24..2047] [weight=1..100] [vcpus=1..8] [edu=yes|no]
+ * [nic=e1000|none] [vlan=1..4094|trunk] [-- ARGUMENTS]
  *
  * The guest's command line is the image's name, then the arguments. */
 #ifndef HV_CONFIG_H
@@ -11,8 +12,8 @@
 
 #define WEIGHT_MAX 100
 
-/* Changes a setting that may change while the VM lives, weight or faults, as `NAME=VALUE` says above.  False,
- * with a message in `why` and nothing changed, if it is none of them or the value is not possible. */
+/* Changes a setting that may change while the VM lives, weight, faults or vlan, as `NAME=VALUE` says above.
+ * False, with a message in `why` and nothing changed, if it is none of them or the value is not possible. */
 bool config_set(struct vm_config *config, const char *name, const char *value, char *why, size_t size);
 
 /* False, with a message in `why`, if the string is malformed: then all is as by default but

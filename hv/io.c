@@ -1,5 +1,5 @@
-/* io.c - ports of a VM: its UART, debug-exit, and nothing else.  As on the board, unclaimed ports read as
- * ones, and a wide access is one of each byte, the lowest port first. */
+/* io.c - ports of a VM: its UART, debug-exit, and those of a PCI bus.  As on the board, unclaimed ports read
+ * as ones, and a wide access is one of each byte, the lowest port first. */
 #include "arch/board.h"
 #include "arch/x86.h"
 #include "exits.h"
@@ -16,6 +16,8 @@ uint32_t port_in(struct vm *vm, unsigned port, unsigned bytes)
 {
     uint32_t value = 0;
 
+    if (vpci_has_port(&vm->pci, port, bytes))
+        return vpci_in(&vm->pci, port, bytes);
     for (unsigned i = 0; i < bytes; i++) {
         uint8_t byte = is_uart(port + i) ? vuart_read(&vm->uart, port + i - PORT_CONSOLE) : 0xff;
 
@@ -30,6 +32,8 @@ void port_out(struct vm *vm, unsigned port, unsigned bytes, uint32_t value)
         vm_stop(vm, (2 * value + 1) & 0xff, "stopped by debug-exit");
         return;
     }
+    if (vpci_has_port(&vm->pci, port, bytes))
+        vpci_out(&vm->pci, port, bytes, value);
     for (unsigned i = 0; i < bytes; i++)
         if (is_uart(port + i))
             vuart_write(&vm->uart, port + i - PORT_CONSOLE, (uint8_t)(value >> 8 * i));

@@ -12,6 +12,7 @@
 #define LAPIC_NEVER UINT64_MAX
 
 struct vcpu;
+struct vm;
 
 struct lapic {
     uint8_t *page;         /* the virtual-APIC page */
@@ -66,6 +67,9 @@ uint32_t lapic_bits(uint32_t offset);
 
 /* What the ICR's value asks for, within v's VM. */
 void lapic_send(struct vcpu *v, uint64_t icr);
+/* A device's message (10.11 "Message Signalled Interrupts"): fixed, lowest priority or NMI; others do
+ * nothing. */
+void lapic_message(struct vm *vm, uint32_t address, uint32_t data);
 
 /* ---- timer: lapic_timer.c; v's VMCS is current where the VM's TSC is in play ---- */
 

@@ -1,6 +1,7 @@
 /* lapic_ipi.c - interrupts that the virtual CPUs of a VM send each other and themselves (SDM vol. 3, 10.6
  * "Issuing Interprocessor Interrupts"). */
 #include "arch/apic.h"
+#include "arch/pci.h"
 #include "arch/x86.h"
 #include "reach.h"
 #include "vm.h"
@@ -26,9 +27,10 @@ static bool matches_logical(const struct vcpu *to, uint32_t destination)
     return (ldr >> 4 == destination >> 4 || destination >> 4 == 0xf) && ldr & destination & 0xf;
 }
 
+/* from: NULL is a device, whose messages have a destination as in xAPIC mode. */
 static bool matches_destination(const struct vcpu *from, const struct vcpu *to, uint64_t icr)
 {
-    bool x2apic = lapic_in_x2apic_mode(&from->lapic);
+    bool x2apic = from && lapic_in_x2apic_mode(&from->lapic);
     uint32_t destination = (uint32_t)(x2apic ? icr >> 32 : icr >> 56);
 
     if (destination == (x2apic ? BROADCAST_X2APIC : BROADCAST_XAPIC))
@@ -73,9 +75,8 @@ static void deliver(struct vcpu *to, uint64_t icr)
 }
 
 /* Of those that it is for, the one of the lowest processor priority; of these the first (10.6.2.4). */
-static void send_to_lowest(struct vcpu *from, uint64_t icr)
+static void send_to_lowest(struct vm *vm, struct vcpu *from, uint64_t icr)
 {
-    struct vm *vm = from->vm;
     struct vcpu *lowest = NULL;
 
     for (uint64_t i = 0; i < vm->dir->vcpus; i++) {
@@ -90,6 +91,17 @@ static void send_to_lowest(struct vcpu *from, uint64_t icr)
         deliver(lowest, icr);
 }
 
+static void send(struct vm *vm, struct vcpu *from, uint64_t icr)
+{
+    if ((icr & APIC_ICR_DELIVERY) == APIC_ICR_LOWEST) {
+        send_to_lowest(vm, from, icr);
+        return;
+    }
+    for (uint64_t i = 0; i < vm->dir->vcpus; i++)
+        if (matches(from, &vm->vcpu[i], icr))
+            deliver(&vm->vcpu[i], icr);
+}
+
 void lapic_send(struct vcpu *v, uint64_t icr)
 {
     uint64_t mode = icr & APIC_ICR_DELIVERY;
@@ -98,13 +110,15 @@ void lapic_send(struct vcpu *v, uint64_t icr)
         lapic_error(v, APIC_ESR_SEND_VECTOR);
         return;
     }
-    if (!is_valid(icr))
-        return;
-    if (mode == APIC_ICR_LOWEST) {
-        send_to_lowest(v, icr);
-        return;
-    }
-    for (uint64_t i = 0; i < v->vm->dir->vcpus; i++)
-        if (matches(v, &v->vm->vcpu[i], icr))
-            deliver(&v->vm->vcpu[i], icr);
+    if (is_valid(icr))
+        send(v->vm, v, icr);
+}
+
+void lapic_message(struct vm *vm, uint32_t address, uint32_t data)
+{
+    uint64_t mode = data & MSI_DELIVERY, destination = address >> MSI_DESTINATION_SHIFT & 0xff;
+    uint64_t icr = mode | (data & APIC_ICR_VECTOR) | (address & MSI_LOGICAL ? APIC_ICR_LOGICAL : 0);
+
+    if (mode == APIC_ICR_FIXED || mode == APIC_ICR_LOWEST || mode == APIC_ICR_NMI)
+        send(vm, NULL, icr | destination << 56);
 }

@@ -9,6 +9,7 @@
 #include "dirty.h"
 #include "escape.h"
 #include "exits.h"
+#include "net.h"
 #include "page.h"
 #include "print.h"
 #include "scheduler.h"
@@ -153,6 +154,12 @@ static void input(struct vm *vm, char *rest)
     ok();
 }
 
+static void apply(struct vm *vm)
+{
+    net_configured(vm);
+    ok();
+}
+
 static void set(struct vm *vm, char *rest)
 {
     const char *key = text_word(&rest), *value = text_word(&rest);
@@ -163,7 +170,7 @@ static void set(struct vm *vm, char *rest)
     else if (!config_set(&vm->config, key, value, why, sizeof why))
         error("vm set NAME KEY VALUE: %s", why);
     else
-        ok();
+        apply(vm);
 }
 
 static const struct vm_command {
@@ -177,7 +184,8 @@ static const struct vm_command {
     {"stop", "NAME", "stop it for good", stop, false},
     {"set", "NAME KEY VALUE",
      "weight, 1 to 100: its share of the processor from now on;"
-     " faults, guest or hypervisor: who has its page faults first, from its next turn on",
+     " faults, guest or hypervisor: who has its page faults first, from its next turn on;"
+     " vlan, 1 to 4094 or trunk: what the port of its NIC carries, from now on",
      set, true},
     {"flush", "NAME", "drop what the processor has cached of its translations", flush, false},
     {"dirty", "NAME", "pages that it has accessed and written to since the last time", dirty, false},
@@ -286,6 +294,23 @@ static void stats_command(char *rest)
     ok();
 }
 
+static void net_command(char *rest)
+{
+    const char *word = text_word(&rest);
+
+    if (*rest) {
+        error("net %s: \"%s\" is too much", word, rest);
+    } else if (text_equal(word, "list")) {
+        net_list(say);
+        ok();
+    } else if (text_equal(word, "stats")) {
+        net_stats(say);
+        ok();
+    } else {
+        error("net %s? possible are net list and stats", *word ? word : "what");
+    }
+}
+
 static void help_command(char *rest)
 {
     if (*rest) {
@@ -297,6 +322,8 @@ static void help_command(char *rest)
     for (unsigned i = 0; i < VM_COMMANDS; i++)
         say("vm %7s %14s %s", vm_commands[i].name, vm_commands[i].args, vm_commands[i].help);
     say("stats [NAME]             exits by cause, with the cycles of their handlers");
+    say("net list                 the ports of the virtual switch");
+    say("net stats                what each has counted");
     ok();
 }
 
@@ -310,8 +337,10 @@ static void execute(char *text)
         vm_command(text);
     else if (text_equal(word, "stats"))
         stats_command(text);
+    else if (text_equal(word, "net"))
+        net_command(text);
     else
-        error("unknown command \"%s\"; known are help, vm, stats", word);
+        error("unknown command \"%s\"; known are help, vm, stats, net", word);
 }
 
 /* ---- the line ---- */

@@ -77,6 +77,16 @@ static const char *access_name(uint64_t qualification)
                                                       : "read";
 }
 
+/* A load or store of an instruction: no fetch, no reference to the guest's tables, no event's frame.  RAM
+ * comes before devices. */
+static bool is_data(uint64_t qualification)
+{
+    const uint64_t translated = QUAL_EPT_LINEAR_VALID | QUAL_EPT_TRANSLATED;
+
+    return (qualification & (translated | QUAL_EPT_FETCH)) == translated &&
+           !(vmread(VMCS_IDT_VECTORING_INFO) & INTR_VALID);
+}
+
 /* A violation leaves no translation of the page in the processor (SDM vol. 3, 28.3.3.1), so no INVEPT is
  * needed.  The instruction runs again, or the event that was being delivered is delivered again. */
 void exit_ept_violation(struct vcpu *v)
@@ -85,7 +95,9 @@ void exit_ept_violation(struct vcpu *v)
     uint64_t gpa = vmread(VMCS_GUEST_PHYSICAL_ADDRESS), qualification = vmread(VMCS_EXIT_QUALIFICATION);
     uint64_t linear = vmread(VMCS_GUEST_LINEAR_ADDRESS);
 
-    if (gpa >= vm->config.ram_bytes)
+    if (gpa >= vm->config.ram_bytes && is_data(qualification) && mmio_find(&vm->mmio, gpa))
+        mmio_exit(v);
+    else if (gpa >= vm->config.ram_bytes)
         pager_outside(vm, access_name(qualification), gpa,
                       qualification & QUAL_EPT_LINEAR_VALID ? &linear : NULL);
     else if (!vm_page(vm, gpa))

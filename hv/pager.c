@@ -32,6 +32,17 @@ void pager_written(struct vcpu *v, uint64_t gpa)
         v->vm->config.pager->written(v, gpa);
 }
 
+/* Rare enough for the whole VM to be stopped: it has a page table where a device writes. */
+void pager_written_by_device(struct vm *vm, uint64_t gpa)
+{
+    ept_mark(vm->dir->root, gpa, EPT_A | EPT_D);
+    if (!vm->config.pager->watches || !vm->config.pager->watches(vm, gpa))
+        return;
+    vcpus_exit(vm);
+    vm->config.pager->written(&vm->vcpu[0], gpa);
+    vm_flush(vm);
+}
+
 void pager_mode_changed(struct vcpu *v)
 {
     if (v->vm->config.pager->mode_changed)

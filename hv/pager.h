@@ -40,8 +40,10 @@ struct pager {
     /* A #PF exit. */
     void (*page_fault)(struct vcpu *v);
 
-    /* The rest is for the shadow pager alone.  The hypervisor has written to this page for the guest: */
+    /* The rest is for the shadow pager alone.  The hypervisor has written to this page for the guest, which
+     * matters if watches() says so: */
     void (*written)(struct vcpu *v, uint64_t gpa);
+    bool (*watches)(struct vm *vm, uint64_t gpa);
     /* An INIT, which may have come in the midst of an instruction; an exit by the monitor trap flag, MOV to
      * CR3, INVLPG, and a new CR0, CR4 or EFER that is in force already. */
     void (*initialised)(struct vcpu *v);
@@ -63,6 +65,8 @@ void pager_harvest(struct vm *vm, pager_page *page);
 
 /* The hypervisor has written to a page for the guest, or has changed what its tables depend on. */
 void pager_written(struct vcpu *v, uint64_t gpa);
+/* One of the VM's devices has: its virtual CPUs may be anywhere. */
+void pager_written_by_device(struct vm *vm, uint64_t gpa);
 void pager_mode_changed(struct vcpu *v);
 
 /* A page fault is the guest's own, one that has exited or that its instruction meets in emulation: it gets

@@ -195,6 +195,11 @@ static void written(struct vcpu *v, uint64_t gpa)
     shadow_flush_stale(v->vm);
 }
 
+static bool watches(struct vm *vm, uint64_t gpa)
+{
+    return shadow_frame_at(&vm->shadow, gpa / PAGE_BYTES)->traced;
+}
+
 const struct pager pager_shadow = {
     .name = "shadow",
     .shadow = true,
@@ -211,6 +216,7 @@ const struct pager pager_shadow = {
     .flush = flush,
     .collect = shadow_collect,
     .written = written,
+    .watches = watches,
     .page_fault = shadow_page_fault,
     .instruction_done = shadow_instruction_done,
     .initialised = shadow_take_back,

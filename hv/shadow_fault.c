@@ -232,6 +232,15 @@ static void serve(struct vcpu *v, uint64_t gva, const struct guest_path *path, s
     vcpu_redeliver_event(v);
 }
 
+/* A load or store of an instruction: no fetch, no event's frame. */
+static bool is_device(const struct vcpu *v, const struct guest_path *path, struct guest_access access)
+{
+    const struct vm *vm = v->vm;
+
+    return path->gpa >= vm->config.ram_bytes && !lapic_page_at(vm, path->gpa) && !access.fetch &&
+           mmio_find(&vm->mmio, path->gpa) && !(vmread(VMCS_IDT_VECTORING_INFO) & INTR_VALID);
+}
+
 void shadow_page_fault(struct vcpu *v)
 {
     uint64_t gva = vmread(VMCS_EXIT_QUALIFICATION);
@@ -251,6 +260,8 @@ void shadow_page_fault(struct vcpu *v)
         pager_reflect(v, gva, error);
     else if (result == WALK_OUTSIDE)
         pager_outside(v->vm, "read", path.gpa, &gva);
+    else if (is_device(v, &path, access))
+        mmio_exit(v);
     else if (path.gpa >= v->vm->config.ram_bytes && !lapic_page_at(v->vm, path.gpa))
         pager_outside(v->vm, access.fetch ? "fetch" : access.write ? "write" : "read", path.gpa, &gva);
     else if (refused_by_smap(v, gva, &path, code))

@@ -41,7 +41,7 @@ uint64_t stats_handler_cycles(const struct stats *s)
     return sum;
 }
 
-static const char *const fault_name[STATS_FAULTS] = {NULL, "true", "hidden", "trace"};
+static const char *const fault_name[STATS_FAULTS] = {NULL, "true", "hidden", "trace", "mmio"};
 static uint64_t turns(const struct vm *vm)
 {
     uint64_t sum = 0;

@@ -6,8 +6,9 @@
 
 #define STATS_REASONS 64
 
-/* What a page fault was about (shadow_fault.c): one that exits, or a true one of INS or OUTS. */
-enum stats_fault { FAULT_NONE, FAULT_TRUE, FAULT_HIDDEN, FAULT_TRACE, STATS_FAULTS };
+/* What a page fault was about (shadow_fault.c): one that exits, or a true one of what is emulated.  MMIO: an
+ * access to a device, by a page fault or an EPT violation. */
+enum stats_fault { FAULT_NONE, FAULT_TRUE, FAULT_HIDDEN, FAULT_TRACE, FAULT_MMIO, STATS_FAULTS };
 
 struct stats {
     uint64_t entries;

@@ -118,11 +118,16 @@ static void end_blocking(void)
         vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(uint64_t)(BLOCKING_STI | BLOCKING_MOV_SS));
 }
 
-void vcpu_skip_instruction(void)
+void vcpu_advance(uint64_t bytes)
 {
     finish_flags(0);
     end_blocking();
-    vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + vmread(VMCS_EXIT_INSN_LENGTH));
+    vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + bytes);
+}
+
+void vcpu_skip_instruction(void)
+{
+    vcpu_advance(vmread(VMCS_EXIT_INSN_LENGTH));
 }
 
 void vcpu_skip_iteration(void)

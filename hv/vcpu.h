@@ -64,9 +64,10 @@ void vcpu_put_down(void);
  * entry failed and the guest did not run (VMfail). */
 bool vcpu_enter(struct vcpu *v);
 
-/* Guest state of the current VMCS, as exit handlers change it: an instruction is over, or an iteration of a
- * string instruction that is not the last. */
+/* Guest state of the current VMCS, as exit handlers change it: an instruction is over (one whose exit tells
+ * its length, or one of so many bytes), or an iteration of a string instruction that is not the last. */
 void vcpu_skip_instruction(void);
+void vcpu_advance(uint64_t bytes);
 void vcpu_skip_iteration(void);
 
 /* What the guest reads from CR0; v's CR3, as the guest has it. */

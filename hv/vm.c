@@ -180,6 +180,17 @@ static bool start_fails(struct vm *vm)
     return false;
 }
 
+/* There is room for all that a VM can have. */
+static void plug_devices(struct vm *vm)
+{
+    vm->mmio = (struct mmio){0};
+    vpci_init(&vm->pci);
+    if (vm->config.edu)
+        vedu_plug(vm);
+    if (vm->config.nic)
+        e1000_plug(vm);
+}
+
 bool vm_start(struct vm *vm, char *why, size_t size)
 {
     uint64_t entry;
@@ -203,6 +214,7 @@ bool vm_start(struct vm *vm, char *why, size_t size)
     }
     vm->stats = (struct stats){0};
     vuart_init(&vm->uart, &vm->console);
+    plug_devices(vm);
     vm->startup_structure = 0;
     vm->share = (struct share){0};
     vm->started = rdtsc();

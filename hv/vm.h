@@ -8,10 +8,15 @@
 
 #include "arch/vmdir.h"
 #include "console.h"
+#include "e1000.h"
+#include "mmio.h"
+#include "net.h"
 #include "pager.h"
 #include "shadow_state.h"
 #include "stats.h"
 #include "vcpu.h"
+#include "vedu.h"
+#include "vpci.h"
 #include "vuart.h"
 
 #define VM_CMDLINE 256
@@ -31,7 +36,10 @@ struct vm_config {
     bool start;                /* at once */
     bool faults_exit;          /* its page faults come to the hypervisor, which gives each back */
     bool faults_guest;         /* it was said that the guest has them */
-    bool lazy;                 /* RAM is mapped when it is first touched */
+    bool edu, nic;             /* it has an edu device, an E1000 */
+    bool trunk;                /* its NIC's port carries all VLANs, with tags but for `vlan` */
+    uint16_t vlan;
+    bool lazy; /* RAM is mapped when it is first touched */
 };
 
 struct vm {
@@ -48,6 +56,11 @@ struct vm {
     uint64_t started;              /* when it last was, by the TSC */
     struct vcpu vcpu[VMDIR_VCPUS]; /* the first dir->vcpus of them */
     struct vuart uart;
+    struct mmio mmio; /* where its devices' registers are */
+    struct vpci pci;
+    struct vedu edu;           /* edu=yes */
+    struct e1000 nic;          /* nic=e1000 */
+    struct vswitch_port *port; /* where its NIC is plugged in; NULL: it has none */
     struct console console;
     struct stats stats;
     struct shadow shadow; /* for the shadow pager */

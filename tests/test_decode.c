@@ -1,5 +1,5 @@
 /* test_decode.c - the decoder against Zydis: the same lengths, operands and validity inside the machine's
- * subset, and nothing outside it. */
+ * subset, and nothing outside it; and the hypervisor's own against it. */
 #include <Zydis/Zydis.h>
 #include <check.h>
 #include <stdio.h>
@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "arch/isa.h"
+#include "../hv/decode.h"
 #include "cpu/decode.h"
 #include "lib/suite.h"
 
@@ -254,6 +255,32 @@ static const char *hex(const u8 *bytes)
             ck_abort_msg(__VA_ARGS__); \
     } while (0)
 
+/* The hypervisor's decoder, which has the same list and no other line in common. */
+static void compare_hypervisor(const u8 *bytes, unsigned n, enum decode_result result, const struct insn *in)
+{
+    static const enum decoding same[] = {
+        [DECODE_OK] = DECODING_OK,
+        [DECODE_SHORT] = DECODING_MORE,
+        [DECODE_UD] = DECODING_UNDEFINED,
+        [DECODE_LONG] = DECODING_TOO_LONG,
+    };
+    struct instruction hv;
+    enum decoding decoding = instruction_decode(bytes, n, &hv);
+    EXPECT(decoding == same[result], "%s: %d, not %d in the hypervisor", hex(bytes), decoding, same[result]);
+    if (result != DECODE_OK)
+        return;
+    EXPECT(hv.length == in->length && hv.row == in->row && hv.rep == in->rep && hv.lock == in->lock &&
+               hv.rex == in->rex,
+           "%s: form, length or prefixes in the hypervisor", hex(bytes));
+    EXPECT(hv.op_bytes == in->op_bytes && hv.address_bytes == in->addr_bytes, "%s: sizes in the hypervisor",
+           hex(bytes));
+    EXPECT(hv.memory == (in->mod != 3) && hv.base == in->base && hv.index == in->index &&
+               hv.scale == in->scale && hv.disp == in->disp && hv.segment == in->seg,
+           "%s: address in the hypervisor", hex(bytes));
+    EXPECT(hv.reg == in->reg && hv.rm == in->rm && hv.imm == in->imm, "%s: operands in the hypervisor",
+           hex(bytes));
+}
+
 static void compare(const u8 *bytes)
 {
     ZydisDecodedInstruction z;
@@ -261,6 +288,7 @@ static void compare(const u8 *bytes)
     struct insn in;
     bool valid = ZYAN_SUCCESS(ZydisDecoderDecodeFull(&oracle, bytes, INSN_BYTES_MAX, &z, op));
     enum decode_result result = decode(bytes, INSN_BYTES_MAX, &in);
+    compare_hypervisor(bytes, INSN_BYTES_MAX, result, &in);
     if (!valid) {
         EXPECT(result != DECODE_OK || is_esc(&in), "%s: not an instruction", hex(bytes));
         return;
@@ -400,8 +428,10 @@ START_TEST(parts)
         likely_bytes(bytes);
         if (decode(bytes, INSN_BYTES_MAX, &in) != DECODE_OK)
             continue;
-        for (unsigned n = 0; n < in.length; n++)
+        for (unsigned n = 0; n < in.length; n++) {
             ck_assert_msg(decode(bytes, n, &again) == DECODE_SHORT, "%s: %u bytes", hex(bytes), n);
+            compare_hypervisor(bytes, n, DECODE_SHORT, NULL);
+        }
         ck_assert(decode(bytes, in.length, &again) == DECODE_OK && again.length == in.length);
     }
 }

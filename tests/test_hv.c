@@ -19,19 +19,6 @@ static void setup(void)
 
 /* ---- guests ---- */
 
-/* A message of both texts in full would be longer than Check takes. */
-static void must_be_same(const char *bare, const char *virtual)
-{
-    while (*bare && *virtual) {
-        size_t a = strcspn(bare, "\n"), b = strcspn(virtual, "\n");
-        ck_assert_msg(a == b && memcmp(bare, virtual, a) == 0, "bare: %.*s\nin a VM: %.*s", (int)a, bare,
-                      (int)b, virtual);
-        bare += a + (bare[a] != '\0');
-        virtual += b + (virtual[b] != '\0');
-    }
-    ck_assert_msg(!*bare && !*virtual, "bare alone: %.300s\nin a VM alone: %.300s", bare, virtual);
-}
-
 static const struct guest {
     const char *image, *cmdline, *module;
 } guests[] = {
@@ -429,7 +416,7 @@ static const struct {
     const char *line, *says;
 } bad_commands[] = {
     {"", "error: unknown command \"\""},
-    {"frob", "error: unknown command \"frob\"; known are help, vm, stats"},
+    {"frob", "error: unknown command \"frob\"; known are help, vm, stats, net"},
     {"help me", "error: help: \"me\" is too much"},
     {"vm", "possible are vm list, start"},
     {"vm frob", "possible are vm list, start"},
@@ -449,8 +436,8 @@ static const struct {
     {"vm pause off", "error: off is stopped, not running"},
     {"vm resume off", "error: off is stopped, not paused"},
     {"vm stop off", "error: off is stopped already"},
-    {"vm set v", "error: vm set NAME KEY VALUE: KEY is missing; known are faults and weight"},
-    {"vm set v colour red", "error: vm set NAME KEY VALUE: unknown key colour; known are faults and weight"},
+    {"vm set v", "error: vm set NAME KEY VALUE: KEY is missing; known are faults, weight and vlan"},
+    {"vm set v colour red", "error: vm set NAME KEY VALUE: unknown key colour; known are faults, weight and vlan"},
     {"vm set v ram 8M", "error: vm set NAME KEY VALUE: unknown key ram; known"},
     {"vm set v weigh 8", "error: vm set NAME KEY VALUE: unknown key weigh; known"},
     {"vm set v weight", "error: vm set NAME KEY VALUE: weight: possible is 1 to 100"},

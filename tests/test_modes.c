@@ -47,6 +47,7 @@ static const struct subject subjects[] = {
     {"guests/e1000.elf", "e1000 6 300", NULL, 1, SIZES_USUAL, "2 e1000"},
     {"guests/iommu.elf", "iommu", NULL, 1, SIZES_SMALL, "edu"},
     {"guests/iommu.elf", "iommu", NULL, 1, SIZES_OFF, "edu"},
+    {"guests/registers.elf", "registers", NULL, 1, SIZES_USUAL, "edu"},
     {"guests/walk.elf", "walk", NULL, 1, SIZES_SMALL, NULL},
     {"guests/cores.elf", "cores 100", NULL, 3, SIZES_SMALL, NULL},
     {"hv/hv.elf", "hv", "guests/fault.elf", 1, SIZES_SMALL, NULL},

@@ -22,11 +22,19 @@ static void path_of(char path[512], const char *name)
 
 void open_world(uint64_t ram_mib, uint64_t firmware, uint32_t cores)
 {
+    open_world_devices(ram_mib, firmware, cores, NULL, 0);
+}
+
+void open_world_devices(uint64_t ram_mib, uint64_t firmware, uint32_t cores, const struct rs_device *device,
+                        size_t n)
+{
     struct rs_config config;
     rs_config_init(&config);
     config.ram_bytes = ram_mib << 20;
     config.firmware = firmware;
     config.cores = cores;
+    config.device = device;
+    config.device_count = n;
     world = rs_world_new();
     machine = rs_machine_new(world, &config, &err);
     ck_assert_msg(machine != NULL, "%s", err.text);
@@ -140,4 +148,17 @@ uint64_t stat_of(const char *vm, const char *key)
     const char *at = strstr(command(line), key);
     ck_assert_ptr_nonnull(at);
     return strtoull(at + strlen(key), NULL, 10);
+}
+
+/* A message of both texts in full would be longer than Check takes. */
+void must_be_same(const char *bare, const char *virtual)
+{
+    while (*bare && *virtual) {
+        size_t a = strcspn(bare, "\n"), b = strcspn(virtual, "\n");
+        ck_assert_msg(a == b && memcmp(bare, virtual, a) == 0, "bare: %.*s\nin a VM: %.*s", (int)a, bare,
+                      (int)b, virtual);
+        bare += a + (bare[a] != '\0');
+        virtual += b + (virtual[b] != '\0');
+    }
+    ck_assert_msg(!*bare && !*virtual, "bare alone: %.300s\nin a VM alone: %.300s", bare, virtual);
 }

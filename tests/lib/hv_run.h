@@ -22,6 +22,8 @@ extern struct rs_error err;
 
 /* A new world with one machine; close_world frees both. */
 void open_world(uint64_t ram_mib, uint64_t firmware, uint32_t cores);
+void open_world_devices(uint64_t ram_mib, uint64_t firmware, uint32_t cores, const struct rs_device *device,
+                        size_t n);
 void close_world(void);
 
 /* Boot modules: a file, or a guest by its name, with the string that the hypervisor gets. */
@@ -47,5 +49,8 @@ uint64_t stat_of(const char *vm, const char *key);
 
 /* The lines of VM `name` in the host's console, without "[name] ": HV_TEXT_BYTES. */
 void vm_lines(const char *name, char *out);
+
+/* What a guest prints bare and in a VM. */
+void must_be_same(const char *bare, const char *virtual);
 
 #endif

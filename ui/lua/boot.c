@@ -100,13 +100,27 @@ static void push_number(lua_State *L, int vm, const char *key)
         lua_pushliteral(L, "");
 }
 
+/* A number, or "trunk". */
+static void push_vlan(lua_State *L, int vm)
+{
+    static const char *const trunk[] = {"trunk", NULL};
+    bool number = sc_raw_field(L, vm, "vlan") == LUA_TNUMBER;
+    lua_pop(L, 1);
+    if (number)
+        push_number(L, vm, "vlan");
+    else
+        push_choice(L, vm, "vlan", trunk);
+}
+
 /* Pushes "NAME image=IMAGE ram=8M mmu=nested -- command line" and notes the VM's image. */
 static void push_vm(lua_State *L, int vm, struct host *h, char path[IMAGE_PATH_MAX])
 {
-    static const char *const keys[] = {"name",   "image",  "ram",    "mmu",   "page",    "start", "lazy",
-                                       "faults", "tables", "weight", "vcpus", "cmdline", NULL};
+    static const char *const keys[] = {"name", "image",  "ram",     "mmu",    "page",  "start",
+                                       "lazy", "faults", "tables",  "weight", "vcpus", "edu",
+                                       "nic",  "vlan",   "cmdline", NULL};
     static const char *const mmus[] = {"nested", "shadow", NULL}, *const pages[] = {"4k", "2m", NULL};
-    static const char *const faults[] = {"guest", "hypervisor", NULL};
+    static const char *const faults[] = {"guest", "hypervisor", NULL}, *const nics[] = {"none", "e1000",
+                                                                                        NULL};
     char short_name[RS_NAME_MAX];
     if (!lua_istable(L, vm))
         luaL_error(L, "each of vms is a table such as { name = \"vm1\", image = \"hello\" }");
@@ -131,8 +145,11 @@ static void push_vm(lua_State *L, int vm, struct host *h, char path[IMAGE_PATH_M
     push_number(L, vm, "tables");
     push_number(L, vm, "weight");
     push_number(L, vm, "vcpus");
+    push_yes_no(L, vm, "edu");
+    push_choice(L, vm, "nic", nics);
+    push_vlan(L, vm);
     lua_pushfstring(L, "%s%s", cmdline ? " -- " : "", cmdline ? cmdline : "");
-    lua_concat(L, 9);
+    lua_concat(L, 12);
     lua_replace(L, top + 1);
     lua_settop(L, top + 1);
 }
