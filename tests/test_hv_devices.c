@@ -10,7 +10,7 @@
 
 #define COUNT(table) ((int)(sizeof(table) / sizeof *(table)))
 
-static const struct rs_device edu = {"edu", 1};
+static const struct rs_device edu = {.kind = "edu", .slot = 1};
 
 static void setup(void)
 {
