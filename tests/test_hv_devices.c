@@ -134,7 +134,11 @@ START_TEST(ports_and_vlans)
     run_until(8000000);
     reply_has("net list", "port=a kind=vm mac=52:49:4e:00:00:01 vlan=1 mode=access link=up\n"
                           "port=b kind=vm mac=52:49:4e:00:00:02 vlan=1 mode=access link=up\nok");
-    uint64_t sent = net_stat(command("net stats"), "b", "out");
+    uint64_t sent = 0;
+    while (sent <= 16 && rs_now(machine) < 60000000) { /* b has been loaded, and a has found it */
+        run_until(rs_now(machine) + 500000);
+        sent = net_stat(command("net stats"), "b", "out");
+    }
     ck_assert_uint_gt(sent, 16);
     ck_assert_uint_lt(sent, 800);
     reply_has("vm set a vlan 7", "ok");
