@@ -52,7 +52,8 @@ static uint64_t time_in_turn(const struct vcpu *v)
 
 static bool is_ready(const struct vcpu *v)
 {
-    return v->vm->dir->state == VMDIR_RUNNING && !v->halted && !startup_idle(&v->startup) && !vcpu_kept_out(v);
+    return v->vm->dir->state == VMDIR_RUNNING && !v->halted && !startup_idle(&v->startup) &&
+           !vcpu_kept_out(v);
 }
 
 /* Of the VM's virtual CPUs that wait and are not held by another core: the one that has waited longest. */

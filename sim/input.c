@@ -9,7 +9,7 @@
 #include "world.h"
 
 static const char *const kind_name[INPUT_KINDS] = {"console",  "management", "poke", "reset",
-                                                    "register", "frame",      "link", "keyboard"};
+                                                   "register", "frame",      "link", "keyboard"};
 
 const char *input_kind_name(enum input_kind kind)
 {

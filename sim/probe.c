@@ -71,8 +71,8 @@ static const char *const fate_word[] = {
 #undef X
 };
 static const char *const stage_word[] = {"guest", "nested", "root", "context", "second"};
-static const char *const halt_word[] = {"running",         "debug-exit", "shutdown",
-                                        "halted for ever", "VMX abort",  "bad start-up", "switched off"};
+static const char *const halt_word[] = {"running",   "debug-exit",   "shutdown",    "halted for ever",
+                                        "VMX abort", "bad start-up", "switched off"};
 _Static_assert(sizeof halt_word / sizeof *halt_word == HALT_CAUSES, "a word for each cause");
 static const char *const vector_word[] = {
 #define V(vector, mnemonic, ...) [vector] = mnemonic,

@@ -19,9 +19,10 @@
 #include "state.h"
 #include "world.h"
 
-#define MAGIC        "RSNAP01\n"
-#define HEADER_U64S  8 /* state version, RAM bytes, micro, body bytes, parameters, devices, cores, checksum \
-                        */
+#define MAGIC "RSNAP01\n"
+#define HEADER_U64S \
+    8 /* state version, RAM bytes, micro, body bytes, parameters, devices, cores, checksum \
+       */
 #define HEADER_BYTES (8 + 8 * HEADER_U64S)
 #define CHECKSUM_AT  (HEADER_BYTES - 8)
 #define CORES_AT     (HEADER_BYTES - 16)

@@ -58,7 +58,7 @@ struct rs_world {
     struct movement move;
     bool script;         /* rs_script_moves */
     struct undo undo[2]; /* of the person, who takes the script's over; of the script */
-    u64 max_cycles; /* 0: none */
+    u64 max_cycles;      /* 0: none */
 
     /* The search for a boundary: events of this probe are counted down to a stop, or recorded. */
     int hunted;          /* enum rs_probe, -1: none */
@@ -89,7 +89,7 @@ void world_show_inside(struct rs_world *w, u64 k);
 
 /* Machine life, machine.c. */
 void machine_free(struct machine *m);
-void machine_reset(struct machine *m); /* RESET, and the image is entered again */
+void machine_reset(struct machine *m);         /* RESET, and the image is entered again */
 void machine_drop_pointers(struct machine *m); /* of what a restored state invalidates */
 void machine_drop_derived(struct machine *m);  /* all of it */
 

@@ -164,7 +164,8 @@ START_TEST(walks_of_the_iommu)
     const char *message = script_run(
         "local h = machine { devices = { 'edu' }, firmware = { vtd = true } } h:boot('iommu') "
         "check_eq(h:translate_device(0x5000000, { device = 8 }), nil, 'it does not translate yet') "
-        "local ref = h:await('iommu.ref', { stage = 'context' }) check_eq(ref.row, 2, 'after the root entry') "
+        "local ref = h:await('iommu.ref', { stage = 'context' }) check_eq(ref.row, 2, 'after the root "
+        "entry') "
         "check_eq(#ref.refs, 2, 'so far') h:step(1, 'micro') "
         "local w = h:await('iommu.end') check_eq(w.address, 0x5000000, 'as the device has it') "
         "check_eq(w.domain, 5, 'domain') check_eq(#w.refs, 6, 'references') check_eq(w.fault, nil, 'none') "

@@ -185,9 +185,9 @@ static void print_registers(void)
 static const char *format_words(enum rs_format format)
 {
     static const char *const words[] = {
-        [RS_HEX] = "number",         [RS_DEC] = "number",       [RS_CORE_NUMBER] = "number",
-        [RS_NIC_NUMBER] = "number",  
-        [RS_BOOL] = "true or false", [RS_EXIT_REASON] = "name", [RS_VECTOR] = "name"};
+        [RS_HEX] = "number",        [RS_DEC] = "number",         [RS_CORE_NUMBER] = "number",
+        [RS_NIC_NUMBER] = "number", [RS_BOOL] = "true or false", [RS_EXIT_REASON] = "name",
+        [RS_VECTOR] = "name"};
     return (size_t)format < sizeof words / sizeof *words && words[format] ? words[format] : NULL;
 }
 

@@ -21,10 +21,10 @@ struct port {
 };
 
 struct link_flight {
-    uint64_t due[FLIGHT];   /* cycle at which the frame arrives; 0: there is none */
-    uint64_t order[FLIGHT]; /* among those of one cycle */
-    uint64_t what[FLIGHT];  /* length << 8 | port */
-    uint64_t next;          /* the next frame's order */
+    uint64_t due[FLIGHT];                 /* cycle at which the frame arrives; 0: there is none */
+    uint64_t order[FLIGHT];               /* among those of one cycle */
+    uint64_t what[FLIGHT];                /* length << 8 | port */
+    uint64_t next;                        /* the next frame's order */
     uint64_t frame[FLIGHT * FRAME_WORDS]; /* byte i of a frame at bits 8 (i mod 8) */
 };
 

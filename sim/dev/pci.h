@@ -24,7 +24,7 @@ struct pci_model {
     } bar[PCI_BARS];
     bool intx; /* uses INTA# */
     bool msi;
-    u8 msi_at;          /* where in configuration space its MSI is; 0: anywhere */
+    u8 msi_at;       /* where in configuration space its MSI is; 0: anywhere */
     u8 msix_vectors; /* up to PCI_MSIX_MAX; the table is in BAR msix_bar, which has nothing else */
     u8 msix_bar;
 

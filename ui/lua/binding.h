@@ -20,7 +20,7 @@
 #define HOSTS_MAX      16
 #define WATCHES_MAX    1000
 #define SNAPSHOTS_MAX  256
-#define PCAPS_MAX   16
+#define PCAPS_MAX      16
 #define ENTRY_NAME_MAX 256
 #define ANY_LIMIT      1000000000u /* cycles that waiting may take where the script gives no limit */
 
@@ -245,12 +245,12 @@ void sc_end_captures(struct scenario *s);
 
 extern const luaL_Reg sc_run_methods[], sc_event_methods[], sc_snapshot_methods[], sc_text_methods[],
     sc_disk_methods[];
-int sc_boot(lua_State *L);      /* host:boot() */
-int sc_translate(lua_State *L); /* host:translate() */
+int sc_boot(lua_State *L);             /* host:boot() */
+int sc_translate(lua_State *L);        /* host:translate() */
 int sc_translate_device(lua_State *L); /* host:translate_device() */
-int sc_vm(lua_State *L);        /* host:vm() */
-int sc_nic(lua_State *L);       /* host:nic() */
-int sc_disasm(lua_State *L);    /* host:disasm() */
+int sc_vm(lua_State *L);               /* host:vm() */
+int sc_nic(lua_State *L);              /* host:nic() */
+int sc_disasm(lua_State *L);           /* host:disasm() */
 /* Waits for the text at index `text` on the console of a VM, or of the machine itself if vm is NULL. */
 int sc_expect(lua_State *L, struct host *h, const char *vm, int text, int limit);
 /* Sends a management command and returns what `then` makes of the reply, which is on the top of the stack;

@@ -339,10 +339,10 @@ static const char *const absent[] = {"io",     "os",       "debug",          "pa
 static const char *global_at(size_t i, const void *arg)
 {
     static const char *const names[] = {
-        "machine",  "link", "snapshot", "say",        "hex",         "param",  "pause", "ask",
-        "check",    "check_eq", "check_near", "check_order", "must",   "print", "pairs",
-        "ipairs",   "string",   "table",      "math",        "utf8",   "type",  "tostring",
-        "tonumber", "pcall",    "error",      "assert",      "select", NULL};
+        "machine",  "link",     "snapshot", "say",        "hex",         "param",  "pause",
+        "ask",      "check",    "check_eq", "check_near", "check_order", "must",   "print",
+        "pairs",    "ipairs",   "string",   "table",      "math",        "utf8",   "type",
+        "tostring", "tonumber", "pcall",    "error",      "assert",      "select", NULL};
     (void)arg;
     return names[i];
 }
