@@ -53,6 +53,15 @@ done
 ours iommu ""
 theirs iommu "" "-machine q35 -device intel-iommu -device edu"
 
+# What a device does by itself is in the trace.
+"$build/ringside" run "$root/tests/peers/device.lua" --trace "$work/trace.txt" >"$work/ours" 2>"$work/err"
+if grep -q ' A\.- device   -- dma device=0x8 .* write=yes size=64$' "$work/trace.txt" &&
+    grep -q ' A\.- device   -- message device=0x8 .* vector=53 ' "$work/trace.txt"; then
+    ok "a trace has the device's transfers and messages"
+else
+    not_ok "a trace has not the device's transfers and messages"
+fi
+
 # Two that are joined.
 joined="-netdev hubport,id=a,hubid=1 -netdev hubport,id=b,hubid=1 -device e1000,netdev=a -device e1000,netdev=b"
 for arguments in "40 1000" "25 60" "17 1514 200"; do

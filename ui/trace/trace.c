@@ -54,9 +54,10 @@ struct trace {
     struct wording wording[WORDINGS]; /* by the lowest bits of RIP */
 };
 
-static const enum rs_probe told[] = {RS_PROBE_fault,      RS_PROBE_interrupt, RS_PROBE_ipi,
-                                     RS_PROBE_core_start, RS_PROBE_vm_entry,  RS_PROBE_vm_exit,
-                                     RS_PROBE_vm_fail,    RS_PROBE_mark,      RS_PROBE_halt};
+static const enum rs_probe told[] = {RS_PROBE_fault,    RS_PROBE_interrupt, RS_PROBE_ipi,
+                                     RS_PROBE_dma,      RS_PROBE_message,   RS_PROBE_core_start,
+                                     RS_PROBE_vm_entry, RS_PROBE_vm_exit,   RS_PROBE_vm_fail,
+                                     RS_PROBE_mark,     RS_PROBE_halt};
 
 /* "root", or the VM's name. */
 static void read_who(const struct trace *t, const rs_machine *m, uint32_t core, char who[RS_NAME_MAX])
@@ -150,13 +151,15 @@ static void clear(struct trace *t)
     t->whole = true;
 }
 
-/* "        1204 A.1 root     " */
+/* "        1204 A.1 root     "; of a device "        1204 A.- device   " */
 static void write_lead(struct trace *t, const struct rs_event *e, const char *who)
 {
+    char core[12] = "-";
     if (!t->whole)
         clear(t);
-    fprintf(t->file, "%12" PRIu64 " %s.%" PRIu32 " %-8s ", e->cycle, rs_machine_name(e->machine), e->core + 1,
-            who);
+    if (e->core != RS_NO_CORE)
+        snprintf(core, sizeof core, "%" PRIu32, e->core + 1);
+    fprintf(t->file, "%12" PRIu64 " %s.%s %-8s ", e->cycle, rs_machine_name(e->machine), core, who);
 }
 
 static void on_atom(const struct rs_event *e, void *arg)
@@ -197,13 +200,20 @@ static void on_event(const struct rs_event *e, void *arg)
 {
     struct trace *t = arg;
     const struct rs_probe_info *info = &rs_probe_info[e->probe];
-    char who[RS_NAME_MAX];
-    read_who(t, e->machine, e->core, who);
+    char who[RS_NAME_MAX] = "device";
+    if (e->core != RS_NO_CORE)
+        read_who(t, e->machine, e->core, who);
     write_lead(t, e, who);
     fprintf(t->file, "-- %s", info->name);
     for (size_t i = 0; i < info->fields; i++)
         write_field(t->file, &info->field[i], e->field[i]);
     fputc('\n', t->file);
+}
+
+/* A device has written memory: maybe code. */
+static void on_dma(const struct rs_event *e, void *arg)
+{
+    look_again(arg, (rs_machine *)e->machine, RS_NO_CORE);
 }
 
 enum rs_status trace_check(const char *path, struct rs_error *err)
@@ -231,6 +241,7 @@ struct trace *trace_begin(rs_world *w, struct scenario *s, const char *path, str
     rs_watch(w, RS_PROBE_insn, false, on_insn, t);
     rs_watch(w, RS_PROBE_atom, false, on_atom, t);
     rs_watch(w, RS_PROBE_input, false, on_input, t);
+    rs_watch(w, RS_PROBE_dma, false, on_dma, t);
     for (size_t i = 0; i < sizeof told / sizeof *told; i++)
         rs_watch(w, told[i], false, on_event, t);
     return t;

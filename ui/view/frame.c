@@ -12,8 +12,10 @@
 static void core_words(const struct view *v, const rs_machine *m, char *text, size_t size)
 {
     text[0] = 0;
-    if (rs_cores(m) > 1)
-        snprintf(text, size, "core %u%s: ", v->core + 1, rs_next_core(m) == v->core ? "" : " (not next)");
+    uint32_t next = rs_next_core(m);
+    const char *other = next == v->core ? "" : next == RS_NO_CORE ? " (a device is next)" : " (not next)";
+    if (rs_cores(m) > 1 || other[0])
+        snprintf(text, size, "core %u%s: ", v->core + 1, other);
 }
 
 /* Who runs and in which mode, in at most `room` columns: a long name is cut for it, and loses its end. */
