@@ -66,7 +66,6 @@ struct rs_config {
 void rs_config_init(struct rs_config *config);
 
 /* The kinds of devices that there are; NULL after the last. */
-size_t rs_device_kinds(void);
 const char *rs_device_kind(size_t i, const char **help);
 
 /* Parameters (params.def) by name.  A preset is applied first, single values over it. */

@@ -37,11 +37,6 @@ static const struct device_kind {
 
 #define KINDS (sizeof kind / sizeof *kind)
 
-size_t rs_device_kinds(void)
-{
-    return KINDS;
-}
-
 const char *rs_device_kind(size_t i, const char **help)
 {
     if (i >= KINDS)

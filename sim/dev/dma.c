@@ -128,13 +128,6 @@ bool dma_write(struct pci_device *d, u64 address, const void *bytes, unsigned n)
     return move_all((struct transfer){d, address, true, (u8 *)bytes, n});
 }
 
-u64 dma_read_value(struct pci_device *d, u64 address, unsigned n)
-{
-    u8 bytes[8];
-    dma_read(d, address, bytes, n);
-    return load_le(bytes, n);
-}
-
 bool dma_write_value(struct pci_device *d, u64 address, unsigned n, u64 value)
 {
     u8 bytes[8];

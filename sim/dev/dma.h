@@ -12,7 +12,6 @@ bool dma_read(struct pci_device *d, u64 address, void *bytes, unsigned n);
 bool dma_write(struct pci_device *d, u64 address, const void *bytes, unsigned n);
 
 /* A little-endian value of 1, 2, 4 or 8 bytes. */
-u64 dma_read_value(struct pci_device *d, u64 address, unsigned n);
 bool dma_write_value(struct pci_device *d, u64 address, unsigned n, u64 value);
 
 /* A function's message: a write of 4 bytes that interrupts.  What lies outside the messages' addresses is a

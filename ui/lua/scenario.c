@@ -617,7 +617,3 @@ rs_world *scenario_world(const struct scenario *s)
     return s->world;
 }
 
-const char *scenario_path(const struct scenario *s)
-{
-    return s->path;
-}

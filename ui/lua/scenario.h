@@ -101,7 +101,6 @@ const char *scenario_hides(const struct scenario *s);
 /* ------------------------------------------------------------------ the world that it made */
 
 rs_world *scenario_world(const struct scenario *s); /* rs_world_machine(world, 0) is NULL before machine{} */
-const char *scenario_path(const struct scenario *s);
 
 /* A VM as the hypervisor's directory (arch/vmdir.h) shows it now. */
 struct scenario_vm {
