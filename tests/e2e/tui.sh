@@ -42,6 +42,10 @@ poll() {
     done
 }
 
+# The head line, once it is whole: after a resize the screen is another's for a while.
+is_head() { head_line | grep -Eq '^ *[^ ]+:[0-9]+(\.[0-9]+)? .*cycle [0-9]'; }
+read_head() { poll is_head && head_line; }
+
 shows() { screen | grep -qF -- "$1"; }
 hides() { ! shows "$1"; }
 moved_from() { [ "$(head_line)" != "$1" ] && hides "running ..."; }
@@ -55,7 +59,7 @@ press_until() {
     until shows "$2"; do
         presses=$((presses + 1))
         [ "$presses" -gt 150 ] && return 1
-        before=$(head_line)
+        before=$(read_head)
         tm send-keys "$1"
         poll moved_from "$before" || return 1
     done
@@ -216,7 +220,7 @@ end
 LUA
 }
 
-position() { head_line | awk '{ print $1 }'; }
+position() { is_head && head_line | awk '{ print $1 }'; }
 at() { [ "$(position)" = "$1" ] && hides "running ..."; }
 atom() { echo "$1" | sed 's/.*:\([0-9]*\).*/\1/'; }
 micro() { echo "$1" | sed -n 's/.*\.\([0-9]*\)$/\1/p'; }
@@ -442,6 +446,7 @@ every_key() {
     tm send-keys '?'
     tm resize-window -x 80 -y 24
     check_shows "[1 Walk]" "(to the walk)"
+    poll is_head || not_ok "the head line is there"
     here_at=$(position)
     one_back=A:$(atom "$here_at").$(($(micro "$here_at") - 1))
     while read -r key <&3; do
@@ -514,7 +519,7 @@ EOT
     tm send-keys w
     check_shows "is shown now: this is its walk." "w says whose walk it ends at, and shows that core"
     check_hides " ago" "with the walk that has just ended"
-    at_walk=$(head_line)
+    at_walk=$(read_head)
     tm send-keys n
     poll moved_from "$at_walk"
     tm send-keys w
