@@ -512,6 +512,62 @@ START_TEST(what_follows_a_block_is_where_it_is_mapped)
 }
 END_TEST
 
+/* A loop over a page's end, with an immediate behind it.  That page of 4 KiB moves, or its first bytes
+ * change. */
+enum {
+    OVER = ELSEWHERE - 5,
+    OVER_TURNS = 6,
+    OVER_ATOMS = OVER_TURNS * 56,
+    OVER_CODE = BARE_CODE + 128, /* three lines of code that do not take each other's place */
+    NEXT_FRAME = ELSEWHERE + 0x1000,
+    OVER_TABLE = 0x40000
+};
+#define BEHIND(n) ((n) | 0xf375c9ffull << 32) /* the immediate; dec ecx; jnz M */
+
+static void open_loop_over_pages(struct bare *b, u64 at, u64 one, u64 two)
+{
+    static const char loop[] = "\x4c\x89\x06"          /* L: mov [rsi], r8 */
+                               "\x0f\x01\x3f"          /*    invlpg [rdi] */
+                               "\xb9\x0c\0\0\0"        /*    mov ecx, 12 */
+                               "\xe9\x6b\xff\x5d\x00"  /*    jmp M */
+                               "\x4d\x87\xc8"          /* N: xchg r8, r9 */
+                               "\xff\xca\x75\xe9";     /*    dec edx; jnz L */
+    static const char over[] = "\x0f\x1f\x00\x48\x05"; /* M: nop; add rax, ... */
+    static const char back[] = "\xe9\x83\x00\xa2\xff"; /* jmp N */
+    open_program(b, OVER_CODE, loop, sizeof loop - 1);
+    bare_put(b, OVER, over, sizeof over - 1);
+    for (u64 i = 0; i < 2; i++) {
+        bare_set_u64(b, i ? NEXT_FRAME : ELSEWHERE, BEHIND(1 + i));
+        bare_put(b, (i ? NEXT_FRAME : ELSEWHERE) + 8, back, sizeof back - 1);
+    }
+    bare_set_u64(b, ELSEWHERE_PDE, OVER_TABLE | PTE_P | PTE_W);
+    bare_set_u64(b, OVER_TABLE, ELSEWHERE | PTE_P | PTE_W);
+    b->core->s.gpr[RAX] = 0;
+    b->core->s.gpr[RDX] = OVER_TURNS;
+    b->core->s.gpr[RSI] = at;
+    b->core->s.gpr[RDI] = ELSEWHERE;
+    b->core->s.gpr[8] = one;
+    b->core->s.gpr[9] = two;
+}
+
+static void open_page_behind_moves(struct bare *b)
+{
+    open_loop_over_pages(b, OVER_TABLE, ELSEWHERE | PTE_P | PTE_W, NEXT_FRAME | PTE_P | PTE_W);
+}
+
+static void open_page_behind_changes(struct bare *b)
+{
+    open_loop_over_pages(b, ELSEWHERE, BEHIND(1), BEHIND(2));
+    b->core->s.gpr[RDI] = 0; /* so that nobody looks at the code but the block */
+}
+
+START_TEST(a_block_goes_on_in_the_next_page)
+{
+    same_both_ways(open_page_behind_moves, OVER_ATOMS, OVER_TURNS / 2 * 12 * (1 + 2));
+    same_both_ways(open_page_behind_changes, OVER_ATOMS, OVER_TURNS / 2 * 12 * (1 + 2));
+}
+END_TEST
+
 /* Sixty times lea rax, [rax + 1], more than a block holds; dec ecx; jnz to the first. */
 static void open_late_addresses(struct bare *b)
 {
@@ -719,6 +775,7 @@ int main(void)
     suite_add_tcase(s, c);
     TCase *f = tcase_create("what follows");
     tcase_add_test(f, what_follows_a_block_is_where_it_is_mapped);
+    tcase_add_test(f, a_block_goes_on_in_the_next_page);
     tcase_add_test(f, an_address_waits_for_the_block_before);
     suite_add_tcase(s, f);
     TCase *p = tcase_create("behind an access");

@@ -66,7 +66,8 @@ struct builder {
     struct core *c;
     struct block *block;
     struct op *op;
-    const u8 *page;
+    u8 code[BLOCK_BYTES + INSN_BYTES_MAX];
+    unsigned bytes;    /* of code that are known */
     u64 gva, line;     /* of the next instruction; number of the line fetched last */
     u16 written;       /* by the instruction before */
     struct op *setter; /* replaced the flags that stand, which nobody has needed yet; NULL: none did */
@@ -88,12 +89,20 @@ static void next_op(struct builder *b, unsigned bytes, unsigned cycles)
                          .branches = op->branches};
 }
 
+/* Where the line at gva lies: in the block's page, or in the one behind it. */
+static u64 line_hpa(const struct block *b, u64 gva)
+{
+    if ((gva ^ b->gva) / PAGE_BYTES)
+        return b->next_frame | (gva & (PAGE_BYTES - 1));
+    return b->hpa + (gva - b->gva);
+}
+
 /* An op about the line of gva; src: its age, if it is taken after its instruction. */
 static void add_line(struct builder *b, op_run *run, u64 gva, u8 age)
 {
     b->op->run = run;
     b->op->imm = gva & ~(u64)(LINE_BYTES - 1);
-    b->op->disp = b->block->hpa + (b->op->imm - b->block->gva);
+    b->op->disp = line_hpa(b->block, b->op->imm);
     b->op->src = age;
     b->op->writes = b->written;
     next_op(b, 0, 0);
@@ -275,23 +284,55 @@ static bool add_insn(struct builder *b, const struct insn *in)
 
 static void fill(struct builder *b)
 {
-    unsigned offset = (unsigned)(b->block->hpa & (PAGE_BYTES - 1));
     struct insn in;
     while (b->op < b->block->op + BLOCK_OPS - 5) {
-        unsigned at = offset + (unsigned)(b->gva - b->block->gva);
-        if (at >= PAGE_BYTES || decode(b->page + at, PAGE_BYTES - at, &in) != DECODE_OK || !add_insn(b, &in))
+        unsigned at = (unsigned)(b->gva - b->block->gva);
+        if (at >= b->bytes || decode(b->code + at, b->bytes - at, &in) != DECODE_OK || !add_insn(b, &in))
             break;
     }
     b->op->imm = b->gva;
     add_exit(b, b->block->tail ? run_tail : run_end);
 }
 
+/* Of n bytes from an hPA on, those in its page. */
+static unsigned in_page(u64 hpa, unsigned n)
+{
+    unsigned room = (unsigned)(PAGE_BYTES - (hpa & (PAGE_BYTES - 1)));
+    return n < room ? n : room;
+}
+
 /* Its code is looked at: whoever writes there says so (mmu/mem.h). */
 static void mark(struct core *c, struct block *b)
 {
-    mem_mark_code(c->m->mem, b->hpa, b->bytes ? b->bytes : 1);
+    unsigned here = in_page(b->hpa, b->bytes);
+    mem_mark_code(c->m->mem, b->hpa, here ? here : 1);
+    if (b->bytes > here)
+        mem_mark_code(c->m->mem, b->next_frame, b->bytes - here);
     b->code_changes = *mem_code_changes(c->m->mem);
     shortcuts_settle(c);
+}
+
+/* Whether code can be fetched from the page behind the block's at a glance; then it is part of the block,
+ * whose fetch of a line there sees whether the page still leads to that frame. */
+static const u8 *next_page(struct core *c, struct block *b)
+{
+    u64 page = b->gva / PAGE_BYTES + 1;
+    const struct shortcut *s = &c->rt.run.fetch->row[page & (SHORTCUTS - 1)];
+    if (s->page != page)
+        return NULL;
+    b->next_frame = s->frame;
+    return mem_read_page(c->m->mem, s->frame);
+}
+
+static void take_code(struct builder *b, const u8 *page)
+{
+    b->bytes = in_page(b->block->hpa, sizeof b->code);
+    memcpy(b->code, page + (b->block->hpa & (PAGE_BYTES - 1)), b->bytes);
+    const u8 *next = b->bytes < sizeof b->code ? next_page(b->c, b->block) : NULL;
+    if (!next)
+        return;
+    memcpy(b->code + b->bytes, next, sizeof b->code - b->bytes);
+    b->bytes = sizeof b->code;
 }
 
 static struct block *build(struct core *c, u64 hpa)
@@ -308,16 +349,13 @@ static struct block *build(struct core *c, u64 hpa)
                             .line = (c->s.rip >> LINE_SHIFT) + 1,
                             .line_hpa = hpa & ~(u64)(LINE_BYTES - 1)};
     block->op[0] = (struct op){0};
-    struct builder b = {.c = c,
-                        .block = block,
-                        .op = block->op,
-                        .page = page,
-                        .gva = c->s.rip,
-                        .line = c->s.rip >> LINE_SHIFT};
+    struct builder b = {
+        .c = c, .block = block, .op = block->op, .gva = c->s.rip, .line = c->s.rip >> LINE_SHIFT};
+    take_code(&b, page);
     fill(&b);
     block->cycles = (u16)(b.op->cycles + REDIRECT_CYCLES * (block->exits - 1u));
     block->bytes = (u8)(b.op->offset + (block->tail ? block->tail->length : 0));
-    memcpy(block->code, page + (hpa & (PAGE_BYTES - 1)), block->bytes);
+    memcpy(block->code, b.code, block->bytes);
     bs->used += sizeof *block + (size_t)(b.op + 1 - block->op) * sizeof(struct op);
     bs->used = (bs->used + 63) & ~(size_t)63;
     mark(c, block);
@@ -326,10 +364,17 @@ static struct block *build(struct core *c, u64 hpa)
 
 /* ---- finding ---- */
 
+static bool same_bytes(struct core *c, u64 hpa, const u8 *bytes, unsigned n)
+{
+    const u8 *page = n ? mem_read_page(c->m->mem, hpa) : NULL;
+    return page && memcmp(page + (hpa & (PAGE_BYTES - 1)), bytes, n) == 0;
+}
+
 static bool still_same(struct core *c, struct block *b)
 {
-    const u8 *page = mem_read_page(c->m->mem, b->hpa);
-    if (!page || memcmp(page + (b->hpa & (PAGE_BYTES - 1)), b->code, b->bytes) != 0 || !b->bytes)
+    unsigned here = in_page(b->hpa, b->bytes), there = b->bytes - here;
+    if (!same_bytes(c, b->hpa, b->code, here) ||
+        (there && !same_bytes(c, b->next_frame, b->code + here, there)))
         return false;
     mark(c, b);
     return true;

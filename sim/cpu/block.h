@@ -88,7 +88,7 @@ struct block {
     u8 insns, bytes, exits;
     const struct insn *bulk; /* a REP string instruction, alone: run_string; NULL: ordinary ones */
     const struct insn *tail; /* what follows the last one, for the run loop; NULL: it is not known */
-    u64 hpa;
+    u64 hpa, next_frame;     /* of the page behind it, if its code goes on there */
     struct block_exit exit[BLOCK_EXITS];
     u8 code[BLOCK_BYTES];
     struct op op[];

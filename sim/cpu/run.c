@@ -18,7 +18,8 @@ RUN(exit)
     return op;
 }
 
-/* The next line of the page that the block lies in: a look-up of the instruction TLB and of L1I (F1, F2). */
+/* The next line of the block, in its page or the next: a look-up of the instruction TLB and of L1I (F1, F2).
+ */
 static inline bool line_will_hit(const struct core *c, const struct op *op, struct hit *h)
 {
     u64 gva = op->imm, number = op->disp >> LINE_SHIFT;
