@@ -85,9 +85,9 @@ BARE_LDFLAGS = -nostdlib -static --no-dynamic-linker --gc-sections --build-id=no
 SIM_SRC := $(wildcard sim/*.c sim/*/*.c)
 UI_SRC := $(wildcard ui/*.c ui/*/*.c)
 HV_SRC := $(wildcard hv/*.c hv/*.S)
-# Of the guests' library: what compilers call by themselves, the way from an exception to C, the end of a run, and where
-# other cores begin.
-HV_SHARED_SRC := guests/lib/string.c guests/lib/end_run.c guests/lib/trap_entry.c guests/lib/trap_entry.S guests/lib/startup.c
+# Of the guests' library: what compilers call by themselves, the way from an exception to C, the end of a run, where
+# other cores begin, and drivers of the machine's devices.
+HV_SHARED_SRC := $(addprefix guests/lib/,string.c end_run.c trap_entry.c trap_entry.S startup.c pci.c e1000.c)
 GUEST_SRC := $(wildcard guests/*.c guests/*.S)
 GUEST_LIB_SRC := $(wildcard guests/lib/*.c guests/lib/*.S)
 CONFORMANCE_SRC := $(wildcard guests/conformance/*.c guests/conformance/*.S)
@@ -229,7 +229,7 @@ $(TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.c.o $(TEST_LIB) $(UI_LIB) $(LIB
 # Parts of the hypervisor that know nothing of the processor they run on, for tests that call them.
 hv_host = $(patsubst %,$(BUILD)/obj/host/hv/%.c.o,$(1))
 HV_NIC_OBJ := $(call hv_host,e1000 e1000_receive e1000_transmit vswitch)
-HV_HOST_OBJ := $(sort $(call hv_host,decode emulate operate) $(HV_NIC_OBJ))
+HV_HOST_OBJ := $(sort $(call hv_host,decode emulate operate irq) $(HV_NIC_OBJ))
 
 $(HV_HOST_OBJ): $(BUILD)/obj/host/%.o: % $(BUILD)/flags-tests | $(BUILD)/tools-found
 	@mkdir -p $(@D)
@@ -238,6 +238,7 @@ $(HV_HOST_OBJ): $(BUILD)/obj/host/%.o: % $(BUILD)/flags-tests | $(BUILD)/tools-f
 
 $(addprefix $(BUILD)/tests/,test_decode test_hv_emulate): $(call hv_host,decode emulate operate)
 $(BUILD)/tests/test_hv_vswitch: $(call hv_host,vswitch)
+$(BUILD)/tests/test_hv_irq: $(call hv_host,irq)
 $(BUILD)/tests/test_hv_e1000: $(HV_NIC_OBJ)
 
 # It runs the yardstick's image as the yardstick does, and reads its tables.

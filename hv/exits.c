@@ -2,6 +2,7 @@
 
 #include "arch/insn.h"
 #include "arch/x86.h"
+#include "irq.h"
 #include "lapic_page.h"
 #include "lock.h"
 #include "reach.h"
@@ -13,11 +14,12 @@
 
 /* ---- handlers of few lines ---- */
 
-/* The interrupt is the idle timer's or another core's kick: our own IDT takes it. */
+/* The interrupt is the idle timer's, another core's kick or a device's: our own IDT takes it. */
 static void exit_interrupt(struct vcpu *v)
 {
     (void)v;
     take_interrupts();
+    irq_run();
 }
 
 static void exit_triple_fault(struct vcpu *v)

@@ -11,6 +11,7 @@
 #include "config.h"
 #include "core.h"
 #include "exits.h"
+#include "irq.h"
 #include "lapic.h"
 #include "lock.h"
 #include "manage.h"
@@ -268,8 +269,8 @@ static void run_turn(struct vcpu *v, struct core *c)
     end_turn(v);
 }
 
-/* Nothing to run, until a virtual timer is due or another core wakes this one.  Core 0 looks at the
- * management line again after a quantum at most. */
+/* Nothing to run, until a virtual timer is due, another core wakes this one or a device has something.  Core
+ * 0 looks at the management line again after a quantum at most. */
 static void sleep(struct core *c)
 {
     uint64_t alarm = next_alarm(c), now = rdtsc(), counts;
@@ -286,6 +287,7 @@ static void sleep(struct core *c)
     wait_for_interrupt();
     lock_take();
     c->sleeps = false;
+    irq_run();
 }
 
 static void serve(struct core *c)

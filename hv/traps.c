@@ -2,6 +2,7 @@
 
 #include "apic.h"
 #include "arch/x86.h"
+#include "irq.h"
 #include "panic.h"
 
 #define IST_DOUBLE_FAULT 1
@@ -63,7 +64,7 @@ uint64_t traps_idt_base(void)
 /* NMIs are not used here and may be ignored. */
 void trap_dispatch(struct trap_frame *frame)
 {
-    if (frame->vector == VECTOR_TIMER || frame->vector == VECTOR_KICK)
+    if (frame->vector == VECTOR_TIMER || frame->vector == VECTOR_KICK || irq_arrived(frame->vector))
         apic_end_of_interrupt();
     else if (frame->vector < VEC_EXTERNAL_MIN && frame->vector != VEC_NMI)
         panic_trap(frame);

@@ -1,5 +1,5 @@
 /* traps.h - the hypervisor's own IDT, and a GDT and TSS for each core.  Its exceptions are bugs; its
- * interrupts are the idle timer and kicks by other cores. */
+ * interrupts are the idle timer, kicks by other cores, and those of the machine's devices (irq.h). */
 #ifndef HV_TRAPS_H
 #define HV_TRAPS_H
 
@@ -7,7 +7,7 @@
 #include "guests/lib/trap_entry.h"
 
 #define VECTOR_TIMER    0x40
-#define VECTOR_KICK     0x41
+#define VECTOR_KICK     0x41 /* then those of irq.h */
 #define VECTOR_SPURIOUS 0x4f
 
 #define SELECTOR_CODE BOOT_CS
