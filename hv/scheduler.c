@@ -269,8 +269,8 @@ static void run_turn(struct vcpu *v, struct core *c)
     end_turn(v);
 }
 
-/* Nothing to run, until a virtual timer is due, another core wakes this one or a device has something.  Core
- * 0 looks at the management line again after a quantum at most. */
+/* Nothing to run, until a virtual timer is due, another core wakes this one or a device has something.  The
+ * first core looks at the management line again after a quantum at most. */
 static void sleep(struct core *c)
 {
     uint64_t alarm = next_alarm(c), now = rdtsc(), counts;
