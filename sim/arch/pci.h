@@ -67,6 +67,7 @@
 #define PCI_MSIX_TABLE         0x04
 #define PCI_MSIX_PBA           0x08
 #define PCI_MSIX_BYTES         0x0c
+#define PCI_MSIX_SIZE          0x07ff /* entries - 1 */
 #define PCI_MSIX_ENABLE        0x8000
 #define PCI_MSIX_MASKED        0x4000
 /* An entry of the table: address in 8 bytes, data, vector control. */

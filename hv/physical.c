@@ -1,0 +1,170 @@
+#include "physical.h"
+
+#include "arch/e1000.h"
+#include "arch/edu.h"
+#include "arch/virtio.h"
+#include "guests/lib/pci.h"
+#include "print.h"
+
+#define FUNCTIONS 31 /* slot 0 has the host bridge */
+
+static struct physical function[FUNCTIONS];
+static unsigned count;
+
+static const struct {
+    uint16_t vendor, device;
+    const char *name;
+} kinds[] = {
+    [PHYSICAL_NIC] = {E1000_VENDOR, E1000_DEVICE, "E1000"},
+    [PHYSICAL_DISK] = {VIRTIO_VENDOR, VIRTIO_DEVICE(VIRTIO_ID_BLOCK), "virtio disk"},
+    [PHYSICAL_EDU] = {EDU_VENDOR, EDU_DEVICE, "edu device"},
+};
+#define KINDS (sizeof kinds / sizeof kinds[0])
+
+/* ---- what there is ---- */
+
+/* As long as the lowest bit that can be written says; decoding is off meanwhile. */
+static uint32_t bar_bytes(uint32_t slot, unsigned bar)
+{
+    uint32_t before = pci_read(slot, PCI_BAR(bar)), mask;
+
+    if (before & PCI_BAR_IO)
+        return 0;
+    pci_write(slot, PCI_BAR(bar), 0xffffffff);
+    mask = pci_read(slot, PCI_BAR(bar)) & ~15u;
+    pci_write(slot, PCI_BAR(bar), before);
+    return ~mask + 1;
+}
+
+static void find_bars(struct physical *p)
+{
+    uint16_t command = pci_read16(p->slot, PCI_COMMAND);
+
+    pci_write16(p->slot, PCI_COMMAND, 0);
+    for (unsigned i = 0; i < PCI_BARS; i++) {
+        p->bar[i].bytes = bar_bytes(p->slot, i);
+        p->bar[i].address = p->bar[i].bytes ? pci_read(p->slot, PCI_BAR(i)) & ~15u : 0;
+    }
+    pci_write16(p->slot, PCI_COMMAND, command);
+}
+
+static void note(uint32_t slot, enum physical_kind kind)
+{
+    struct physical *p = &function[count++];
+
+    *p = (struct physical){.kind = kind, .slot = (uint8_t)slot};
+    p->msix = pci_capability(slot, PCI_CAP_MSIX, 0);
+    find_bars(p);
+}
+
+/* The others, network cards of virtio among them, are nobody's.  To look takes thousands of cycles, which
+ * nobody pays for who needs none. */
+static void find_all(void)
+{
+    static bool found;
+
+    if (found)
+        return;
+    found = true;
+    for (uint32_t slot = 1; slot <= FUNCTIONS; slot++) {
+        uint32_t id = pci_read(slot, PCI_VENDOR);
+
+        for (unsigned k = 0; k < KINDS; k++)
+            if (id == ((uint32_t)kinds[k].device << 16 | kinds[k].vendor))
+                note(slot, (enum physical_kind)k);
+    }
+}
+
+struct physical *physical_at(unsigned i)
+{
+    find_all();
+    return i < count ? &function[i] : NULL;
+}
+
+/* ---- who has it ---- */
+
+static struct physical *in_slot(unsigned slot)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (function[i].slot == slot)
+            return &function[i];
+    return NULL;
+}
+
+static struct physical *first_free(enum physical_kind kind)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (function[i].kind == kind && !function[i].owner)
+            return &function[i];
+    return NULL;
+}
+
+static void say_why(enum physical_kind kind, unsigned slot, const struct physical *there, char *why,
+                    size_t size)
+{
+    if (slot == 0)
+        format_text(why, size, "the machine has no %s that nobody has", kinds[kind].name);
+    else if (!there || there->kind != kind)
+        format_text(why, size, "there is no %s in slot %u of the machine", kinds[kind].name, slot);
+    else
+        format_text(why, size, "the %s in slot %u is %s's already", kinds[kind].name, slot, there->owner);
+}
+
+struct physical *physical_reserve(enum physical_kind kind, unsigned slot, const char *owner, char *why,
+                                  size_t size)
+{
+    struct physical *p;
+
+    find_all();
+    p = slot ? in_slot(slot) : first_free(kind);
+    if (!p || p->kind != kind || p->owner) {
+        say_why(kind, slot, p, why, size);
+        return NULL;
+    }
+    p->owner = owner;
+    return p;
+}
+
+struct physical *physical_take(enum physical_kind kind, unsigned slot, const char *owner, char *why,
+                               size_t size)
+{
+    return physical_reserve(kind, slot, owner, why, size);
+}
+
+void physical_give(struct physical *p)
+{
+    physical_silence(p);
+    p->owner = NULL;
+}
+
+/* ---- interrupts ---- */
+
+static void disable(const struct physical *p, uint8_t capability, uint32_t control, uint16_t bit)
+{
+    uint32_t at = pci_capability(p->slot, capability, 0);
+
+    if (at)
+        pci_write16(p->slot, at + control, pci_read16(p->slot, at + control) & (uint16_t)~bit);
+}
+
+void physical_silence(const struct physical *p)
+{
+    pci_write16(p->slot, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE);
+    disable(p, PCI_CAP_MSI, PCI_MSI_CONTROL, PCI_MSI_ENABLE);
+    disable(p, PCI_CAP_MSIX, PCI_MSIX_CONTROL, PCI_MSIX_ENABLE);
+}
+
+static unsigned entries(const struct physical *p)
+{
+    uint32_t at = pci_capability(p->slot, PCI_CAP_MSIX, 0);
+
+    return p->msix ? (pci_read16(p->slot, at + PCI_MSIX_CONTROL) & PCI_MSIX_SIZE) + 1u : 1;
+}
+
+bool physical_interrupt(struct physical *p, unsigned entry, uint8_t vector, uint8_t apic_id)
+{
+    if (entry >= entries(p))
+        return false;
+    return p->msix ? pci_enable_msix(p->slot, entry, vector, apic_id)
+                   : pci_enable_msi(p->slot, vector, apic_id);
+}

@@ -1,0 +1,49 @@
+/* physical.h - the machine's own PCI functions that somebody may want, and who has each: a part of the
+ * hypervisor that drives it, or a VM that it is passed through to.  A function has one owner. */
+#ifndef HV_PHYSICAL_H
+#define HV_PHYSICAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arch/pci.h"
+
+enum physical_kind {
+    PHYSICAL_NIC,  /* an 82540EM */
+    PHYSICAL_DISK, /* virtio-blk */
+    PHYSICAL_EDU,
+};
+
+struct physical {
+    enum physical_kind kind;
+    uint8_t slot;      /* of bus 0 */
+    bool msix;         /* else it has MSI */
+    const char *owner; /* NULL: nobody */
+    struct {
+        uint32_t address, bytes; /* of memory; no bytes: it has no such */
+    } bar[PCI_BARS];
+};
+
+/* The i-th of all, in the order of their slots; NULL after the last. */
+struct physical *physical_at(unsigned i);
+
+/* Gives a function of a kind, in that slot or in the first whose function is free (slot 0), to a part of the
+ * hypervisor, which is to drive it: what its DMA names are the machine's addresses.  owner: for messages.
+ * NULL, with a message in `why`: there is none, or somebody else has it. */
+struct physical *physical_take(enum physical_kind kind, unsigned slot, const char *owner, char *why,
+                               size_t size);
+/* It is silent, and nobody's again. */
+void physical_give(struct physical *p);
+
+/* Its interrupt number `entry` (MSI has 0 alone, MSI-X one for each entry of its table) is from now on that
+ * vector of the core with that APIC ID (irq.h); false: it has no such interrupt. */
+bool physical_interrupt(struct physical *p, unsigned entry, uint8_t vector, uint8_t apic_id);
+
+/* The same as physical_take, but for the IOMMU: what its DMA reaches is the owner's affair. */
+struct physical *physical_reserve(enum physical_kind kind, unsigned slot, const char *owner, char *why,
+                                  size_t size);
+/* No DMA, no messages, no INTA# from now on; memory is decoded. */
+void physical_silence(const struct physical *p);
+
+#endif
