@@ -9,18 +9,43 @@
 
 extern const char image_end[];
 
+static bool copy_cmdline(const struct boot_info *info, char copy[CMDLINE_MAX])
+{
+    if (!(info->flags & BOOT_INFO_CMDLINE))
+        return false;
+    text_copy(copy, (const char *)(uint64_t)info->cmdline, CMDLINE_MAX);
+    return true;
+}
+
 bool boot_option(const struct boot_info *info, const char *word)
 {
     char copy[CMDLINE_MAX], *rest = copy;
 
-    if (!(info->flags & BOOT_INFO_CMDLINE))
+    if (!copy_cmdline(info, copy))
         return false;
-    text_copy(copy, (const char *)(uint64_t)info->cmdline, sizeof copy);
     for (;;) {
         const char *w = text_word(&rest);
 
         if (*w == 0 || text_equal(w, word))
             return *w != 0;
+    }
+}
+
+bool boot_value(const struct boot_info *info, const char *key, char *value, size_t size)
+{
+    char copy[CMDLINE_MAX], *rest = copy;
+
+    if (!copy_cmdline(info, copy))
+        return false;
+    for (;;) {
+        const char *w = text_word(&rest);
+
+        if (*w == 0)
+            return false;
+        if (text_starts(w, key)) {
+            text_copy(value, w + text_length(key), size);
+            return true;
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 #include "scheduler.h"
 #include "traps.h"
 #include "uart.h"
+#include "uplink.h"
 #include "vm.h"
 #include "vmx.h"
 
@@ -63,6 +64,7 @@ _Noreturn void hv_main(uint32_t magic, const struct boot_info *info)
     print("hv: VMX operation, %u core%s, %lu KiB free\n", cores_count(), cores_count() == 1 ? "" : "s",
           page_free_bytes() >> 10);
     manage_start();
+    uplinks_start(info);
     create_vms(info);
     well = scheduler_run(boot_option(info, "--stay"));
     summary();

@@ -294,11 +294,21 @@ static void stats_command(char *rest)
     ok();
 }
 
+static void bond(const char *mode)
+{
+    if (net_bond(mode))
+        ok();
+    else
+        error("net bond: possible is failover or spread");
+}
+
 static void net_command(char *rest)
 {
     const char *word = text_word(&rest);
 
-    if (*rest) {
+    if (text_equal(word, "bond")) {
+        bond(rest);
+    } else if (*rest) {
         error("net %s: \"%s\" is too much", word, rest);
     } else if (text_equal(word, "list")) {
         net_list(say);
@@ -307,7 +317,7 @@ static void net_command(char *rest)
         net_stats(say);
         ok();
     } else {
-        error("net %s? possible are net list and stats", *word ? word : "what");
+        error("net %s? possible are net list, stats and bond", *word ? word : "what");
     }
 }
 
@@ -324,6 +334,7 @@ static void help_command(char *rest)
     say("stats [NAME]             exits by cause, with the cycles of their handlers");
     say("net list                 the ports of the virtual switch");
     say("net stats                what each has counted");
+    say("net bond MODE            failover or spread: what two uplinks do");
     ok();
 }
 

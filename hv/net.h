@@ -15,6 +15,9 @@ struct vswitch_port *net_port(struct vm *vm, bool (*take)(void *of, const uint8_
                               void *of);
 /* The VM's configuration has changed: its VLAN. */
 void net_configured(struct vm *vm);
+/* What two uplinks do: "failover", the second for the first alone, or "spread", each for some of the VMs.
+ * False: neither. */
+bool net_bond(const char *mode);
 /* A line for each port: what it is, or what it has counted. */
 void net_list(stats_line *line);
 void net_stats(stats_line *line);

@@ -11,6 +11,10 @@
 #define VID_BITS   0x0fff
 #define GROUP_BIT  1 /* of the first byte of an address: more than one station */
 
+#define FRAME_PADDED 60 /* what a NIC pads to */
+#define RARP_SENDER  22 /* hardware addresses, behind the header and 8 bytes */
+#define RARP_TARGET  32
+
 /* A frame on its way: bytes as they came, the VLAN that it is in, and the tag's other bits. */
 struct frame {
     const uint8_t *bytes;
@@ -71,7 +75,7 @@ static unsigned dress(const struct vswitch_port *to, const struct frame *f, uint
     return at + f->length - TAG_AT - skip;
 }
 
-static void put(struct vswitch_port *to, const struct frame *f)
+static bool put(struct vswitch_port *to, const struct frame *f)
 {
     bool tag = to->trunk && to->vlan != f->vlan;
     uint8_t other[FRAME_MOST];
@@ -84,10 +88,11 @@ static void put(struct vswitch_port *to, const struct frame *f)
     }
     if (!to->link || !to->take(to->of, bytes, length)) {
         to->counts.no_room++;
-        return;
+        return false;
     }
     to->counts.out++;
     to->counts.out_bytes += length;
+    return true;
 }
 
 /* ---- between ---- */
@@ -106,13 +111,13 @@ static struct vswitch_port *owner(struct vswitch *s, const uint8_t *mac)
     return NULL;
 }
 
-/* What is for others leaves by the active uplink, unless it has come from one. */
-static void put_outside(struct vswitch *s, struct vswitch_port *from, const struct frame *f)
+/* What is for others leaves by the sender's uplink, unless it has come from one. */
+static void put_outside(struct vswitch_port *from, const struct frame *f)
 {
-    if (from->kind == VSWITCH_UPLINK || !s->active)
+    if (from->kind == VSWITCH_UPLINK || !from->way_out)
         from->counts.nowhere++;
     else
-        put(s->active, f);
+        put(from->way_out, f);
 }
 
 static void flood(struct vswitch *s, struct vswitch_port *from, const struct frame *f)
@@ -123,8 +128,8 @@ static void flood(struct vswitch *s, struct vswitch_port *from, const struct fra
         if (to->kind == VSWITCH_GUEST && to != from && carries(to, f->vlan))
             put(to, f);
     }
-    if (from->kind == VSWITCH_GUEST && s->active)
-        put(s->active, f);
+    if (from->kind == VSWITCH_GUEST && from->way_out)
+        put(from->way_out, f);
 }
 
 static void forward(struct vswitch *s, struct vswitch_port *from, const struct frame *f)
@@ -134,7 +139,7 @@ static void forward(struct vswitch *s, struct vswitch_port *from, const struct f
     if (is_group(f->bytes))
         flood(s, from, f);
     else if (!to || !carries(to, f->vlan))
-        put_outside(s, from, f);
+        put_outside(from, f);
     else if (to != from)
         put(to, f);
 }
@@ -169,10 +174,10 @@ void vswitch_send(struct vswitch *s, struct vswitch_port *from, const uint8_t *b
     forward(s, from, &f);
 }
 
-/* ---- ports ---- */
+/* ---- uplinks ---- */
 
 /* The active one stays as long as it has its link. */
-static void choose_uplink(struct vswitch *s)
+static void choose_active(struct vswitch *s)
 {
     if (s->active && s->active->kind == VSWITCH_UPLINK && s->active->link)
         return;
@@ -180,6 +185,37 @@ static void choose_uplink(struct vswitch *s)
     for (unsigned i = 0; i < VSWITCH_PORTS && !s->active; i++)
         if (s->port[i].kind == VSWITCH_UPLINK && s->port[i].link)
             s->active = &s->port[i];
+}
+
+/* By its address: of the uplinks that have a link, the one whose turn it is. */
+static struct vswitch_port *share_of(struct vswitch *s, const struct vswitch_port *p)
+{
+    struct vswitch_port *live[VSWITCH_UPLINKS];
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < VSWITCH_PORTS; i++)
+        if (s->port[i].kind == VSWITCH_UPLINK && s->port[i].link)
+            live[n++] = &s->port[i];
+    return n ? live[p->mac[MAC_BYTES - 1] % n] : NULL;
+}
+
+static struct vswitch_port *way_of(struct vswitch *s, const struct vswitch_port *p)
+{
+    return s->spread ? share_of(s, p) : s->active;
+}
+
+static void choose_uplinks(struct vswitch *s)
+{
+    choose_active(s);
+    for (unsigned i = 0; i < VSWITCH_PORTS; i++) {
+        struct vswitch_port *p = &s->port[i], *before = p->way_out;
+
+        if (p->kind != VSWITCH_GUEST)
+            continue;
+        p->way_out = way_of(s, p);
+        if (p->way_out != before)
+            vswitch_announce(p);
+    }
 }
 
 static unsigned uplinks(const struct vswitch *s)
@@ -191,17 +227,54 @@ static unsigned uplinks(const struct vswitch *s)
     return n;
 }
 
+/* "What is the protocol address of this station?": to all, both hardware addresses the VM's, no protocol
+ * addresses, padded to Ethernet's least length. */
+void vswitch_announce(struct vswitch_port *port)
+{
+    static const uint8_t request[] = {0x80, 0x35,        /* RARP */
+                                      0,    1,    8, 0,  /* Ethernet, IPv4 */
+                                      6,    4,    0, 3}; /* bytes of their addresses; request reverse */
+    uint8_t bytes[FRAME_PADDED] = {255, 255, 255, 255, 255, 255};
+    const struct frame f = {.bytes = bytes, .length = sizeof bytes, .vlan = port->vlan};
+
+    if (!port->way_out)
+        return;
+    memcpy(bytes + MAC_BYTES, port->mac, MAC_BYTES);
+    memcpy(bytes + TAG_AT, request, sizeof request);
+    memcpy(bytes + RARP_SENDER, port->mac, MAC_BYTES);
+    memcpy(bytes + RARP_TARGET, port->mac, MAC_BYTES);
+    if (put(port->way_out, &f))
+        port->way_out->counts.announced++;
+}
+
+void vswitch_link(struct vswitch *s, struct vswitch_port *port, bool link)
+{
+    port->link = link;
+    choose_uplinks(s);
+}
+
+void vswitch_spread(struct vswitch *s, bool spread)
+{
+    s->spread = spread;
+    choose_uplinks(s);
+}
+
+/* ---- ports ---- */
+
+static struct vswitch_port *free_port(struct vswitch *s)
+{
+    for (unsigned i = 0; i < VSWITCH_PORTS; i++)
+        if (s->port[i].kind == VSWITCH_FREE)
+            return &s->port[i];
+    return NULL;
+}
+
 struct vswitch_port *vswitch_add(struct vswitch *s, const char *name, const uint8_t *mac,
                                  bool (*take)(void *of, const uint8_t *frame, unsigned bytes), void *of)
 {
-    struct vswitch_port *p = NULL;
+    struct vswitch_port *p = free_port(s);
 
-    if (!mac && uplinks(s) == VSWITCH_UPLINKS)
-        return NULL;
-    for (unsigned i = 0; i < VSWITCH_PORTS && !p; i++)
-        if (s->port[i].kind == VSWITCH_FREE)
-            p = &s->port[i];
-    if (!p)
+    if (!p || (!mac && uplinks(s) == VSWITCH_UPLINKS))
         return NULL;
     *p = (struct vswitch_port){.kind = mac ? VSWITCH_GUEST : VSWITCH_UPLINK,
                                .name = name,
@@ -210,20 +283,17 @@ struct vswitch_port *vswitch_add(struct vswitch *s, const char *name, const uint
                                .link = true,
                                .take = take,
                                .of = of};
-    if (mac)
+    if (mac) {
         memcpy(p->mac, mac, MAC_BYTES);
-    choose_uplink(s);
+        p->way_out = way_of(s, p);
+    } else {
+        choose_uplinks(s);
+    }
     return p;
 }
 
 void vswitch_remove(struct vswitch *s, struct vswitch_port *port)
 {
     port->kind = VSWITCH_FREE;
-    choose_uplink(s);
-}
-
-void vswitch_link(struct vswitch *s, struct vswitch_port *port, bool link)
-{
-    port->link = link;
-    choose_uplink(s);
+    choose_uplinks(s);
 }

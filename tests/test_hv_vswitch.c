@@ -59,6 +59,7 @@ static void add_uplinks(void)
 {
     uplink[0] = vswitch_add(&sw, "up0", NULL, take, &up[0]);
     uplink[1] = vswitch_add(&sw, "up1", NULL, take, &up[1]);
+    memset(up, 0, sizeof up); /* the first has told of all */
 }
 
 /* 60 bytes; tag: of a VLAN, 0: none. */
@@ -178,6 +179,7 @@ START_TEST(two_uplinks)
     went_to(0, 0, 0, 0, 0, 0);
     ck_assert_uint_eq(uplink[1]->counts.returned, 1);
     vswitch_link(&sw, uplink[0], false);
+    went_to(0, 0, 0, 0, 0, VMS); /* announced */
     send(port[0], stranger, mac_of(0), 0);
     send(uplink[0], mac_of(0), stranger, 0);
     went_to(0, 0, 0, 0, 0, 1);
@@ -185,11 +187,92 @@ START_TEST(two_uplinks)
     send(port[0], stranger, mac_of(0), 0);
     went_to(0, 0, 0, 0, 0, 1);
     vswitch_remove(&sw, uplink[1]);
+    went_to(0, 0, 0, 0, VMS, 0);
     send(port[0], stranger, mac_of(0), 0);
     went_to(0, 0, 0, 0, 1, 0);
     vswitch_link(&sw, uplink[0], false);
     send(port[0], stranger, mac_of(0), 0);
     went_to(0, 0, 0, 0, 0, 0);
+}
+END_TEST
+
+/* RFC 903, and the header before it: from the VM, to all. */
+static const uint8_t request[] = {255,  255,  255,  255, 255, 255, 0x52, 0x49, 0x4e, 0, 0, 3, /* header */
+                                  0x80, 0x35, 0,    1,   8,   0,   6,    4,    0,    3,       /* what */
+                                  0x52, 0x49, 0x4e, 0,   0,   3,   0,    0,    0,    0,       /* sender */
+                                  0x52, 0x49, 0x4e, 0,   0,   3,   0,    0,    0,    0};      /* target */
+
+START_TEST(the_uplink_that_takes_over_is_told)
+{
+    add_uplinks();
+    port[3]->vlan = 10; /* the last, so its frame is the one that is kept */
+    vswitch_link(&sw, uplink[1], false);
+    went_to(0, 0, 0, 0, 0, 0);
+    vswitch_link(&sw, uplink[1], true);
+    went_to(0, 0, 0, 0, 0, 0);
+    vswitch_link(&sw, uplink[0], false);
+    went_to(0, 0, 0, 0, 0, VMS);
+    ck_assert_uint_eq(up[1].bytes, 64);
+    ck_assert_int_eq(memcmp(up[1].last, request, 12), 0);
+    ck_assert_int_eq(memcmp(up[1].last + 12, "\x81\0\0\x0a", 4), 0);
+    ck_assert_int_eq(memcmp(up[1].last + 16, request + 12, sizeof request - 12), 0);
+    for (unsigned i = sizeof request + 4; i < up[1].bytes; i++)
+        ck_assert_uint_eq(up[1].last[i], 0);
+    ck_assert_uint_eq(uplink[1]->counts.announced, VMS);
+    ck_assert_uint_eq(uplink[1]->counts.out, VMS);
+    vswitch_link(&sw, uplink[1], false); /* nobody is left to tell */
+    went_to(0, 0, 0, 0, 0, 0);
+    vswitch_announce(port[0]);
+    up[0].full = true;
+    vswitch_link(&sw, uplink[0], true);
+    ck_assert_uint_eq(uplink[0]->counts.no_room, VMS);
+    ck_assert_uint_eq(uplink[0]->counts.announced, VMS); /* when it was added */
+    up[0].full = false;
+    vswitch_remove(&sw, port[3]);
+    port[3] = vswitch_add(&sw, "e", mac_of(3), take, &vm[3]);
+    went_to(0, 0, 0, 0, 0, 0); /* not before its VLAN is known */
+    vswitch_announce(port[3]);
+    went_to(0, 0, 0, 0, 1, 0);
+    ck_assert_uint_eq(up[0].bytes, 60);
+    ck_assert_int_eq(memcmp(up[0].last, request, sizeof request), 0);
+}
+END_TEST
+
+/* A VM is always behind one uplink; all that holds of two uplinks holds. */
+START_TEST(spread_over_uplinks)
+{
+    add_uplinks();
+    vswitch_spread(&sw, true);
+    went_to(0, 0, 0, 0, 0, 2); /* the odd ones have moved */
+    for (unsigned i = 0; i < VMS; i++) {
+        send(port[i], stranger, mac_of(i), 0);
+        went_to(0, 0, 0, 0, i % 2 == 0, i % 2);
+    }
+    send(port[0], everybody, mac_of(0), 0);
+    went_to(0, 1, 1, 1, 1, 0);
+    send(port[1], everybody, mac_of(1), 0);
+    went_to(1, 0, 1, 1, 0, 1);
+    send(port[0], mac_of(1), mac_of(0), 0);
+    went_to(0, 1, 0, 0, 0, 0);
+    send(uplink[0], everybody, mac_of(1), 0); /* VM b's, from the other uplink */
+    send(uplink[1], everybody, mac_of(0), 0);
+    send(uplink[1], everybody, stranger, 0);
+    went_to(0, 0, 0, 0, 0, 0);
+    send(uplink[0], everybody, stranger, 0);
+    went_to(1, 1, 1, 1, 0, 0);
+    send(uplink[0], mac_of(1), stranger, 0); /* a switch that has not learned it yet */
+    send(uplink[1], stranger, everybody, 0);
+    went_to(0, 1, 0, 0, 0, 0);
+    vswitch_link(&sw, uplink[0], false);
+    went_to(0, 0, 0, 0, 0, 2); /* the even ones */
+    send(uplink[1], everybody, stranger, 0);
+    went_to(1, 1, 1, 1, 0, 0);
+    vswitch_link(&sw, uplink[0], true);
+    went_to(0, 0, 0, 0, 2, 0);               /* and back */
+    send(uplink[0], everybody, stranger, 0); /* still the other's */
+    went_to(0, 0, 0, 0, 0, 0);
+    vswitch_spread(&sw, false);
+    went_to(0, 0, 0, 0, 0, 2);
 }
 END_TEST
 
@@ -224,6 +307,7 @@ START_TEST(any_bytes)
         p->trunk = p->kind == VSWITCH_UPLINK || chance_once_in(2);
         p->vlan = (uint16_t)(1 + chance_below(3));
         vswitch_link(&sw, p, !chance_once_in(8));
+        vswitch_spread(&sw, chance_once_in(2));
         uint64_t before = p->counts.in + p->counts.in_bytes;
         vswitch_send(&sw, &sw.port[chance_below(VMS + 2)], frame, length);
         ck_assert(p->counts.in + p->counts.in_bytes >= before);
@@ -240,6 +324,8 @@ static Suite *suite(void)
     tcase_add_test(t, a_new_address_is_unreachable);
     tcase_add_test(t, vlans);
     tcase_add_test(t, two_uplinks);
+    tcase_add_test(t, the_uplink_that_takes_over_is_told);
+    tcase_add_test(t, spread_over_uplinks);
     tcase_add_test(t, no_room);
     tcase_add_test(t, any_bytes);
     suite_add_tcase(s, t);

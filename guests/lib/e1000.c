@@ -109,6 +109,19 @@ void nic_send(struct nic *n, const void *frame, uint32_t bytes, uint32_t options
     put(n, (uintptr_t)frame, word | command << E1000_TX_COMMAND);
 }
 
+static bool is_done(const struct nic *n, uint32_t at)
+{
+    uint64_t word = *(const volatile uint64_t *)&n->tx[at].word;
+
+    return word == 0 || word >> E1000_TX_STATUS & E1000_TX_DD;
+}
+
+/* A ring whose tail is its head is an empty one, so one more must be done. */
+bool nic_room(const struct nic *n)
+{
+    return is_done(n, n->tx_next) && is_done(n, (n->tx_next + 1) % NIC_RING);
+}
+
 bool nic_sent(const struct nic *n)
 {
     return nic_read(n, E1000_TDH) == n->tx_next;
