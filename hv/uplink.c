@@ -65,6 +65,17 @@ static bool has_link(const struct uplink *u)
     return nic_read(&u->nic, E1000_STATUS) & E1000_STATUS_LU;
 }
 
+/* A NIC without a link keeps what it has.  It may not send that when the link is back: it would come too
+ * late, and teach the switches outside that the VMs are here. */
+static void divert_unsent(struct uplink *u)
+{
+    uint32_t at = nic_read(&u->nic, E1000_TDH);
+
+    for (; at != u->nic.tx_next; at = (at + 1) % NIC_RING)
+        vswitch_divert(net_switch(), u->port, u->out[at], u->nic.tx[at].word & 0xffff);
+    nic_empty(&u->nic);
+}
+
 static void follow_link(struct uplink *u)
 {
     bool link = has_link(u);
@@ -73,6 +84,8 @@ static void follow_link(struct uplink *u)
         return;
     print("hv: %s has %s its link\n", u->name, link ? "found" : "lost");
     vswitch_link(net_switch(), u->port, link);
+    if (!link)
+        divert_unsent(u);
 }
 
 /* To read the causes clears them.  If the ring was full of frames, the NIC shall come again for the rest. */

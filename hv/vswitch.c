@@ -75,17 +75,8 @@ static unsigned dress(const struct vswitch_port *to, const struct frame *f, uint
     return at + f->length - TAG_AT - skip;
 }
 
-static bool put(struct vswitch_port *to, const struct frame *f)
+static bool give(struct vswitch_port *to, const uint8_t *bytes, unsigned length)
 {
-    bool tag = to->trunk && to->vlan != f->vlan;
-    uint8_t other[FRAME_MOST];
-    const uint8_t *bytes = f->bytes;
-    unsigned length = f->length;
-
-    if (tag != f->tagged) {
-        length = dress(to, f, other);
-        bytes = other;
-    }
     if (!to->link || !to->take(to->of, bytes, length)) {
         to->counts.no_room++;
         return false;
@@ -93,6 +84,14 @@ static bool put(struct vswitch_port *to, const struct frame *f)
     to->counts.out++;
     to->counts.out_bytes += length;
     return true;
+}
+
+static bool put(struct vswitch_port *to, const struct frame *f)
+{
+    bool tag = to->trunk && to->vlan != f->vlan;
+    uint8_t other[FRAME_MOST];
+
+    return tag == f->tagged ? give(to, f->bytes, f->length) : give(to, other, dress(to, f, other));
 }
 
 /* ---- between ---- */
@@ -251,6 +250,13 @@ void vswitch_link(struct vswitch *s, struct vswitch_port *port, bool link)
 {
     port->link = link;
     choose_uplinks(s);
+}
+
+/* All uplinks have the same tags. */
+void vswitch_divert(struct vswitch *s, struct vswitch_port *uplink, const uint8_t *frame, unsigned bytes)
+{
+    if (s->active && give(s->active, frame, bytes))
+        uplink->counts.diverted++;
 }
 
 void vswitch_spread(struct vswitch *s, bool spread)

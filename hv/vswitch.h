@@ -28,11 +28,13 @@
  *     returned   by an uplink, from an address that is a VM's: its own frame
  *     foreign    forwarded, but not from the address that the port was given
  *     announced  of those out of it, told that a VM's address is behind this uplink now
- *     missed     lost before they came in: the NIC had no room */
+ *     diverted   of those out of it, given to the other uplink, as its own link was lost before they were
+ * sent missed     lost before they came in: the NIC had no room */
 /* clang-format off */
 #define VSWITCH_COUNTS(COUNT) \
     COUNT(in) COUNT(in_bytes) COUNT(out) COUNT(out_bytes) COUNT(no_room) COUNT(malformed) COUNT(vlan) \
-    COUNT(nowhere) COUNT(standby) COUNT(returned) COUNT(foreign) COUNT(announced) COUNT(missed)
+    COUNT(nowhere) COUNT(standby) COUNT(returned) COUNT(foreign) COUNT(announced) \
+    COUNT(diverted) COUNT(missed)
 /* clang-format on */
 
 struct vswitch_counts {
@@ -77,6 +79,9 @@ void vswitch_spread(struct vswitch *s, bool spread);
  * from the frame, which is a request of RARP (RFC 903) that nobody need answer.  Happens without this call
  * when the uplink changes. */
 void vswitch_announce(struct vswitch_port *port);
+/* A frame that `uplink` has taken, but not sent before it lost its link, goes by the one that has taken over.
+ */
+void vswitch_divert(struct vswitch *s, struct vswitch_port *uplink, const uint8_t *frame, unsigned bytes);
 /* A frame, without FCS, arrives from what the port leads to. */
 void vswitch_send(struct vswitch *s, struct vswitch_port *from, const uint8_t *frame, unsigned bytes);
 

@@ -114,16 +114,6 @@ START_TEST(frames_arrive)
 }
 END_TEST
 
-static uint64_t net_stat(const char *reply, const char *port, const char *key)
-{
-    char start[32], word[32];
-    snprintf(start, sizeof start, "port=%s ", port);
-    snprintf(word, sizeof word, " %s=", key);
-    const char *line = strstr(reply, start), *value = line ? strstr(line, word) : NULL;
-    ck_assert_msg(value != NULL, "no %s of %s in %s", key, port, reply);
-    return strtoull(value + strlen(word), NULL, 10);
-}
-
 /* The management line: what is there, what went where, and VLANs that change while frames are on their way.
  */
 START_TEST(ports_and_vlans)
@@ -154,8 +144,8 @@ START_TEST(ports_and_vlans)
     reply_has("vm set b vlan 0", "error: vm set NAME KEY VALUE: vlan: possible is 1 to 4094, or trunk");
     reply_has("vm set b vlan 4095", "error: ");
     reply_has("vm set b nic none", "error: ");
-    reply_has("net", "error: net what? possible are net list and stats");
-    reply_has("net up", "error: net up? possible are net list and stats");
+    reply_has("net", "error: net what? possible are net list, stats and bond");
+    reply_has("net up", "error: net up? possible are net list, stats and bond");
     reply_has("net list a", "error: net list: \"a\" is too much");
 }
 END_TEST

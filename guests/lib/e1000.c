@@ -122,6 +122,15 @@ bool nic_room(const struct nic *n)
     return is_done(n, n->tx_next) && is_done(n, (n->tx_next + 1) % NIC_RING);
 }
 
+void nic_empty(struct nic *n)
+{
+    nic_write(n, E1000_TCTL, 0);
+    for (uint32_t i = 0; i < NIC_RING; i++)
+        n->tx[i] = (struct nic_descriptor){0, 0};
+    n->tx_next = 0;
+    transmitter_on(n);
+}
+
 bool nic_sent(const struct nic *n)
 {
     return nic_read(n, E1000_TDH) == n->tx_next;

@@ -52,6 +52,8 @@ void nic_send(struct nic *n, const void *frame, uint32_t bytes, uint32_t options
 /* The ring has room for another one: as nic_send asks for it, the NIC writes DD into those that it has done.
  */
 bool nic_room(const struct nic *n);
+/* Takes all back that the NIC has not sent: the ring is as new. */
+void nic_empty(struct nic *n);
 /* The NIC has done all descriptors. */
 bool nic_sent(const struct nic *n);
 

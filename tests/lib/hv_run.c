@@ -162,3 +162,13 @@ void must_be_same(const char *bare, const char *virtual)
     }
     ck_assert_msg(!*bare && !*virtual, "bare alone: %.300s\nin a VM alone: %.300s", bare, virtual);
 }
+
+uint64_t net_stat(const char *reply, const char *port, const char *key)
+{
+    char start[32], word[32];
+    snprintf(start, sizeof start, "port=%s ", port);
+    snprintf(word, sizeof word, " %s=", key);
+    const char *line = strstr(reply, start), *value = line ? strstr(line, word) : NULL;
+    ck_assert_msg(value != NULL, "no %s of %s in %s", key, port, reply);
+    return strtoull(value + strlen(word), NULL, 10);
+}

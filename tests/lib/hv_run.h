@@ -46,6 +46,8 @@ const char *command(const char *line);
 void reply_has(const char *line, const char *text);
 /* The number after `key` in what `stats` says of a VM. */
 uint64_t stat_of(const char *vm, const char *key);
+/* A count of a port in what `net stats` says. */
+uint64_t net_stat(const char *reply, const char *port, const char *key);
 
 /* The lines of VM `name` in the host's console, without "[name] ": HV_TEXT_BYTES. */
 void vm_lines(const char *name, char *out);
