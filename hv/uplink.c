@@ -44,8 +44,8 @@ static bool take(void *of, const uint8_t *frame, unsigned bytes)
     return true;
 }
 
-/* True: there may be more. */
-static bool take_batch(struct uplink *u)
+/* All that the ring may have held when the interrupt came.  What comes meanwhile raises one of its own. */
+static void take_batch(struct uplink *u)
 {
     const uint8_t *frame;
     uint32_t bytes;
@@ -53,11 +53,10 @@ static bool take_batch(struct uplink *u)
     for (unsigned i = 0; i < NIC_RING; i++) {
         frame = nic_received(&u->nic, &bytes);
         if (!frame)
-            return false;
+            return;
         vswitch_send(net_switch(), u->port, frame, bytes);
         nic_next(&u->nic);
     }
-    return true;
 }
 
 static bool has_link(const struct uplink *u)
@@ -88,7 +87,7 @@ static void follow_link(struct uplink *u)
         divert_unsent(u);
 }
 
-/* To read the causes clears them.  If the ring was full of frames, the NIC shall come again for the rest. */
+/* To read the causes clears them. */
 static void on_interrupt(void *of)
 {
     struct uplink *u = of;
@@ -98,8 +97,7 @@ static void on_interrupt(void *of)
         follow_link(u);
     if (causes & E1000_ICR_RXO)
         u->port->counts.missed += nic_read(&u->nic, E1000_MPC);
-    if (take_batch(u))
-        nic_write(&u->nic, E1000_ICS, E1000_ICR_RXT0);
+    take_batch(u);
 }
 
 /* ---- start ---- */
