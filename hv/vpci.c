@@ -3,16 +3,14 @@
 #include <stddef.h>
 
 #include "arch/board.h"
-#include "dma.h"
 #include "vm.h"
 
 #define FIRST_SLOT       1
 #define FIRST_CAPABILITY 0x40
-#define MSI_PREFIX       (MSI_ADDRESS >> 20)
 
 /* ---- configuration space ---- */
 
-static uint32_t get(const struct vpci_function *f, unsigned at, unsigned bytes)
+uint32_t vpci_config(const struct vpci_function *f, unsigned at, unsigned bytes)
 {
     uint32_t value = 0;
 
@@ -25,6 +23,28 @@ static void put(uint8_t *space, unsigned at, unsigned bytes, uint32_t value)
 {
     for (unsigned i = 0; i < bytes; i++)
         space[at + i] = (uint8_t)(value >> 8 * i);
+}
+
+void vpci_set_config(struct vpci_function *f, unsigned at, unsigned bytes, uint32_t value)
+{
+    put(f->config, at, bytes, value);
+}
+
+void vpci_set_writable(struct vpci_function *f, unsigned at, unsigned bytes, uint32_t bits)
+{
+    put(f->writable, at, bytes, bits);
+}
+
+unsigned vpci_add_capability(struct vpci_function *f, uint8_t id, unsigned bytes)
+{
+    unsigned at = f->next_capability;
+
+    put(f->config, at, 1, id);
+    put(f->config, at + 1, 1, f->config[PCI_CAPABILITIES]);
+    put(f->config, PCI_CAPABILITIES, 1, at);
+    put(f->config, PCI_STATUS, 2, PCI_STATUS_CAPABILITIES);
+    f->next_capability = (uint8_t)(at + ((bytes + 3) & ~3u));
+    return at;
 }
 
 static void build_header(struct vpci_function *f)
@@ -42,21 +62,6 @@ static void build_header(struct vpci_function *f)
     put(f->writable, PCI_CACHE_LINE, 1, 0xff);
     put(f->writable, PCI_LATENCY, 1, 0xf8);
     put(f->writable, PCI_INTERRUPT_LINE, 1, 0xff);
-}
-
-static void build_msi(struct vpci_function *f)
-{
-    unsigned at = FIRST_CAPABILITY;
-
-    f->msi = (uint8_t)at;
-    put(f->config, PCI_STATUS, 2, PCI_STATUS_CAPABILITIES);
-    put(f->config, PCI_CAPABILITIES, 1, at);
-    put(f->config, at, 1, PCI_CAP_MSI);
-    put(f->config, at + PCI_MSI_CONTROL, 2, PCI_MSI_64);
-    put(f->writable, at + PCI_MSI_CONTROL, 2, PCI_MSI_ENABLE);
-    put(f->writable, at + PCI_MSI_ADDRESS, 4, ~3u);
-    put(f->writable, at + PCI_MSI_ADDRESS + 4, 4, ~0u);
-    put(f->writable, at + PCI_MSI_DATA, 2, 0xffff);
 }
 
 /* A BAR is as long as its lowest bit that can be written says, and lies at a multiple of that. */
@@ -85,10 +90,11 @@ static void unmap(struct vpci_function *f, unsigned bar)
 
 static void map_bar(struct vpci_function *f, unsigned bar)
 {
-    const struct mmio_range range = {.gpa = get(f, PCI_BAR(bar), 4),
+    bool is_table = f->model->msix_vectors && bar == f->model->msix_bar;
+    const struct mmio_range range = {.gpa = vpci_config(f, PCI_BAR(bar), 4),
                                      .bytes = f->model->bar[bar].bytes,
-                                     .model = &f->model->bar[bar].registers,
-                                     .of = f->of};
+                                     .model = is_table ? &vpci_msix_table : &f->model->bar[bar].registers,
+                                     .of = is_table ? f : f->of};
 
     if (f->mapped[bar] && f->mapped[bar]->gpa == range.gpa)
         return;
@@ -99,7 +105,7 @@ static void map_bar(struct vpci_function *f, unsigned bar)
 /* Configuration space has changed. */
 static void map_bars(struct vpci_function *f)
 {
-    bool decodes = get(f, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY;
+    bool decodes = vpci_config(f, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY;
 
     for (unsigned i = 0; i < PCI_BARS; i++)
         if (f->model->bar[i].bytes && decodes)
@@ -125,9 +131,11 @@ struct vpci_function *vpci_plug(struct vm *vm, const struct vpci_model *model, v
     if (bus->count == VPCI_FUNCTIONS)
         return NULL;
     bus->count++;
-    *f = (struct vpci_function){.vm = vm, .model = model, .of = of};
+    *f = (struct vpci_function){.vm = vm, .model = model, .of = of, .next_capability = FIRST_CAPABILITY};
     build_header(f);
-    build_msi(f);
+    vpci_build_messages(f);
+    if (model->build)
+        model->build(f);
     build_bars(f, &bus->next_memory);
     map_bars(f);
     return f;
@@ -153,13 +161,20 @@ bool vpci_has_port(const struct vpci *bus, unsigned port, unsigned bytes)
            (port >= PORT_PCI_DATA && port + bytes <= PORT_PCI_DATA + 4);
 }
 
+static uint32_t read_config(struct vpci_function *f, unsigned at, unsigned bytes)
+{
+    if (f->model->configuring)
+        f->model->configuring(f->of, at);
+    return vpci_config(f, at, bytes);
+}
+
 uint32_t vpci_in(struct vpci *bus, unsigned port, unsigned bytes)
 {
-    const struct vpci_function *f = addressed(bus);
+    struct vpci_function *f = addressed(bus);
 
     if (port == PORT_PCI_ADDRESS)
         return bus->address;
-    return f ? get(f, (bus->address & 0xfc) + port - PORT_PCI_DATA, bytes) : 0xffffffff;
+    return f ? read_config(f, (bus->address & 0xfc) + port - PORT_PCI_DATA, bytes) : 0xffffffff;
 }
 
 static void write_config(struct vpci_function *f, unsigned at, unsigned bytes, uint32_t value)
@@ -167,6 +182,9 @@ static void write_config(struct vpci_function *f, unsigned at, unsigned bytes, u
     for (unsigned i = at; i < at + bytes; i++, value >>= 8)
         f->config[i] = (uint8_t)((f->config[i] & ~f->writable[i]) | (value & f->writable[i]));
     map_bars(f);
+    vpci_send_pending(f);
+    if (f->model->configured)
+        f->model->configured(f->of, at);
 }
 
 void vpci_out(struct vpci *bus, unsigned port, unsigned bytes, uint32_t value)
@@ -179,24 +197,7 @@ void vpci_out(struct vpci *bus, unsigned port, unsigned bytes, uint32_t value)
         write_config(f, (bus->address & 0xfc) + port - PORT_PCI_DATA, bytes, value);
 }
 
-/* ---- what the device does ---- */
-
 bool vpci_is_master(const struct vpci_function *f)
 {
     return f->config[PCI_COMMAND] & PCI_COMMAND_MASTER;
-}
-
-/* A message is a write; elsewhere than to the local APICs it is one to memory. */
-void vpci_interrupt(struct vpci_function *f)
-{
-    uint64_t address = get(f, f->msi + PCI_MSI_ADDRESS, 4) | (uint64_t)get(f, f->msi + PCI_MSI_ADDRESS + 4, 4)
-                                                                 << 32;
-    uint32_t data = get(f, f->msi + PCI_MSI_DATA, 2);
-
-    if (!(get(f, f->msi + PCI_MSI_CONTROL, 2) & PCI_MSI_ENABLE) || !vpci_is_master(f))
-        return;
-    if (address >> 20 == MSI_PREFIX)
-        lapic_message(f->vm, (uint32_t)address, data);
-    else
-        dma_write(f->vm, address, &data, sizeof data);
 }

@@ -1,27 +1,27 @@
 /* chance.c - see chance.h. */
 #include "lib/chance.h"
 
-static u64 state;
+static uint64_t state;
 
-void chance_seed(u64 seed)
+void chance_seed(uint64_t seed)
 {
     state = seed;
 }
 
-u64 chance(void)
+uint64_t chance(void)
 {
-    u64 z = state += 0x9e3779b97f4a7c15u;
+    uint64_t z = state += 0x9e3779b97f4a7c15u;
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
     z = (z ^ z >> 27) * 0x94d049bb133111ebu;
     return z ^ z >> 31;
 }
 
-u64 chance_below(u64 n)
+uint64_t chance_below(uint64_t n)
 {
     return chance() % n;
 }
 
-bool chance_once_in(u64 n)
+bool chance_once_in(uint64_t n)
 {
     return chance_below(n) == 0;
 }

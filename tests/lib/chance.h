@@ -2,14 +2,15 @@
 #ifndef TESTS_LIB_CHANCE_H
 #define TESTS_LIB_CHANCE_H
 
-#include "machine.h"
+#include <stdbool.h>
+#include <stdint.h>
 
-void chance_seed(u64 seed);
+void chance_seed(uint64_t seed);
 
 /* 64 random bits. */
-u64 chance(void);
+uint64_t chance(void);
 /* From 0 to n - 1. */
-u64 chance_below(u64 n);
-bool chance_once_in(u64 n);
+uint64_t chance_below(uint64_t n);
+bool chance_once_in(uint64_t n);
 
 #endif
