@@ -38,7 +38,7 @@ uint64_t ept_pointer(uint64_t root)
     return root | EPTP_WALK_4 | EPTP_WB | (ept_has_flags() ? EPTP_AD : 0);
 }
 
-bool ept_map(uint64_t root, uint64_t gpa, uint64_t hpa, uint64_t bytes)
+bool ept_enter(uint64_t root, uint64_t gpa, uint64_t bytes, uint64_t leaf_entry, uint64_t tables)
 {
     unsigned last = bytes == LARGE_BYTES ? 2 : 1;
     uint64_t table = root;
@@ -51,12 +51,19 @@ bool ept_map(uint64_t root, uint64_t gpa, uint64_t hpa, uint64_t bytes)
 
             if (!next)
                 return false;
-            *entry = next | EPT_RWX;
+            *entry = next | tables;
         }
         table = *entry & EPT_FRAME;
     }
-    *entry_of(table, gpa, last) = hpa | EPT_RWX | EPT_WB | EPT_A | EPT_D | (last > 1 ? EPT_PS : 0);
+    *entry_of(table, gpa, last) = leaf_entry;
     return true;
+}
+
+bool ept_map(uint64_t root, uint64_t gpa, uint64_t hpa, uint64_t bytes)
+{
+    uint64_t size = bytes == LARGE_BYTES ? EPT_PS : 0;
+
+    return ept_enter(root, gpa, bytes, hpa | EPT_RWX | EPT_WB | EPT_A | EPT_D | size, EPT_RWX);
 }
 
 /* The entry that maps gpa, and its level; NULL if it is not mapped. */
@@ -149,7 +156,7 @@ void ept_harvest(uint64_t root, uint64_t end, pager_page *page)
 
 /* ---- the end ---- */
 
-static void free_table(uint64_t table, unsigned level)
+static void free_table(uint64_t table, unsigned level, bool pages)
 {
     for (unsigned i = 0; i < ENTRIES; i++) {
         uint64_t entry = ((uint64_t *)table)[i], hpa = entry & EPT_FRAME;
@@ -157,8 +164,8 @@ static void free_table(uint64_t table, unsigned level)
         if (!present(entry))
             continue;
         if (!leaf(entry, level))
-            free_table(hpa, level - 1);
-        else
+            free_table(hpa, level - 1, pages);
+        else if (pages)
             page_free(hpa, level == 2 ? LARGE_BYTES : PAGE_BYTES);
     }
     page_free(table, PAGE_BYTES);
@@ -166,5 +173,10 @@ static void free_table(uint64_t table, unsigned level)
 
 void ept_free(uint64_t root)
 {
-    free_table(root, LEVELS);
+    free_table(root, LEVELS, true);
+}
+
+void ept_free_tables(uint64_t root)
+{
+    free_table(root, LEVELS, false);
 }

@@ -4,6 +4,7 @@
 #include "arch/edu.h"
 #include "arch/virtio.h"
 #include "guests/lib/pci.h"
+#include "iommu.h"
 #include "print.h"
 
 #define FUNCTIONS 31 /* slot 0 has the host bridge */
@@ -99,6 +100,11 @@ static struct physical *first_free(enum physical_kind kind)
     return NULL;
 }
 
+const char *physical_name(const struct physical *p)
+{
+    return kinds[p->kind].name;
+}
+
 static void say_why(enum physical_kind kind, unsigned slot, const struct physical *there, char *why,
                     size_t size)
 {
@@ -122,18 +128,26 @@ struct physical *physical_reserve(enum physical_kind kind, unsigned slot, const 
         return NULL;
     }
     p->owner = owner;
+    p->faults = 0;
     return p;
 }
 
 struct physical *physical_take(enum physical_kind kind, unsigned slot, const char *owner, char *why,
                                size_t size)
 {
-    return physical_reserve(kind, slot, owner, why, size);
+    struct physical *p = physical_reserve(kind, slot, owner, why, size);
+    char none[1]; /* without an IOMMU it reaches everything as it is */
+
+    if (p && iommu_begin(none, sizeof none))
+        iommu_pass(p);
+    return p;
 }
 
 void physical_give(struct physical *p)
 {
     physical_silence(p);
+    iommu_block(p);
+    iommu_unroute(p);
     p->owner = NULL;
 }
 
@@ -154,17 +168,15 @@ void physical_silence(const struct physical *p)
     disable(p, PCI_CAP_MSIX, PCI_MSIX_CONTROL, PCI_MSIX_ENABLE);
 }
 
-static unsigned entries(const struct physical *p)
-{
-    uint32_t at = pci_capability(p->slot, PCI_CAP_MSIX, 0);
-
-    return p->msix ? (pci_read16(p->slot, at + PCI_MSIX_CONTROL) & PCI_MSIX_SIZE) + 1u : 1;
-}
 
 bool physical_interrupt(struct physical *p, unsigned entry, uint8_t vector, uint8_t apic_id)
 {
-    if (entry >= entries(p))
+    uint64_t address = MSI_ADDRESS | (uint32_t)apic_id << MSI_DESTINATION_SHIFT;
+    uint16_t data = vector;
+
+    if (entry >= (p->msix ? PHYSICAL_INTERRUPTS : 1))
         return false;
-    return p->msix ? pci_enable_msix(p->slot, entry, vector, apic_id)
-                   : pci_enable_msi(p->slot, vector, apic_id);
+    if (iommu_route(p, entry, vector, apic_id, &address))
+        data = 0;
+    return p->msix ? pci_set_msix(p->slot, entry, address, data) : pci_set_msi(p->slot, address, data);
 }

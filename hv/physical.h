@@ -9,6 +9,8 @@
 
 #include "arch/pci.h"
 
+#define PHYSICAL_INTERRUPTS 8 /* of a function, at most */
+
 enum physical_kind {
     PHYSICAL_NIC,  /* an 82540EM */
     PHYSICAL_DISK, /* virtio-blk */
@@ -20,6 +22,7 @@ struct physical {
     uint8_t slot;      /* of bus 0 */
     bool msix;         /* else it has MSI */
     const char *owner; /* NULL: nobody */
+    uint64_t faults;   /* of the IOMMU, since it has its owner */
     struct {
         uint32_t address, bytes; /* of memory; no bytes: it has no such */
     } bar[PCI_BARS];
@@ -27,6 +30,9 @@ struct physical {
 
 /* The i-th of all, in the order of their slots; NULL after the last. */
 struct physical *physical_at(unsigned i);
+
+/* What it is, in words. */
+const char *physical_name(const struct physical *p);
 
 /* Gives a function of a kind, in that slot or in the first whose function is free (slot 0), to a part of the
  * hypervisor, which is to drive it: what its DMA names are the machine's addresses.  owner: for messages.

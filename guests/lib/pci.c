@@ -68,32 +68,48 @@ void pci_enable(uint32_t slot)
     pci_write16(slot, PCI_COMMAND, command | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 }
 
-bool pci_enable_msi(uint32_t slot, uint8_t vector, uint8_t apic_id)
+/* The address of a message that is an interrupt of the local APIC of that ID. */
+static uint64_t message_to(uint8_t apic_id)
+{
+    return MSI_ADDRESS | (uint32_t)apic_id << MSI_DESTINATION_SHIFT;
+}
+
+bool pci_set_msi(uint32_t slot, uint64_t address, uint16_t value)
 {
     uint32_t at = pci_capability(slot, PCI_CAP_MSI, 0);
     if (!at)
         return false;
     uint16_t control = pci_read16(slot, at + PCI_MSI_CONTROL);
     uint32_t data = control & PCI_MSI_64 ? PCI_MSI_DATA : PCI_MSI_ADDRESS + 4;
-    pci_write(slot, at + PCI_MSI_ADDRESS, MSI_ADDRESS | (uint32_t)apic_id << MSI_DESTINATION_SHIFT);
+    pci_write(slot, at + PCI_MSI_ADDRESS, (uint32_t)address);
     if (control & PCI_MSI_64)
-        pci_write(slot, at + PCI_MSI_ADDRESS + 4, 0);
-    pci_write16(slot, at + data, vector);
+        pci_write(slot, at + PCI_MSI_ADDRESS + 4, (uint32_t)(address >> 32));
+    pci_write16(slot, at + data, value);
     pci_write16(slot, at + PCI_MSI_CONTROL, control | PCI_MSI_ENABLE);
+    return true;
+}
+
+bool pci_enable_msi(uint32_t slot, uint8_t vector, uint8_t apic_id)
+{
+    return pci_set_msi(slot, message_to(apic_id), vector);
+}
+
+bool pci_set_msix(uint32_t slot, unsigned entry, uint64_t address, uint32_t data)
+{
+    uint32_t at = pci_capability(slot, PCI_CAP_MSIX, 0);
+    if (!at || entry > (pci_read16(slot, at + PCI_MSIX_CONTROL) & PCI_MSIX_SIZE))
+        return false;
+    uint32_t table = pci_read(slot, at + PCI_MSIX_TABLE);
+    volatile uint32_t *it = (volatile uint32_t *)(pci_bar(slot, table & 7) + (table & ~7u) + 16u * entry);
+    pci_write16(slot, at + PCI_MSIX_CONTROL, pci_read16(slot, at + PCI_MSIX_CONTROL) | PCI_MSIX_ENABLE);
+    it[0] = (uint32_t)address;
+    it[1] = (uint32_t)(address >> 32);
+    it[2] = data;
+    it[3] = 0; /* not masked */
     return true;
 }
 
 bool pci_enable_msix(uint32_t slot, unsigned entry, uint8_t vector, uint8_t apic_id)
 {
-    uint32_t at = pci_capability(slot, PCI_CAP_MSIX, 0);
-    if (!at)
-        return false;
-    uint32_t table = pci_read(slot, at + PCI_MSIX_TABLE);
-    volatile uint32_t *it = (volatile uint32_t *)(pci_bar(slot, table & 7) + (table & ~7u) + 16u * entry);
-    pci_write16(slot, at + PCI_MSIX_CONTROL, pci_read16(slot, at + PCI_MSIX_CONTROL) | PCI_MSIX_ENABLE);
-    it[0] = MSI_ADDRESS | (uint32_t)apic_id << MSI_DESTINATION_SHIFT;
-    it[1] = 0;
-    it[2] = vector;
-    it[3] = 0; /* not masked */
-    return true;
+    return pci_set_msix(slot, entry, message_to(apic_id), vector);
 }

@@ -26,5 +26,8 @@ void pci_enable(uint32_t slot);
 bool pci_enable_msi(uint32_t slot, uint8_t vector, uint8_t apic_id);
 /* The same by an entry of its MSI-X table; false: it has none. */
 bool pci_enable_msix(uint32_t slot, unsigned entry, uint8_t vector, uint8_t apic_id);
+/* Either with any message. */
+bool pci_set_msi(uint32_t slot, uint64_t address, uint16_t value);
+bool pci_set_msix(uint32_t slot, unsigned entry, uint64_t address, uint32_t data);
 
 #endif

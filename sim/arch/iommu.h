@@ -127,29 +127,11 @@
 #define IOMMU_FRCD_FI        (~0xfffull) /* in the lower 8 bytes: the page */
 #define IOMMU_FRCD_IRI_SHIFT 48          /* or there: the interrupt's index */
 
-/* Fault reasons (appendix A "Fault Reason Encodings"). */
-#define IOMMU_FAULT_ROOT_NOT_PRESENT    0x01
-#define IOMMU_FAULT_CONTEXT_NOT_PRESENT 0x02
-#define IOMMU_FAULT_CONTEXT_INVALID     0x03
-#define IOMMU_FAULT_BEYOND_WIDTH        0x04
-#define IOMMU_FAULT_WRITE               0x05
-#define IOMMU_FAULT_READ                0x06
-#define IOMMU_FAULT_TABLE_ACCESS        0x07
-#define IOMMU_FAULT_ROOT_ACCESS         0x08
-#define IOMMU_FAULT_CONTEXT_ACCESS      0x09
-#define IOMMU_FAULT_ROOT_RESERVED       0x0a
-#define IOMMU_FAULT_CONTEXT_RESERVED    0x0b
-#define IOMMU_FAULT_ENTRY_RESERVED      0x0c
-#define IOMMU_FAULT_INTERRUPT_RANGE     0x0e /* a translation leads there */
-#define IOMMU_FAULT_IR_REQUEST_RESERVED 0x20
-#define IOMMU_FAULT_IR_INDEX            0x21
-#define IOMMU_FAULT_IR_NOT_PRESENT      0x22
-#define IOMMU_FAULT_IR_TABLE_ACCESS     0x23
-#define IOMMU_FAULT_IR_ENTRY_RESERVED   0x24
-#define IOMMU_FAULT_IR_COMPATIBILITY    0x25
-#define IOMMU_FAULT_IR_SOURCE           0x26
-#define IOMMU_FAULT_PI_ACCESS           0x27
-#define IOMMU_FAULT_PI_RESERVED         0x28
+/* Fault reasons: IOMMU_FAULT_... */
+enum {
+#define IOMMU_FAULT(ID, reason, text) IOMMU_FAULT_##ID = reason,
+#include "iommu_faults.def"
+};
 
 /* Tables (9.1 "Root Entry", 9.3 "Context Entry", 9.8 "Second-Level Paging Entries"): entries of 16 bytes, of
  * which these are bits of the lower and the upper 8; and of 8. */

@@ -6,31 +6,11 @@
 
 const char *iommu_reason_text(u32 reason)
 {
-    static const char *const text[] = {
-        [IOMMU_FAULT_ROOT_NOT_PRESENT] = "root entry not present",
-        [IOMMU_FAULT_CONTEXT_NOT_PRESENT] = "context entry not present",
-        [IOMMU_FAULT_CONTEXT_INVALID] = "context entry with a width or translation type that is not offered",
-        [IOMMU_FAULT_BEYOND_WIDTH] = "address beyond the domain's width",
-        [IOMMU_FAULT_WRITE] = "the domain does not allow writing there",
-        [IOMMU_FAULT_READ] = "the domain does not allow reading there",
-        [IOMMU_FAULT_TABLE_ACCESS] = "a second-level table lies where there is no memory",
-        [IOMMU_FAULT_ROOT_ACCESS] = "the root table lies where there is no memory",
-        [IOMMU_FAULT_CONTEXT_ACCESS] = "a context table lies where there is no memory",
-        [IOMMU_FAULT_ROOT_RESERVED] = "reserved bit set in a root entry",
-        [IOMMU_FAULT_CONTEXT_RESERVED] = "reserved bit set in a context entry",
-        [IOMMU_FAULT_ENTRY_RESERVED] = "reserved bit set in a second-level entry",
-        [IOMMU_FAULT_INTERRUPT_RANGE] = "the translation leads to the interrupt addresses",
-        [IOMMU_FAULT_IR_REQUEST_RESERVED] = "reserved field set in an interrupt request",
-        [IOMMU_FAULT_IR_INDEX] = "interrupt index beyond the table",
-        [IOMMU_FAULT_IR_NOT_PRESENT] = "interrupt entry not present",
-        [IOMMU_FAULT_IR_TABLE_ACCESS] = "the interrupt remapping table lies where there is no memory",
-        [IOMMU_FAULT_IR_ENTRY_RESERVED] = "reserved field set in an interrupt entry",
-        [IOMMU_FAULT_IR_COMPATIBILITY] = "interrupt request in the compatibility format",
-        [IOMMU_FAULT_IR_SOURCE] = "the interrupt entry is not for this device",
-        [IOMMU_FAULT_PI_ACCESS] = "the posted-interrupt descriptor lies where there is no memory",
-        [IOMMU_FAULT_PI_RESERVED] = "reserved field set in a posted-interrupt descriptor",
+    static const char *const texts[] = {
+#define IOMMU_FAULT(ID, number, text) [number] = text,
+#include "arch/iommu_faults.def"
     };
-    return reason < sizeof text / sizeof *text ? text[reason] : NULL;
+    return reason < sizeof texts / sizeof *texts ? texts[reason] : NULL;
 }
 
 /* ---- status ---- */
