@@ -87,7 +87,7 @@ UI_SRC := $(wildcard ui/*.c ui/*/*.c)
 HV_SRC := $(wildcard hv/*.c hv/*.S)
 # Of the guests' library: what compilers call by themselves, the way from an exception to C, the end of a run, where
 # other cores begin, and drivers of the machine's devices.
-HV_SHARED_SRC := $(addprefix guests/lib/,string.c end_run.c trap_entry.c trap_entry.S startup.c pci.c e1000.c)
+HV_SHARED_SRC := $(addprefix guests/lib/,string.c end_run.c trap_entry.c trap_entry.S startup.c pci.c e1000.c virtio.c)
 GUEST_SRC := $(wildcard guests/*.c guests/*.S)
 GUEST_LIB_SRC := $(wildcard guests/lib/*.c guests/lib/*.S)
 CONFORMANCE_SRC := $(wildcard guests/conformance/*.c guests/conformance/*.S)

@@ -121,17 +121,25 @@ static void on_nic(struct trap_frame *frame)
     apic_write(APIC_EOI, 0);
 }
 
+/* By INTA# and the I/O APIC; a VM's has no such pin, but MSI. */
+static void route_interrupt(void)
+{
+    uint32_t pins = pci_read(nic[1].slot, PCI_INTERRUPT_LINE), line = pins & 0xff;
+
+    if (!(pins >> 8 & 0xff) && pci_enable_msi(nic[1].slot, VECTOR_NIC, 0))
+        return;
+    ioapic_write(IOAPIC_ENTRY(line) + 1, 0);
+    ioapic_write(IOAPIC_ENTRY(line), VECTOR_NIC | IOAPIC_LEVEL);
+}
+
 static void interrupts_on(uint32_t itr)
 {
-    uint32_t pin = pci_read(nic[1].slot, PCI_INTERRUPT_LINE) & 0xff;
-
     out8(PORT_PIC_MASK, 0xff);
     out8(PORT_PIC2_MASK, 0xff);
     traps_init();
     trap_set(VECTOR_NIC, on_nic);
     apic_write(APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS);
-    ioapic_write(IOAPIC_ENTRY(pin) + 1, 0);
-    ioapic_write(IOAPIC_ENTRY(pin), VECTOR_NIC | IOAPIC_LEVEL);
+    route_interrupt();
     nic_write(&nic[1], E1000_ITR, itr);
     nic_write(&nic[1], E1000_IMS, E1000_ICR_RXT0 | E1000_ICR_RXO | E1000_ICR_RXDMT0);
 }

@@ -65,13 +65,61 @@ static bool faults_possible(const struct vm_config *c, struct why why)
 
 static bool parse_edu(struct vm_config *c, const char *value)
 {
+    c->passed[PHYSICAL_EDU].wanted = text_equal(value, "passthrough");
+    if (c->passed[PHYSICAL_EDU].wanted)
+        return true;
     return parse_yes_no(&c->edu, value);
 }
 
 static bool parse_nic(struct vm_config *c, const char *value)
 {
     c->nic = text_equal(value, "e1000");
-    return c->nic || text_equal(value, "none");
+    c->passed[PHYSICAL_NIC].wanted = text_equal(value, "passthrough");
+    return c->nic || c->passed[PHYSICAL_NIC].wanted || text_equal(value, "none");
+}
+
+static bool parse_disk(struct vm_config *c, const char *value)
+{
+    c->passed[PHYSICAL_DISK].wanted = text_equal(value, "passthrough");
+    return c->passed[PHYSICAL_DISK].wanted || text_equal(value, "none");
+}
+
+/* "4" or "4,5,7" */
+static bool parse_slots(uint32_t *slots, const char *value)
+{
+    char copy[STRING_MAX], *at = copy;
+
+    *slots = 0;
+    if (!text_copy(copy, value, sizeof copy))
+        return false;
+    for (bool more = true; more;) {
+        char *word = at;
+        uint64_t slot;
+
+        while (*at && *at != ',')
+            at++;
+        more = *at;
+        *at++ = 0;
+        if (!text_number(word, &slot) || slot < 1 || slot > 31)
+            return false;
+        *slots |= 1u << slot;
+    }
+    return true;
+}
+
+static bool parse_nic_slot(struct vm_config *c, const char *value)
+{
+    return parse_slots(&c->passed[PHYSICAL_NIC].slots, value);
+}
+
+static bool parse_disk_slot(struct vm_config *c, const char *value)
+{
+    return parse_slots(&c->passed[PHYSICAL_DISK].slots, value);
+}
+
+static bool parse_unsafe(struct vm_config *c, const char *value)
+{
+    return parse_yes_no(&c->unsafe, value);
 }
 
 /* An access port's, or all: a trunk, on which what has no tag is in the default one. */
@@ -131,8 +179,12 @@ static const struct key {
     {"tables=", parse_tables, "24 to 2047 shadow tables", true},
     {"weight=", parse_weight, "1 to 100", false},
     {"vcpus=", parse_vcpus, "1 to 8", true},
-    {"edu=", parse_edu, "yes or no", true},
-    {"nic=", parse_nic, "e1000 or none", true},
+    {"edu=", parse_edu, "yes, no or passthrough", true},
+    {"nic=", parse_nic, "e1000, passthrough or none", true},
+    {"nic_slot=", parse_nic_slot, "a slot of the machine's bus, 1 to 31, or several: 4,5", true},
+    {"disk=", parse_disk, "passthrough or none", true},
+    {"disk_slot=", parse_disk_slot, "a slot of the machine's bus, 1 to 31, or several: 4,5", true},
+    {"unsafe=", parse_unsafe, "yes or no", true},
     {"vlan=", parse_vlan, "1 to 4094, or trunk", false},
 };
 #define KEYS (sizeof keys / sizeof keys[0])
@@ -149,7 +201,7 @@ static bool parse_option(struct vm_config *c, const char *word, struct why why)
     }
     format_text(why.text, why.size,
                 "unknown option %s; known are image= ram= mmu= page= start= lazy= faults= tables= weight= "
-                "vcpus= edu= nic= vlan=",
+                "vcpus= edu= nic= nic_slot= disk= disk_slot= unsafe= vlan=",
                 word);
     return false;
 }

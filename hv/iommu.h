@@ -1,8 +1,8 @@
-/* iommu.h - the machine's IOMMU (Intel Virtualization Technology for Directed I/O; sim/arch/iommu.h), if firmware
- * offers one.  From when it is first wanted on, a PCI function reaches memory only as its context entry says:
- * the RAM of a VM, under the addresses that this VM has for it; all addresses as they are, for functions that
- * the hypervisor drives; or nothing.  And it interrupts only by an entry of the interrupt remapping table
- * that is its own. */
+/* iommu.h - the machine's IOMMU (Intel Virtualization Technology for Directed I/O; sim/arch/iommu.h), if
+ * firmware offers one.  From when it is first wanted on, a PCI function reaches memory only as its context
+ * entry says: the RAM of a VM, under the addresses that this VM has for it; all addresses as they are, for
+ * functions that the hypervisor drives; or nothing.  And it interrupts only by an entry of the interrupt
+ * remapping table that is its own. */
 #ifndef HV_IOMMU_H
 #define HV_IOMMU_H
 
@@ -30,7 +30,8 @@ void iommu_block(const struct physical *p);
 
 /* Interrupt number `entry` of a function is that vector of the core with that APIC ID; the message that asks
  * for it.  False: interrupts are not remapped. */
-bool iommu_route(const struct physical *p, unsigned entry, uint8_t vector, uint8_t apic_id, uint64_t *address);
+bool iommu_route(const struct physical *p, unsigned entry, uint8_t vector, uint8_t apic_id,
+                 uint64_t *address);
 /* None of its messages gets through any more. */
 void iommu_unroute(const struct physical *p);
 

@@ -67,7 +67,8 @@ static void take_record(uint32_t at)
     count(p);
 }
 
-/* They are filled one after another, the first being FSTS.FRI's; so the next is looked at until one is empty. */
+/* They are filled one after another, the first being FSTS.FRI's; so the next is looked at until one is empty.
+ */
 static void take_records(void *of)
 {
     uint64_t cap = iommu_read64(IOMMU_CAP);

@@ -37,6 +37,11 @@ struct pager {
      * uses sets them anew.  flush() must follow when they have been read and cleared. */
     void (*collect)(struct vm *vm);
 
+    /* Registers of a device lie at gpa, beyond RAM, or no longer do; below dir->root it has been said. False:
+     * no memory.  NULL: nothing to do. */
+    bool (*adopt)(struct vm *vm, uint64_t gpa);
+    void (*forget)(struct vm *vm, uint64_t gpa);
+
     /* A #PF exit. */
     void (*page_fault)(struct vcpu *v);
 

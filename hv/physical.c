@@ -4,7 +4,9 @@
 #include "arch/edu.h"
 #include "arch/virtio.h"
 #include "guests/lib/pci.h"
+#include "guests/lib/virtio.h"
 #include "iommu.h"
+#include "iommu_fault.h"
 #include "print.h"
 
 #define FUNCTIONS 31 /* slot 0 has the host bridge */
@@ -20,7 +22,6 @@ static const struct {
     [PHYSICAL_DISK] = {VIRTIO_VENDOR, VIRTIO_DEVICE(VIRTIO_ID_BLOCK), "virtio disk"},
     [PHYSICAL_EDU] = {EDU_VENDOR, EDU_DEVICE, "edu device"},
 };
-#define KINDS (sizeof kinds / sizeof kinds[0])
 
 /* ---- what there is ---- */
 
@@ -49,12 +50,21 @@ static void find_bars(struct physical *p)
     pci_write16(p->slot, PCI_COMMAND, command);
 }
 
+static void find_messages(struct physical *p)
+{
+    uint32_t at = pci_capability(p->slot, PCI_CAP_MSIX, 0);
+    uint32_t vectors = at ? (pci_read16(p->slot, at + PCI_MSIX_CONTROL) & PCI_MSIX_SIZE) + 1u : 0;
+
+    p->msix_vectors = (uint8_t)(vectors < PHYSICAL_INTERRUPTS ? vectors : PHYSICAL_INTERRUPTS);
+    p->msix_bar = at ? pci_read(p->slot, at + PCI_MSIX_TABLE) & 7 : 0;
+}
+
 static void note(uint32_t slot, enum physical_kind kind)
 {
     struct physical *p = &function[count++];
 
     *p = (struct physical){.kind = kind, .slot = (uint8_t)slot};
-    p->msix = pci_capability(slot, PCI_CAP_MSIX, 0);
+    find_messages(p);
     find_bars(p);
 }
 
@@ -70,7 +80,7 @@ static void find_all(void)
     for (uint32_t slot = 1; slot <= FUNCTIONS; slot++) {
         uint32_t id = pci_read(slot, PCI_VENDOR);
 
-        for (unsigned k = 0; k < KINDS; k++)
+        for (unsigned k = 0; k < PHYSICAL_KINDS; k++)
             if (id == ((uint32_t)kinds[k].device << 16 | kinds[k].vendor))
                 note(slot, (enum physical_kind)k);
     }
@@ -161,22 +171,73 @@ static void disable(const struct physical *p, uint8_t capability, uint32_t contr
         pci_write16(p->slot, at + control, pci_read16(p->slot, at + control) & (uint16_t)~bit);
 }
 
-void physical_silence(const struct physical *p)
+void physical_no_interrupts(const struct physical *p)
 {
-    pci_write16(p->slot, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE);
     disable(p, PCI_CAP_MSI, PCI_MSI_CONTROL, PCI_MSI_ENABLE);
     disable(p, PCI_CAP_MSIX, PCI_MSIX_CONTROL, PCI_MSIX_ENABLE);
 }
 
+void physical_set_master(const struct physical *p, bool master)
+{
+    bool may = master && p->faults < IOMMU_FAULTS_MAX;
+
+    pci_write16(p->slot, PCI_COMMAND,
+                PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE | (may ? PCI_COMMAND_MASTER : 0));
+}
+
+void physical_silence(const struct physical *p)
+{
+    physical_set_master(p, false);
+    physical_no_interrupts(p);
+}
+
+/* ---- reset ---- */
+
+static void reset_nic(const struct physical *p)
+{
+    *(volatile uint32_t *)(uint64_t)(p->bar[0].address + E1000_CTRL) = E1000_CTRL_RST;
+}
+
+/* It is over when the status reads as 0 (VIRTIO 1.1, 4.1.4.3.1). */
+static void reset_disk(const struct physical *p)
+{
+    struct virtio v;
+
+    if (virtio_at(&v, p->slot))
+        virtio_reset(&v);
+}
+
+/* It has no reset: a transfer that is under way ends by itself, without bus mastering at nothing. */
+static void reset_edu(const struct physical *p)
+{
+    const uint64_t bar = p->bar[0].address;
+
+    while (*(volatile uint32_t *)(bar + EDU_DMA_COMMAND) & EDU_DMA_START)
+        __asm__ volatile("pause");
+    *(volatile uint32_t *)(bar + EDU_STATUS) = 0;
+    *(volatile uint32_t *)(bar + EDU_IRQ_ACK) = ~0u;
+    *(volatile uint64_t *)(bar + EDU_DMA_SOURCE) = 0;
+    *(volatile uint64_t *)(bar + EDU_DMA_DEST) = 0;
+    *(volatile uint64_t *)(bar + EDU_DMA_COUNT) = 0;
+}
+
+void physical_reset(const struct physical *p)
+{
+    static void (*const reset[])(const struct physical *p) = {
+        [PHYSICAL_NIC] = reset_nic, [PHYSICAL_DISK] = reset_disk, [PHYSICAL_EDU] = reset_edu};
+
+    reset[p->kind](p);
+}
 
 bool physical_interrupt(struct physical *p, unsigned entry, uint8_t vector, uint8_t apic_id)
 {
     uint64_t address = MSI_ADDRESS | (uint32_t)apic_id << MSI_DESTINATION_SHIFT;
     uint16_t data = vector;
 
-    if (entry >= (p->msix ? PHYSICAL_INTERRUPTS : 1))
+    if (entry >= (p->msix_vectors ? p->msix_vectors : 1u))
         return false;
     if (iommu_route(p, entry, vector, apic_id, &address))
         data = 0;
-    return p->msix ? pci_set_msix(p->slot, entry, address, data) : pci_set_msi(p->slot, address, data);
+    return p->msix_vectors ? pci_set_msix(p->slot, entry, address, data)
+                           : pci_set_msi(p->slot, address, data);
 }

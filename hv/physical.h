@@ -15,12 +15,14 @@ enum physical_kind {
     PHYSICAL_NIC,  /* an 82540EM */
     PHYSICAL_DISK, /* virtio-blk */
     PHYSICAL_EDU,
+    PHYSICAL_KINDS,
 };
 
 struct physical {
     enum physical_kind kind;
-    uint8_t slot;      /* of bus 0 */
-    bool msix;         /* else it has MSI */
+    uint8_t slot;         /* of bus 0 */
+    uint8_t msix_vectors; /* 0: it has MSI; else MSI-X, with the table in BAR msix_bar */
+    uint8_t msix_bar;
     const char *owner; /* NULL: nobody */
     uint64_t faults;   /* of the IOMMU, since it has its owner */
     struct {
@@ -51,5 +53,10 @@ struct physical *physical_reserve(enum physical_kind kind, unsigned slot, const 
                                   size_t size);
 /* No DMA, no messages, no INTA# from now on; memory is decoded. */
 void physical_silence(const struct physical *p);
+void physical_no_interrupts(const struct physical *p);
+/* Its DMA and messages reach the bus; not if it has had too many faults. */
+void physical_set_master(const struct physical *p, bool master);
+/* As after power-on, as far as it can be made so: all that it was told is forgotten. */
+void physical_reset(const struct physical *p);
 
 #endif

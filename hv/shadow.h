@@ -51,6 +51,9 @@ struct shadow_table {
 /* ---- shadow_table.c ---- */
 
 bool shadow_pool_begin(struct vm *vm);
+/* Frames beyond RAM, for a page of registers; nothing maps it any more. */
+bool shadow_adopt(struct vm *vm, uint64_t gpa);
+void shadow_forget(struct vm *vm, uint64_t gpa);
 void shadow_pool_end(struct vm *vm);
 
 struct shadow_table *shadow_table_at(struct shadow *s, unsigned slot); /* 1 to s->slots */

@@ -64,12 +64,18 @@ static unsigned target_level(struct vcpu *v, const struct guest_path *path)
 
 /* ---- the entry that maps the page ---- */
 
-/* What lies at gpa: RAM, or the APIC's page, accesses to which the processor knows by its address here. */
-static uint8_t *page_at(struct vm *vm, uint64_t gpa)
+/* What lies beyond RAM at gpa: the APIC's page, accesses to which the processor knows by its address here, or
+ * registers of a device that is passed through. */
+static uint8_t *page_beyond(struct vm *vm, uint64_t gpa)
 {
     uint8_t *apic = lapic_page_at(vm, gpa);
 
-    return apic ? apic : vm_page(vm, gpa);
+    return apic ? apic : (uint8_t *)passthrough_page(vm, gpa);
+}
+
+static uint8_t *page_at(struct vm *vm, uint64_t gpa)
+{
+    return gpa < vm->config.ram_bytes ? vm_page(vm, gpa) : page_beyond(vm, gpa);
 }
 
 /* With CR0.WP clear the guest's kernel may write to what is read-only.  Here WP is always set, for the sake
@@ -147,6 +153,8 @@ static void map_page(struct vcpu *v, struct shadow_table *t, uint64_t gva, const
     }
     if (access.write)
         value |= PTE_D;
+    if (gpa >= v->vm->config.ram_bytes && !lapic_page_at(v->vm, gpa))
+        value |= PTE_PCD | PTE_PWT | PTE_NX;
     t->seen[i] = path->entry[path->level];
     if (t->entry[i] && shadow_entry_is_page(t, i) && t->link[i].of == gfn) {
         /* the fault has dropped what this processor had of it (SDM vol. 3, 4.10.4.1) */
@@ -241,6 +249,13 @@ static bool is_device(const struct vcpu *v, const struct guest_path *path, struc
            mmio_find(&vm->mmio, path->gpa) && !(vmread(VMCS_IDT_VECTORING_INFO) & INTR_VALID);
 }
 
+/* Code is not fetched from registers. */
+static bool is_outside(struct vm *vm, uint64_t gpa, struct guest_access access)
+{
+    return gpa >= vm->config.ram_bytes &&
+           (!page_beyond(vm, gpa) || (access.fetch && passthrough_page(vm, gpa)));
+}
+
 void shadow_page_fault(struct vcpu *v)
 {
     uint64_t gva = vmread(VMCS_EXIT_QUALIFICATION);
@@ -262,7 +277,7 @@ void shadow_page_fault(struct vcpu *v)
         pager_outside(v->vm, "read", path.gpa, &gva);
     else if (is_device(v, &path, access))
         mmio_exit(v);
-    else if (path.gpa >= v->vm->config.ram_bytes && !lapic_page_at(v->vm, path.gpa))
+    else if (is_outside(v->vm, path.gpa, access))
         pager_outside(v->vm, access.fetch ? "fetch" : access.write ? "write" : "read", path.gpa, &gva);
     else if (refused_by_smap(v, gva, &path, code))
         pager_reflect(v, gva, code);

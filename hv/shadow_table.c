@@ -10,7 +10,6 @@
 #include "shadow.h"
 
 #define FRAMES_OF(vm) ((vm)->config.ram_bytes / PAGE_BYTES)
-#define APIC_FRAME    (APIC_PHYS_BASE / PAGE_BYTES)
 #define GIB_FRAMES    (SHADOW_FRAMES * SHADOW_ENTRIES)
 
 _Static_assert(sizeof(struct shadow_table[SHADOW_TABLES]) <= PAGE_BYTES, "they are allocated by the page");
@@ -196,6 +195,14 @@ void shadow_protect(struct shadow *s, uint64_t gfn)
     }
 }
 
+void shadow_forget(struct vm *vm, uint64_t gpa)
+{
+    struct shadow *s = &vm->shadow;
+
+    for (uint64_t n; (n = shadow_frame_at(s, gpa / PAGE_BYTES)->mappings) != 0;)
+        shadow_clear(s, shadow_table_at(s, (unsigned)(n / SHADOW_ENTRIES)), n % SHADOW_ENTRIES);
+}
+
 bool shadow_tables_near(const struct shadow *s, uint64_t gfn)
 {
     return s->tables_in[gfn / SHADOW_FRAMES] != 0;
@@ -369,8 +376,15 @@ static bool add_chunk(struct vm *vm, uint64_t gfn)
     return *chunk;
 }
 
-/* Beyond RAM: the APIC's page, and the first of the GiB that it is in, for which the table stands that a
+/* Beyond RAM: a page, and the first of the GiB that it is in, for which the table stands that a
  * large page of the guest's is split into. */
+bool shadow_adopt(struct vm *vm, uint64_t gpa)
+{
+    uint64_t gfn = gpa / PAGE_BYTES;
+
+    return add_chunk(vm, gfn) && add_chunk(vm, gfn & ~(uint64_t)(GIB_FRAMES - 1));
+}
+
 bool shadow_pool_begin(struct vm *vm)
 {
     memset(&vm->shadow, 0, sizeof vm->shadow);
@@ -381,7 +395,7 @@ bool shadow_pool_begin(struct vm *vm)
     for (uint64_t gfn = 0; gfn < FRAMES_OF(vm); gfn += SHADOW_FRAMES)
         if (!add_chunk(vm, gfn))
             return false;
-    return add_chunk(vm, APIC_FRAME) && add_chunk(vm, APIC_FRAME & ~(uint64_t)(GIB_FRAMES - 1));
+    return shadow_adopt(vm, APIC_PHYS_BASE);
 }
 
 void shadow_pool_end(struct vm *vm)

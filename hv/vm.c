@@ -191,6 +191,14 @@ static void plug_devices(struct vm *vm)
         e1000_plug(vm);
 }
 
+static bool pass_devices(struct vm *vm, char *why, size_t size)
+{
+    if (passthrough_begin(vm, why, size))
+        return true;
+    passthrough_end(vm);
+    return false;
+}
+
 bool vm_start(struct vm *vm, char *why, size_t size)
 {
     uint64_t entry;
@@ -215,6 +223,8 @@ bool vm_start(struct vm *vm, char *why, size_t size)
     vm->stats = (struct stats){0};
     vuart_init(&vm->uart, &vm->console);
     plug_devices(vm);
+    if (!pass_devices(vm, why, size))
+        return start_fails(vm);
     vm->startup_structure = 0;
     vm->share = (struct share){0};
     vm->started = rdtsc();
@@ -242,6 +252,7 @@ static void end_life(struct vm *vm, enum vmdir_state state)
     console_flush(&vm->console);
     vm->dir->state = state;
     vcpus_exit(vm);
+    passthrough_end(vm);
     core_wake(core_at(0));
 }
 

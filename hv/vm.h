@@ -12,6 +12,7 @@
 #include "mmio.h"
 #include "net.h"
 #include "pager.h"
+#include "passthrough.h"
 #include "shadow_state.h"
 #include "stats.h"
 #include "vcpu.h"
@@ -39,7 +40,12 @@ struct vm_config {
     bool edu, nic;             /* it has an edu device, an E1000 */
     bool trunk;                /* its NIC's port carries all VLANs, with tags but for `vlan` */
     uint16_t vlan;
-    bool lazy; /* RAM is mapped when it is first touched */
+    struct {
+        bool wanted;
+        uint32_t slots;       /* of the machine's bus, a bit each; 0: the first that nobody has */
+    } passed[PHYSICAL_KINDS]; /* devices of the machine that are passed through */
+    bool unsafe;              /* also without an IOMMU */
+    bool lazy;                /* RAM is mapped when it is first touched */
 };
 
 struct vm {
@@ -58,6 +64,7 @@ struct vm {
     struct vuart uart;
     struct mmio mmio; /* where its devices' registers are */
     struct vpci pci;
+    struct passthrough passthrough;
     struct vedu edu;           /* edu=yes */
     struct e1000 nic;          /* nic=e1000 */
     struct vswitch_port *port; /* where its NIC is plugged in; NULL: it has none */

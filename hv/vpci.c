@@ -88,13 +88,18 @@ static void unmap(struct vpci_function *f, unsigned bar)
     f->mapped[bar] = NULL;
 }
 
+static bool is_table(const struct vpci_function *f, unsigned bar)
+{
+    return f->model->msix_vectors && bar == f->model->msix_bar;
+}
+
 static void map_bar(struct vpci_function *f, unsigned bar)
 {
-    bool is_table = f->model->msix_vectors && bar == f->model->msix_bar;
+    bool table = is_table(f, bar);
     const struct mmio_range range = {.gpa = vpci_config(f, PCI_BAR(bar), 4),
                                      .bytes = f->model->bar[bar].bytes,
-                                     .model = is_table ? &vpci_msix_table : &f->model->bar[bar].registers,
-                                     .of = is_table ? f : f->of};
+                                     .model = table ? &vpci_msix_table : &f->model->bar[bar].registers,
+                                     .of = table ? f : f->of};
 
     if (f->mapped[bar] && f->mapped[bar]->gpa == range.gpa)
         return;
@@ -108,7 +113,9 @@ static void map_bars(struct vpci_function *f)
     bool decodes = vpci_config(f, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY;
 
     for (unsigned i = 0; i < PCI_BARS; i++)
-        if (f->model->bar[i].bytes && decodes)
+        if (f->model->place && f->model->bar[i].bytes && !is_table(f, i))
+            f->model->place(f->of, i, decodes ? vpci_config(f, PCI_BAR(i), 4) : 0);
+        else if (f->model->bar[i].bytes && decodes)
             map_bar(f, i);
         else
             unmap(f, i);

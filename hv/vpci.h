@@ -34,6 +34,9 @@ struct vpci_model {
     /* Before configuration space is read there, and after a write; `of` is the device. */
     void (*configuring)(void *of, unsigned at);
     void (*configured)(void *of, unsigned at);
+    /* The registers of a BAR, but for a table of MSI-X, are at gpa from now on, 0: nowhere; the device puts
+     * them there by itself. */
+    void (*place)(void *of, unsigned bar, uint32_t gpa);
     /* The guest has changed its MSI-X: an entry of the table. */
     void (*msix_changed)(void *of, unsigned vector);
 };

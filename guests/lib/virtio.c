@@ -66,15 +66,29 @@ static void note_structure(struct virtio *v, uint32_t at)
     }
 }
 
-bool virtio_find(struct virtio *v, uint16_t id, unsigned n)
+bool virtio_at(struct virtio *v, uint32_t slot)
 {
-    *v = (struct virtio){.slot = pci_find(VIRTIO_VENDOR, VIRTIO_DEVICE(id), n)};
-    if (v->slot == PCI_NOWHERE)
-        return false;
-    pci_enable(v->slot);
+    *v = (struct virtio){.slot = slot};
     for (uint32_t at = 0; (at = pci_capability(v->slot, PCI_CAP_VENDOR, at));)
         note_structure(v, at);
     return v->common && v->notify && v->config;
+}
+
+bool virtio_find(struct virtio *v, uint16_t id, unsigned n)
+{
+    uint32_t slot = pci_find(VIRTIO_VENDOR, VIRTIO_DEVICE(id), n);
+
+    if (slot == PCI_NOWHERE)
+        return false;
+    pci_enable(slot);
+    return virtio_at(v, slot);
+}
+
+void virtio_reset(const struct virtio *v)
+{
+    put8(v->common + VIRTIO_DEVICE_STATUS, 0);
+    while (get8(v->common + VIRTIO_DEVICE_STATUS))
+        continue;
 }
 
 static void add_status(const struct virtio *v, uint8_t bits)
@@ -93,9 +107,7 @@ static uint64_t offered(const struct virtio *v)
 /* In the order of VIRTIO 1.1, 3.1.1 "Driver Requirements: Device Initialization". */
 bool virtio_negotiate(struct virtio *v, uint64_t wanted)
 {
-    put8(v->common + VIRTIO_DEVICE_STATUS, 0);
-    while (get8(v->common + VIRTIO_DEVICE_STATUS))
-        continue;
+    virtio_reset(v);
     add_status(v, VIRTIO_ACKNOWLEDGE);
     add_status(v, VIRTIO_DRIVER);
     v->features = offered(v) & (wanted | VIRTIO_BIT(VIRTIO_F_VERSION_1));

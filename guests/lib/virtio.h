@@ -34,6 +34,10 @@ struct virtio_queue {
 /* The n-th device of that ID on the bus, with memory decoding and bus mastering on; false: there is none. */
 bool virtio_find(struct virtio *v, uint16_t id, unsigned n);
 
+/* The device in a slot, as it is; false: it is none. */
+bool virtio_at(struct virtio *v, uint32_t slot);
+void virtio_reset(const struct virtio *v);
+
 /* Resets it and takes those of the features that it offers, and VERSION_1; false: it refuses. */
 bool virtio_negotiate(struct virtio *v, uint64_t wanted);
 /* Interrupts by entry `vector` of its MSI-X table, or none: VIRTIO_NO_VECTOR. */

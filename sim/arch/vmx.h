@@ -188,6 +188,7 @@ enum vmx_abort {
 #define EPT_RWX     7ull
 #define EPT_MEMORY_TYPE \
     (7ull << 3) /* of a leaf: 0 UC, 1 WC, 4 WT, 5 WP, 6 WB; others are a misconfiguration */
+#define EPT_UC                  (0ull << 3)
 #define EPT_WB                  (6ull << 3)
 #define EPT_IGNORE_PAT          (1ull << 6)
 #define EPT_PS                  (1ull << 7) /* 2 MiB or 1 GiB page */

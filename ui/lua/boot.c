@@ -100,27 +100,68 @@ static void push_number(lua_State *L, int vm, const char *key)
         lua_pushliteral(L, "");
 }
 
-/* A number, or "trunk". */
-static void push_vlan(lua_State *L, int vm)
+/* A number, or one of `known`. */
+static void push_number_or(lua_State *L, int vm, const char *key, const char *const *known)
 {
-    static const char *const trunk[] = {"trunk", NULL};
-    bool number = sc_raw_field(L, vm, "vlan") == LUA_TNUMBER;
+    bool number = sc_raw_field(L, vm, key) == LUA_TNUMBER;
     lua_pop(L, 1);
     if (number)
-        push_number(L, vm, "vlan");
+        push_number(L, vm, key);
     else
-        push_choice(L, vm, "vlan", trunk);
+        push_choice(L, vm, key, known);
+}
+
+/* True, false, or one of `known`. */
+static void push_yes_no_or(lua_State *L, int vm, const char *key, const char *const *known)
+{
+    bool text = sc_raw_field(L, vm, key) == LUA_TSTRING;
+    lua_pop(L, 1);
+    if (text)
+        push_choice(L, vm, key, known);
+    else
+        push_yes_no(L, vm, key);
+}
+
+/* A slot, or several: "4,5". */
+static void push_slots(lua_State *L, int vm, const char *key)
+{
+    if (sc_raw_field(L, vm, key) == LUA_TSTRING) {
+        const char *text = lua_tostring(L, -1);
+        if (!*text || strspn(text, "0123456789,") != strlen(text))
+            luaL_error(L, "%s must be a slot, or several such as \"4,5\", not '%s'", key, text);
+        lua_pushfstring(L, " %s=%s", key, text);
+        lua_remove(L, -2);
+        return;
+    }
+    lua_pop(L, 1);
+    push_number(L, vm, key);
+}
+
+/* The keys that say what devices it has. */
+static void push_devices(lua_State *L, int vm)
+{
+    static const char *const edus[] = {"passthrough", NULL};
+    static const char *const nics[] = {"none", "e1000", "passthrough", NULL};
+    static const char *const disks[] = {"none", "passthrough", NULL}, *const vlans[] = {"trunk", NULL};
+    int top = lua_gettop(L);
+    push_yes_no_or(L, vm, "edu", edus);
+    push_choice(L, vm, "nic", nics);
+    push_slots(L, vm, "nic_slot");
+    push_number_or(L, vm, "vlan", vlans);
+    push_choice(L, vm, "disk", disks);
+    push_slots(L, vm, "disk_slot");
+    push_yes_no(L, vm, "unsafe");
+    lua_concat(L, lua_gettop(L) - top);
 }
 
 /* Pushes "NAME image=IMAGE ram=8M mmu=nested -- command line" and notes the VM's image. */
 static void push_vm(lua_State *L, int vm, struct host *h, char path[IMAGE_PATH_MAX])
 {
-    static const char *const keys[] = {"name", "image",  "ram",     "mmu",    "page",  "start",
-                                       "lazy", "faults", "tables",  "weight", "vcpus", "edu",
-                                       "nic",  "vlan",   "cmdline", NULL};
+    static const char *const keys[] = {
+        "name",  "image", "ram", "mmu",      "page", "start",     "lazy",   "faults", "tables",  "weight",
+        "vcpus", "edu",   "nic", "nic_slot", "disk", "disk_slot", "unsafe", "vlan",   "cmdline", NULL};
     static const char *const mmus[] = {"nested", "shadow", NULL}, *const pages[] = {"4k", "2m", NULL};
-    static const char *const faults[] = {"guest", "hypervisor", NULL}, *const nics[] = {"none", "e1000",
-                                                                                        NULL};
+    static const char *const faults[] = {"guest", "hypervisor", NULL};
     char short_name[RS_NAME_MAX];
     if (!lua_istable(L, vm))
         luaL_error(L, "each of vms is a table such as { name = \"vm1\", image = \"hello\" }");
@@ -145,11 +186,9 @@ static void push_vm(lua_State *L, int vm, struct host *h, char path[IMAGE_PATH_M
     push_number(L, vm, "tables");
     push_number(L, vm, "weight");
     push_number(L, vm, "vcpus");
-    push_yes_no(L, vm, "edu");
-    push_choice(L, vm, "nic", nics);
-    push_vlan(L, vm);
+    push_devices(L, vm);
     lua_pushfstring(L, "%s%s", cmdline ? " -- " : "", cmdline ? cmdline : "");
-    lua_concat(L, 12);
+    lua_concat(L, 10);
     lua_replace(L, top + 1);
     lua_settop(L, top + 1);
 }
