@@ -90,6 +90,12 @@ static bool same(const struct identity *a, const struct identity *b)
     return a->known && b->known && a->dev == b->dev && a->ino == b->ino && strcmp(a->name, b->name) == 0;
 }
 
+bool rs_same_file(const char *a, const char *b)
+{
+    struct identity one = identify(RS_FILE_DISK, a), other = identify(RS_FILE_DISK, b);
+    return same(&one, &other);
+}
+
 /* ---- uses ---- */
 
 /* A trace may go where standard output goes: it is added there. */

@@ -50,7 +50,10 @@ struct rs_device {
     uint64_t slot;    /* 1 to 31; 0: the first that is free */
     uint8_t mac[6];   /* of a NIC; all 0: 52:54:00:12:34:56 for the first, ..:57 for the second */
     const char *file; /* of a disk: its raw image; NULL of others */
-    bool readonly;    /* of a disk: it cannot be written */
+    /* Of a disk: the file that a commit writes, made then if it is not there; `file` stays as it is.  NULL: none
+     */
+    const char *overlay;
+    bool readonly; /* of a disk: it cannot be written */
 };
 
 struct rs_config {
@@ -124,7 +127,8 @@ uint64_t rs_firmware(const rs_machine *m);
 /* The machine's disks count from 0, in the order of its configuration.  Their contents are state, and go
  * through time with it; the file is as it was until a commit.  A power cycle keeps them. */
 struct rs_disk {
-    const char *path;
+    const char *path; /* of what a commit writes: the image, or its overlay */
+    bool overlay;
     uint64_t sectors; /* of 512 bytes */
     bool readonly;
     bool changed; /* the disk is not as its file: what a commit would write */
@@ -560,6 +564,9 @@ enum rs_file {
  * whatever name.  rs_boot, rs_record and rs_replay call it themselves: a face calls it before, for all that
  * it knows, so that nothing is written before all are known to be apart. */
 enum rs_status rs_use_file(rs_world *w, enum rs_file use, const char *path, struct rs_error *err);
+
+/* Whether the two are one file, also by links, or would be once they are made. */
+bool rs_same_file(const char *a, const char *b);
 
 /* Writes the inputs to come.  The file is new, empty or an older log, which stays as it is until a machine
  * boots. */

@@ -120,7 +120,7 @@ END_TEST
 
 static void ck_refused(const char *file, const char *why)
 {
-    struct disk *none = disk_open(file, false, &err);
+    struct disk *none = disk_open(file, NULL, false, &err);
     ck_assert_ptr_null(none);
     ck_assert_msg(strstr(err.text, file) && strstr(err.text, why), "%s", err.text);
 }
@@ -140,32 +140,20 @@ END_TEST
 
 /* ---- devices and their files ---- */
 
-static void ck_no_machine(const struct rs_device *device, size_t n, const char *why)
-{
-    struct rs_config config;
-    rs_world *w = rs_world_new();
-    rs_config_init(&config);
-    config.device = device;
-    config.device_count = n;
-    ck_assert_ptr_null(rs_machine_new(w, &config, &err));
-    ck_assert_msg(strstr(err.text, why), "%s", err.text);
-    rs_world_free(w);
-}
-
 START_TEST(each_device_has_the_file_that_it_needs)
 {
     const struct rs_device edu = {.kind = "edu", .file = path}, none = {.kind = "virtio-blk"};
     struct rs_device two[2] = {{.kind = "virtio-blk", .file = path},
                                {.kind = "virtio-blk", .file = names[1]}};
     ck_assert_int_eq(symlink(path, names[1]), 0);
-    ck_no_machine(&edu, 1, "only disks have");
-    ck_no_machine(&none, 1, "file = ");
-    ck_no_machine(two, 2, "is the same file as");
+    bare_refused(&edu, 1, "only disks have");
+    bare_refused(&none, 1, "file = ");
+    bare_refused(two, 2, "is the same file as");
     two[0].readonly = true;
-    ck_no_machine(two, 2, "is the same file as");
+    bare_refused(two, 2, "is the same file as");
     two[1].readonly = true;
     two[1].slot = 99;
-    ck_no_machine(two, 2, "slots are 1 to 31"); /* and not the file */
+    bare_refused(two, 2, "slots are 1 to 31"); /* and not the file */
 }
 END_TEST
 

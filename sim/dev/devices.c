@@ -87,39 +87,40 @@ static enum rs_status set_mac(struct machine *m, u32 ports, const struct rs_devi
 }
 
 /* Two disks of one file would each undo what the other commits. */
-static enum rs_status check_file(const struct machine *m, const struct disk *disk, struct rs_error *err)
+static enum rs_status check_file(const struct machine *m, const char *file, bool readonly,
+                                 struct rs_error *err)
 {
     for (unsigned i = 0; i < DISKS_MAX && m->disk[i]; i++) {
         const struct disk *other = m->disk[i];
-        if (other->file.dev == disk->file.dev && other->file.ino == disk->file.ino &&
-            !(other->readonly && disk->readonly))
+        if (!(other->readonly && readonly) && rs_same_file(other->file.path, file))
             return rs_fail(
                 err, "%.300s is the same file as %.300s: a disk that is written needs a file of its own",
-                disk->file.path, other->file.path);
+                file, other->file.path);
     }
     return RS_OK;
+}
+
+static enum rs_status use_file(struct machine *m, const char *file, bool readonly, struct rs_error *err)
+{
+    enum rs_file use = readonly ? RS_FILE_DISK_READ : RS_FILE_DISK;
+    return rs_use_file(m->world, use, file, err) == RS_OK ? check_file(m, file, readonly, err) : RS_FAILED;
 }
 
 static enum rs_status open_disk(struct machine *m, unsigned instance, const struct rs_device *device,
                                 struct rs_error *err)
 {
-    enum rs_file use = device->readonly ? RS_FILE_DISK_READ : RS_FILE_DISK;
-    if (rs_use_file(m->world, use, device->file, err) != RS_OK)
+    if (use_file(m, device->file, device->readonly || device->overlay, err) != RS_OK ||
+        (device->overlay && use_file(m, device->overlay, device->readonly, err) != RS_OK))
         return RS_FAILED;
-    struct disk *disk = disk_open(device->file, device->readonly, err);
-    if (!disk || check_file(m, disk, err) != RS_OK) {
-        disk_free(disk);
-        return RS_FAILED;
-    }
-    m->disk[instance] = disk;
-    return RS_OK;
+    m->disk[instance] = disk_open(device->file, device->overlay, device->readonly, err);
+    return m->disk[instance] ? RS_OK : RS_FAILED;
 }
 
 /* What a device has that is only of some kinds. */
 static enum rs_status equip(struct machine *m, const struct device_kind *k, unsigned instance,
                             const struct rs_device *device, struct rs_error *err)
 {
-    if (!k->disk && (device->file || device->readonly))
+    if (!k->disk && (device->file || device->overlay || device->readonly))
         return rs_fail(err, "%s: it has no file: only disks have", device->kind);
     if (k->disk && !device->file)
         return rs_fail(err, "%s: it has no file: file = \"disk.img\" names its raw image", device->kind);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "files.h"
 #include "mmu/mem.h"
@@ -44,8 +45,9 @@ static enum rs_status check_file(const char *path, const struct stat *st, struct
     return RS_OK;
 }
 
-/* The pages of a file; NULL and a message if it cannot be read whole. */
-static struct mem_image *read_pages(const char *path, FILE *f, u64 bytes, struct rs_error *err)
+/* The pages of a file, and their sum if it is wanted; NULL and a message if it cannot be read whole. */
+static struct mem_image *read_pages(const char *path, FILE *f, u64 bytes, XXH3_state_t *sum,
+                                    struct rs_error *err)
 {
     struct mem_image *image = mem_image_new((bytes + PAGE_BYTES - 1) & ~(u64)(PAGE_BYTES - 1));
     static const u8 zeros[PAGE_BYTES];
@@ -58,48 +60,112 @@ static struct mem_image *read_pages(const char *path, FILE *f, u64 bytes, struct
             mem_image_free(image);
             return NULL;
         }
+        if (sum)
+            XXH3_64bits_update(sum, page, n);
         if (memcmp(page, zeros, PAGE_BYTES) != 0)
             mem_image_put(image, at, page);
     }
     return image;
 }
 
-static struct disk *disk_new(const char *path, const struct stat *st, struct mem_image *held)
+static struct mem_image *read_file(const char *path, struct stat *st, XXH3_state_t *sum, struct rs_error *err)
 {
-    struct disk *d = calloc(1, sizeof *d);
-    size_t n = strlen(path) + 1;
-    char *copy = malloc(n);
-    if (!d || !copy)
-        abort();
-    d->sectors = (u64)st->st_size / SECTOR_BYTES;
-    d->data = mem_new((u64)st->st_size + PAGE_BYTES - 1 - ((u64)st->st_size - 1) % PAGE_BYTES);
-    mem_thaw(d->data, held);
-    d->stable = mem_freeze(d->data);
-    d->file.path = memcpy(copy, path, n);
-    d->file.held = held;
-    note_file(&d->file, st);
-    return d;
-}
-
-struct disk *disk_open(const char *path, bool readonly, struct rs_error *err)
-{
-    struct stat st;
-    if (stat(path, &st) != 0) {
-        rs_fail(err, "%s: cannot be read: %s", path, strerror(errno));
-        return NULL;
+    FILE *f = NULL;
+    if (stat(path, st) == 0) {
+        if (check_file(path, st, err) != RS_OK) /* opening a pipe could wait for ever */
+            return NULL;
+        f = fopen(path, "rb");
     }
-    if (check_file(path, &st, err) != RS_OK) /* opening a pipe could wait for ever */
-        return NULL;
-    FILE *f = fopen(path, "rb");
     if (!f) {
         rs_fail(err, "%s: cannot be read: %s", path, strerror(errno));
         return NULL;
     }
-    struct mem_image *held = read_pages(path, f, (u64)st.st_size, err);
+    struct mem_image *held = read_pages(path, f, (u64)st->st_size, sum, err);
     fclose(f);
-    struct disk *d = held ? disk_new(path, &st, held) : NULL;
-    if (d)
-        d->readonly = readonly;
+    return held;
+}
+
+static void name_file(struct disk_file *f, const char *path)
+{
+    size_t n = strlen(path) + 1;
+    char *copy = malloc(n);
+    if (!copy)
+        abort();
+    f->path = memcpy(copy, path, n);
+}
+
+static struct disk *disk_new(struct mem_image *held, u64 bytes)
+{
+    struct disk *d = calloc(1, sizeof *d);
+    if (!d)
+        abort();
+    d->sectors = bytes / SECTOR_BYTES;
+    d->data = mem_new(bytes + PAGE_BYTES - 1 - (bytes - 1) % PAGE_BYTES);
+    mem_thaw(d->data, held);
+    return d;
+}
+
+/* Of a raw image. */
+static struct disk *open_image(const char *path, struct rs_error *err)
+{
+    struct stat st;
+    struct mem_image *held = read_file(path, &st, NULL, err);
+    if (!held)
+        return NULL;
+    struct disk *d = disk_new(held, (u64)st.st_size);
+    d->file.held = held;
+    name_file(&d->file, path);
+    note_file(&d->file, &st);
+    return d;
+}
+
+/* ---- overlays ---- */
+
+/* Of an overlay that need not be there yet, unless it is only read. */
+static enum rs_status put_overlay(struct disk *d, const char *path, bool readonly, struct rs_error *err)
+{
+    struct stat st;
+    if (stat(path, &st) == 0) {
+        if (!S_ISREG(st.st_mode))
+            return rs_fail(err, "%s: not a regular file: an overlay is one", path);
+        if (overlay_read(path, &d->file.base, d->data, err) != RS_OK)
+            return RS_FAILED;
+        note_file(&d->file, &st);
+    } else if (errno != ENOENT || readonly || lstat(path, &st) == 0) {
+        return rs_fail(err, "%s: cannot be read: %s", path, strerror(errno));
+    }
+    d->file.held = mem_freeze(d->data);
+    name_file(&d->file, path);
+    return RS_OK;
+}
+
+static struct disk *open_overlay(const char *path, const char *overlay, bool readonly, struct rs_error *err)
+{
+    struct stat st;
+    XXH3_state_t *sum = XXH3_createState();
+    if (!sum)
+        abort();
+    XXH3_64bits_reset(sum);
+    struct mem_image *held = read_file(path, &st, sum, err);
+    struct disk *d = held ? disk_new(held, (u64)st.st_size) : NULL;
+    if (d) {
+        d->file.base = (struct overlay_base){held, (u64)st.st_size, XXH3_64bits_digest(sum)};
+        if (put_overlay(d, overlay, readonly, err) != RS_OK) {
+            disk_free(d);
+            d = NULL;
+        }
+    }
+    XXH3_freeState(sum);
+    return d;
+}
+
+struct disk *disk_open(const char *path, const char *overlay, bool readonly, struct rs_error *err)
+{
+    struct disk *d = overlay ? open_overlay(path, overlay, readonly, err) : open_image(path, err);
+    if (!d)
+        return NULL;
+    d->readonly = readonly;
+    d->stable = mem_freeze(d->data);
     return d;
 }
 
@@ -110,6 +176,7 @@ void disk_free(struct disk *d)
     mem_free(d->data);
     mem_image_free(d->stable);
     mem_image_free(d->file.held);
+    mem_image_free(d->file.base.held);
     free(d->file.path);
     free(d);
 }
@@ -213,6 +280,7 @@ bool rs_disk(const rs_machine *m, size_t i, struct rs_disk *disk)
     if (!d)
         return false;
     *disk = (struct rs_disk){.path = d->file.path,
+                             .overlay = d->file.base.held != NULL,
                              .sectors = d->sectors,
                              .readonly = d->readonly,
                              .changed = differs(d, d->file.held),
@@ -252,16 +320,23 @@ static bool write_pages(int fd, const struct mem_image *image, u64 bytes)
     return fsync(fd) == 0;
 }
 
-/* Writes a new file beside the old one and puts it in its place. */
-static enum rs_status replace_file(const char *path, const struct stat *old, const struct mem_image *image,
-                                   struct rs_error *err)
+static bool write_disk(const struct disk *d, int fd, const struct mem_image *image)
+{
+    if (d->file.base.held)
+        return overlay_write(fd, &d->file.base, d->data) && fsync(fd) == 0;
+    return write_pages(fd, image, d->sectors * SECTOR_BYTES);
+}
+
+/* Writes a new file beside the old one, if there is one, and puts it in its place. */
+static enum rs_status replace_file(const struct disk *d, const char *path, const struct stat *old,
+                                   const struct mem_image *image, struct rs_error *err)
 {
     char part[PATH_MAX + 8];
     snprintf(part, sizeof part, "%s.part", path);
-    int fd = open(part, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    int fd = open(part, O_WRONLY | O_CREAT | O_EXCL, old ? 0600 : 0666);
     if (fd < 0)
         return rs_fail(err, "%s: cannot be made, so the disk is not committed: %s", part, strerror(errno));
-    bool good = write_pages(fd, image, (u64)old->st_size) && fchmod(fd, old->st_mode & 0777) == 0;
+    bool good = write_disk(d, fd, image) && (!old || fchmod(fd, old->st_mode & 0777) == 0);
     good = close(fd) == 0 && good;
     if (good && rename(part, path) == 0)
         return RS_OK;
@@ -270,11 +345,15 @@ static enum rs_status replace_file(const char *path, const struct stat *old, con
     return RS_FAILED;
 }
 
+/* st: NULL if there is no file. */
 static enum rs_status check_commit(const struct disk *d, const struct stat *st, struct rs_error *err)
 {
+    static const struct stat none;
     if (d->readonly)
         return rs_fail(err, "%s: is read-only, so there is nothing to commit", d->file.path);
-    if (!is_file(&d->file, st))
+    if (!st && (!d->file.base.held || d->file.ino))
+        return rs_fail(err, "%s: is no longer there: %s", d->file.path, strerror(errno));
+    if (!is_file(&d->file, st ? st : &none))
         return rs_fail(
             err,
             "%s: has been changed by somebody else since it was read: move it away or put it back, "
@@ -287,12 +366,13 @@ static enum rs_status commit(struct disk *d, struct rs_error *err)
 {
     struct stat st;
     char path[PATH_MAX]; /* the file behind links, which stay */
-    if (stat(d->file.path, &st) != 0 || !realpath(d->file.path, path))
-        return rs_fail(err, "%s: is no longer there: %s", d->file.path, strerror(errno));
-    if (check_commit(d, &st, err) != RS_OK)
+    bool there = stat(d->file.path, &st) == 0 && realpath(d->file.path, path);
+    if (check_commit(d, there ? &st : NULL, err) != RS_OK)
         return RS_FAILED;
+    if (!there && snprintf(path, sizeof path, "%s", d->file.path) >= (int)sizeof path)
+        return rs_fail(err, "%.300s...: the name is too long", d->file.path);
     struct mem_image *image = mem_freeze(d->data);
-    if (replace_file(path, &st, image, err) != RS_OK) {
+    if (replace_file(d, path, there ? &st : NULL, image, err) != RS_OK) {
         mem_image_free(image);
         return RS_FAILED;
     }

@@ -1,5 +1,5 @@
 /* disk.h - a disk: sectors in copy-on-write pages, from a raw image file that is read when the machine is
- * made and written only by a commit.
+ * made and written only by a commit; or with an overlay over the image, which alone is written.
  *
  * What the machine writes is in the disk's cache until it flushes it: a power cut may lose that, sector by
  * sector.  Contents and cache are state: saved, hashed and replayed as memory is. */
@@ -8,20 +8,21 @@
 
 #include <sys/types.h>
 
+#include "dev/overlay.h"
 #include "machine.h"
 
 #define SECTOR_BYTES   512u
 #define DISK_BYTES_MAX (UINT64_C(4) << 30)
 
-struct mem_image;
-
-/* The file as it was when it was last read or written. */
+/* The file that a commit writes, as it was when it was last read or written; ino is 0 of an overlay that is not
+ * there yet. */
 struct disk_file {
     char *path;
     dev_t dev;
     ino_t ino;
     i64 bytes, seconds, nanoseconds; /* its size, and when it was last written */
-    struct mem_image *held;          /* what it holds */
+    struct mem_image *held;          /* what it holds; with the base, if it is an overlay */
+    struct overlay_base base;
 };
 
 struct disk {
@@ -37,8 +38,9 @@ struct disk_saved {
     struct mem_image *data, *stable;
 };
 
-/* NULL and a message: not a regular file of whole sectors, or too large. */
-struct disk *disk_open(const char *path, bool readonly, struct rs_error *err);
+/* overlay: NULL for none.  NULL and a message: not a regular file of whole sectors, too large, or an overlay that
+ * is damaged or another image's. */
+struct disk *disk_open(const char *path, const char *overlay, bool readonly, struct rs_error *err);
 void disk_free(struct disk *d);
 
 /* False and nothing done: no such sector, or it is read-only. */

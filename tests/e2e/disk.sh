@@ -66,10 +66,65 @@ says "a disk without a name" 2 "a file is wanted" exec_virtio --disk ,ro
 says "the same disk twice" 2 "is the same file as" exec_virtio --disk d.img --disk ./d.img
 says "the image as a disk" 2 "is the same file as" exec_virtio --disk "$build/guests/virtio.elf"
 says "the log as a disk" 2 "is the same file as" exec_virtio --disk d.img --record d.img
-says "too many disks" 2 "4 disks are the most" exec_virtio --disk 1 --disk 2 --disk 3 --disk 4 --disk 5
+for i in 1 2 3 4 5; do cp base.img "d$i.img"; done
+says "too many disks" 2 "room for 4 of them" exec_virtio --disk d1.img --disk d2.img --disk d3.img --disk d4.img --disk d5.img
 head -c 1000 base.img >odd.img
 says "half a sector" 2 "odd.img: 1000 bytes are no disk" exec_virtio --disk odd.img
 is "all that leaves the disk alone" d.img base.img
+
+# ---- overlays ----
+
+says "an overlay is lost as well" 1 "d.ovl: is as it was" exec_virtio --disk d.img,overlay=d.ovl
+if [ -e d.ovl ]; then not_ok "an overlay is made without --commit"; else ok "no overlay is made without --commit"; fi
+cp d.img raw.img
+says "what a raw disk has in the end" 1 "" exec_virtio --disk raw.img --commit
+says "an overlay is committed" 1 "" exec_virtio --disk d.img,overlay=d.ovl --commit
+is "its base stands" d.img base.img
+says "what an overlay has" 0 "" run_lua <<'END'
+local host = machine { devices = { { kind = "virtio-blk", file = "d.img", overlay = "d.ovl", readonly = true }, { kind = "virtio-blk", file = "raw.img" } } }
+local disk = host:disk()
+check(disk.overlay and disk.file == "d.ovl" and not disk.changed, "it is described")
+check(host:disk_read(1, 0, 65536) == host:disk_read(2, 0, 65536), "it has what the raw disk has")
+END
+cp d.img e.img
+printf x | dd of=e.img bs=1 seek=5000 conv=notrunc 2>dd
+says "another base" 2 "its base holds something else" exec_virtio --disk e.img,overlay=d.ovl
+says "no overlay" 2 "base.img: is no overlay" exec_virtio --disk d.img,overlay=base.img
+says "an overlay without a name" 2 "overlay= wants a file" exec_virtio --disk d.img,overlay=
+says "its base as an overlay" 2 "is the same file as" exec_virtio --disk d.img,overlay=./d.img
+says "one overlay twice" 2 "is the same file as" exec_virtio --disk d.img,overlay=new.ovl --disk d.img,overlay=./new.ovl
+says "a commit in the scenario's reach" 2 "*.ovl" run_lua <<'END'
+local host = machine { devices = { { kind = "virtio-blk", file = "d.img", overlay = "d.text" } } }
+host:boot("virtio", { cmdline = "8" })
+host:run()
+host:commit()
+END
+
+# ---- NICs ----
+
+nic() { "$build/ringside" exec "$build/guests/e1000.elf" -a "3 100" "$@"; }
+frames() { tcpdump -n -vv -r "$1" 2>/dev/null | grep -c 'udp sum ok'; }
+
+says "two NICs and a capture of each" 1 "" nic --nic e1000 --nic e1000,mac=52:54:00:00:00:77 --link 1,2 --pcap a.pcap --pcap b.pcap,nic=2
+if [ "$(frames a.pcap) $(frames b.pcap)" = "6 6" ]; then ok "tcpdump reads both"; else not_ok "tcpdump reads $(frames a.pcap) $(frames b.pcap)"; fi
+says "a NIC that there is not" 2 "'rtl' is no NIC" nic --nic rtl
+says "an address that is none" 2 "six bytes" nic --nic e1000,mac=1
+says "a group's address" 2 "must be even" nic --nic e1000,mac=01:00:00:00:00:01
+says "a slot that there is not" 2 "slots are 1 to 31" nic --nic e1000,slot=32
+says "a slot twice" 2 "has a device already" nic --nic e1000,slot=3 --disk d.img,slot=3
+says "a capture of no NIC" 2 "there are NICs 1 to 1" nic --nic e1000 --pcap c.pcap,nic=2
+says "a capture without NICs" 2 "--nic e1000" nic --pcap c.pcap
+says "a capture twice" 2 "is given twice" nic --nic e1000 --pcap c.pcap --pcap ./c.pcap
+says "a disk as a capture" 2 "is the same file as" nic --nic e1000 --disk d.img --pcap d.img
+says "a file that is no capture" 2 "is not a capture" nic --nic e1000 --pcap base.img
+says "a link to nowhere" 2 "two NICs of 1 to 1" nic --nic e1000 --link 1,2
+says "a link to itself" 2 "two NICs of 1 to 2" nic --nic e1000 --nic e1000 --link 1,1
+says "too many devices" 2 "room for 4" nic --nic e1000 --nic e1000 --nic e1000 --nic e1000 --nic e1000
+says "a scenario's capture twice" 2 "has the frames of a NIC already" run_lua <<'END'
+local host = machine { devices = { "e1000" } }
+host:nic(1):pcap("c.pcap")
+host:nic(1):pcap("./c.pcap")
+END
 
 # ---- scenarios ----
 
@@ -110,7 +165,7 @@ local function fails(f, text)
   local good, why = pcall(f)
   check(not good and why:find(text, 1, true), text)
 end
-fails(function() host:commit() end, "*.img or *.raw")
+fails(function() host:commit() end, "*.img, *.raw or *.ovl")
 fails(function() host:disk(2) end, "has no disk 2")
 fails(function() host:disk_read(1, 65536, 1) end, "outside the disk")
 local written = host:disk_read(1, 0, 65536)

@@ -133,3 +133,16 @@ void bare_atoms(struct bare *b, unsigned n)
     for (unsigned i = 0; i < n; i++)
         ck_assert_int_eq(cpu_atom(b->core), ATOM_DONE);
 }
+
+void bare_refused(const struct rs_device *device, size_t n, const char *why)
+{
+    struct rs_config config;
+    struct rs_error err;
+    rs_world *w = rs_world_new();
+    rs_config_init(&config);
+    config.device = device;
+    config.device_count = n;
+    ck_assert_ptr_null(rs_machine_new(w, &config, &err));
+    ck_assert_msg(strstr(err.text, why), "%s", err.text);
+    rs_world_free(w);
+}

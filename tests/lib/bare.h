@@ -74,4 +74,7 @@ void bare_enter_user(struct bare *b);
 
 void bare_atoms(struct bare *b, unsigned n);
 
+/* No machine can be made with these devices, and `why` is in the message. */
+void bare_refused(const struct rs_device *device, size_t n, const char *why);
+
 #endif

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/devices.h"
 #include "lua/images.h"
 
 #define SLICE     200000
@@ -39,25 +40,8 @@ static enum rs_status find_module(const char *text, struct module *module, struc
 struct boot {
     char path[IMAGE_PATH_MAX], cmdline[65536];
     struct module module[MODULES_MAX];
-    char disk_path[DISKS_MAX][IMAGE_PATH_MAX];
-    struct rs_device disk[DISKS_MAX];
+    struct cli_devices devices;
 };
-
-/* "FILE", or "FILE,ro". */
-static enum rs_status find_disk(const char *text, char path[IMAGE_PATH_MAX], struct rs_device *disk,
-                                struct rs_error *err)
-{
-    const char *comma = strrchr(text, ',');
-    bool readonly = comma && strcmp(comma, ",ro") == 0;
-    size_t n = readonly ? (size_t)(comma - text) : strlen(text);
-    if (n == 0 || n >= IMAGE_PATH_MAX)
-        return rs_fail(err, "--disk '%.300s': a file is wanted: --disk FILE, or FILE,ro to read it only",
-                       text);
-    memcpy(path, text, n);
-    path[n] = '\0';
-    *disk = (struct rs_device){.kind = "virtio-blk", .file = path, .readonly = readonly};
-    return RS_OK;
-}
 
 static enum rs_status find_files(const struct cli *cli, struct boot *b, struct rs_error *err)
 {
@@ -72,10 +56,7 @@ static enum rs_status find_files(const struct cli *cli, struct boot *b, struct r
     for (size_t i = 0; i < cli->modules; i++)
         if (find_module(cli->module[i], &b->module[i], err) != RS_OK)
             return RS_FAILED;
-    for (size_t i = 0; i < cli->disks; i++)
-        if (find_disk(cli->disk[i], b->disk_path[i], &b->disk[i], err) != RS_OK)
-            return RS_FAILED;
-    return RS_OK;
+    return devices_read(cli, &b->devices, err);
 }
 
 /* All are known to be apart before the first is opened. */
@@ -85,8 +66,8 @@ static enum rs_status use_files(const struct cli *cli, rs_world *w, const struct
     enum rs_status status = rs_use_file(w, RS_FILE_IMAGE, b->path, err);
     for (size_t i = 0; i < cli->modules && status == RS_OK; i++)
         status = rs_use_file(w, RS_FILE_MODULE, b->module[i].path, err);
-    for (size_t i = 0; i < cli->disks && status == RS_OK; i++)
-        status = rs_use_file(w, b->disk[i].readonly ? RS_FILE_DISK_READ : RS_FILE_DISK, b->disk[i].file, err);
+    if (status == RS_OK)
+        status = devices_use(&b->devices, w, err);
     if (status == RS_OK && cli->replay)
         status = rs_use_file(w, RS_FILE_REPLAY, cli->replay, err);
     if (status == RS_OK && cli->record)
@@ -138,8 +119,8 @@ static rs_machine *make_machine(const struct cli *cli, rs_world *w, const struct
     config.ram_bytes = cli->ram_bytes;
     config.cores = cli->cores;
     config.params = params;
-    config.device = b->disk;
-    config.device_count = cli->disks;
+    config.device = b->devices.device;
+    config.device_count = b->devices.count;
     enum rs_status status = cli->timing ? rs_params_preset(params, cli->timing, err) : RS_OK;
     struct rs_error why;
     rs_machine *m = status == RS_OK ? rs_machine_new(w, &config, &why) : NULL;
@@ -149,16 +130,17 @@ static rs_machine *make_machine(const struct cli *cli, rs_world *w, const struct
     return m && check_position(cli, m, err) == RS_OK ? m : NULL;
 }
 
-static rs_machine *start(const struct cli *cli, rs_world *w, struct rs_error *err)
+static rs_machine *start(const struct cli *cli, rs_world *w, struct boot *b, struct rs_error *err)
 {
-    static struct boot b;
     rs_set_max_cycles(w, cli->max_cycles);
     cli_tell_refusals(w);
-    if (find_files(cli, &b, err) != RS_OK || use_files(cli, w, &b, err) != RS_OK ||
+    if (find_files(cli, b, err) != RS_OK || use_files(cli, w, b, err) != RS_OK ||
         open_files(cli, w, err) != RS_OK)
         return NULL;
-    rs_machine *m = make_machine(cli, w, &b, err);
-    return m && boot(cli, m, &b, err) == RS_OK ? m : NULL;
+    rs_machine *m = make_machine(cli, w, b, err);
+    if (!m || devices_begin(cli, &b->devices, w, m, err) != RS_OK)
+        return NULL;
+    return boot(cli, m, b, err) == RS_OK ? m : NULL;
 }
 
 /* ------------------------------------------------------------------ the terminal */
@@ -354,6 +336,12 @@ static int leave_disks(const struct cli *cli, rs_machine *m, int status)
     return status;
 }
 
+static int leave_captures(struct boot *b, int status)
+{
+    struct rs_error err;
+    return devices_end(&b->devices, &err) == RS_OK ? status : cli_complain(err.text);
+}
+
 /* The whole run; with --at only up to there, unless a debugger waits for it there. */
 static enum rs_why run_all(const struct cli *cli, rs_world *w, rs_machine *m, struct gdb *g,
                            struct rs_error *err)
@@ -369,18 +357,20 @@ static enum rs_why run_all(const struct cli *cli, rs_world *w, rs_machine *m, st
 
 int cli_exec(const struct cli *cli)
 {
+    static struct boot b;
     struct rs_error err;
     struct gdb *g;
     if (cli_listen(cli, &g) != RS_OK)
         return 2;
     rs_world *w = rs_world_new();
-    rs_machine *m = start(cli, w, &err);
+    rs_machine *m = start(cli, w, &b, &err);
     enum rs_why why = RS_STOPPED;
     if (m)
         why = run_all(cli, w, m, g, &err);
     int status = why == RS_STOPPED ? cli_complain(err.text) : ended(cli, m, why);
     if (m && why != RS_STOPPED)
         status = leave_disks(cli, m, status);
+    status = leave_captures(&b, status);
     status = cli_finish(cli, w, status, why == RS_STOPPED ? err.text : NULL);
     gdb_close(g, status);
     rs_world_free(w);

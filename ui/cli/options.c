@@ -37,6 +37,9 @@ enum option {
     RAM,
     CORES,
     DISK,
+    NIC,
+    LINK,
+    PCAP,
     COMMIT,
     HELP,
     VERSION,
@@ -70,10 +73,16 @@ static const struct {
     [ENTRY] = {"--entry", 0, "SYMBOL", ON(CMD_EXEC), "enter the image at SYMBOL, not at its entry point"},
     [RAM] = {"--ram", 0, "SIZE", ON(CMD_EXEC), "RAM of the machine (64M)"},
     [CORES] = {"--cores", 0, "N", ON(CMD_EXEC), "cores of the machine, 1 to 8 (1)"},
-    [DISK] = {"--disk", 0, "FILE[,ro]", ON(CMD_EXEC),
-              "a virtio disk with that raw image; ro: read-only; repeatable"},
+    [DISK] = {"--disk", 0, "FILE[,WORD...]", ON(CMD_EXEC),
+              "a virtio disk with that raw image; words: ro (read-only), slot=N, overlay=FILE, which is written in "
+              "the image's place; repeatable"},
+    [NIC] = {"--nic", 0, "KIND[,WORD...]", ON(CMD_EXEC),
+             "a NIC, e1000 or virtio-net; words: mac=ADDRESS, slot=N; repeatable"},
+    [LINK] = {"--link", 0, "N,M", ON(CMD_EXEC), "joins the N-th NIC and the M-th; repeatable"},
+    [PCAP] = {"--pcap", 0, "FILE[,nic=N]", ON(CMD_EXEC),
+              "the frames of the N-th NIC (1) in a file for tcpdump; repeatable"},
     [COMMIT] = {"--commit", 0, NULL, ON(CMD_EXEC),
-                "at the end write the disks to their files, which else stay as they are"},
+                "at the end write the disks to their files or overlays, which else stay as they are"},
     [HELP] = {"--help", 'h', NULL, ALL, "show this and exit"},
     [VERSION] = {"--version", 0, NULL, ALL, "show the version and exit"},
 };
@@ -187,6 +196,26 @@ static enum rs_status set_gdb(struct cli *cli, const char *value, struct rs_erro
     return RS_OK;
 }
 
+/* One more of an option that may be repeated. */
+static enum rs_status add_text(unsigned option, const char *value, const char **list, size_t *n, size_t most,
+                               struct rs_error *err)
+{
+    if (*n == most)
+        return rs_fail(err, "%s can be given %zu times at most", options[option].name, most);
+    list[(*n)++] = value;
+    return RS_OK;
+}
+
+static enum rs_status add_device(struct cli *cli, unsigned option, const char *value, struct rs_error *err)
+{
+    if (cli->devices == DEVICES_MAX)
+        return rs_fail(err, "%d disks and NICs are the most that a machine can have", DEVICES_MAX);
+    cli->device[cli->devices++] = (struct cli_device){option == NIC, value};
+    cli->nics += option == NIC;
+    cli->disks += option == DISK;
+    return RS_OK;
+}
+
 static enum rs_status set_option(struct cli *cli, unsigned option, const char *value, struct rs_error *err)
 {
     switch (option) {
@@ -207,16 +236,11 @@ static enum rs_status set_option(struct cli *cli, unsigned option, const char *v
             return rs_fail(err, "--ram wants a size such as 64M, not '%s'", value);
         break;
     case CORES: return number(option, value, 1, RS_CORES_MAX, &cli->cores, err);
-    case MODULE:
-        if (cli->modules == MODULES_MAX)
-            return rs_fail(err, "%d modules are the most that can be booted", MODULES_MAX);
-        cli->module[cli->modules++] = value;
-        break;
+    case MODULE: return add_text(option, value, cli->module, &cli->modules, MODULES_MAX, err);
+    case LINK: return add_text(option, value, cli->link, &cli->links, LINK_OPTIONS, err);
+    case PCAP: return add_text(option, value, cli->pcap, &cli->pcaps, PCAP_OPTIONS, err);
     case DISK:
-        if (cli->disks == DISKS_MAX)
-            return rs_fail(err, "%d disks are the most that a machine can have", DISKS_MAX);
-        cli->disk[cli->disks++] = value;
-        break;
+    case NIC: return add_device(cli, option, value, err);
     case COMMIT: cli->commit = true; break;
     case HELP: cli->help = true; break;
     default: cli->version = true; break;
@@ -339,6 +363,8 @@ static enum rs_status check_usage(const struct cli *cli, struct rs_error *err)
             return unknown_option(cli, options[o].name, err);
     if (cli->commit && !cli->disks)
         return rs_fail(err, "--commit writes disks, and there is none: --disk FILE");
+    if ((cli->pcaps || cli->links) && !cli->nics)
+        return rs_fail(err, "%s wants a NIC, and there is none: --nic e1000", cli->pcaps ? "--pcap" : "--link");
     if (cli->file && !*cli->file)
         return rs_fail(err, "the name of the %s is empty; usage: ringside %s %s",
                        cli->command == CMD_EXEC ? "image" : "scenario", commands[cli->command].name,

@@ -7,7 +7,15 @@
 enum command { CMD_RUN, CMD_TUI, CMD_REPL, CMD_EXEC, COMMANDS };
 
 #define MODULES_MAX 16
-#define DISKS_MAX   4
+#define DEVICES_MAX 12
+#define PCAP_OPTIONS   8
+#define LINK_OPTIONS   4
+
+/* A device as it is given: FILE and NAME=VALUE..., or a NIC's kind and those. */
+struct cli_device {
+    bool nic;
+    const char *text;
+};
 
 struct cli {
     enum command command;
@@ -19,8 +27,10 @@ struct cli {
     const char *record, *replay, *at, *timing, *trace, *cmdline, *entry;
     const char *module[MODULES_MAX];
     size_t modules;
-    const char *disk[DISKS_MAX]; /* FILE, or FILE,ro */
-    size_t disks;
+    struct cli_device device[DEVICES_MAX];
+    const char *pcap[PCAP_OPTIONS]; /* FILE[,nic=N] */
+    const char *link[LINK_OPTIONS]; /* N,M */
+    size_t devices, disks, nics, pcaps, links;
     bool commit;
     uint64_t seed, max_cycles, ram_bytes, cores;
     bool stats;

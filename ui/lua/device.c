@@ -1,5 +1,4 @@
 /* device.c - the devices of machine { devices = { "edu", { kind = "edu", slot = 4 } } }. */
-#include <ctype.h>
 #include <string.h>
 
 #include "lua/binding.h"
@@ -22,23 +21,6 @@ static const char *kind_named(lua_State *L, const char *name)
     return NULL;
 }
 
-/* Six bytes in hexadecimal; not all 0, which would mean that none is given. */
-static bool read_mac(const char *text, uint8_t mac[6])
-{
-    static const char digits[] = "0123456789abcdef";
-    uint8_t any = 0;
-    for (unsigned i = 0; i < 17; i++) {
-        const char *digit = text[i] ? strchr(digits, tolower((unsigned char)text[i])) : NULL;
-        if (i % 3 == 2 ? text[i] != ':' : !digit)
-            return false;
-        if (i % 3 < 2)
-            mac[i / 3] = (uint8_t)(mac[i / 3] << 4 | (digit - digits));
-    }
-    for (unsigned i = 0; i < 6; i++)
-        any |= mac[i];
-    return any && !text[17];
-}
-
 static bool flag_of(lua_State *L, int value, const char *key)
 {
     int type = sc_raw_field(L, value, key);
@@ -50,7 +32,7 @@ static bool flag_of(lua_State *L, int value, const char *key)
 /* The value at the top of the stack.  Texts stay valid while its table has them. */
 static struct rs_device device_of(lua_State *L)
 {
-    static const char *const keys[] = {"kind", "slot", "mac", "file", "readonly", NULL};
+    static const char *const keys[] = {"kind", "slot", "mac", "file", "overlay", "readonly", NULL};
     int value = lua_gettop(L);
     struct rs_device device = {0};
     if (!lua_istable(L, value)) {
@@ -62,9 +44,10 @@ static struct rs_device device_of(lua_State *L)
     if (sc_raw_field(L, value, "slot") != LUA_TNIL)
         device.slot = sc_number(L, -1, "slot", 1, 31);
     const char *mac = sc_text_field(L, value, "mac", "mac");
-    if (mac && !read_mac(mac, device.mac))
+    if (mac && !names_mac(mac, device.mac))
         luaL_error(L, "mac must be six bytes such as \"52:54:00:00:00:01\", not %s", mac);
     device.file = sc_text_field(L, value, "file", "file");
+    device.overlay = sc_text_field(L, value, "overlay", "overlay");
     device.readonly = flag_of(L, value, "readonly");
     lua_settop(L, value);
     return device;

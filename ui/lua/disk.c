@@ -32,6 +32,7 @@ static int push_disk(lua_State *L)
     lua_setfield(L, -2, "file");
     lua_pushinteger(L, (lua_Integer)disk.sectors);
     lua_setfield(L, -2, "sectors");
+    set_flag(L, "overlay", disk.overlay);
     set_flag(L, "readonly", disk.readonly);
     set_flag(L, "changed", disk.changed);
     set_flag(L, "cached", disk.cached);
@@ -59,8 +60,9 @@ static int read_disk(lua_State *L)
 static void check_name(lua_State *L, const char *path)
 {
     const char *dot = strrchr(path, '.');
-    if (!dot || (strcmp(dot, ".img") != 0 && strcmp(dot, ".raw") != 0))
-        luaL_error(L, "commit: %s: a scenario writes disks only to files that are called *.img or *.raw",
+    if (!dot || (strcmp(dot, ".img") != 0 && strcmp(dot, ".raw") != 0 && strcmp(dot, ".ovl") != 0))
+        luaL_error(L,
+                   "commit: %s: a scenario writes disks only to files that are called *.img, *.raw or *.ovl",
                    path);
 }
 

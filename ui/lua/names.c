@@ -126,3 +126,19 @@ bool names_cycles(const char *text, uint64_t hz, uint64_t *cycles)
     }
     return false;
 }
+
+bool names_mac(const char *text, uint8_t mac[6])
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t any = 0;
+    for (unsigned i = 0; i < 17; i++) {
+        const char *digit = text[i] ? strchr(digits, tolower((unsigned char)text[i])) : NULL;
+        if (i % 3 == 2 ? text[i] != ':' : !digit)
+            return false;
+        if (i % 3 < 2)
+            mac[i / 3] = (uint8_t)(mac[i / 3] << 4 | (digit - digits));
+    }
+    for (unsigned i = 0; i < 6; i++)
+        any |= mac[i];
+    return any && !text[17];
+}

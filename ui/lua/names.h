@@ -21,6 +21,8 @@ bool names_number(const char *text, uint64_t *value);
 bool names_size(const char *text, uint64_t *bytes);
 /* "10us", "500ns", "1.5ms", "2s" at `hz` cycles a second; or a plain number of cycles. */
 bool names_cycles(const char *text, uint64_t hz, uint64_t *cycles);
+/* Six bytes in hexadecimal with colons; not all 0, which would mean that none is given. */
+bool names_mac(const char *text, uint8_t mac[6]);
 
 /* Appends formatted text to a buffer of `size` bytes; what does not fit is cut. */
 void names_add(char *text, size_t size, const char *format, ...)

@@ -60,6 +60,9 @@ static int capture(lua_State *L)
     struct rs_error err;
     if (s->captures == PCAPS_MAX)
         return luaL_error(L, "pcap: a scenario writes %d files at most", PCAPS_MAX);
+    for (size_t i = 0; i < s->captures; i++)
+        if (rs_same_file(pcap_path(s->capture[i]), path))
+            return luaL_error(L, "pcap: %s has the frames of a NIC already: choose another name", path);
     struct pcap *p = pcap_begin(s->world, n->host->m, n->nic, path, &err);
     if (!p)
         return sc_error(L, &err);

@@ -105,6 +105,11 @@ struct pcap *pcap_begin(rs_world *w, const rs_machine *m, size_t nic, const char
     return p;
 }
 
+const char *pcap_path(const struct pcap *p)
+{
+    return p->path;
+}
+
 enum rs_status pcap_end(struct pcap *p, struct rs_error *err)
 {
     rs_unwatch(p->world, p->watch);
