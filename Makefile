@@ -94,7 +94,7 @@ CONFORMANCE_SRC := $(wildcard guests/conformance/*.c guests/conformance/*.S)
 VTX_SRC := $(wildcard guests/vtx/*.c guests/vtx/lib/*.c guests/vtx/lib/*.S)
 # The guest kernel, which lies in the upper half; its programs, a file each; and what it finds in its initrd.
 KERNEL_SRC := $(wildcard guests/kernel/*.c guests/kernel/*.S)
-KERNEL_LIB_SRC := $(addprefix guests/lib/,end_run.c print.c string.c uart.c trap_entry.c trap_entry.S)
+KERNEL_LIB_SRC := $(addprefix guests/lib/,end_run.c print.c string.c uart.c trap_entry.c trap_entry.S pci.c e1000.c virtio.c)
 KERNEL_USER_SRC := $(sort $(wildcard guests/kernel/user/*.c))
 KERNEL_USER_LIB_SRC := $(wildcard guests/kernel/user/lib/*.c guests/kernel/user/lib/*.S)
 KERNEL_FILES := $(sort $(wildcard guests/kernel/files/*))

@@ -1,5 +1,6 @@
 /* main.c - the kernel's start: what each part needs, in the order in which they need each other. */
 #include "arch/boot.h"
+#include "kernel/clock.h"
 #include "kernel/initrd.h"
 #include "kernel/memory.h"
 #include "kernel/panic.h"
@@ -44,6 +45,7 @@ void kernel_main(uint64_t info_pa)
     page_init(used > image_end_pa ? used : image_end_pa, ram_end);
     tables_init(ram_end);
     timer_init();
+    clock_init();
     print("kernel: ready\n");
     process_run(command_line);
 }

@@ -1,7 +1,7 @@
 /* memory.h - physical pages, page tables, and where everything lies.
  *
  *     0 .. USER_END            the process's own: image, mmap, stack
- *     DIRECT_MAP + pa          all of RAM and the local APIC, for the kernel
+ *     DIRECT_MAP + pa          all of RAM, the local APIC and the registers of devices, for the kernel
  *     KERNEL_BASE + pa         the kernel's image
  *
  * Physical addresses are uint64_t, and 0 stands for none. */
@@ -45,6 +45,9 @@ uint64_t page_new_for_copy(uint64_t bytes);
 void page_hold(uint64_t pa);
 void page_drop(uint64_t pa, uint64_t bytes); /* free, when nobody uses it */
 bool page_shared(uint64_t pa);
+/* Bytes that lie in one piece, zeros, and are never given back: for devices, before the first process.  0:
+ * there is no room. */
+uint64_t page_run(uint64_t bytes);
 /* Bytes that are free. */
 uint64_t page_free_bytes(void);
 
@@ -58,6 +61,9 @@ uint64_t tables_new(void);
 void tables_free(uint64_t pml4);
 void tables_load(uint64_t pml4);
 void tables_load_kernel(void);
+/* Makes a device's registers seen at DIRECT_MAP + pa, not cached, in all address spaces; before the first
+ * process. */
+void tables_map_device(uint64_t pa, uint64_t bytes);
 /* The entry that maps va, present or not; NULL if there is no table for it. */
 uint64_t *tables_find(uint64_t pml4, uint64_t va);
 /* The same for a page of `bytes`; makes the tables on the way.  NULL if there is no page for one. */

@@ -105,6 +105,19 @@ bool page_shared(uint64_t pa)
     return users[pa / PAGE_4K] > 1;
 }
 
+uint64_t page_run(uint64_t bytes)
+{
+    uint64_t pa = bottom;
+
+    bytes = round_up(bytes, PAGE_4K);
+    if (bytes > top - bottom)
+        return 0;
+    bottom += bytes;
+    free_bytes -= bytes;
+    memset(direct(pa), 0, bytes);
+    return pa;
+}
+
 uint64_t page_free_bytes(void)
 {
     return free_bytes;

@@ -6,6 +6,8 @@
 #include "kernel/process.h"
 
 #include "arch/insn.h"
+#include "kernel/clock.h"
+#include "kernel/device.h"
 #include "kernel/exec.h"
 #include "kernel/file.h"
 #include "kernel/memory.h"
@@ -23,6 +25,7 @@ static struct process table[PROCESSES];
 static uint8_t stacks[PROCESSES][STACK_BYTES] __attribute__((aligned(16)));
 static uint64_t scheduler_rsp;
 static int last_id;
+static uint64_t soonest = CLOCK_NEVER; /* no deadline is before it */
 
 void switch_stacks(uint64_t *save_rsp, uint64_t rsp); /* syscall_entry.S */
 void syscall_return(void);
@@ -63,16 +66,38 @@ static struct process *next_ready(struct process *after)
     return NULL;
 }
 
+static bool any_waits_for_device(void)
+{
+    for (const struct process *p = table; p < table + PROCESSES; p++)
+        if (p->state == WAITING && p->deadline)
+            return true;
+    return false;
+}
+
+/* Whoever waits for input is ready all the time. */
+static struct process *wait_for_next(struct process *after)
+{
+    struct process *p;
+
+    while (!(p = next_ready(after))) {
+        if (!any_waits_for_device())
+            panic("every process waits for another");
+        device_wait();
+        process_tick();
+    }
+    return p;
+}
+
 static _Noreturn void schedule(void)
 {
-    for (struct process *p = table; (p = next_ready(p)) != NULL;) {
+    for (struct process *p = table;;) {
+        p = wait_for_next(p);
         p->state = RUNNING;
         current = p;
         segments_set_kernel_stack(stack_top(p));
         tables_load(p->space.pml4);
         switch_stacks(&scheduler_rsp, p->rsp);
     }
-    panic("every process waits for another"); /* whoever waits for input is ready all the time */
 }
 
 static void end_turn(enum process_state state)
@@ -91,12 +116,39 @@ bool process_others_ready(void)
     return next_ready(current) != NULL;
 }
 
-void process_wait_for(const void *what)
+static void wait_for(const void *what, uint64_t deadline)
 {
     if (current->killed)
         return;
     current->waits_for = what;
+    current->deadline = deadline;
+    if (deadline && deadline < soonest)
+        soonest = deadline;
     end_turn(WAITING);
+}
+
+void process_wait_for(const void *what)
+{
+    wait_for(what, 0);
+}
+
+void process_wait_until(const void *what, uint64_t deadline)
+{
+    wait_for(what, deadline);
+}
+
+void process_tick(void)
+{
+    uint64_t now;
+
+    if (soonest == CLOCK_NEVER || (now = clock_ns()) < soonest)
+        return;
+    soonest = CLOCK_NEVER;
+    for (struct process *p = table; p < table + PROCESSES; p++)
+        if (p->state == WAITING && p->deadline && p->deadline <= now)
+            p->state = READY;
+        else if (p->state == WAITING && p->deadline && p->deadline < soonest)
+            soonest = p->deadline;
 }
 
 void process_wake(const void *what)

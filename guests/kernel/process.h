@@ -21,6 +21,7 @@ struct process {
     struct trap_frame *frame; /* at the top of its kernel stack */
     uint64_t rsp;             /* of its kernel stack, while another runs */
     const void *waits_for;
+    uint64_t deadline; /* of that, by clock_ns(); 0: no interrupt ends it, but another process */
     struct file *file[FILES];
     int status;
     bool killed;
@@ -35,7 +36,11 @@ void process_yield(void);
 /* Until process_wake() with the same pointer, or until it is killed: the caller looks whether it still has
  * to. */
 void process_wait_for(const void *what);
+/* For what an interrupt brings, until `deadline` at most (CLOCK_NEVER: for ever), to a millisecond. */
+void process_wait_until(const void *what, uint64_t deadline);
 void process_wake(const void *what);
+/* Looks for those whose deadline has passed. */
+void process_tick(void);
 bool process_others_ready(void);
 _Noreturn void process_exit(int status);
 void process_end_if_killed(void);

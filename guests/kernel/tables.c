@@ -9,6 +9,9 @@
 #define TOP_SHIFT  39
 #define LAST_SHIFT 12
 
+/* Beyond it there is neither RAM nor a device: the direct map must not reach the image's. */
+#define DEVICE_END (UINT64_C(1) << 46)
+
 extern const char text_start[], text_end[], rodata_end[], image_end[]; /* kernel.ld */
 
 static uint64_t kernel_pml4, no_execute, global;
@@ -105,8 +108,7 @@ void tables_init(uint64_t ram_end)
     if (!kernel_pml4)
         panic("no memory for the kernel's page tables");
     map(DIRECT_MAP, DIRECT_MAP + round_up(ram_end, PAGE_2M), 0, PAGE_2M, PTE_W | no_execute);
-    map(DIRECT_MAP + APIC_PHYS_BASE, DIRECT_MAP + APIC_PHYS_BASE + PAGE_2M, APIC_PHYS_BASE, PAGE_2M,
-        PTE_W | PTE_PCD | PTE_PWT | no_execute);
+    tables_map_device(APIC_PHYS_BASE, PAGE_4K);
     map_image(text_start, text_end, 0);
     map_image(text_end, rodata_end, no_execute);
     map_image(rodata_end, image_end, PTE_W | no_execute);
@@ -114,6 +116,14 @@ void tables_init(uint64_t ram_end)
     write_cr3(kernel_pml4);
     if (global)
         write_cr4(read_cr4() | CR4_PGE);
+}
+
+void tables_map_device(uint64_t pa, uint64_t bytes)
+{
+    uint64_t start = DIRECT_MAP + (pa & ~(PAGE_2M - 1)), end = DIRECT_MAP + round_up(pa + bytes, PAGE_2M);
+
+    if (pa < DEVICE_END && bytes < DEVICE_END)
+        map(start, end, start - DIRECT_MAP, PAGE_2M, PTE_W | PTE_PCD | PTE_PWT | no_execute);
 }
 
 void tables_load(uint64_t pml4)

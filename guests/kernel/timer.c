@@ -30,8 +30,14 @@ static void apic_write(uint32_t offset, uint32_t value)
         *(volatile uint32_t *)direct(APIC_PHYS_BASE + offset) = value;
 }
 
+static uint32_t apic_read(uint32_t offset)
+{
+    return x2apic ? (uint32_t)rdmsr(X2APIC_MSR(offset))
+                  : *(volatile uint32_t *)direct(APIC_PHYS_BASE + offset);
+}
+
 /* The core crystal clock, which the timer counts (SDM vol. 3, 10.5.4). */
-static uint32_t timer_hz(void)
+uint32_t timer_hz(void)
 {
     uint32_t r[4];
 
@@ -59,7 +65,17 @@ void timer_init(void)
     apic_write(APIC_LVT_LINT1, APIC_LVT_MASKED);
     apic_write(APIC_TIMER_DIVIDE, APIC_DIVIDE_BY_1);
     apic_write(APIC_LVT_TIMER, APIC_TIMER_PERIODIC | VECTOR_TIMER);
-    apic_write(APIC_TIMER_INITIAL, timer_hz() / TURNS_A_SECOND);
+    apic_write(APIC_TIMER_INITIAL, timer_period());
+}
+
+uint32_t timer_period(void)
+{
+    return timer_hz() / TURNS_A_SECOND;
+}
+
+uint32_t timer_count(void)
+{
+    return apic_read(APIC_TIMER_CURRENT);
 }
 
 bool timer_present(void)
@@ -76,4 +92,9 @@ void timer_hold(bool held)
 void timer_acknowledge(void)
 {
     apic_write(APIC_EOI, 0);
+}
+
+uint8_t timer_apic_id(void)
+{
+    return (uint8_t)(x2apic ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24);
 }

@@ -1,8 +1,9 @@
 /* trap.c - exceptions and interrupts: page faults of processes are what their memory is made by, the timer
- * ends turns, and any other exception ends the process. */
+ * and devices end turns, and any other exception ends the process. */
 #include "kernel/trap.h"
 
 #include "arch/insn.h"
+#include "kernel/device.h"
 #include "kernel/panic.h"
 #include "kernel/process.h"
 #include "kernel/segments.h"
@@ -51,13 +52,24 @@ static _Noreturn void panic_on(const struct trap_frame *frame)
     panic("an exception of its own");
 }
 
+/* The timer's, a device's, or one that is nobody's; false: it is an exception. */
+static bool interrupt(uint64_t vector)
+{
+    if (vector == VECTOR_TIMER) {
+        timer_acknowledge();
+        device_poll();
+        process_tick();
+        return true;
+    }
+    return vector == VECTOR_SPURIOUS || device_interrupt(vector);
+}
+
+/* Interrupts of the kernel come while it waits for one. */
 static void of_kernel(struct trap_frame *frame)
 {
-    if (frame->vector == VECTOR_SPURIOUS)
+    if (interrupt(frame->vector))
         return;
-    if (frame->vector == VECTOR_TIMER) /* met while it waited for input */
-        timer_acknowledge();
-    else if (kernel_trap_hook)
+    if (kernel_trap_hook)
         kernel_trap_hook(frame);
     else
         panic_on(frame);
@@ -81,10 +93,9 @@ static void of_process(const struct trap_frame *frame)
 {
     if (frame->vector == VEC_PF) {
         page_fault(frame);
-    } else if (frame->vector == VECTOR_TIMER) {
-        timer_acknowledge();
-        process_yield();
-    } else if (frame->vector != VECTOR_SPURIOUS) {
+    } else if (interrupt(frame->vector)) {
+        process_yield(); /* also to those who have waited for a device */
+    } else {
         print("%s: killed by %s\n", current->name, trap_name(frame->vector));
         current->killed = true;
     }

@@ -6,8 +6,10 @@
 
 #include "lib/trap_entry.h"
 
-#define VECTOR_TIMER    0x40
-#define VECTOR_SPURIOUS 0x4f
+#define VECTOR_TIMER       0x40
+#define VECTOR_DEVICES     0x41
+#define VECTOR_DEVICES_END 0x4f
+#define VECTOR_SPURIOUS    0x4f
 
 /* IDT and the MSRs of SYSCALL. */
 void trap_init(void);

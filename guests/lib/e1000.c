@@ -1,7 +1,9 @@
 /* e1000.c - see e1000.h. */
 #include "lib/e1000.h"
 
-#include "lib/guest.h"
+#include <stddef.h>
+
+#include "lib/bus.h"
 #include "lib/pci.h"
 
 uint16_t nic_eeprom(const struct nic *n, uint32_t at)
@@ -44,9 +46,9 @@ static bool read_address(struct nic *n)
 static void receiver_on(struct nic *n)
 {
     for (uint32_t i = 0; i < NIC_RING; i++)
-        n->rx[i] = (struct nic_descriptor){(uintptr_t)n->buffer[i], 0};
-    nic_write(n, E1000_RDBAL, (uint32_t)(uintptr_t)n->rx);
-    nic_write(n, E1000_RDBAH, (uint32_t)((uintptr_t)n->rx >> 32));
+        n->rx[i] = (struct nic_descriptor){bus_address(n->buffer[i]), 0};
+    nic_write(n, E1000_RDBAL, (uint32_t)bus_address(n->rx));
+    nic_write(n, E1000_RDBAH, (uint32_t)(bus_address(n->rx) >> 32));
     nic_write(n, E1000_RDLEN, sizeof n->rx);
     nic_write(n, E1000_RDH, 0);
     nic_write(n, E1000_RDT, NIC_RING - 1);
@@ -55,8 +57,8 @@ static void receiver_on(struct nic *n)
 
 static void transmitter_on(struct nic *n)
 {
-    nic_write(n, E1000_TDBAL, (uint32_t)(uintptr_t)n->tx);
-    nic_write(n, E1000_TDBAH, (uint32_t)((uintptr_t)n->tx >> 32));
+    nic_write(n, E1000_TDBAL, (uint32_t)bus_address(n->tx));
+    nic_write(n, E1000_TDBAH, (uint32_t)(bus_address(n->tx) >> 32));
     nic_write(n, E1000_TDLEN, sizeof n->tx);
     nic_write(n, E1000_TDH, 0);
     nic_write(n, E1000_TDT, 0);
@@ -67,7 +69,7 @@ bool nic_open(struct nic *n, uint32_t slot)
 {
     n->slot = slot;
     pci_enable(slot);
-    n->bar = pci_bar(slot, 0);
+    n->bar = bus_seen(pci_bar(slot, 0));
     nic_write(n, E1000_CTRL, E1000_CTRL_RST);
     nic_write(n, E1000_IMC, 0xffffffff);
     nic_read(n, E1000_ICR);
@@ -106,9 +108,10 @@ void nic_send(struct nic *n, const void *frame, uint32_t bytes, uint32_t options
     if (options)
         word |= (uint64_t)options << E1000_TX_OPTIONS | E1000_TX_DATA << E1000_TX_TYPE;
     command |= options ? E1000_TX_DEXT : 0;
-    put(n, (uintptr_t)frame, word | command << E1000_TX_COMMAND);
+    put(n, bus_address(frame), word | command << E1000_TX_COMMAND);
 }
 
+/* Of the two ends of the ring, TDH would cost an access to the NIC. */
 static bool is_done(const struct nic *n, uint32_t at)
 {
     uint64_t word = *(const volatile uint64_t *)&n->tx[at].word;
@@ -147,10 +150,20 @@ const uint8_t *nic_received(const struct nic *n, uint32_t *bytes)
     return n->buffer[n->rx_next];
 }
 
-void nic_next(struct nic *n)
+void nic_take(struct nic *n)
 {
     n->rx[n->rx_next].word = 0;
-    __atomic_signal_fence(__ATOMIC_RELEASE);
-    nic_write(n, E1000_RDT, n->rx_next);
     n->rx_next = (n->rx_next + 1) % NIC_RING;
+}
+
+void nic_give(struct nic *n)
+{
+    __atomic_signal_fence(__ATOMIC_RELEASE);
+    nic_write(n, E1000_RDT, (n->rx_next + NIC_RING - 1) % NIC_RING);
+}
+
+void nic_next(struct nic *n)
+{
+    nic_take(n);
+    nic_give(n);
 }

@@ -60,5 +60,8 @@ bool nic_sent(const struct nic *n);
 /* The next frame that has arrived, without FCS, and its length; NULL: none.  To be given back by nic_next. */
 const uint8_t *nic_received(const struct nic *n, uint32_t *bytes);
 void nic_next(struct nic *n);
+/* The same in two halves: each frame is taken, and several are given back at once. */
+void nic_take(struct nic *n);
+void nic_give(struct nic *n);
 
 #endif

@@ -3,6 +3,9 @@
 
 #include "arch/board.h"
 #include "arch/insn.h"
+#include "lib/bus.h"
+
+uint64_t bus_offset;
 
 static void select(uint32_t slot, uint32_t at)
 {
@@ -46,6 +49,27 @@ uint64_t pci_bar(uint32_t slot, unsigned bar)
     uint32_t low = pci_read(slot, PCI_BAR(bar));
     uint64_t high = low & PCI_BAR_64 ? pci_read(slot, PCI_BAR(bar + 1)) : 0;
     return high << 32 | (low & ~15u);
+}
+
+bool pci_present(void)
+{
+    select(0, 0);
+    return in32(PORT_PCI_ADDRESS) == PCI_ADDRESS(0u, 0u, 0u, 0u);
+}
+
+uint64_t pci_bar_bytes(uint32_t slot, unsigned bar)
+{
+    uint16_t command = pci_read16(slot, PCI_COMMAND);
+    uint32_t low = pci_read(slot, PCI_BAR(bar)), mask;
+
+    if (low & PCI_BAR_IO)
+        return 0;
+    pci_write16(slot, PCI_COMMAND, command & ~(PCI_COMMAND_MEMORY | PCI_COMMAND_IO));
+    pci_write(slot, PCI_BAR(bar), ~0u);
+    mask = pci_read(slot, PCI_BAR(bar)) & ~15u;
+    pci_write(slot, PCI_BAR(bar), low);
+    pci_write16(slot, PCI_COMMAND, command);
+    return mask & -mask;
 }
 
 uint32_t pci_capability(uint32_t slot, uint8_t id, uint32_t before)
@@ -100,7 +124,8 @@ bool pci_set_msix(uint32_t slot, unsigned entry, uint64_t address, uint32_t data
     if (!at || entry > (pci_read16(slot, at + PCI_MSIX_CONTROL) & PCI_MSIX_SIZE))
         return false;
     uint32_t table = pci_read(slot, at + PCI_MSIX_TABLE);
-    volatile uint32_t *it = (volatile uint32_t *)(pci_bar(slot, table & 7) + (table & ~7u) + 16u * entry);
+    uint64_t at_entry = pci_bar(slot, table & 7) + (table & ~7u) + 16u * entry;
+    volatile uint32_t *it = (volatile uint32_t *)bus_seen(at_entry);
     pci_write16(slot, at + PCI_MSIX_CONTROL, pci_read16(slot, at + PCI_MSIX_CONTROL) | PCI_MSIX_ENABLE);
     it[0] = (uint32_t)address;
     it[1] = (uint32_t)(address >> 32);

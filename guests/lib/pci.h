@@ -16,8 +16,12 @@ void pci_write16(uint32_t slot, uint32_t at, uint16_t value);
 
 /* The slot of bus 0 with the n-th function of that vendor and device; PCI_NOWHERE: there is none. */
 uint32_t pci_find(uint16_t vendor, uint16_t device, unsigned n);
+/* Whether mechanism 1 is there at all: where it is not, ports read as ones. */
+bool pci_present(void);
 /* Address of a memory BAR. */
 uint64_t pci_bar(uint32_t slot, unsigned bar);
+/* Its bytes, by writing ones to it (PCI 3.0, 6.2.5.1 "Address Maps"); 0: a BAR of ports, or none. */
+uint64_t pci_bar_bytes(uint32_t slot, unsigned bar);
 /* Where a capability is; 0: the function has none of that ID.  After `before`, or the first if that is 0. */
 uint32_t pci_capability(uint32_t slot, uint8_t id, uint32_t before);
 /* Memory decoding and bus mastering on. */

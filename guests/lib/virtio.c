@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "lib/bus.h"
 #include "lib/pci.h"
 
 /* Compilers keep the order of what the device sees; so does the processor (x86 stores are in order), but for
@@ -51,8 +52,8 @@ static uint8_t config_byte(uint32_t slot, uint32_t at)
 
 static void note_structure(struct virtio *v, uint32_t at)
 {
-    uint64_t place = pci_bar(v->slot, config_byte(v->slot, at + VIRTIO_CAP_BAR)) +
-                     pci_read(v->slot, at + VIRTIO_CAP_OFFSET);
+    uint64_t bar = pci_bar(v->slot, config_byte(v->slot, at + VIRTIO_CAP_BAR));
+    uint64_t place = bus_seen(bar + pci_read(v->slot, at + VIRTIO_CAP_OFFSET));
 
     switch (config_byte(v->slot, at + VIRTIO_CAP_TYPE)) {
     case VIRTIO_CAP_COMMON: v->common = place; break;
@@ -148,9 +149,9 @@ void virtio_queue_init(struct virtio_queue *q, struct virtio *v, uint16_t number
     put16(v->common + VIRTIO_QUEUE_SELECT, number);
     put16(v->common + VIRTIO_QUEUE_SIZE, VIRTIO_QUEUE_ENTRIES);
     put16(v->common + VIRTIO_QUEUE_MSIX_VECTOR, vector);
-    put64(v->common + VIRTIO_QUEUE_DESC, (uint64_t)q->desc);
-    put64(v->common + VIRTIO_QUEUE_DRIVER, (uint64_t)q->avail);
-    put64(v->common + VIRTIO_QUEUE_DEVICE, (uint64_t)q->used);
+    put64(v->common + VIRTIO_QUEUE_DESC, bus_address(q->desc));
+    put64(v->common + VIRTIO_QUEUE_DRIVER, bus_address(q->avail));
+    put64(v->common + VIRTIO_QUEUE_DEVICE, bus_address(q->used));
     q->bell = v->notify + (uint64_t)get16(v->common + VIRTIO_QUEUE_NOTIFY_OFF) * v->multiplier;
     put16(v->common + VIRTIO_QUEUE_ENABLE, 1);
 }
@@ -160,7 +161,7 @@ void virtio_descriptor(uint8_t *table, uint16_t i, const volatile void *at, uint
 {
     uint64_t it = (uint64_t)table + (uint64_t)VIRTQ_DESC_BYTES * i;
 
-    put64(it + VIRTQ_DESC_ADDR, (uint64_t)at);
+    put64(it + VIRTQ_DESC_ADDR, bus_address(at));
     put32(it + VIRTQ_DESC_LEN, bytes);
     put16(it + VIRTQ_DESC_FLAGS, flags);
     put16(it + VIRTQ_DESC_NEXT, next);
@@ -198,6 +199,19 @@ bool virtio_take(struct virtio_queue *q, uint16_t n)
     if ((uint16_t)(back - q->seen) < n)
         return false;
     q->seen += n;
+    return true;
+}
+
+bool virtio_next(struct virtio_queue *q, uint16_t *head, uint32_t *bytes)
+{
+    uint64_t used = (uint64_t)q->used, entry = used + VIRTQ_USED_RING(q->seen % VIRTIO_QUEUE_ENTRIES);
+
+    if (get16(used + VIRTQ_USED_IDX) == q->seen)
+        return false;
+    __atomic_signal_fence(__ATOMIC_ACQUIRE);
+    *head = (uint16_t)(get32(entry) % VIRTIO_QUEUE_ENTRIES);
+    *bytes = get32(entry + 4);
+    q->seen++;
     return true;
 }
 

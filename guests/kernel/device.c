@@ -1,0 +1,92 @@
+/* device.c - see device.h. */
+#include "kernel/device.h"
+
+#include <stddef.h>
+
+#include "arch/insn.h"
+#include "kernel/memory.h"
+#include "kernel/timer.h"
+#include "kernel/trap.h"
+#include "lib/bus.h"
+#include "lib/pci.h"
+
+#define DEVICES (VECTOR_DEVICES_END - VECTOR_DEVICES)
+
+static struct attached {
+    device_call *call;
+    void *of;
+    bool polled;
+} devices[DEVICES];
+
+static unsigned count;
+
+bool device_init(void)
+{
+    bus_offset = DIRECT_MAP;
+    return pci_present();
+}
+
+void device_map(uint32_t slot)
+{
+    for (unsigned bar = 0; bar < PCI_BARS; bar++) {
+        uint64_t bytes = pci_bar_bytes(slot, bar);
+
+        if (bytes)
+            tables_map_device(pci_bar(slot, bar), bytes);
+        if (bytes && pci_read(slot, PCI_BAR(bar)) & PCI_BAR_64)
+            bar++;
+    }
+}
+
+const char *device_attach(uint32_t slot, device_call *call, void *of)
+{
+    uint8_t vector = (uint8_t)(VECTOR_DEVICES + count), apic;
+    struct attached *d = &devices[count];
+
+    if (count == DEVICES)
+        return NULL;
+    *d = (struct attached){.call = call, .of = of, .polled = true};
+    count++;
+    if (!timer_present())
+        return "polled";
+    apic = timer_apic_id();
+    d->polled = false;
+    if (pci_enable_msix(slot, 0, vector, apic))
+        return "MSI-X";
+    if (pci_enable_msi(slot, vector, apic))
+        return "MSI";
+    d->polled = true;
+    return "polled";
+}
+
+bool device_interrupt(uint64_t vector)
+{
+    const struct attached *d = &devices[vector - VECTOR_DEVICES];
+
+    if (vector < VECTOR_DEVICES || vector >= VECTOR_DEVICES_END)
+        return false;
+    if (d->call)
+        d->call(d->of);
+    timer_acknowledge();
+    return true;
+}
+
+bool device_poll(void)
+{
+    bool any = false;
+
+    for (const struct attached *d = devices; d < devices + count; d++)
+        if (d->polled) {
+            any = true;
+            d->call(d->of);
+        }
+    return any;
+}
+
+void device_wait(void)
+{
+    if (device_poll() || !timer_present())
+        __asm__ volatile("pause");
+    else
+        wait_for_interrupt();
+}
