@@ -130,7 +130,8 @@ ask {
 }
 check_order({ shadow = by.touch.shadow.cycles, ept = by.touch.nested.cycles }, "shadow < ept",
     "4 KiB pages in guest and EPT: shadow is ahead, since its walks have one dimension")
-check(by.touch.shadow.walk < 1.1 * by.touch.native.walk, "walks of shadow tables cost no more than native ones")
+-- As many references; which lines of tables the caches still hold depends on where the tables lie.
+check_near(by.touch.shadow.walk, by.touch.native.walk, 25, "walks of shadow tables cost what native ones do")
 check(by.touch.nested.walk > 1.5 * by.touch.native.walk, "and walks in two dimensions cost more")
 say("  EPT is behind by %d cycles in pages of 4 KiB, by %d where guest and EPT have 2 MiB.", small, large)
 check(large < small / 2, "2 MiB pages in guest and EPT close most of the gap")
