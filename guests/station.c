@@ -20,7 +20,7 @@
 #define VECTOR_NIC      0x35
 #define VECTOR_TIMER    0x36
 #define VECTOR_SPURIOUS 0x4f
-#define TICK            50000 /* the console has no interrupt: it is looked at each so many cycles */
+#define TICK            200000 /* the console has no interrupt: it is looked at each so many cycles */
 #define EVERY           20000
 #define LINE_MAX        64
 #define MAC             6
@@ -89,6 +89,11 @@ static bool open_nic(void)
 static uint32_t big_endian(const uint8_t *at)
 {
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+static bool job_waits(void)
+{
+    return job.next && job.next <= job.count;
 }
 
 static void send_next(void)
@@ -295,7 +300,7 @@ static void sleep(void)
 {
     uint64_t now = rdtsc(), until = now + TICK;
 
-    if (job.next && job.next <= job.count && job.due < until)
+    if (job_waits() && job.due < until)
         until = job.due;
     if (until <= now)
         return;
@@ -312,9 +317,10 @@ uint32_t guest_main(const char *args)
     print(" listens\n");
     while (look_at_console()) {
         take_frames();
-        while (job.next && job.next <= job.count && job.due <= rdtsc() && nic_room(&nic))
+        if (job_waits() && job.due <= rdtsc() && nic_room(&nic))
             send_next();
-        sleep();
+        else
+            sleep();
     }
     return 0;
 }

@@ -75,29 +75,29 @@ static void divert_unsent(struct uplink *u)
     nic_empty(&u->nic);
 }
 
-static void follow_link(struct uplink *u)
+static void set_link(struct uplink *u, bool link)
 {
-    bool link = has_link(u);
-
     if (link == u->port->link)
         return;
-    print("hv: %s has %s its link\n", u->name, link ? "found" : "lost");
     vswitch_link(net_switch(), u->port, link);
     if (!link)
         divert_unsent(u);
+    print("hv: %s has %s its link\n", u->name, link ? "found" : "lost");
 }
 
-/* To read the causes clears them. */
+/* To read the causes clears them.  What has come before the link was lost is taken while the port has it. */
 static void on_interrupt(void *of)
 {
     struct uplink *u = of;
     uint32_t causes = nic_read(&u->nic, E1000_ICR);
 
-    if (causes & E1000_ICR_LSC)
-        follow_link(u);
+    if (causes & E1000_ICR_LSC && has_link(u))
+        set_link(u, true);
     if (causes & E1000_ICR_RXO)
         u->port->counts.missed += nic_read(&u->nic, E1000_MPC);
     take_batch(u);
+    if (causes & E1000_ICR_LSC && !has_link(u))
+        set_link(u, false);
 }
 
 /* ---- start ---- */

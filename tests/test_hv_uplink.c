@@ -289,6 +289,24 @@ START_TEST(a_flow_survives_its_link)
 }
 END_TEST
 
+/* The last waits for the NIC's next interrupt, which is that of the link. */
+START_TEST(what_has_come_is_not_lost)
+{
+    start("uplinks=3,5", A, B);
+    arrive(0, mac_a, 1, 0);
+    run_until(rs_now(machine) + 100000);
+    arrive(0, mac_a, 2, 0);
+    run_until(rs_now(machine) + 14000);
+    arrive(0, mac_a, 3, 0);
+    run_until(rs_now(machine) + 3000);
+    ck_assert_uint_eq(lost, 0);
+    set_link(0, true, 0);
+    run_until(rs_now(machine) + 200000);
+    must_say("hv: uplink1 has lost its link");
+    heard("a", "heard 3 from " STRANGER ", 1 to 3");
+}
+END_TEST
+
 /* The NIC had them when its link went: they go by the other. */
 START_TEST(what_waited_for_the_wire_is_not_lost)
 {
@@ -419,6 +437,7 @@ static Suite *suite(void)
     tcase_add_test(t, a_burst_comes_in);
     tcase_add_test(t, a_ring_that_is_full);
     tcase_add_loop_test(t, a_flow_survives_its_link, 0, 24);
+    tcase_add_test(t, what_has_come_is_not_lost);
     tcase_add_test(t, what_waited_for_the_wire_is_not_lost);
     tcase_add_test(t, no_link_at_the_start);
     tcase_add_test(t, spread);

@@ -75,6 +75,8 @@ says ept_gain '4 KiB pages in guest and EPT: shadow is ahead'
 says nanobench 'pgfault: with EPT it is the guest.s own business'
 says who_faults 'exit 0, Exception or NMI'
 says who_faults 'exits by exception (0)  *0  *30  *[1-9]'
+says vswitch 'the switch announces its VMs by RARP'
+says vswitch 'frames at the station  *[0-9]* of 100'
 says shootdown 'have read the old frame'
 says shootdown '248: that is what a further core costs'
 
@@ -104,7 +106,7 @@ report $? 'trap on Prescott costs something else' prescott.out
 
 # Lessons about times hold on every processor; walks cost the same on all, since a preset says what exits cost.
 for timing in prescott merom penryn nehalem westmere sandybridge skylake; do
-    for name in walk_caches feature_control who_faults address_spaces ept_gain nanobench cost_law isolation; do
+    for name in walk_caches feature_control who_faults address_spaces ept_gain nanobench cost_law isolation vswitch; do
         timeout 120 "$ringside" run "$scenarios/$name.lua" --timing $timing >timing.out 2>&1
         report $? "$name on $timing" timing.out
     done
