@@ -321,6 +321,21 @@ static void net_command(char *rest)
     }
 }
 
+static void device_command(char *rest)
+{
+    const char *word = text_word(&rest);
+    const struct physical *p;
+
+    if (!text_equal(word, "list") || *rest) {
+        error("device %s? possible is device list", *word ? word : "what");
+        return;
+    }
+    for (unsigned i = 0; (p = physical_at(i)) != NULL; i++)
+        say("slot=%u kind=%s owner=%s faults=%lu", (unsigned)p->slot, physical_kind_name(p->kind),
+            p->owner ? p->owner : "-", p->faults);
+    ok();
+}
+
 static void help_command(char *rest)
 {
     if (*rest) {
@@ -332,6 +347,7 @@ static void help_command(char *rest)
     for (unsigned i = 0; i < VM_COMMANDS; i++)
         say("vm %7s %14s %s", vm_commands[i].name, vm_commands[i].args, vm_commands[i].help);
     say("stats [NAME]             exits by cause, with the cycles of their handlers");
+    say("device list              the machine's devices, and who has each");
     say("net list                 the ports of the virtual switch");
     say("net stats                what each has counted");
     say("net bond MODE            failover or spread: what two uplinks do");
@@ -350,8 +366,10 @@ static void execute(char *text)
         stats_command(text);
     else if (text_equal(word, "net"))
         net_command(text);
+    else if (text_equal(word, "device"))
+        device_command(text);
     else
-        error("unknown command \"%s\"; known are help, vm, stats, net", word);
+        error("unknown command \"%s\"; known are help, vm, stats, net, device", word);
 }
 
 /* ---- the line ---- */

@@ -16,11 +16,11 @@ static unsigned count;
 
 static const struct {
     uint16_t vendor, device;
-    const char *name;
+    const char *name, *key;
 } kinds[] = {
-    [PHYSICAL_NIC] = {E1000_VENDOR, E1000_DEVICE, "E1000"},
-    [PHYSICAL_DISK] = {VIRTIO_VENDOR, VIRTIO_DEVICE(VIRTIO_ID_BLOCK), "virtio disk"},
-    [PHYSICAL_EDU] = {EDU_VENDOR, EDU_DEVICE, "edu device"},
+    [PHYSICAL_NIC] = {E1000_VENDOR, E1000_DEVICE, "E1000", "nic"},
+    [PHYSICAL_DISK] = {VIRTIO_VENDOR, VIRTIO_DEVICE(VIRTIO_ID_BLOCK), "virtio disk", "disk"},
+    [PHYSICAL_EDU] = {EDU_VENDOR, EDU_DEVICE, "edu device", "edu"},
 };
 
 /* ---- what there is ---- */
@@ -108,6 +108,11 @@ static struct physical *first_free(enum physical_kind kind)
         if (function[i].kind == kind && !function[i].owner)
             return &function[i];
     return NULL;
+}
+
+const char *physical_kind_name(enum physical_kind kind)
+{
+    return kinds[kind].key;
 }
 
 const char *physical_name(const struct physical *p)

@@ -33,6 +33,8 @@ struct physical {
 /* The i-th of all, in the order of their slots; NULL after the last. */
 struct physical *physical_at(unsigned i);
 
+/* "nic", "disk", "edu". */
+const char *physical_kind_name(enum physical_kind kind);
 /* What it is, in words. */
 const char *physical_name(const struct physical *p);
 

@@ -14,4 +14,10 @@ static inline uint64_t hypercall(uint64_t number)
     return number;
 }
 
+static inline uint64_t hypercall_with(uint64_t number, uint64_t argument)
+{
+    __asm__ volatile("vmcall" : "+a"(number) : "D"(argument) : "memory");
+    return number;
+}
+
 #endif
