@@ -230,7 +230,8 @@ $(TESTS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.c.o $(TEST_LIB) $(UI_LIB) $(LIB
 hv_host = $(patsubst %,$(BUILD)/obj/host/hv/%.c.o,$(1))
 HV_NIC_OBJ := $(call hv_host,e1000 e1000_receive e1000_transmit vswitch)
 HV_PCI_OBJ := $(call hv_host,vpci vpci_message)
-HV_HOST_OBJ := $(sort $(call hv_host,decode emulate operate irq) $(HV_NIC_OBJ) $(HV_PCI_OBJ))
+HV_VIRTIO_OBJ := $(HV_PCI_OBJ) $(call hv_host,dma virtio_net virtio_pci virtqueue vswitch)
+HV_HOST_OBJ := $(sort $(call hv_host,decode emulate operate irq) $(HV_NIC_OBJ) $(HV_VIRTIO_OBJ))
 
 $(HV_HOST_OBJ): $(BUILD)/obj/host/%.o: % $(BUILD)/flags-tests | $(BUILD)/tools-found
 	@mkdir -p $(@D)
@@ -242,6 +243,7 @@ $(BUILD)/tests/test_hv_vswitch: $(call hv_host,vswitch)
 $(BUILD)/tests/test_hv_irq: $(call hv_host,irq)
 $(BUILD)/tests/test_hv_e1000: $(HV_NIC_OBJ)
 $(BUILD)/tests/test_hv_vpci: $(HV_PCI_OBJ)
+$(BUILD)/tests/test_hv_virtio: $(HV_VIRTIO_OBJ)
 
 # It runs the yardstick's image as the yardstick does, and reads its tables.
 $(BUILD)/tests/test_bench: $(call obj,$(addprefix bench/,own.c result.c follow.c report.c))

@@ -1,11 +1,13 @@
-/* net - frames to another station: what a NIC costs, and whether they arrive.
+/* net - frames to another station: what a NIC costs, and whether they arrive.  The NIC is an E1000, or a
+ * virtio one.
  *
  *     net send PEER [FRAMES] [BYTES] [BATCH]   to VM number PEER (its address is 52:49:4e:00:00:PEER), in
  *                                              batches (at most 8), each of which is answered
  *     net receive [FRAMES] [BATCH]             takes them, checks them, and answers
- *     net hostile [ROUNDS]                     registers, rings and descriptors at random
+ *     net hostile [ROUNDS]                     registers, rings and descriptors of an E1000 at random
  *
- * Defaults 64, 1000, 8; 2000.  By interrupts (MSI).  Mark 1 and 2 around all frames: RDI is their number. */
+ * Defaults 64, 1000, 8; 2000.  By interrupts (MSI, MSI-X).  Mark 1 and 2 around all frames: RDI is their
+ * number. */
 #include "lib/guest.h"
 
 #include "arch/apic.h"
@@ -17,6 +19,7 @@
 #include "lib/print.h"
 #include "lib/string.h"
 #include "lib/traps.h"
+#include "lib/virtio_net.h"
 
 #define VECTOR_NIC      0x35
 #define VECTOR_SPURIOUS 0x4f
@@ -29,6 +32,9 @@
 #define HELLO           0xffffffffu /* in place of a number */
 
 static struct nic nic;
+static struct vnic vnic;
+static bool is_virtio;
+static const uint8_t *mac;
 static uint8_t frames[BATCH_MOST][FRAME_MOST + 2];
 static volatile uint32_t interrupts;
 static uint32_t got, damaged;
@@ -41,30 +47,71 @@ static void apic_write(uint32_t offset, uint32_t value)
 static void on_nic(struct trap_frame *frame)
 {
     (void)frame;
-    nic_read(&nic, E1000_ICR);
+    if (!is_virtio)
+        nic_read(&nic, E1000_ICR);
     interrupts++;
     apic_write(APIC_EOI, 0);
 }
 
-static bool open_nic(void)
+static bool open_e1000(void)
 {
     uint32_t slot = pci_find(E1000_VENDOR, E1000_DEVICE, 0);
 
     if (slot == PCI_NOWHERE) {
-        print("there is no E1000\n");
+        print("there is no E1000, and no virtio NIC that works\n");
         return false;
     }
     if (!nic_open(&nic, slot) || !pci_enable_msi(slot, VECTOR_NIC, 0)) {
         print("its EEPROM is damaged, or it has no MSI\n");
         return false;
     }
+    mac = nic.mac;
+    nic_write(&nic, E1000_IMS, E1000_ICR_RXT0);
+    return true;
+}
+
+static bool open_nic(void)
+{
     out8(PORT_PIC_MASK, 0xff);
     out8(PORT_PIC2_MASK, 0xff);
     traps_init();
     trap_set(VECTOR_NIC, on_nic);
     apic_write(APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS);
-    nic_write(&nic, E1000_IMS, E1000_ICR_RXT0);
-    return true;
+    is_virtio = vnic_open(&vnic, VECTOR_NIC);
+    mac = vnic.mac;
+    return is_virtio || open_e1000();
+}
+
+/* ---- what both can ---- */
+
+/* An E1000 is told of each frame, a virtio NIC of all since the last kick. */
+static void give(const uint8_t *frame, uint32_t bytes)
+{
+    if (!is_virtio) {
+        nic_send(&nic, frame, bytes, 0);
+        return;
+    }
+    while (!vnic_send(&vnic, frame, bytes))
+        vnic_kick(&vnic);
+}
+
+static void kick(void)
+{
+    if (is_virtio)
+        vnic_kick(&vnic);
+}
+
+static const uint8_t *received(uint32_t *bytes)
+{
+    return is_virtio ? vnic_received(&vnic, bytes) : nic_received(&nic, bytes);
+}
+
+static void next(void)
+{
+    if (is_virtio)
+        vnic_next(&vnic);
+    else
+        nic_next(&nic);
 }
 
 /* ---- frames: each has its number, bytes that follow from it, and their sum ---- */
@@ -84,7 +131,7 @@ static void make_frame(uint8_t *f, uint32_t peer, uint32_t number, uint32_t byte
     uint32_t total;
 
     memcpy(f, to, sizeof to);
-    memcpy(f + 6, nic.mac, sizeof nic.mac);
+    memcpy(f + 6, mac, 6);
     f[12] = TYPE_1;
     f[13] = TYPE_2;
     memcpy(f + HEADER + 4, &number, sizeof number);
@@ -114,7 +161,8 @@ static bool is_right(const uint8_t *f, uint32_t n, uint32_t number)
 static void greet(uint32_t peer)
 {
     make_frame(frames[0], peer, HELLO, FRAME_LEAST);
-    nic_send(&nic, frames[0], FRAME_LEAST, 0);
+    give(frames[0], FRAME_LEAST);
+    kick();
 }
 
 /* The next frame; its sender's number in *peer.  A greeting is no frame; who listens answers it. */
@@ -125,13 +173,13 @@ static void take(uint32_t *peer, bool answers)
     bool hello;
 
     do {
-        while (!(f = nic_received(&nic, &n)))
+        while (!(f = received(&n)))
             wait_for_interrupt();
         hello = number_of(f) == HELLO;
         *peer = f[11];
         if (!hello)
             damaged += !is_right(f, n, got++);
-        nic_next(&nic);
+        next();
         if (hello && answers)
             greet(*peer);
     } while (hello);
@@ -142,12 +190,12 @@ static void meet(uint32_t peer)
 {
     uint32_t n;
 
-    while (!nic_received(&nic, &n)) {
+    while (!received(&n)) {
         greet(peer);
-        for (uint32_t i = 0; i < 20000 && !nic_received(&nic, &n); i++)
+        for (uint32_t i = 0; i < 20000 && !received(&n); i++)
             __asm__ volatile("pause");
     }
-    nic_next(&nic);
+    next();
 }
 
 /* ---- the two sides ---- */
@@ -161,8 +209,9 @@ static uint32_t send(uint32_t peer, uint32_t count, uint32_t bytes, uint32_t bat
     for (uint32_t first = 0; first < count; first += batch) {
         for (uint32_t i = 0; i < batch; i++) {
             make_frame(frames[i], peer, first + i, bytes);
-            nic_send(&nic, frames[i], bytes, 0);
+            give(frames[i], bytes);
         }
+        kick();
         take(&answerer, false);
         damaged += answerer != peer;
     }
@@ -179,10 +228,13 @@ static uint32_t receive(uint32_t count, uint32_t batch)
         for (uint32_t k = 0; k < batch; k++)
             take(&peer, true);
         make_frame(frames[0], peer, i, FRAME_LEAST);
-        nic_send(&nic, frames[0], FRAME_LEAST, 0);
+        give(frames[0], FRAME_LEAST);
+        kick();
     }
-    print("%u frames received, %u damaged; sent %u, received %u\n", got, damaged, nic_read(&nic, E1000_GPTC),
-          nic_read(&nic, E1000_GPRC));
+    print("%u frames received, %u damaged", got, damaged);
+    if (!is_virtio)
+        print("; sent %u, received %u", nic_read(&nic, E1000_GPTC), nic_read(&nic, E1000_GPRC));
+    print("\n");
     return damaged || !interrupts;
 }
 
@@ -252,5 +304,5 @@ uint32_t guest_main(const char *args)
         return send((uint32_t)args_number(args, 2, 2), count, bytes, batch);
     if (args_is(args, 1, "receive"))
         return receive(count, batch);
-    return hostile((uint32_t)args_number(args, 2, 2000));
+    return is_virtio || hostile((uint32_t)args_number(args, 2, 2000));
 }

@@ -73,7 +73,7 @@ static bool parse_edu(struct vm_config *c, const char *value)
 
 static bool parse_nic(struct vm_config *c, const char *value)
 {
-    c->nic = text_equal(value, "e1000");
+    c->nic = text_equal(value, "e1000") ? NIC_E1000 : text_equal(value, "virtio") ? NIC_VIRTIO : NIC_NONE;
     c->passed[PHYSICAL_NIC].wanted = text_equal(value, "passthrough");
     return c->nic || c->passed[PHYSICAL_NIC].wanted || text_equal(value, "none");
 }
@@ -180,7 +180,7 @@ static const struct key {
     {"weight=", parse_weight, "1 to 100", false},
     {"vcpus=", parse_vcpus, "1 to 8", true},
     {"edu=", parse_edu, "yes, no or passthrough", true},
-    {"nic=", parse_nic, "e1000, passthrough or none", true},
+    {"nic=", parse_nic, "none, e1000, virtio or passthrough", true},
     {"nic_slot=", parse_nic_slot, "a slot of the machine's bus, 1 to 31, or several: 4,5", true},
     {"disk=", parse_disk, "passthrough or none", true},
     {"disk_slot=", parse_disk_slot, "a slot of the machine's bus, 1 to 31, or several: 4,5", true},

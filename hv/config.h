@@ -2,7 +2,7 @@
  *
  *     NAME [image=NAME] [ram=8M] [mmu=nested|shadow] [page=4k|2m] [start=yes|no] [lazy=yes|no]
  *          [faults=guest|hypervisor] [tables=24..2047] [weight=1..100] [vcpus=1..8] [edu=yes|no]
- * [nic=e1000|none] [vlan=1..4094|trunk] [-- ARGUMENTS]
+ * [nic=none|e1000|virtio] [vlan=1..4094|trunk] [-- ARGUMENTS]
  *
  * The guest's command line is the image's name, then the arguments. */
 #ifndef HV_CONFIG_H

@@ -142,10 +142,12 @@ void e1000_transmit(struct e1000 *e)
 
     if (!may_transmit(e) || *head >= size || tail >= size)
         return;
+    virtio_net_hold();
     for (unsigned n = 0; n < AT_ONCE && *head != tail; n++) {
         causes |= one(e, *head);
         *head = (*head + 1) % size;
     }
+    virtio_net_release();
     if (*head != before)
         e1000_cause(e, causes | (*head == tail ? E1000_ICR_TXQE : 0));
 }

@@ -252,8 +252,7 @@ static void run_turn(struct vcpu *v, struct core *c)
     uint64_t now, end, alarm = next_alarm(c);
 
     begin_turn(v, c);
-    if (v->vm->port)
-        e1000_turn(&v->vm->nic);
+    vm_devices_turn(v->vm);
     now = v->turn.start;
     end = alarm < now + QUANTUM_CYCLES ? alarm : now + QUANTUM_CYCLES;
     while (vcpu_runnable(v) && !c->must_choose && now < end) {

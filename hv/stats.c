@@ -66,6 +66,12 @@ static void show_work(const struct vmdir_shadow_work *work, stats_line *line)
          work->compared, work->changed);
 }
 
+static void show_device(const struct virtio_device *d, stats_line *line)
+{
+    line("device=%s notifications=%lu interrupts=%lu chains=%lu", d->kind->name, d->notifications,
+         d->interrupts, d->chains);
+}
+
 void stats_show(const struct vm *vm, stats_line *line)
 {
     const struct stats *s = &vm->stats;
@@ -83,6 +89,8 @@ void stats_show(const struct vm *vm, stats_line *line)
                  s->cause[i].cycles / s->cause[i].exits, exit_reason_name(i));
     if (vm->dir->shadow)
         show_work(&vm->dir->work, line);
+    if (vm->ever_started && vm->config.nic == NIC_VIRTIO)
+        show_device(&vm->virtio_net.device, line);
     for (unsigned i = FAULT_TRUE; i < STATS_FAULTS; i++)
         if (s->fault_cause[i].exits)
             line("fault=%u count=%lu cycles=%lu mean=%lu reason=%s", i, s->fault_cause[i].exits,

@@ -180,6 +180,15 @@ static bool start_fails(struct vm *vm)
     return false;
 }
 
+static bool plug_nic(struct vm *vm)
+{
+    switch (vm->config.nic) {
+    case NIC_E1000: return e1000_plug(vm);
+    case NIC_VIRTIO: return virtio_net_plug(&vm->virtio_net, vm);
+    default: return true;
+    }
+}
+
 /* There is room for all that a VM can have. */
 static void plug_devices(struct vm *vm)
 {
@@ -187,8 +196,16 @@ static void plug_devices(struct vm *vm)
     vpci_init(&vm->pci);
     if (vm->config.edu)
         vedu_plug(vm);
-    if (vm->config.nic)
-        e1000_plug(vm);
+    plug_nic(vm);
+}
+
+void vm_devices_turn(struct vm *vm)
+{
+    switch (vm->config.nic) {
+    case NIC_E1000: e1000_turn(&vm->nic); break;
+    case NIC_VIRTIO: virtio_net_turn(&vm->virtio_net); break;
+    default: break;
+    }
 }
 
 static bool pass_devices(struct vm *vm, char *why, size_t size)

@@ -17,11 +17,14 @@
 #include "stats.h"
 #include "vcpu.h"
 #include "vedu.h"
+#include "virtio_net.h"
 #include "vpci.h"
 #include "vuart.h"
 
 #define VM_CMDLINE 256
 #define VM_WHY     256 /* of a message that says why something cannot be */
+
+enum vm_nic { NIC_NONE, NIC_E1000, NIC_VIRTIO };
 
 /* What a boot module's string asks for (config.h). */
 struct vm_config {
@@ -37,8 +40,9 @@ struct vm_config {
     bool start;                /* at once */
     bool faults_exit;          /* its page faults come to the hypervisor, which gives each back */
     bool faults_guest;         /* it was said that the guest has them */
-    bool edu, nic;             /* it has an edu device, an E1000 */
-    bool trunk;                /* its NIC's port carries all VLANs, with tags but for `vlan` */
+    bool edu;                  /* it has an edu device */
+    enum vm_nic nic;
+    bool trunk; /* its NIC's port carries all VLANs, with tags but for `vlan` */
     uint16_t vlan;
     struct {
         bool wanted;
@@ -65,9 +69,10 @@ struct vm {
     struct mmio mmio; /* where its devices' registers are */
     struct vpci pci;
     struct passthrough passthrough;
-    struct vedu edu;           /* edu=yes */
-    struct e1000 nic;          /* nic=e1000 */
-    struct vswitch_port *port; /* where its NIC is plugged in; NULL: it has none */
+    struct vedu edu;              /* edu=yes */
+    struct e1000 nic;             /* nic=e1000 */
+    struct virtio_net virtio_net; /* nic=virtio */
+    struct vswitch_port *port;    /* where its NIC is plugged in; NULL: it has none */
     struct console console;
     struct stats stats;
     struct shadow shadow; /* for the shadow pager */
@@ -117,6 +122,9 @@ uint8_t *vm_page(struct vm *vm, uint64_t gpa);
 uint64_t vm_page_bytes(const struct vm *vm, uint64_t gpa);
 /* Copies into guest RAM; from NULL: zeros.  False if any byte lies outside. */
 bool vm_write(struct vm *vm, uint64_t gpa, const void *from, uint64_t n);
+
+/* A turn of one of its virtual CPUs begins: its devices go on with what one access had too much of. */
+void vm_devices_turn(struct vm *vm);
 
 /* Drops everything that the processor has cached of the VM's translations. */
 void vm_flush(struct vm *vm);

@@ -141,7 +141,7 @@ static void push_slots(lua_State *L, int vm, const char *key)
 static void push_devices(lua_State *L, int vm)
 {
     static const char *const edus[] = {"passthrough", NULL};
-    static const char *const nics[] = {"none", "e1000", "passthrough", NULL};
+    static const char *const nics[] = {"none", "e1000", "virtio", "passthrough", NULL};
     static const char *const disks[] = {"none", "passthrough", NULL}, *const vlans[] = {"trunk", NULL};
     int top = lua_gettop(L);
     push_yes_no_or(L, vm, "edu", edus);
