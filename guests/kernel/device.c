@@ -15,7 +15,7 @@
 static struct attached {
     device_call *call;
     void *of;
-    bool polled;
+    bool polled, again;
 } devices[DEVICES];
 
 static unsigned count;
@@ -61,12 +61,12 @@ const char *device_attach(uint32_t slot, device_call *call, void *of)
 
 bool device_interrupt(uint64_t vector)
 {
-    const struct attached *d = &devices[vector - VECTOR_DEVICES];
+    struct attached *d = &devices[vector - VECTOR_DEVICES];
 
     if (vector < VECTOR_DEVICES || vector >= VECTOR_DEVICES_END)
         return false;
     if (d->call)
-        d->call(d->of);
+        d->again = d->call(d->of);
     timer_acknowledge();
     return true;
 }
@@ -75,10 +75,10 @@ bool device_poll(void)
 {
     bool any = false;
 
-    for (const struct attached *d = devices; d < devices + count; d++)
-        if (d->polled) {
+    for (struct attached *d = devices; d < devices + count; d++)
+        if (d->polled || d->again) {
             any = true;
-            d->call(d->of);
+            d->again = d->call(d->of);
         }
     return any;
 }

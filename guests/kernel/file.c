@@ -5,10 +5,11 @@
 #include "kernel/initrd.h"
 #include "kernel/pipe.h"
 #include "kernel/process.h"
+#include "kernel/socket.h"
 
 #define FILES_MAX 64
 
-enum file_kind { CONSOLE, INITRD, READ_END, WRITE_END };
+enum file_kind { CONSOLE, INITRD, READ_END, WRITE_END, SOCKET };
 
 struct file {
     unsigned holders; /* 0: free */
@@ -16,6 +17,7 @@ struct file {
     const struct initrd_file *initrd;
     uint64_t offset;
     struct pipe *pipe;
+    struct socket *socket;
 };
 
 static struct file files[FILES_MAX];
@@ -64,6 +66,19 @@ int file_pipe(struct file *end[2])
     return 0;
 }
 
+struct file *file_socket(uint64_t protocol, uint64_t port, int64_t *why)
+{
+    struct file *f = new_file(SOCKET);
+
+    *why = -1;
+    if (!f)
+        return NULL;
+    f->socket = socket_new(protocol, port, why);
+    if (!f->socket)
+        f->holders = 0;
+    return f->socket ? f : NULL;
+}
+
 struct file *file_hold(struct file *file)
 {
     if (file)
@@ -77,6 +92,8 @@ void file_close(struct file *file)
         return;
     if (file->kind == READ_END || file->kind == WRITE_END)
         pipe_close(file->pipe, file->kind == WRITE_END);
+    if (file->kind == SOCKET)
+        socket_close(file->socket);
 }
 
 static int64_t read_initrd(struct file *file, uint64_t va, uint64_t n)
@@ -97,6 +114,7 @@ int64_t file_read(struct file *file, uint64_t va, uint64_t n)
     case CONSOLE: return console_read(va, n);
     case INITRD: return read_initrd(file, va, n);
     case READ_END: return pipe_read(file->pipe, va, n);
+    case SOCKET: return socket_read(file->socket, va, n);
     default: return -1;
     }
 }
@@ -106,6 +124,12 @@ int64_t file_write(struct file *file, uint64_t va, uint64_t n)
     switch (file->kind) {
     case CONSOLE: return console_write(va, n);
     case WRITE_END: return pipe_write(file->pipe, va, n);
+    case SOCKET: return socket_write(file->socket, va, n);
     default: return -1;
     }
+}
+
+int64_t file_await(struct file *file, uint64_t deadline)
+{
+    return file->kind == SOCKET ? socket_await(file->socket, deadline) : -1;
 }

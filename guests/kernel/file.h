@@ -1,4 +1,4 @@
-/* file.h - what descriptors stand for: the console, a file of the initrd, an end of a pipe. */
+/* file.h - what descriptors stand for: the console, a file of the initrd, an end of a pipe, a socket. */
 #ifndef KERNEL_FILE_H
 #define KERNEL_FILE_H
 
@@ -12,6 +12,9 @@ struct file *file_open(const char *name);
 /* Two ends: [0] to read from, [1] to write to.  -1 when there is no room. */
 int file_pipe(struct file *end[2]);
 
+/* A socket, as socket_new(). */
+struct file *file_socket(uint64_t protocol, uint64_t port, int64_t *why);
+
 /* One more descriptor for it, one less.  NULL is no file. */
 struct file *file_hold(struct file *file);
 void file_close(struct file *file);
@@ -19,5 +22,7 @@ void file_close(struct file *file);
 /* From and to the memory of `current`; the bytes done, 0 at the end, -1 on failure. */
 int64_t file_read(struct file *file, uint64_t va, uint64_t n);
 int64_t file_write(struct file *file, uint64_t va, uint64_t n);
+/* Until a socket can be read, as socket_await(); -1: it is none. */
+int64_t file_await(struct file *file, uint64_t deadline);
 
 #endif

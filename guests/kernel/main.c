@@ -3,6 +3,7 @@
 #include "kernel/clock.h"
 #include "kernel/initrd.h"
 #include "kernel/memory.h"
+#include "kernel/netdev.h"
 #include "kernel/panic.h"
 #include "kernel/process.h"
 #include "kernel/segments.h"
@@ -35,6 +36,7 @@ void kernel_main(uint64_t info_pa)
     const struct boot_info *info = direct(info_pa);
     uint64_t ram_end = info->flags & BOOT_INFO_MEMORY ? (uint64_t)(info->mem_upper + 1024) * 1024 : 0;
     uint64_t used, image_end_pa;
+    const char *commands;
 
     __asm__("movabsq $load_end, %0" : "=r"(image_end_pa));
     uart_init();
@@ -46,6 +48,7 @@ void kernel_main(uint64_t info_pa)
     tables_init(ram_end);
     timer_init();
     clock_init();
+    commands = netdev_init(command_line);
     print("kernel: ready\n");
-    process_run(command_line);
+    process_run(commands);
 }

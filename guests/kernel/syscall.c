@@ -1,9 +1,12 @@
 /* syscall.c - the system calls: arguments from a process to what does the work. */
+#include "kernel/arp.h"
+#include "kernel/clock.h"
 #include "kernel/exec.h"
 #include "kernel/file.h"
 #include "kernel/initrd.h"
 #include "kernel/memory.h"
 #include "kernel/nano.h"
+#include "kernel/netdev.h"
 #include "kernel/process.h"
 #include "lib/paging.h"
 
@@ -187,6 +190,73 @@ static int64_t sys_nano(uint64_t which, uint64_t n, uint64_t c)
 {
     (void)c;
     return nano_run((unsigned)which, n);
+}
+
+/* ---- time and networks ---- */
+
+static int64_t sys_clock(uint64_t a, uint64_t b, uint64_t c)
+{
+    (void)a, (void)b, (void)c;
+    return (int64_t)clock_ns();
+}
+
+static int64_t sleep_until(uint64_t deadline)
+{
+    while (clock_ns() < deadline && !current->killed)
+        process_wait_until(&current->deadline, deadline);
+    return 0;
+}
+
+static int64_t sys_await(uint64_t fd, uint64_t ns, uint64_t c)
+{
+    uint64_t now = clock_ns(), deadline = ns < CLOCK_NEVER - now ? now + ns : CLOCK_NEVER;
+
+    (void)c;
+    if (fd == UINT64_MAX)
+        return sleep_until(deadline);
+    return open_file(fd) ? file_await(open_file(fd), deadline) : -1;
+}
+
+static int64_t sys_socket(uint64_t protocol, uint64_t port, uint64_t c)
+{
+    int64_t why;
+    struct file *file = file_socket(protocol, port, &why);
+
+    (void)c;
+    return file ? install(file) : why;
+}
+
+static int64_t sys_netinfo(uint64_t i, uint64_t info_va, uint64_t c)
+{
+    struct net_info info;
+
+    (void)c;
+    return i < NETDEVS && netdev_info((unsigned)i, &info) &&
+                   copy_out(&current->space, info_va, &info, sizeof info)
+               ? 0
+               : -1;
+}
+
+static int64_t sys_netset(uint64_t i, uint64_t setting_va, uint64_t c)
+{
+    struct net_setting setting;
+
+    (void)c;
+    return copy_in(&current->space, &setting, setting_va, sizeof setting) && i < NETDEVS &&
+                   netdev_set((unsigned)i, &setting)
+               ? 0
+               : -1;
+}
+
+static int64_t sys_neighbour(uint64_t i, uint64_t neighbour_va, uint64_t c)
+{
+    struct net_neighbour neighbour;
+
+    (void)c;
+    return i <= UINT32_MAX && arp_nth((unsigned)i, &neighbour) &&
+                   copy_out(&current->space, neighbour_va, &neighbour, sizeof neighbour)
+               ? 0
+               : -1;
 }
 
 /* ---- the table ---- */

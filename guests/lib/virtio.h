@@ -56,7 +56,8 @@ void virtio_offer(struct virtio_queue *q, uint16_t head);
 void virtio_kick(struct virtio_queue *q);
 /* Whether `n` more chains have come back; then they are taken. */
 bool virtio_take(struct virtio_queue *q, uint16_t n);
-/* The next chain that has come back: its first descriptor, and the bytes that the device says it has written. */
+/* The next chain that has come back: its first descriptor, and the bytes that the device says it has written.
+ */
 bool virtio_next(struct virtio_queue *q, uint16_t *head, uint32_t *bytes);
 /* Of chains to come, only the n-th is to interrupt; 0: none. */
 void virtio_interrupt_after(struct virtio_queue *q, uint16_t n);

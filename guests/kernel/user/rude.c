@@ -64,6 +64,39 @@ static int too_much(uint64_t bytes)
            munmap(0x400000, bytes) == -1;
 }
 
+static int net_calls(uint64_t address)
+{
+    void *kernel = (void *)address;
+    struct net_setting setting = {.address = 1, .prefix = 33};
+
+    return socket(99, 1) == -1 && socket(NET_UDP, 65536) == -1 && netinfo(0, kernel) == -1 &&
+           netinfo(1000, kernel) == -1 && netset(0, kernel) == -1 && netset(0, &setting) == -1 &&
+           neighbour(0, kernel) == -1 && await(0, 0) == -1 && await(77, 0) == -1;
+}
+
+static int socket_buffers(uint64_t address)
+{
+    static uint8_t bytes[NET_DATA_MOST + 100];
+    void *kernel = (void *)address;
+    int64_t before = freemem(), fd = socket(NET_UDP, 7777);
+    int right = fd > 0 && socket(NET_UDP, 7777) == NET_PORT_TAKEN && write(fd, kernel, 100) == -1 &&
+                write(fd, bytes, 4) == -1 && write(fd, bytes, sizeof bytes) == -1 &&
+                write(fd, bytes, SIZE_MAX) == -1 && read(fd, bytes, 4) == -1 && await(fd, 0) == 0 &&
+                await(fd, 1000) == 0;
+
+    return right && close(fd) == 0 && await(fd, 0) == -1 && freemem() == before;
+}
+
+static int sockets(uint64_t unused)
+{
+    int count = 0;
+
+    (void)unused;
+    while (socket(NET_ICMP, 0) >= 0)
+        count++;
+    return count > 8 && count < 16;
+}
+
 static int forks(uint64_t unused)
 {
     int count = 0, status;
@@ -96,6 +129,9 @@ static const struct trick tricks[] = {
     {"a call that there is not", no_such_call, 1000},
     {"the kernel's memory as a buffer", kernel_as_buffer, KERNEL},
     {"the whole address space", too_much, 0x7fffffffffff},
+    {"calls for networks with the kernel's memory", net_calls, KERNEL},
+    {"a socket with buffers that are none", socket_buffers, KERNEL},
+    {"opens sockets until there are none left", sockets, 0},
     {"forks until there are no processes left", forks, 0},
 };
 

@@ -3,11 +3,13 @@
  *
  * A command is words; `|` makes a pipe to the next; `;` or `,` ends it, as a line's end does (boot loaders
  * keep `;` and
- * `|` for themselves).  The shell itself has `exit [STATUS]`, `echo`, and `help`. */
+ * `|` for themselves); `&` ends it and does not wait for it.  The shell itself has `exit [STATUS]`, `echo`,
+ * `wait` for all that it did not wait for, and `help`. */
 #include "user.h"
 
 #define LINE_BYTES 512
 #define WORDS      15
+#define CHILDREN   32 /* there are no more processes */
 
 struct command {
     char *word[WORDS + 1];
@@ -15,12 +17,17 @@ struct command {
 };
 
 static int last_status;
+static int pipelines; /* so far */
+static struct {
+    int64_t id; /* 0: free */
+    int pipeline;
+} children[CHILDREN];
 
 /* ---- reading ---- */
 
 static int is_end(char c)
 {
-    return c == 0 || c == ';' || c == ',' || c == '\n' || c == '|';
+    return c == 0 || c == ';' || c == ',' || c == '\n' || c == '|' || c == '&';
 }
 
 /* Cuts words off at `s` up to what ends the command; gives that place.  Words beyond the limit are dropped.
@@ -45,6 +52,49 @@ static char *parse(char *s, struct command *c, char *end)
     return s;
 }
 
+/* ---- children ---- */
+
+static int any_child(int pipeline)
+{
+    for (int i = 0; i < CHILDREN; i++)
+        if (children[i].id && (children[i].pipeline == pipeline || !pipeline))
+            return 1;
+    return 0;
+}
+
+static void add_child(int64_t id)
+{
+    for (int i = 0; id > 0 && i < CHILDREN; i++)
+        if (!children[i].id) {
+            children[i].id = id;
+            children[i].pipeline = pipelines;
+            return;
+        }
+}
+
+/* Whether it was one of ours, and not somebody who has lost his parent. */
+static int forget_child(int64_t id)
+{
+    for (int i = 0; i < CHILDREN; i++)
+        if (children[i].id == id) {
+            children[i].id = 0;
+            return 1;
+        }
+    return 0;
+}
+
+/* Until a pipeline's children have ended (0: all), of which `last` has the status that counts; -1: any that
+ * is not 0. */
+static void wait_for(int pipeline, int64_t last)
+{
+    int64_t id;
+    int status;
+
+    while (any_child(pipeline) && (id = wait(&status)) > 0)
+        if (forget_child(id) && (id == last || (last < 0 && status)))
+            last_status = status;
+}
+
 /* ---- running ---- */
 
 static int builtin(const struct command *c)
@@ -53,6 +103,11 @@ static int builtin(const struct command *c)
         leave((int)number(c->words, (char **)c->word, 1, (uint64_t)last_status));
     if (same(c->word[0], "help")) {
         print("ls lists programs and files; exit ends the shell\n");
+        return 1;
+    }
+    if (same(c->word[0], "wait")) {
+        last_status = 0;
+        wait_for(0, -1);
         return 1;
     }
     if (!same(c->word[0], "echo"))
@@ -77,33 +132,19 @@ static void start(const struct command *c, int64_t in, int64_t out)
     leave(127);
 }
 
-static void wait_for(int64_t last, int children)
-{
-    int status;
-
-    while (children > 0) {
-        int64_t id = wait(&status);
-
-        if (id < 0)
-            return;
-        children--;
-        if (id == last)
-            last_status = status;
-    }
-}
-
 /* A command and those that it pipes to; gives the place behind. */
 static char *run_pipeline(char *s)
 {
     struct command c;
     int64_t in = 0, id = -1;
-    int fd[2], children = 0;
+    int fd[2];
     char end;
 
+    pipelines++;
     do {
         s = parse(s, &c, &end);
         fd[0] = 0, fd[1] = 1;
-        if (c.words == 0 || (end != '|' && in == 0 && builtin(&c)))
+        if (c.words == 0 || (end != '|' && end != '&' && in == 0 && builtin(&c)))
             break;
         if (end == '|' && pipe(fd) < 0) {
             print("sh: no pipe is left\n");
@@ -111,7 +152,7 @@ static char *run_pipeline(char *s)
         }
         if ((id = fork()) == 0)
             start(&c, in, fd[1]);
-        children++;
+        add_child(id);
         if (in)
             close(in);
         if (end == '|')
@@ -121,14 +162,15 @@ static char *run_pipeline(char *s)
     } while (end == '|');
     if (in)
         close(in);
-    wait_for(id, children);
+    if (end != '&')
+        wait_for(pipelines, id);
     return end && end != '\n' ? s + 1 : s;
 }
 
 static void run_line(char *line)
 {
     for (char *s = line; *s;) {
-        while (*s == ' ' || *s == ';' || *s == ',')
+        while (*s == ' ' || *s == ';' || *s == ',' || *s == '&')
             s++;
         if (*s)
             s = run_pipeline(s);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernel/net_call.h"
 #include "lib/mark.h"
 #include "lib/print.h"
 #include "lib/string.h"
@@ -30,6 +31,15 @@ int64_t list(unsigned i, char name[32]);  /* the i-th file of the initrd: its si
 int64_t nano(unsigned which, uint64_t n); /* nano.def */
 int64_t freemem(void);                    /* bytes */
 
+int64_t clock(void); /* nanoseconds since the start */
+int64_t await(int64_t fd,
+              uint64_t ns); /* until a socket can be read: 1, or the time is up: 0; fd -1: that alone */
+int64_t socket(int protocol,
+               unsigned port); /* NET_UDP or NET_ICMP; port 0: any.  Then read and write: net_call.h */
+int64_t netinfo(unsigned i, struct net_info *info); /* of the i-th interface */
+int64_t netset(unsigned i, const struct net_setting *setting);
+int64_t neighbour(unsigned i, struct net_neighbour *neighbour); /* the i-th whose MAC is known */
+
 /* ---- lib/console.c ---- */
 
 void flush(void); /* print() keeps a line until its '\n' */
@@ -42,6 +52,21 @@ int same(const char *a, const char *b);
 uint64_t number(int argc, char **argv, int i, uint64_t otherwise);
 /* The next of a sequence that is as good as random: state must not be 0. */
 uint64_t next_random(uint64_t *state);
+
+/* ---- lib/address.c ---- */
+
+/* "10.0.0.1"; 0: it is none. */
+uint32_t parse_address(const char *text);
+/* As text, in one of a few buffers that come round again. */
+const char *address_text(uint32_t address);
+const char *mac_text(const uint8_t mac[6]);
+/* What a negative result of a call for networks means. */
+const char *net_error(int64_t result);
+
+/* ---- lib/crc.c ---- */
+
+/* CRC-32 of IEEE 802.3 over bytes behind those whose CRC is given; 0 to begin with. */
+uint32_t crc32(uint32_t crc, const void *bytes, size_t n);
 
 /* ---- lib/child.c ---- */
 
