@@ -169,7 +169,7 @@ void history_begin(struct rs_world *w, bool run)
     cut_log(h, 0);
     h->log_next = h->log_made = 0;
     undo_forget(w);
-    w->hunted = -1;
+    w->hunted = 0;
     w->move.kind = MOVE_NONE;
     h->checkpoint[h->checkpoints++] = saved_take(w);
     h->furthest = h->script_furthest = history_position(w);

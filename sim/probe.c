@@ -139,7 +139,7 @@ static bool watches(const struct rs_world *w, const struct watcher *watcher, boo
 /* The atom in which the run has got furthest counts as new: probe_fire knows its micros apart. */
 void world_update_watched(struct rs_world *w)
 {
-    u64 watched = w->hunted >= 0 ? UINT64_C(1) << w->hunted : 0;
+    u64 watched = w->hunted;
     const struct history *h = &w->history;
     u64 atom = w->machine ? history_position(w).atom : 0;
     for (unsigned i = 0; i < w->watchers; i++)
@@ -220,6 +220,15 @@ static void hunt(struct rs_world *w, struct atom *a)
         a->micro_stop = at.micro;
 }
 
+/* A device's address that the IOMMU's caches know by themselves takes no walk, as one of a TLB's takes none.
+ */
+static bool is_hunted(const struct rs_world *w, enum rs_probe probe)
+{
+    const struct rs_walk *last = &w->machine->iommu_walk;
+    bool saved = probe == RS_PROBE_iommu_end && !last->ref_count && last->owner == RS_NO_FAULT;
+    return w->hunted >> probe & 1 && !saved;
+}
+
 static void core_event(struct core *c, enum rs_probe probe)
 {
     struct rs_event *e = &c->rt.atom.event;
@@ -246,7 +255,7 @@ static void tell(struct machine *m, struct atom *a, enum rs_probe probe, const u
     bool news = !position_before(now, w->history.furthest);
     bool here = w->script || !position_before(w->history.script_furthest, now);
     bool news_to_script = here && !position_before(now, w->history.script_furthest);
-    if ((int)probe == w->hunted)
+    if (is_hunted(w, probe))
         hunt(w, a);
     a->event.probe = probe;
     a->event.atom = machine_atom(m);

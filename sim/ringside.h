@@ -330,6 +330,7 @@ struct rs_walk_ref {
     uint64_t hpa;               /* of the entry */
     uint64_t before;            /* the entry as read */
     uint64_t entry;             /* as it stands after A/D updates */
+    uint64_t high;              /* root and context entries: their upper 8 bytes */
     uint64_t cycles;
     enum rs_hit from;
     uint8_t
@@ -370,6 +371,7 @@ struct rs_walk {
     uint16_t requester;     /* who: bus, device and function number */
     bool domain_known;      /* the context entry has been read */
     uint16_t domain;
+    uint8_t levels;  /* of the domain's tables, with domain_known: 3 or 4; 0: it has none, addresses pass */
     uint32_t reason; /* RS_IOMMU_FAULT: the VT-d specification's fault reason */
 };
 
@@ -384,6 +386,8 @@ const struct rs_walk *rs_last_walk(const rs_machine *m, uint32_t core);
  * vtd), or it does not translate. */
 enum rs_status rs_translate_device(rs_machine *m, uint16_t requester, uint64_t address, bool write,
                                    bool caches, struct rs_walk *walk);
+/* What has that requester ID: "e1000"; NULL: nothing. */
+const char *rs_requester(const rs_machine *m, uint16_t requester);
 /* The IOMMU's walk in progress at this position, or its last one; NULL likewise. */
 const struct rs_walk *rs_last_iommu_walk(const rs_machine *m);
 /* gPA to hPA by tables in EPT format; RS_FAILED if not mapped. */
@@ -449,6 +453,21 @@ struct rs_tlb_view {
 };
 /* The i-th valid entry; false after the last. */
 bool rs_tlb_get(const rs_machine *m, uint32_t core, enum rs_tlb which, size_t i, struct rs_tlb_view *view);
+
+/* The IOMMU's caches of what concerns devices' accesses. */
+enum rs_iommu_cache { RS_IOTLB, RS_IOMMU_PWC, RS_CONTEXT_CACHE, RS_IOMMU_CACHES };
+struct rs_iommu_cache_view {
+    uint16_t domain;
+    uint16_t requester;  /* context cache; else 0 */
+    uint64_t address;    /* first one that it maps, as devices have it; context cache: 0 */
+    uint64_t to;         /* frame or table; context cache: the top table, 0 of what passes */
+    uint64_t page_bytes; /* context cache: 0 */
+    bool readable, writable;
+    uint64_t age; /* look-ups since its last use */
+};
+/* The i-th valid entry; false after the last. */
+bool rs_iommu_cache_get(const rs_machine *m, enum rs_iommu_cache which, size_t i,
+                        struct rs_iommu_cache_view *view);
 
 struct rs_counter_info {
     const char *name, *help;

@@ -28,7 +28,6 @@ rs_world *rs_world_new(void)
     rs_world *w = calloc(1, sizeof *w);
     if (!w)
         abort();
-    w->hunted = -1;
     rs_drop_derived_at_random(w, DROP_EVERY, 1);
     return w;
 }
@@ -165,11 +164,10 @@ void world_show_inside(struct rs_world *w, u64 k)
 static void settle_inside(struct rs_world *w)
 {
     struct rs_position at = history_position(w);
-    int hunted = w->hunted;
-    u64 endless = UINT64_MAX;
+    u64 hunted = w->hunted, endless = UINT64_MAX;
     history_reached(w);
     w->settling = true;
-    w->hunted = -1;
+    w->hunted = 0;
     restore(w, history_before(w, at.atom));
     advance(w, &endless, at.atom, UINT64_MAX);
     world_show_inside(w, at.micro);
@@ -193,7 +191,7 @@ static enum rs_why finish(struct rs_world *w, enum rs_why why)
         history_arrive(w);
     history_reached(w);
     w->move.kind = MOVE_NONE;
-    w->hunted = -1;
+    w->hunted = 0;
     w->trail = NULL;
     trail_end(&w->move.trail);
     w->stop_requested = false;
@@ -311,10 +309,14 @@ static enum rs_why step_insns(struct rs_world *w, u64 *budget)
     return forward(w, budget, w->move.target.atom, UINT64_MAX);
 }
 
-static enum rs_why step_hunt(struct rs_world *w, u64 *budget, enum rs_probe probe)
+/* The ends of walks, of cores and of devices, and VM exits. */
+#define WALKS (PROBE_BIT(walk_end) | PROBE_BIT(iommu_end))
+#define EXITS PROBE_BIT(vm_exit)
+
+static enum rs_why step_hunt(struct rs_world *w, u64 *budget, u64 probes)
 {
     if (!w->move.started) {
-        w->hunted = probe;
+        w->hunted = probes;
         w->hunt_left = w->move.n;
     }
     return forward(w, budget, UINT64_MAX, UINT64_MAX);
@@ -409,8 +411,8 @@ static enum rs_why step(struct rs_world *w, u64 *budget)
     switch (w->move.unit) {
     case RS_CYCLE: return step_cycles(w, budget);
     case RS_MICRO: return step_micros(w, budget);
-    case RS_WALK: return step_hunt(w, budget, RS_PROBE_walk_end);
-    case RS_EXIT: return step_hunt(w, budget, RS_PROBE_vm_exit);
+    case RS_WALK: return step_hunt(w, budget, WALKS);
+    case RS_EXIT: return step_hunt(w, budget, EXITS);
     default: return step_insns(w, budget);
     }
 }
@@ -444,7 +446,7 @@ static enum rs_why seek(struct rs_world *w, u64 *budget)
             return finish(w, RS_DONE);
         take_off(w, target);
     }
-    w->hunted = -1;
+    w->hunted = 0;
     w->settling = position_before(target, w->history.furthest);
     bool known = !position_before(w->history.furthest, target);
     u64 limit = known ? UINT64_MAX : cycle_limit(w, UINT64_MAX);
@@ -466,7 +468,7 @@ static enum rs_why aim(struct rs_world *w, struct rs_position at)
     w->move.aimed = true;
     w->move.started = false;
     w->trail = NULL;
-    w->hunted = -1;
+    w->hunted = 0;
     return RS_SLICE;
 }
 
@@ -598,13 +600,13 @@ static bool begin_segment(struct rs_world *w)
     return true;
 }
 
-/* Positions right after an event of `probe`, or those that rs_land_at names (NOBODY), searched backwards, a
- * segment between checkpoints at a time. */
-#define NOBODY (-1)
+/* Positions right after an event of one of `probes`, or those that rs_land_at names (NOBODY), searched
+ * backwards, a segment between checkpoints at a time. */
+#define NOBODY 0
 
-static enum rs_why back_hunt(struct rs_world *w, u64 *budget, int probe)
+static enum rs_why back_hunt(struct rs_world *w, u64 *budget, u64 probes)
 {
-    w->hunted = probe;
+    w->hunted = probes;
     w->settling = true;
     if (!w->move.started && !begin_segment(w)) {
         w->settling = false;
@@ -644,8 +646,8 @@ static enum rs_why back(struct rs_world *w, u64 *budget)
     switch (w->move.unit) {
     case RS_CYCLE: return back_cycles(w, budget);
     case RS_MICRO: return back_micros(w, budget);
-    case RS_WALK: return back_hunt(w, budget, RS_PROBE_walk_end);
-    case RS_EXIT: return back_hunt(w, budget, RS_PROBE_vm_exit);
+    case RS_WALK: return back_hunt(w, budget, WALKS);
+    case RS_EXIT: return back_hunt(w, budget, EXITS);
     default: return back_insns(w);
     }
 }

@@ -60,8 +60,8 @@ struct rs_world {
     struct undo undo[2]; /* of the person, who takes the script's over; of the script */
     u64 max_cycles;      /* 0: none */
 
-    /* The search for a boundary: events of this probe are counted down to a stop, or recorded. */
-    int hunted;          /* enum rs_probe, -1: none */
+    /* The search for a boundary: events of these probes are counted down to a stop, or recorded. */
+    u64 hunted;          /* a bit a probe */
     u64 hunt_left;       /* stop at the n-th */
     struct trail *trail; /* record instead, if not NULL */
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../ui/view/iommu_view.h"
 #include "../ui/view/layout.h"
 #include "../ui/view/walk_grid.h"
 #include "../ui/view/walk_view.h"
@@ -444,14 +445,211 @@ START_TEST(hostile_walks_stay_inside)
 }
 END_TEST
 
+/* ---- a device's walk ---- */
+
+static void add_io(enum rs_stage stage, unsigned row, uint64_t table, unsigned index, uint64_t entry)
+{
+    struct rs_walk_ref *ref = &walk.ref[walk.ref_count++];
+    *ref = (struct rs_walk_ref){.stage = stage,
+                                .n = walk.ref_count,
+                                .row = (uint8_t)row,
+                                .col = 1,
+                                .level = (uint8_t)(stage == RS_SECOND ? 7 - row : 0),
+                                .base_ref = (uint8_t)(walk.ref_count - 1u),
+                                .hpa = table + (stage == RS_SECOND ? 8 : 16) * index,
+                                .entry = entry,
+                                .before = entry,
+                                .cycles = 180,
+                                .from = RS_MEM,
+                                .index = (uint16_t)index,
+                                .leaf = row == 6};
+}
+
+/* The first n references of a write by 00:03.0 in domain 5; all 6 end it. */
+static void make_io(unsigned n)
+{
+    static const unsigned index[] = {1, 2, 3, 4};
+    memset(&walk, 0, sizeof walk);
+    memset(&view, 0, sizeof view);
+    walk = (struct rs_walk){.valid = true,
+                            .paging = true,
+                            .device = true,
+                            .access = RS_WRITE,
+                            .gva = 0x8080604567,
+                            .requester = 0x18,
+                            .rows = 7,
+                            .cols = 1,
+                            .cycles = 1080};
+    view.walk = &walk;
+    snprintf(view.words.who, sizeof view.words.who, "e1000");
+    snprintf(view.words.place, sizeof view.words.place, "the hypervisor's");
+    add_io(RS_ROOT, 1, 0x100000, 0, 0x101001);
+    if (n > 1)
+        add_io(RS_CONTEXT, 2, 0x101000, 24, 0x102001);
+    walk.ref[1].high = 0x502;
+    walk.domain_known = n > 1;
+    walk.domain = 5;
+    walk.levels = 4;
+    for (unsigned i = 2; i < n; i++)
+        add_io(RS_SECOND, i + 1, 0x100000 + 0x1000 * i, index[i - 2], (0x101000 + 0x1000 * i) | 3);
+    walk.ended = n == 6;
+    walk.page_bytes = 4096;
+    walk.hpa = 0x106567;
+}
+
+static const char *draw_io(int width, int height)
+{
+    ck_assert(canvas_resize(&canvas, width, height));
+    struct area a = canvas_area(&canvas);
+    iommu_view_draw(&view, &a);
+    return screen_read();
+}
+
+START_TEST(io_walk_by_its_references)
+{
+    make_io(1);
+    draw_io(80, 19);
+    expect("device 00:03.0 e1000: write\n"); /* in which domain is not known yet */
+    expect("reference 1 of at most 6, 1,080 cycles so far");
+    expect("1. the root entry of bus 0: mem, 180 cycles");
+    expect("address h:100000 = h:100000 (from RTADDR) + 0 x 16");
+    make_io(2);
+    draw_io(80, 19);
+    expect("device 00:03.0 e1000: write in domain 5\n");
+    expect(">context       2 mem  180  h:101180          24   table h:102000, domain 5\n");
+    expect("2. the context entry of device 3, function 0: mem, 180 cycles");
+    expect("address h:101180 = h:101000 (from reference 1) + 24 x 16");
+    expect("entry 502:0000000000102001 = table h:102000, domain 5, 4 levels, P");
+    make_io(4);
+    draw_io(80, 19);
+    expect("IOVA 0000008080604567 = PML4 1 |[PDPT 2]| PD 3 | PT 4 | offset 567");
+    expect(" L4 SL-PML4E   3 mem  180  h:102008           1   table h:103000, R W\n");
+    expect(">L3 SL-PDPE    4 mem  180  h:103010           2   table h:104000, R W\n");
+    expect(" L2 SL-PDE      \xc2\xb7\n");
+    expect("4. L3, the domain's SL-PDPE: mem, 180 cycles");
+    expect_not("IOTLB entry");
+}
+END_TEST
+
+START_TEST(io_walk_ends_in_the_iotlb)
+{
+    make_io(6);
+    view.has_entry = true;
+    view.io_entry = (struct rs_iommu_cache_view){.domain = 5, .readable = true};
+    draw_io(80, 19);
+    expect(" data                      h:106567\n");
+    expect("IOTLB entry: IOVA 8080604000 -> h:106000, 4 KiB\n   tags: domain 5; R -\n");
+    view.has_entry = false;
+    draw_io(80, 19);
+    expect("translation, not in the IOTLB now: IOVA 8080604000 -> h:106000, 4 KiB\n   tags: domain 5\n");
+}
+END_TEST
+
+START_TEST(io_fault_says_whose_it_is)
+{
+    make_io(6);
+    walk.owner = RS_IOMMU_FAULT;
+    walk.reason = 5;
+    walk.fault_text = "the domain does not allow writing there";
+    draw_io(80, 19);
+    expect("!L1 SL-PTE     6 mem");
+    expect("FAULT: the domain does not allow writing there\n");
+    expect("the hypervisor's (fault record, reason 5, no exit); the write is dropped");
+    walk.access = RS_READ;
+    draw_io(80, 19);
+    expect("what is read is ones");
+}
+END_TEST
+
+static void skip_io(unsigned first, unsigned last, enum rs_skip by)
+{
+    for (unsigned row = first; row <= last; row++)
+        walk.skip[walk.skip_count++] = (struct rs_walk_skip){(uint8_t)row, 1, by};
+}
+
+START_TEST(io_rows_without_a_reference_say_why)
+{
+    make_io(6);
+    walk.ref_count = 0;
+    skip_io(1, 2, RS_BY_CONTEXT_CACHE);
+    skip_io(3, 6, RS_BY_IOTLB);
+    draw_io(80, 19);
+    expect("no reference made, 1,080 cycles in all");
+    expect(" context       -- saved by the context cache\n L4 SL-PML4E   -- saved by the IOTLB\n");
+    walk.skip_count = 2;
+    walk.levels = 0;
+    draw_io(80, 19);
+    expect("in domain 5, which passes addresses through");
+    expect(" L4 SL-PML4E   -- passed through\n");
+    expect("passed through: h:106567 is what the device has sent");
+    make_io(6);
+    walk.levels = 3;
+    memmove(&walk.ref[2], &walk.ref[3], 3 * sizeof *walk.ref);
+    walk.ref_count = 4;
+    walk.ref[2].n = 3;
+    walk.ref[3].n = 4;
+    walk.ref[3].leaf = true;
+    walk.page_bytes = 1 << 21;
+    draw_io(80, 19);
+    expect(" L4 SL-PML4E   -- 3 levels\n");
+    expect(" L1 SL-PTE     -- 2 MiB page\n");
+    expect("reference 4 of at most 5");
+    expect("= PDPT 2 |[PD 3]| offset 004567");
+}
+END_TEST
+
+START_TEST(io_walk_in_a_narrow_pane)
+{
+    make_io(6);
+    draw_io(42, 21);
+    expect("IOVA 8080604567 = 1 | 2 | 3 |[4]| 567\n");
+    expect(" context       2 mem  180 h:101180\n      24 table h:102000, domain 5\n");
+    expect("translation, not in the IOTLB now:\n   IOVA 8080604000 -> h:106000, 4 KiB\n");
+    make_io(6);
+    draw_io(80, 10); /* no room for what led there */
+    expect_not("table or frame");
+    expect(" data                      h:106567\n");
+}
+END_TEST
+
+START_TEST(hostile_io_walks_stay_inside)
+{
+    for (int round = 0; round < 400; round++) {
+        make_io(6);
+        srand((unsigned)round);
+        for (size_t i = 0; i < sizeof walk.ref; i++)
+            ((unsigned char *)walk.ref)[i] = (unsigned char)(rand() >> 4);
+        for (size_t i = 0; i < RS_WALK_REFS; i++) {
+            walk.ref[i].leaf = i % 2;
+            walk.skip[i].row = walk.skip[i].col = (uint8_t)rand();
+            walk.skip[i].by = (enum rs_skip)(rand() % 99);
+        }
+        walk.gva = (uint64_t)rand() << 40 | (uint64_t)rand();
+        walk.ref_count = (uint8_t)(round % 9);
+        walk.skip_count = (uint8_t)(round * 7 % 11);
+        walk.levels = (uint8_t)(round / 7 % 6);
+        walk.rows = (uint8_t)(round % 16 ? 7 : round / 16);
+        walk.page_bytes = round % 3 ? 1u << (round % 32) : 0;
+        view.selected = (unsigned)round % 10;
+        ck_assert(canvas_resize(&canvas, 100, 40));
+        struct area all = canvas_area(&canvas), part = area_part(&all, 10, 10, round % 2 ? 77 : 40, 19);
+        iommu_view_draw(&view, &part);
+        for (int y = 0; y < 40; y++)
+            for (int x = 0; x < 100; x++)
+                if (x < 10 || x >= 10 + part.w || y < 10 || y >= 29)
+                    ck_assert_int_eq((int)canvas.cell[y * 100 + x].ch, ' ');
+    }
+}
+END_TEST
+
 /* ---- layout ---- */
 
 START_TEST(layout_covers_the_screen_once)
 {
     for (int width = 80; width <= 260; width += 7)
         for (int height = 24; height <= 90; height += 5)
-            for (int focus = 0; focus < PANES; focus++) {
-                struct layout l = layout_for(width, height, (enum pane)focus, PANE_TLB);
+            for (int focus = 0; focus < 2 * PANES; focus++) {
+                struct layout l = layout_for(width, height, (enum pane)(focus / 2), PANE_TLB, focus % 2);
                 int cells = 0, gaps = 0;
                 ck_assert(!l.too_small);
                 for (int i = 0; i < l.parts; i++) {
@@ -460,6 +658,8 @@ START_TEST(layout_covers_the_screen_once)
                     ck_assert(p->x + p->w <= width && p->y + p->h <= height - LAYOUT_FOOT);
                     if (p->pane == PANE_WALK)
                         ck_assert(p->w >= WALK_MIN_W && p->h - l.titled >= WALK_MIN_H);
+                    for (int k = 0; k < i; k++)
+                        ck_assert_int_ne(p->pane, l.part[k].pane);
                     cells += p->w * p->h;
                     gaps += p->x > 0 ? p->h : 0;
                 }
@@ -471,12 +671,12 @@ END_TEST
 START_TEST(focus_is_always_shown)
 {
     static const int SIZES[][2] = {{80, 24}, {80, 50}, {120, 30}, {120, 40}, {200, 60}, {260, 90}};
-    for (size_t i = 0; i < sizeof SIZES / sizeof *SIZES; i++)
+    for (size_t i = 0; i < 2 * (sizeof SIZES / sizeof *SIZES); i++)
         for (int focus = 0; focus < PANES; focus++) {
-            int width = SIZES[i][0], height = SIZES[i][1];
-            bool seen = false, fixed = layout_fixed(width, height, (enum pane)focus);
+            int width = SIZES[i / 2][0], height = SIZES[i / 2][1];
+            bool seen = false, iommu = i % 2, fixed = layout_fixed(width, height, (enum pane)focus, iommu);
             struct layout l =
-                layout_for(width, height, (enum pane)focus, fixed ? PANE_TLB : (enum pane)focus);
+                layout_for(width, height, (enum pane)focus, fixed ? PANE_TLB : (enum pane)focus, iommu);
             for (int p = 0; p < l.parts; p++)
                 seen = seen || l.part[p].pane == (enum pane)focus;
             ck_assert_msg(seen, "pane %d at %dx%d", focus, width, height);
@@ -484,12 +684,35 @@ START_TEST(focus_is_always_shown)
 }
 END_TEST
 
+static bool both_shown(int width, int height, enum pane slot)
+{
+    struct layout l = layout_for(width, height, PANE_WALK, slot, true);
+    bool of_core = false, of_device = false;
+    for (int p = 0; p < l.parts; p++) {
+        of_core = of_core || l.part[p].pane == PANE_WALK;
+        of_device = of_device || l.part[p].pane == PANE_IOMMU;
+    }
+    return of_core && of_device;
+}
+
+START_TEST(both_walks_are_shown_where_there_is_room)
+{
+    ck_assert(both_shown(160, 50, PANE_CPU));
+    ck_assert(both_shown(150, 36, PANE_TLB));
+    ck_assert(both_shown(200, 60, PANE_EXITS));
+    ck_assert(both_shown(120, 40, PANE_IOMMU)); /* in the place of those that take turns */
+    ck_assert(both_shown(120, 30, PANE_IOMMU));
+    ck_assert(both_shown(80, 50, PANE_IOMMU));
+    ck_assert(!both_shown(80, 24, PANE_IOMMU));
+}
+END_TEST
+
 START_TEST(small_screens_are_too_small)
 {
-    ck_assert(layout_for(79, 24, PANE_WALK, PANE_TLB).too_small);
-    ck_assert(layout_for(80, 23, PANE_WALK, PANE_TLB).too_small);
-    ck_assert(layout_for(1, 1, PANE_WALK, PANE_TLB).too_small);
-    ck_assert(!layout_for(80, 24, PANE_WALK, PANE_TLB).too_small);
+    ck_assert(layout_for(79, 24, PANE_WALK, PANE_TLB, false).too_small);
+    ck_assert(layout_for(80, 23, PANE_WALK, PANE_TLB, false).too_small);
+    ck_assert(layout_for(1, 1, PANE_WALK, PANE_TLB, false).too_small);
+    ck_assert(!layout_for(80, 24, PANE_WALK, PANE_TLB, false).too_small);
 }
 END_TEST
 
@@ -524,12 +747,19 @@ static void add_walk_tests(TCase *t)
     tcase_add_test(t, full_cells_when_there_is_room);
     tcase_add_test(t, no_walk_is_said);
     tcase_add_test(t, hostile_walks_stay_inside);
+    tcase_add_test(t, io_walk_by_its_references);
+    tcase_add_test(t, io_walk_ends_in_the_iotlb);
+    tcase_add_test(t, io_fault_says_whose_it_is);
+    tcase_add_test(t, io_rows_without_a_reference_say_why);
+    tcase_add_test(t, io_walk_in_a_narrow_pane);
+    tcase_add_test(t, hostile_io_walks_stay_inside);
 }
 
 static void add_other_tests(TCase *t)
 {
     tcase_add_test(t, layout_covers_the_screen_once);
     tcase_add_test(t, focus_is_always_shown);
+    tcase_add_test(t, both_walks_are_shown_where_there_is_room);
     tcase_add_test(t, small_screens_are_too_small);
     tcase_add_test(t, every_drawn_character_has_an_ascii_form);
 }

@@ -116,9 +116,11 @@ static const char *const RUNS[] = {
     "h = machine { cores = 4 } h:boot('shootdown', { cmdline = '4' }) pause('booted')",
     "h = machine { ram = '64M' } h:boot('hv', { vms = { { name = 'walk', image = 'walk', ram = '8M',"
     " cmdline = '4k' } } }) pause('booted')",
+    "h = machine { cores = 2, firmware = { vtd = true }, devices = { 'edu' } } h:boot('iommu')"
+    " pause('booted')",
 };
 
-static const uint64_t RUN_CYCLES[] = {60000, 60000, 2750000};
+static const uint64_t RUN_CYCLES[] = {60000, 60000, 2750000, 150000};
 
 static enum rs_why go(rs_world *w)
 {
@@ -128,16 +130,17 @@ static enum rs_why go(rs_world *w)
     return why;
 }
 
-/* What the panes of the walk and of the exits say of each core. */
+/* What the panes of the walk and of the exits say of each core, and that of the IOMMU. */
 static char *said(struct view *v)
 {
     size_t size = 8 * sizeof screen, n = 0;
     char *all = calloc(1, size), *line = malloc(4096);
     ck_assert(all && line);
     for (uint32_t core = 0; core < rs_cores(view_machine(v)); core++)
-        for (int pane = PANE_WALK; pane <= PANE_EXITS; pane += PANE_EXITS - PANE_WALK) {
+        for (int i = 0; i < 3; i++) {
+            static const enum pane PANE[] = {PANE_WALK, PANE_EXITS, PANE_IOMMU};
             view_show_core(v, core);
-            view_choose(v, (enum pane)pane, 80, 24);
+            view_choose(v, PANE[i], 80, 24);
             ck_assert(canvas_resize(&canvas, 80, 24));
             view_draw(v, &canvas);
             for (int y = LAYOUT_HEAD; y < 24 - LAYOUT_FOOT; y++) {
@@ -271,14 +274,178 @@ static void draw_walk(struct view *v)
 START_TEST(a_step_of_the_devices_leaves_the_core)
 {
     struct view *v = view_of_run(0, 0);
-    view_follow(v, RS_NO_CORE, "this was its step");
+    view_follow(v, RS_NO_CORE, "this was its step", false);
     ck_assert_uint_eq(v->core, 0);
     draw_walk(v);
     expect_not("is shown now");
-    view_follow(v, 2, "this was its step");
+    view_follow(v, 2, "this was its step", false);
     draw_walk(v);
     expect("Core 3 is shown now: this was its step.");
     close_view(v);
+}
+END_TEST
+
+/* As the terminal's keys: a step, and what it has ended with is shown. */
+static void step_and_follow(struct view *v, enum rs_unit unit)
+{
+    const rs_machine *m = view_machine(v);
+    uint32_t mover = rs_next_core(m);
+    view_mark(v);
+    rs_begin_step(scenario_world(v->scenario), 1, unit);
+    go(scenario_world(v->scenario));
+    view_follow(v, rs_position(m).micro ? rs_next_core(m) : mover, "this was its step", unit == RS_WALK);
+}
+
+static void step_until_device(struct view *v, enum rs_unit unit)
+{
+    for (int i = 0; i < 3000 && rs_next_core(view_machine(v)) != RS_NO_CORE; i++)
+        step_and_follow(v, unit);
+    ck_assert_uint_eq(rs_next_core(view_machine(v)), RS_NO_CORE);
+}
+
+/* The bare iommu guest: its device is about to begin its first way through the IOMMU. */
+static struct view *view_before_iommu(const char *machine)
+{
+    char script[256];
+    snprintf(script, sizeof script,
+             "h = machine { %s, devices = { 'edu' }, firmware = { vtd = true } } "
+             "h:boot('iommu') h:await('iommu.end') h:back(1, 'insn') pause('here')",
+             machine);
+    struct view *v = view_new(scenario_of(script));
+    ck_assert_uint_eq(rs_next_core(view_machine(v)), RS_NO_CORE);
+    draw_walk(v);
+    return v;
+}
+
+START_TEST(a_devices_walk_comes_to_the_front)
+{
+    struct view *v = view_before_iommu("cores = 1");
+    expect("core 1 (a device is next): ");
+    expect("[1 Walk]");
+    step_and_follow(v, RS_MICRO);
+    draw_frame(v, 80, 24);
+    expect("core 1 (a device's atom): ");
+    expect("[7 IOMMU]");
+    expect("Device 00:01.0 is shown now: this was its step.");
+    expect("reference 1 of at most 6, 170 cycles so far");
+    step_and_follow(v, RS_MICRO);
+    draw_frame(v, 80, 24);
+    expect("reference 2 of at most 6, 340 cycles so far");
+    expect_not("is shown now");
+    step_and_follow(v, RS_WALK);
+    draw_frame(v, 80, 24);
+    expect("reference 6 of at most 6, 1,020 cycles in all\n");
+    expect("IOTLB entry: IOVA 5000000 -> h:");
+    step_and_follow(v, RS_INSN); /* the rest of the atom */
+    step_until_device(v, RS_INSN);
+    draw_frame(v, 80, 24);
+    expect("[1 Walk]"); /* where it was before */
+    step_and_follow(v, RS_INSN);
+    draw_frame(v, 80, 24);
+    expect("[7 IOMMU]");
+    expect("-- saved by the IOTLB");
+    expect("no reference made, 4 cycles in all, 1 atom ago\n");
+    close_view(v);
+}
+END_TEST
+
+START_TEST(a_pane_that_was_chosen_stays)
+{
+    struct view *v = view_before_iommu("cores = 1");
+    view_choose(v, PANE_CPU, 80, 24);
+    step_and_follow(v, RS_MICRO);
+    draw_frame(v, 80, 24);
+    expect("[2 CPU]");
+    view_choose(v, PANE_IOMMU, 80, 24);
+    step_and_follow(v, RS_INSN);
+    step_and_follow(v, RS_INSN); /* of the core */
+    draw_frame(v, 80, 24);
+    expect("[7 IOMMU]");
+    close_view(v);
+}
+END_TEST
+
+START_TEST(both_walks_stand_side_by_side)
+{
+    struct view *v = view_before_iommu("cores = 1");
+    draw_frame(v, 160, 50);
+    expect_not("IOMMU ─"); /* nothing to show of it yet */
+    step_and_follow(v, RS_WALK);
+    draw_frame(v, 160, 50);
+    expect("── [Walk] ─");
+    expect("│── IOMMU ─");
+    expect("image iommu: supervisor write by ");
+    expect("│device 00:01.0 edu: read in domain 5\n");
+    draw_every_size(v);
+    close_view(v);
+}
+END_TEST
+
+START_TEST(the_iommus_caches_stand_with_the_tlbs)
+{
+    struct view *v = view_before_iommu("cores = 1");
+    view_choose(v, PANE_TLB, 80, 60);
+    draw_frame(v, 80, 60);
+    expect("IOTLB: devices' addresses to host-physical, 0 entries");
+    step_and_follow(v, RS_WALK);
+    draw_frame(v, 80, 60);
+    expect("IOTLB: devices' addresses to host-physical, 1 entry\n0000000005000000 -> h:");
+    expect("PWC: the IOMMU's paging-structure caches (-> a table), 3 entries");
+    expect("context cache: devices (-> the domain's table), 1 entry\n00:01.0          -> h:");
+    expect("domain 5     RW ");
+    close_view(v);
+    v = view_of_run(0, 30000);
+    view_choose(v, PANE_TLB, 80, 60);
+    draw_frame(v, 80, 60);
+    expect_not("IOTLB");
+    close_view(v);
+}
+END_TEST
+
+START_TEST(no_device_walk_is_said)
+{
+    struct view *v = view_of_run(0, 30000);
+    view_choose(v, PANE_IOMMU, 80, 24);
+    draw_frame(v, 80, 24);
+    expect("The machine has no IOMMU: firmware = { vtd = true } gives it one.");
+    view_next(v);
+    draw_frame(v, 80, 24);
+    expect("No device has had a walk up to here.");
+    close_view(v);
+    v = view_of_run(3, 0);
+    view_choose(v, PANE_IOMMU, 80, 24);
+    draw_frame(v, 80, 24);
+    expect("The IOMMU has translated nothing for a device up to here.");
+    close_view(v);
+}
+END_TEST
+
+static struct rs_walk io_walk(uint16_t requester)
+{
+    return (struct rs_walk){.valid = true, .device = true, .requester = requester};
+}
+
+START_TEST(each_device_has_its_own_walks)
+{
+    static struct walk_log log;
+    for (unsigned i = 0; i < WALK_DEVICES + 2; i++) {
+        struct rs_walk w = io_walk((uint16_t)(8 * (i + 1)));
+        walk_log_add_device(&log, &(struct rs_event){.atom = 100 + i, .walk = &w});
+    }
+    ck_assert_ptr_null(walk_log_device(&log, 8)); /* the oldest have gone */
+    ck_assert_ptr_null(walk_log_device(&log, 16));
+    ck_assert_uint_eq(walk_log_device(&log, 24)->at.atom, 102);
+    ck_assert_uint_eq(walk_log_device(&log, WALK_ANY)->walk.requester, 8 * (WALK_DEVICES + 2));
+    struct rs_walk again = io_walk(24);
+    walk_log_add_device(&log, &(struct rs_event){.atom = 200, .walk = &again});
+    ck_assert_uint_eq(walk_log_device(&log, 24)->at.atom, 200);
+    ck_assert_uint_eq(walk_log_device(&log, WALK_ANY)->walk.requester, 24);
+    uint32_t device = WALK_ANY;
+    for (unsigned i = 0; i < WALK_DEVICES; i++) {
+        device = walk_log_next_device(&log, device);
+        ck_assert_uint_eq(device, 8 * (i + 3));
+    }
+    ck_assert_uint_eq(walk_log_next_device(&log, device), WALK_ANY);
 }
 END_TEST
 
@@ -287,19 +454,19 @@ START_TEST(each_core_has_its_own_walks)
     struct view *v = view_of_run(0, 0);
     draw_walk(v);
     expect("No page walk of core 1 up to here: it has translated no address yet.");
-    view_next_core(v);
+    view_next(v);
     draw_walk(v);
     expect("No page walk of core 2 up to here: it has translated no address yet.");
     run_until(v, 30000);
     draw_walk(v);
     expect(" atoms ago");
-    view_next_core(v);
-    view_next_core(v);
+    view_next(v);
+    view_next(v);
     draw_walk(v);
     expect("image cores: supervisor ");
     expect(" by \"");
     expect(" atoms ago");
-    view_next_core(v);
+    view_next(v);
     draw_walk(v);
     expect(" atoms ago"); /* still there after a way around all cores */
     close_view(v);
@@ -423,6 +590,12 @@ int main(void)
     tcase_add_test(t, a_snapshot_brings_its_walks_along);
     tcase_add_test(t, each_core_has_its_own_walks);
     tcase_add_test(t, a_step_of_the_devices_leaves_the_core);
+    tcase_add_test(t, a_devices_walk_comes_to_the_front);
+    tcase_add_test(t, a_pane_that_was_chosen_stays);
+    tcase_add_test(t, both_walks_stand_side_by_side);
+    tcase_add_test(t, no_device_walk_is_said);
+    tcase_add_test(t, the_iommus_caches_stand_with_the_tlbs);
+    tcase_add_test(t, each_device_has_its_own_walks);
     tcase_add_test(t, what_was_before_a_snapshot_file_is_said_to_be_before);
     tcase_set_timeout(t, 60);
     suite_add_tcase(suite, t);

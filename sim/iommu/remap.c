@@ -85,6 +85,7 @@ static u8 reference(struct remap *r, struct spot s, u64 hpa, unsigned words, u64
         .hpa = hpa,
         .before = entry[0],
         .entry = entry[0],
+        .high = words > 1 ? entry[1] : 0,
         .cycles = cycles,
         .from = RS_MEM,
         .base_ref = s.base_ref,
@@ -146,6 +147,16 @@ static bool read_context(struct remap *r)
     return check_context(r);
 }
 
+static bool passes(const struct remap *r)
+{
+    return (r->context[0] & IOMMU_CONTEXT_TT) == IOMMU_CONTEXT_PASS;
+}
+
+static unsigned top_level(const struct remap *r)
+{
+    return (r->context[1] & IOMMU_CONTEXT_AW) == IOMMU_CONTEXT_AW_48 ? 4 : 3;
+}
+
 static bool find_context(struct remap *r)
 {
     const struct iommu_entry *e = iommu_cache_find(r->m, UNIT_CONTEXT, r->a->requester, 0);
@@ -164,6 +175,7 @@ static bool find_context(struct remap *r)
     }
     r->rec->domain_known = true;
     r->rec->domain = (uint16_t)domain_of(r);
+    r->rec->levels = passes(r) ? 0 : (u8)top_level(r);
     return true;
 }
 
@@ -217,11 +229,6 @@ static void remember(void *walk, const void *pass, const struct cursor *at, u64 
     struct remap *r = walk;
     (void)pass;
     iommu_cache_fill(r->m, unit_of(at->level), entry_of(r, at, address, table));
-}
-
-static unsigned top_level(const struct remap *r)
-{
-    return (r->context[1] & IOMMU_CONTEXT_AW) == IOMMU_CONTEXT_AW_48 ? 4 : 3;
 }
 
 /* The root, or what a paging-structure cache remembers further down: the longest match first. */
@@ -304,7 +311,7 @@ static bool translate(struct remap *r, u64 *hpa)
     if (r->a->address >> (format_vtd.shift[top] + 9))
         return fail(r, IOMMU_FAULT_BEYOND_WIDTH);
     *hpa = r->a->address;
-    return (r->context[0] & IOMMU_CONTEXT_TT) == IOMMU_CONTEXT_PASS || translate_by_tables(r, hpa);
+    return passes(r) || translate_by_tables(r, hpa);
 }
 
 static void end_record(struct remap *r, u64 hpa)

@@ -1,12 +1,18 @@
 /* view.c - the IOMMU as faces see it: its last walk, its counters, and a walk without side effects. */
 #include <stdlib.h>
 
-#include "dev/device.h"
+#include "dev/pci.h"
 #include "iommu/parts.h"
 
 const struct rs_walk *rs_last_iommu_walk(const rs_machine *m)
 {
     return m->iommu_walk.valid ? &m->iommu_walk : NULL;
+}
+
+const char *rs_requester(const rs_machine *m, uint16_t requester)
+{
+    unsigned slot = requester >> 3;
+    return !(requester & 7) && slot < PCI_SLOTS && m->pci[slot] ? m->pci[slot]->model->name : NULL;
 }
 
 /* ---- counters ---- */
@@ -30,6 +36,52 @@ const struct rs_counter_info *rs_iommu_counter_info(size_t i)
 uint64_t rs_iommu_counter(const rs_machine *m, size_t i)
 {
     return i < rs_iommu_counter_count() ? ((const u64 *)&m->b.iommu_count)[i] : 0;
+}
+
+/* ---- what the caches hold ---- */
+
+static void show_context(const struct iommu_entry *e, struct rs_iommu_cache_view *view)
+{
+    view->requester = (u16)(e->tag - 1);
+    view->domain = (u16)(e->high >> IOMMU_CONTEXT_DID_SHIFT);
+    view->to = (e->low & IOMMU_CONTEXT_TT) == IOMMU_CONTEXT_PASS ? 0 : e->low & ~UINT64_C(0xfff);
+    view->readable = view->writable = true;
+}
+
+static void show_translation(const struct iommu_entry *e, struct rs_iommu_cache_view *view)
+{
+    view->domain = (u16)(e->space & IOMMU_SPACE_DOMAIN);
+    view->page_bytes = reach_bytes(iommu_reach(e));
+    view->address = (e->tag - 1) << reach_shift(iommu_reach(e));
+    view->to = e->low & ~UINT64_C(0xfff);
+    view->readable = e->high & IOMMU_SL_R;
+    view->writable = e->high & IOMMU_SL_W;
+}
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static const struct iommu_entry *entries_of(const struct iommu_caches *c, enum rs_iommu_cache which,
+                                            size_t *n)
+{
+    switch (which) {
+    case RS_IOTLB: *n = COUNT(c->translation); return c->translation;
+    case RS_IOMMU_PWC: *n = COUNT(c->table); return c->table;
+    default: *n = COUNT(c->context); return c->context;
+    }
+}
+
+bool rs_iommu_cache_get(const rs_machine *m, enum rs_iommu_cache which, size_t i,
+                        struct rs_iommu_cache_view *view)
+{
+    size_t n;
+    const struct iommu_entry *e = entries_of(&m->b.iommu_cache, which, &n);
+    for (size_t k = 0; k < n; k++)
+        if (e[k].tag && i-- == 0) {
+            *view = (struct rs_iommu_cache_view){.age = m->b.iommu_cache.stamp - e[k].stamp};
+            (which == RS_CONTEXT_CACHE ? show_context : show_translation)(&e[k], view);
+            return true;
+        }
+    return false;
 }
 
 /* ---- a walk without side effects ---- */

@@ -318,7 +318,7 @@ key_Enter() {
 }
 
 key_digits() {
-    for pane in "2 CPU" "3 TLB" "4 Exits" "5 Console" "6 Lesson" "1 Walk"; do
+    for pane in "2 CPU" "3 TLB" "4 Exits" "5 Console" "6 Lesson" "7 IOMMU" "1 Walk"; do
         tm send-keys "${pane%% *}"
         check_shows "[$pane]" "${pane%% *} chooses the pane ${pane#* }"
     done
@@ -534,6 +534,52 @@ EOT
     check_shows "exit status" "q quits"
 }
 
+# A device's way through the IOMMU, stepped and shown like a core's walk.
+a_devices_walk() {
+    cat >"$work/iommu.lua" <<'LUA'
+local host = machine { firmware = { vtd = true }, devices = { "edu" } }
+host:boot("iommu")
+host:await("iommu.end", { fault = true })
+host:back(1, "insn")
+pause("The next access is refused.")
+host:run(1000)
+LUA
+    start 80 24 C.UTF-8 "$work/iommu.lua"
+    check_shows "(a device is next)" "the device has its turn next"
+    check_shows "[1 Walk]" "the core's walk is shown"
+    tm send-keys s
+    check_shows "Device 00:01.0 is shown now: this was its step." "s shows whose step it was"
+    check_shows "[7 IOMMU]" "in the IOMMU's pane"
+    check_shows "device 00:01.0 edu: write in domain 5" "with device, access and domain"
+    check_shows ">L1 SL-PTE     1 mem" "the reference is marked"
+    check_shows "-- saved by the PWC" "what caches have saved says so"
+    check_shows "cycles so far" "the walk is under way"
+    at_ref=$(head_line)
+    tm send-keys w
+    check_shows "FAULT: the domain does not allow writing there" "w goes to the end of it: a fault"
+    check_shows "the kernel's (fault record, reason 5, no exit)" "and whose it is"
+    at_fault=$(head_line)
+    tm send-keys b
+    if poll stands "$at_ref"; then ok "b goes back to the reference"; else not_ok "b goes back to the reference"; fi
+    check_hides "FAULT" "where nothing is refused yet"
+    tm send-keys w
+    if poll stands "$at_fault"; then ok "w goes there again"; else not_ok "w goes there again"; fi
+    tm send-keys w
+    poll moved_from "$at_fault"
+    check_shows "FAULT" "the next walk's end is another one's"
+    tm send-keys W
+    if poll stands "$at_fault"; then ok "W goes back to the end of the walk before"; else not_ok "W goes back to the end of the walk before"; fi
+    tm send-keys n
+    poll moved_from "$at_fault"
+    tm send-keys n
+    check_shows "[1 Walk]" "n, of the core, shows its walk again"
+    tm resize-window -x 160 -y 50
+    check_shows "IOMMU ──" "with room both stand side by side"
+    if screen | grep -q 'image iommu: .*│device 00:01.0 edu'; then ok "the core's and the device's"; else not_ok "the core's and the device's"; fi
+    tm send-keys q
+    check_shows "exit status" "q quits"
+}
+
 command -v tmux >/dev/null || { echo "not ok - tmux is needed for this test"; exit 1; }
 question_hides_the_walk
 walk_there_and_back
@@ -544,6 +590,7 @@ wrong_usage
 an_entry_that_is_gone
 a_terminal_without_a_cursor
 several_cores
+a_devices_walk
 what_is_pasted
 a_shell_takes_over
 every_key

@@ -67,7 +67,7 @@ static void step_insn(struct tui *t)
 }
 static void step_walk(struct tui *t)
 {
-    step(t, RS_WALK, END_EVENT, WALKED);
+    step(t, RS_WALK, END_WALK, WALKED);
 }
 static void step_exit(struct tui *t)
 {
@@ -83,7 +83,7 @@ static void back_insn(struct tui *t)
 }
 static void back_walk(struct tui *t)
 {
-    back(t, RS_WALK, END_EVENT, WALKED);
+    back(t, RS_WALK, END_WALK, WALKED);
 }
 
 static void run(struct tui *t)
@@ -206,9 +206,9 @@ static void search_again(struct tui *t)
         view_message(t->view, "Nothing has been searched for; / asks for a text.");
 }
 
-static void next_core(struct tui *t)
+static void show_next(struct tui *t)
 {
-    view_next_core(t->view);
+    view_next(t->view);
 }
 
 static void redraw(struct tui *t)
@@ -232,7 +232,7 @@ static void quit(struct tui *t)
 const struct binding tui_bindings[] = {
     {"s", 's', "micro", "step one micro: a walk's reference, an A/D update, a cache access ...", step_micro},
     {"n", 'n', "insn", "step to the next instruction", step_insn},
-    {"w", 'w', "walk", "step to the end of the next page walk, of whichever core", step_walk},
+    {"w", 'w', "walk", "step to the end of the next page walk, of whichever core or device", step_walk},
     {"e", 'e', "exit", "step to the next VM exit, of whichever core", step_exit},
     {"c", 'c', "run", "run on until a key stops it", run},
     {"b", 'b', "back", "back one micro", back_micro},
@@ -253,7 +253,7 @@ const struct binding tui_bindings[] = {
     {"End", TERM_END, NULL, NULL, end},
     {"/", '/', NULL, "search in this pane; in the walk, an address or entry in hexadecimal", search},
     {"N", 'N', NULL, "search again", search_again},
-    {"C", 'C', NULL, "show the next core; a key that moves shows whose step it was", next_core},
+    {"C", 'C', NULL, "the next core (in pane 7: device); moving shows whose step it was", show_next},
     {"?", '?', "help", "this help; again to leave it", help},
     {"Ctrl-C", TERM_INTERRUPT, NULL, "stops a run, as any key does; never the program", NULL},
     {"Ctrl-Z", TERM_SUSPEND, NULL, "back to the shell; its fg comes back here", NULL},
@@ -290,6 +290,10 @@ static const char *const READING[] = {
     "of the nested dimension, or by the nested TLB. '-- 2 MiB': a large page ended before.",
     "Bottom right is the data access, which is not a reference of the walk.",
     "'9 atoms ago': the core has not walked since; what it translated since came from a TLB.",
+    "The IOMMU's pane has a line for each entry that a device's access needs: root and context entry by the "
+    "device's number, then the tables of its domain by the address as the device has it (IOVA). 'saved by': "
+    "a "
+    "cache of the IOMMU had it. w also stops at the end of such a walk, and at an access that is refused.",
     "'>' at the end of a line: it goes on; the right arrow shows how.",
     "'*' after a register: the last step has changed it.",
 };

@@ -8,8 +8,9 @@
 #include "../view/view.h"
 
 /* What a movement ends with, and so whose it is: nothing of any core; a step of the core that was next; a
- * step taken back, of the core that is next; an event inside an atom of the core that is next. */
-enum step_end { END_ANYWHERE, END_FORWARD, END_BACK, END_EVENT };
+ * step taken back, of the core that is next; the end of a walk, or another event, inside an atom of the core
+ * that is next.  The devices have their turn like a core. */
+enum step_end { END_ANYWHERE, END_FORWARD, END_BACK, END_WALK, END_EVENT };
 
 struct tui {
     struct scenario *s;

@@ -72,7 +72,7 @@ static void arrive(struct tui *t, enum rs_why why)
     else if (t->end != END_ANYWHERE)
         did = t->did;
     if (!still)
-        view_follow(t->view, core_of(t, m, why), did);
+        view_follow(t->view, core_of(t, m, why), did, t->end == END_WALK);
 }
 
 /* The scenario has come to a pause, a question or its end.  A question and an error are read in the lesson's

@@ -213,3 +213,11 @@ void doc_draw(const struct doc *d, const struct area *a, long top, long left, lo
             mark_line(a, y);
     }
 }
+
+void doc_text(const char *text, enum style style, const struct area *a)
+{
+    struct doc lines = {0};
+    doc_wrap(&lines, style, text, a->w, 0);
+    doc_draw(&lines, a, 0, 0, -1);
+    doc_free(&lines);
+}

@@ -33,6 +33,9 @@ void doc_line(struct doc *d, enum style style, const char *format, ...)
 /* Text of several lines, broken between words at `width` columns; lines after the first are indented. */
 void doc_wrap(struct doc *d, enum style style, const char *text, int width, int indent);
 
+/* Draws a text alone, broken between words. */
+void doc_text(const char *text, enum style style, const struct area *a);
+
 size_t doc_line_start(const struct doc *d, size_t line);
 int doc_columns(const struct doc *d);
 /* First line from `from` on (going around once) that holds `text`, whatever the case; -1: none. */

@@ -13,7 +13,8 @@ static void core_words(const struct view *v, const rs_machine *m, char *text, si
 {
     text[0] = 0;
     uint32_t next = rs_next_core(m);
-    const char *other = next == v->core ? "" : next == RS_NO_CORE ? " (a device is next)" : " (not next)";
+    const char *device = rs_position(m).micro ? " (a device's atom)" : " (a device is next)";
+    const char *other = next == v->core ? "" : next == RS_NO_CORE ? device : " (not next)";
     if (rs_cores(m) > 1 || other[0])
         snprintf(text, size, "core %u%s: ", v->core + 1, other);
 }
@@ -40,13 +41,20 @@ static void mode_words(const struct view *v, const rs_machine *m, int room, char
         text[room] = 0;
 }
 
+/* The clock of the core, or of the device in whose atom the machine stands. */
+static uint64_t clock_of(const struct view *v, const rs_machine *m)
+{
+    bool device = rs_position(m).micro && rs_next_core(m) == RS_NO_CORE;
+    return device ? rs_now(m) : rs_cycles(m, v->core);
+}
+
 /* The cycle is never cut: what is left of a number looks like one. */
 static void draw_state(const struct view *v, const rs_machine *m, const struct area *a, enum style style)
 {
     char mode[128], cycle[32], at[64], tail[64];
     const char *now = v->running ? "  running ..." : rs_halt_text(m) ? "  halted" : "";
     rs_position_format(m, rs_position(m), at);
-    snprintf(tail, sizeof tail, "  cycle %s%s", word_count(rs_cycles(m, v->core), cycle), now);
+    snprintf(tail, sizeof tail, "  cycle %s%s", word_count(clock_of(v, m), cycle), now);
     int room = a->w - 1 - (int)strlen(at) - 2 - (int)strlen(tail);
     mode_words(v, m, room > 0 ? room : 0, mode, sizeof mode);
     area_print(a, 1, 0, style, "%s  %s%s", at, mode, tail);
@@ -57,6 +65,8 @@ static int draw_tabs(const struct view *v, const struct area *a)
     int x = 1;
     for (int i = 0; i < PANE_HELP; i++) {
         bool on = v->focus == (enum pane)i;
+        if (!on && !view_has(v, (enum pane)i))
+            continue;
         x = area_print(a, x, 1, on ? STYLE_CURRENT : STYLE_TITLE, on ? "[%d %s]" : " %d %s ", i + 1,
                        pane_title[i]);
     }

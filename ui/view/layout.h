@@ -30,9 +30,9 @@ struct layout {
 };
 
 /* focus: the pane that keys go to, always shown.  slot: the pane last chosen besides those that have a fixed
- * place. */
-struct layout layout_for(int width, int height, enum pane focus, enum pane slot);
+ * place.  iommu: there is something to show of the IOMMU, beside the walk where there is room for both. */
+struct layout layout_for(int width, int height, enum pane focus, enum pane slot, bool iommu);
 /* True if a screen of this size has a fixed place for the pane, so that choosing it moves the focus alone. */
-bool layout_fixed(int width, int height, enum pane pane);
+bool layout_fixed(int width, int height, enum pane pane, bool iommu);
 
 #endif

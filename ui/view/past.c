@@ -34,6 +34,12 @@ static void on_walk(const struct rs_event *event, void *arg)
     walk_log_add(&p->told.walks, event, describe, p);
 }
 
+static void on_iommu_end(const struct rs_event *event, void *arg)
+{
+    struct past *p = arg;
+    walk_log_add_device(&p->told.walks, event);
+}
+
 static void on_vm_exit(const struct rs_event *event, void *arg)
 {
     struct past *p = arg;
@@ -49,6 +55,7 @@ void past_begin(struct past *p, struct scenario *s)
     p->scenario = s;
     p->watch_exits = rs_watch(w, RS_PROBE_vm_exit, true, on_vm_exit, p);
     p->watch_walks = rs_watch(w, RS_PROBE_walk_end, true, on_walk, p);
+    p->watch_devices = rs_watch(w, RS_PROBE_iommu_end, true, on_iommu_end, p);
     p->keep = rs_keep(w, &p->told, sizeof p->told);
 }
 
@@ -57,5 +64,6 @@ void past_end(struct past *p)
     rs_world *w = scenario_world(p->scenario);
     rs_unwatch(w, p->watch_exits);
     rs_unwatch(w, p->watch_walks);
+    rs_unwatch(w, p->watch_devices);
     rs_unkeep(w, p->keep);
 }

@@ -9,7 +9,7 @@ struct scenario;
 
 struct past {
     struct scenario *scenario;
-    int watch_exits, watch_walks, keep;
+    int watch_exits, watch_walks, watch_devices, keep;
     struct past_told { /* by rs_keep: at each position what the events up to it have told */
         struct walk_log walks;
         struct exit_log exits;

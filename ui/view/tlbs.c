@@ -58,6 +58,48 @@ static size_t count_entries(const rs_machine *m, uint32_t core, enum rs_tlb whic
     return n;
 }
 
+/* ---- the IOMMU's ---- */
+
+static const char *const IOMMU_CACHES[RS_IOMMU_CACHES] = {
+    [RS_IOTLB] = "IOTLB: devices' addresses to host-physical",
+    [RS_IOMMU_PWC] = "PWC: the IOMMU's paging-structure caches (-> a table)",
+    [RS_CONTEXT_CACHE] = "context cache: devices (-> the domain's table)",
+};
+
+static void io_entry_words(const struct rs_iommu_cache_view *e, enum rs_iommu_cache which, char *text,
+                           size_t size)
+{
+    char what[24], bytes[24] = "", to[24] = "passed", age[24];
+    if (which == RS_CONTEXT_CACHE)
+        snprintf(what, sizeof what, "%02x:%02x.%x", e->requester >> 8, e->requester >> 3 & 31,
+                 e->requester & 7);
+    else
+        snprintf(what, sizeof what, "%016llx", (ull)e->address);
+    if (which != RS_CONTEXT_CACHE || e->to)
+        snprintf(to, sizeof to, "h:%llx", (ull)e->to);
+    if (e->page_bytes)
+        word_bytes(e->page_bytes, bytes);
+    snprintf(text, size, "%-16s -> %-11s %-7s domain %-5u %c%c %s", what, to, bytes, e->domain,
+             e->readable ? 'R' : '-', e->writable ? 'W' : '-', word_age(e->age, age));
+}
+
+static void iommu_doc(const rs_machine *m, struct doc *d)
+{
+    struct rs_iommu_cache_view e;
+    char text[192];
+    for (unsigned c = 0; c < RS_IOMMU_CACHES; c++) {
+        enum rs_iommu_cache which = (enum rs_iommu_cache)c;
+        size_t n = 0;
+        while (rs_iommu_cache_get(m, which, n, &e))
+            n++;
+        doc_line(d, STYLE_TITLE, "%s, %zu %s", IOMMU_CACHES[c], n, n == 1 ? "entry" : "entries");
+        for (size_t i = 0; rs_iommu_cache_get(m, which, i, &e); i++) {
+            io_entry_words(&e, which, text, sizeof text);
+            doc_line(d, STYLE_TEXT, "%s", text);
+        }
+    }
+}
+
 void tlbs_doc(const rs_machine *m, uint32_t core, int width, struct doc *d)
 {
     struct rs_tlb_view e;
@@ -74,4 +116,6 @@ void tlbs_doc(const rs_machine *m, uint32_t core, int width, struct doc *d)
             doc_line(d, STYLE_TEXT, "%s", text);
         }
     }
+    if (rs_firmware(m) & RS_FW_VTD)
+        iommu_doc(m, d);
 }

@@ -9,6 +9,7 @@
 #include "../lua/scenario.h"
 #include "code.h"
 #include "frame.h"
+#include "iommu_view.h"
 #include "tlbs.h"
 #include "told.h"
 #include "words.h"
@@ -33,6 +34,7 @@ struct view *view_new(struct scenario *s)
         return NULL;
     v->scenario = s;
     v->slot = PANE_CPU;
+    v->device = WALK_ANY;
     for (int i = 0; i < PANES; i++)
         v->pane[i].found = -1;
     v->pane[PANE_EXITS].follow = v->pane[PANE_CONSOLE].follow = v->pane[PANE_LESSON].follow = true;
@@ -103,15 +105,18 @@ static void find_entry(const struct view *v, rs_machine *m, struct walk_view *w)
             w->has_entry = entry_of(&w->entry, w->walk);
 }
 
+static bool hides_walk(const struct view *v)
+{
+    const char *hides = scenario_hides(v->scenario);
+    return hides && strcmp(hides, "walk") == 0;
+}
+
 struct walk_view view_walk(const struct view *v)
 {
-    struct walk_view w = {.selected = v->selected};
+    struct walk_view w = {.selected = v->pane[PANE_WALK].selected, .hidden = hides_walk(v)};
     rs_machine *m = view_machine(v);
-    const char *hides = scenario_hides(v->scenario);
-    if (m) {
-        w.hidden = hides && strcmp(hides, "walk") == 0;
+    if (m)
         choose_walk(v, m, &w);
-    }
     if (!w.walk) {
         explain_none(v, m, &w);
         return w;
@@ -121,6 +126,90 @@ struct walk_view view_walk(const struct view *v)
     if (w.walk->ended && w.walk->owner == RS_NO_FAULT)
         find_entry(v, m, &w);
     return w;
+}
+
+/* ---- the walk of a device ---- */
+
+/* The one in progress, of whichever device; NULL if the machine does not stand in one. */
+static const struct rs_walk *iommu_walk_now(const rs_machine *m)
+{
+    const struct rs_walk *now = rs_last_iommu_walk(m);
+    bool inside = rs_position(m).micro && rs_next_core(m) == RS_NO_CORE;
+    return inside && now && !now->ended ? now : NULL;
+}
+
+static void choose_iommu(const struct view *v, const rs_machine *m, struct walk_view *w)
+{
+    const struct walk_device *last = walk_log_device(&v->past.told.walks, v->device);
+    const struct rs_walk *now = iommu_walk_now(m);
+    if (now && (v->device == WALK_ANY || v->device == now->requester)) {
+        w->walk = now;
+    } else if (last) {
+        w->walk = &last->walk;
+        w->atoms_ago = rs_position(m).atom - last->at.atom;
+    }
+}
+
+static void explain_no_device(const rs_machine *m, struct walk_view *w)
+{
+    uint64_t done = 0;
+    char number[32];
+    for (size_t i = 0; m && i < rs_iommu_counter_count(); i++)
+        if (strcmp(rs_iommu_counter_info(i)->name, "translations") == 0)
+            done = rs_iommu_counter(m, i);
+    if (!m)
+        snprintf(w->none, sizeof w->none, "No device's walk: there is no machine yet.");
+    else if (!(rs_firmware(m) & RS_FW_VTD))
+        snprintf(w->none, sizeof w->none,
+                 "The machine has no IOMMU: firmware = { vtd = true } gives it one.");
+    else if (done)
+        snprintf(w->none, sizeof w->none,
+                 "The IOMMU has translated nothing for a device since this history began. (%s before.)",
+                 word_count(done, number));
+    else
+        snprintf(w->none, sizeof w->none, "The IOMMU has translated nothing for a device up to here.");
+}
+
+static void find_io_entry(const rs_machine *m, struct walk_view *w)
+{
+    struct rs_iommu_cache_view *e = &w->io_entry;
+    for (size_t i = 0; !w->has_entry && rs_iommu_cache_get(m, RS_IOTLB, i, e); i++)
+        w->has_entry = e->domain == w->walk->domain && w->walk->gva - e->address < e->page_bytes;
+}
+
+/* Some core is in VMX operation: what drives the IOMMU is taken to be the hypervisor. */
+static bool has_hypervisor(const rs_machine *m)
+{
+    uint64_t on = 0;
+    for (uint32_t core = 0; core < rs_cores(m) && !on; core++)
+        rs_state_get(m, core, "vmx_on", 0, &on);
+    return on;
+}
+
+struct walk_view view_iommu(const struct view *v)
+{
+    struct walk_view w = {.selected = v->pane[PANE_IOMMU].selected, .hidden = hides_walk(v)};
+    const rs_machine *m = view_machine(v);
+    if (m)
+        choose_iommu(v, m, &w);
+    if (!w.walk) {
+        explain_no_device(m, &w);
+        return w;
+    }
+    const char *name = rs_requester(m, w.walk->requester);
+    snprintf(w.words.who, sizeof w.words.who, "%s", name ? name : "(nobody)");
+    snprintf(w.words.place, sizeof w.words.place, "the %s's", has_hypervisor(m) ? "hypervisor" : "kernel");
+    if (w.walk->ended && w.walk->owner == RS_NO_FAULT)
+        find_io_entry(m, &w);
+    return w;
+}
+
+/* There is something to show of it. */
+static bool iommu_used(const struct view *v)
+{
+    const rs_machine *m = view_machine(v);
+    return v->focus == PANE_IOMMU ||
+           (m && (iommu_walk_now(m) || walk_log_device(&v->past.told.walks, WALK_ANY)));
 }
 
 /* ---- what the panes show ---- */
@@ -210,6 +299,16 @@ static void draw_doc(struct view *v, enum pane pane, const struct area *whole, b
     draw_more(d, p, whole, titled ? 0 : whole->h - 1);
 }
 
+static bool is_walk(enum pane pane)
+{
+    return pane == PANE_WALK || pane == PANE_IOMMU;
+}
+
+static struct walk_view shown_walk(const struct view *v, enum pane pane)
+{
+    return pane == PANE_WALK ? view_walk(v) : view_iommu(v);
+}
+
 static void draw_part(struct view *v, const struct layout *l, const struct layout_part *part,
                       const struct area *screen)
 {
@@ -224,10 +323,10 @@ static void draw_part(struct view *v, const struct layout *l, const struct layou
         struct area line = area_part(screen, part->x - 1, part->y, 1, part->h);
         area_vline(&line, 0);
     }
-    if (part->pane == PANE_WALK) {
-        struct walk_view w = view_walk(v);
+    if (is_walk(part->pane)) {
+        struct walk_view w = shown_walk(v, part->pane);
         struct area body = area_part(&whole, 0, l->titled, part->w, part->h - l->titled);
-        walk_view_draw(&w, &body);
+        (part->pane == PANE_WALK ? walk_view_draw : iommu_view_draw)(&w, &body);
     } else {
         draw_doc(v, part->pane, &whole, l->titled);
     }
@@ -235,7 +334,9 @@ static void draw_part(struct view *v, const struct layout *l, const struct layou
 
 void view_draw(struct view *v, struct canvas *c)
 {
-    struct layout l = layout_for(c->width, c->height, v->focus, v->slot);
+    struct layout l = layout_for(c->width, c->height, v->focus, v->slot, iommu_used(v));
+    v->width = c->width;
+    v->height = c->height;
     if (l.too_small) {
         frame_too_small(c);
         return;
@@ -251,16 +352,23 @@ void view_draw(struct view *v, struct canvas *c)
 
 /* ---- what keys do ---- */
 
+/* What was found and chosen in what was shown is so no longer. */
+static void look_anew(struct view *v)
+{
+    v->pane[PANE_CPU].top = 0;
+    for (int i = 0; i < PANES; i++) {
+        v->pane[i].found = -1;
+        v->pane[i].selected = 0;
+    }
+}
+
 void view_mark(struct view *v)
 {
     rs_machine *m = view_machine(v);
     for (uint32_t core = 0; m && core < rs_cores(m); core++)
         registers_read(m, core, &v->before[core]);
-    v->selected = 0;
     v->message[0] = 0;
-    v->pane[PANE_CPU].top = 0;
-    for (int i = 0; i < PANES; i++)
-        v->pane[i].found = -1;
+    look_anew(v);
 }
 
 void view_message(struct view *v, const char *format, ...)
@@ -274,26 +382,104 @@ void view_message(struct view *v, const char *format, ...)
 void view_show_core(struct view *v, uint32_t core)
 {
     v->core = core;
-    v->selected = 0;
-    v->pane[PANE_CPU].top = 0;
-    for (int i = 0; i < PANES; i++)
-        v->pane[i].found = -1;
+    look_anew(v);
 }
 
-void view_follow(struct view *v, uint32_t core, const char *did)
+static void add_message(struct view *v, const char *format, ...)
 {
-    const rs_machine *m = view_machine(v);
     size_t n = strlen(v->message);
-    if (core == v->core || !m || core >= rs_cores(m)) /* RS_NO_CORE: a step of the devices */
-        return;
-    view_show_core(v, core);
-    snprintf(v->message + n, sizeof v->message - n, "%sCore %u is shown now: %s.", n ? " " : "", core + 1,
-             did);
+    va_list args;
+    va_start(args, format);
+    if (n && n + 1 < sizeof v->message)
+        v->message[n++] = ' ';
+    vsnprintf(v->message + n, sizeof v->message - n, format, args);
+    va_end(args);
 }
 
-void view_next_core(struct view *v)
+/* A pane that has no place beside the others: it or the walk's. */
+static bool stands_alone(const struct view *v)
+{
+    return layout_for(v->width, v->height, PANE_WALK, PANE_IOMMU, true).parts < 2;
+}
+
+static void follow_core(struct view *v, uint32_t core, const char *did, bool walk)
+{
+    bool hidden = v->focus == PANE_IOMMU && stands_alone(v) && (v->brought || walk);
+    if (core == v->core && !hidden)
+        return;
+    if (hidden)
+        v->focus = PANE_WALK;
+    v->brought = false;
+    view_show_core(v, core);
+    add_message(v, "Core %u is shown now: %s.", core + 1, did);
+}
+
+/* The IOMMU's walk that the machine stands in, or that belongs to the atom that it has just left. */
+static const struct rs_walk *iommu_walk_here(const struct view *v, const rs_machine *m)
+{
+    const struct rs_walk *now = iommu_walk_now(m);
+    const struct walk_device *last = walk_log_device(&v->past.told.walks, WALK_ANY);
+    struct rs_position at = rs_position(m);
+    if (now)
+        return now;
+    return last && last->at.atom + !at.micro == at.atom ? &last->walk : NULL;
+}
+
+/* To the front only in place of the walk's pane. */
+static bool bring_iommu(struct view *v)
+{
+    bool alone = stands_alone(v);
+    if (v->focus != PANE_WALK || (!alone && layout_fixed(v->width, v->height, PANE_IOMMU, true)))
+        return false;
+    enum pane *place = alone ? &v->focus : &v->slot;
+    bool new = *place != PANE_IOMMU;
+    *place = PANE_IOMMU;
+    v->brought = alone;
+    return new;
+}
+
+static void follow_device(struct view *v, const rs_machine *m, const char *did)
+{
+    const struct rs_walk *walk = iommu_walk_here(v, m);
+    if (!walk || (v->focus != PANE_WALK && v->focus != PANE_IOMMU))
+        return;
+    unsigned requester = walk->requester;
+    bool other = v->device != WALK_ANY && v->device != requester, brought = bring_iommu(v);
+    if (other)
+        v->device = requester;
+    if (other || brought)
+        add_message(v, "Device %02x:%02x.%x is shown now: %s.", requester >> 8, requester >> 3 & 31,
+                    requester & 7, did);
+}
+
+void view_follow(struct view *v, uint32_t core, const char *did, bool walk)
 {
     const rs_machine *m = view_machine(v);
+    if (m && core == RS_NO_CORE)
+        follow_device(v, m, did);
+    else if (m && core < rs_cores(m))
+        follow_core(v, core, did, walk);
+}
+
+static void next_device(struct view *v)
+{
+    v->device = walk_log_next_device(&v->past.told.walks, v->device);
+    look_anew(v);
+    if (!walk_log_device(&v->past.told.walks, WALK_ANY))
+        view_message(v, "No device has had a walk up to here.");
+    else if (v->device == WALK_ANY)
+        view_message(v, "The device that was last is shown.");
+    else
+        view_message(v, "Device %02x:%02x.%x is shown.", v->device >> 8, v->device >> 3 & 31, v->device & 7);
+}
+
+void view_next(struct view *v)
+{
+    const rs_machine *m = view_machine(v);
+    if (v->focus == PANE_IOMMU) {
+        next_device(v);
+        return;
+    }
     if (!m || rs_cores(m) < 2) {
         view_message(v, "There is no other core to show.");
         return;
@@ -302,36 +488,46 @@ void view_next_core(struct view *v)
     view_message(v, "Core %u of %u is shown.", v->core + 1, (unsigned)rs_cores(m));
 }
 
+bool view_has(const struct view *v, enum pane pane)
+{
+    const rs_machine *m = view_machine(v);
+    return pane != PANE_IOMMU || (m && rs_firmware(m) & RS_FW_VTD);
+}
+
 void view_choose(struct view *v, enum pane pane, int width, int height)
 {
     if (pane == PANE_HELP && v->focus != PANE_HELP)
         v->before_help = v->focus;
     v->focus = pane;
-    if (pane != PANE_HELP && !layout_fixed(width, height, pane) && pane != PANE_WALK)
+    v->brought = false;
+    if (pane != PANE_HELP && !layout_fixed(width, height, pane, iommu_used(v)) && pane != PANE_WALK)
         v->slot = pane;
 }
 
 void view_cycle(struct view *v, int step, int width, int height)
 {
-    int from = v->focus == PANE_HELP ? (int)v->before_help : (int)v->focus;
-    view_choose(v, (enum pane)((from + step + PANE_HELP) % PANE_HELP), width, height);
+    int pane = v->focus == PANE_HELP ? (int)v->before_help : (int)v->focus;
+    do
+        pane = (pane + step + PANE_HELP) % PANE_HELP;
+    while (!view_has(v, (enum pane)pane));
+    view_choose(v, (enum pane)pane, width, height);
 }
 
 static void select_ref(struct view *v, long step)
 {
-    struct walk_view w = view_walk(v);
+    struct walk_view w = shown_walk(v, v->focus);
     const struct rs_walk_ref *ref = walk_view_ref(&w);
     if (!w.walk || !ref || w.hidden)
         return;
     long n = (long)ref->n + step;
-    v->selected = n < 1 ? 1 : n > w.walk->ref_count ? w.walk->ref_count : (unsigned)n;
+    v->pane[v->focus].selected = n < 1 ? 1 : n > w.walk->ref_count ? w.walk->ref_count : (unsigned)n;
 }
 
 void view_scroll(struct view *v, long lines, long columns)
 {
     struct view_pane *p = &v->pane[v->focus];
-    if (v->focus == PANE_WALK) {
-        struct walk_view w = view_walk(v);
+    if (is_walk(v->focus)) {
+        struct walk_view w = shown_walk(v, v->focus);
         long row = w.walk && w.walk->nested ? w.walk->cols : 1;
         select_ref(v, lines * row + columns);
         return;
@@ -350,7 +546,7 @@ void view_page(struct view *v, int pages)
 void view_end(struct view *v, int end)
 {
     struct view_pane *p = &v->pane[v->focus];
-    if (v->focus == PANE_WALK) {
+    if (is_walk(v->focus)) {
         select_ref(v, end < 0 ? -RS_WALK_REFS : RS_WALK_REFS);
         return;
     }
@@ -360,11 +556,11 @@ void view_end(struct view *v, int end)
 
 static void find_in_walk(struct view *v)
 {
-    struct walk_view w = view_walk(v);
+    struct walk_view w = shown_walk(v, v->focus);
     const struct rs_walk_ref *ref = walk_view_ref(&w);
     unsigned n = ref && !w.hidden ? walk_view_find(&w, v->search, ref->n) : 0;
     if (n)
-        v->selected = n;
+        v->pane[v->focus].selected = n;
     else
         view_message(v, "No reference of this walk has \"%s\" in its address or entry.", v->search);
 }
@@ -374,7 +570,7 @@ void view_find(struct view *v)
     struct view_pane *p = &v->pane[v->focus];
     if (!v->search[0])
         return;
-    if (v->focus == PANE_WALK) {
+    if (is_walk(v->focus)) {
         find_in_walk(v);
         return;
     }

@@ -57,7 +57,7 @@ static const struct rs_walk_ref *leaf_before(const struct rs_walk *walk, unsigne
             continue;
         if (ref->stage == RS_NESTED && ref->row == row && ref->col < col && col < walk->cols)
             return ref;
-        if (ref->stage == RS_GUEST && ref->row < row && row < walk->rows)
+        if (ref->stage != RS_NESTED && ref->row < row && row < walk->rows)
             return ref;
     }
     return NULL;
@@ -140,8 +140,7 @@ static void draw_cell(const struct walk_view *v, const struct walk_cell *cell, c
     }
 }
 
-/* The mark in front of a cell: where one stands, where the walk faulted. */
-static struct cell edge(const struct walk_view *v, const struct walk_cell *cell)
+struct cell walk_cell_mark(const struct walk_view *v, const struct walk_cell *cell)
 {
     const struct rs_walk *walk = v->walk;
     bool faulted = walk->ended && walk->owner != RS_NO_FAULT;
@@ -149,7 +148,14 @@ static struct cell edge(const struct walk_view *v, const struct walk_cell *cell)
         return (struct cell){'!', STYLE_BAD};
     if (cell->kind == CELL_REF && cell->ref == walk_view_ref(v))
         return (struct cell){'>', STYLE_ALERT};
-    return (struct cell){0x2502, STYLE_DIM};
+    return (struct cell){' ', STYLE_TEXT};
+}
+
+/* In front of a cell: its mark, or a rule. */
+static struct cell edge(const struct walk_view *v, const struct walk_cell *cell)
+{
+    struct cell mark = walk_cell_mark(v, cell);
+    return mark.ch == ' ' ? (struct cell){0x2502, STYLE_DIM} : mark;
 }
 
 /* The gPA of a row is known once the row has begun, or the row before has ended. */

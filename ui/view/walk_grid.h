@@ -21,6 +21,8 @@ struct walk_cell {
 };
 
 struct walk_cell walk_cell(const struct rs_walk *walk, unsigned row, unsigned col);
+/* '>' where one stands, '!' where the walk faulted, else a blank. */
+struct cell walk_cell_mark(const struct walk_view *v, const struct walk_cell *cell);
 
 /* Draws the grid as large as the area allows; returns the lines it took. */
 int walk_grid_draw(const struct walk_view *v, const struct area *a);

@@ -28,7 +28,8 @@ unsigned walk_view_find(const struct walk_view *v, const char *text, unsigned fr
         unsigned n = (from + i) % count;
         const struct rs_walk_ref *ref = &v->walk->ref[n];
         char line[128];
-        snprintf(line, sizeof line, "h:%llx g:%llx %016llx", (ull)ref->hpa, (ull)ref->gpa, (ull)ref->entry);
+        snprintf(line, sizeof line, "h:%llx g:%llx %llx:%016llx", (ull)ref->hpa, (ull)ref->gpa,
+                 (ull)ref->high, (ull)ref->entry);
         if (strstr(line, text))
             return n + 1;
     }
@@ -106,14 +107,25 @@ static void draw_split(const struct walk_view *v, const struct area *a)
                digits, (ull)offset);
 }
 
-/* ", 174 cycles in all, 3 made": of the walk, up to where it stands. */
-static void cycles_text(const struct rs_walk *walk, unsigned shown, char *text, size_t size)
+void walk_view_cycles(const struct walk_view *v, char *text, size_t size)
 {
+    const struct rs_walk *walk = v->walk;
+    const struct rs_walk_ref *ref = walk_view_ref(v);
+    unsigned shown = ref ? ref->n : 0;
     char number[32], made[32] = "";
     if (walk->ended && shown && shown != walk->ref_count)
         snprintf(made, sizeof made, ", %u made", walk->ref_count);
     snprintf(text, size, ", %s cycles %s%s", word_count(walk->cycles, number),
              walk->ended ? "in all" : "so far", made);
+}
+
+void walk_view_ago(const struct walk_view *v, char *text, size_t size)
+{
+    char number[32];
+    text[0] = 0;
+    if (v->walk->ended && v->atoms_ago)
+        snprintf(text, size, ", %s atom%s ago", word_count(v->atoms_ago, number),
+                 v->atoms_ago == 1 ? "" : "s");
 }
 
 /* Which reference, cycles, how long ago.  How many the other kind of walk takes is left out where there is no
@@ -122,17 +134,14 @@ static void draw_count(const struct walk_view *v, const struct area *a, unsigned
 {
     const struct rs_walk *walk = v->walk;
     const struct rs_walk_ref *ref = walk_view_ref(v);
-    unsigned shown = ref ? ref->n : 0;
-    char count[48], other[40], cycles[96], ago[64] = "", number[32];
-    snprintf(count, sizeof count, "reference %u of at most %u", shown, most);
+    char count[48], other[40], cycles[96], ago[64];
+    snprintf(count, sizeof count, "reference %u of at most %u", ref ? ref->n : 0, most);
     if (walk->nested)
         snprintf(other, sizeof other, " (native: %u)", native);
     else
         snprintf(other, sizeof other, " (nested: up to %u)", (native + 1) * (native + 1) - 1);
-    cycles_text(walk, shown, cycles, sizeof cycles);
-    if (walk->ended && v->atoms_ago)
-        snprintf(ago, sizeof ago, ", %s atom%s ago", word_count(v->atoms_ago, number),
-                 v->atoms_ago == 1 ? "" : "s");
+    walk_view_cycles(v, cycles, sizeof cycles);
+    walk_view_ago(v, ago, sizeof ago);
     bool room = strlen(count) + strlen(other) + strlen(cycles) + strlen(ago) <= (size_t)a->w;
     int x = area_text(a, 0, 2, STYLE_TITLE, count);
     x = area_print(a, x, 2, STYLE_TEXT, "%s%s", room ? other : "", cycles);
@@ -285,19 +294,11 @@ static bool drawable(const struct rs_walk *walk)
            walk->ref_count <= RS_WALK_REFS && walk->skip_count <= RS_WALK_REFS;
 }
 
-static void draw_none(const char *why, const struct area *a)
-{
-    struct doc lines = {0};
-    doc_wrap(&lines, STYLE_DIM, why, a->w, 0);
-    doc_draw(&lines, a, 0, 0, -1);
-    doc_free(&lines);
-}
-
 void walk_view_draw(const struct walk_view *v, const struct area *a)
 {
     const struct rs_walk *walk = v->walk;
     if (!walk || !walk->valid || !drawable(walk)) {
-        draw_none(v->none, a);
+        doc_text(v->none, STYLE_DIM, a);
         return;
     }
     draw_who(v, a);

@@ -53,3 +53,51 @@ const struct walk_entry *walk_log_last(const struct walk_log *log, uint32_t core
 {
     return core < RS_CORES_MAX && log->last[core].walk.valid ? &log->last[core] : NULL;
 }
+
+/* ---- devices ---- */
+
+static bool later(const struct walk_device *a, const struct walk_device *b)
+{
+    return a->at.atom > b->at.atom || (a->at.atom == b->at.atom && a->at.micro > b->at.micro);
+}
+
+/* The device's own place, or the one whose walk is oldest: where there is none that is position 0. */
+static struct walk_device *place_of(struct walk_log *log, uint16_t requester)
+{
+    struct walk_device *oldest = &log->device[0];
+    for (struct walk_device *d = log->device; d < log->device + WALK_DEVICES; d++) {
+        if (d->walk.valid && d->walk.requester == requester)
+            return d;
+        if (later(oldest, d))
+            oldest = d;
+    }
+    return oldest;
+}
+
+void walk_log_add_device(struct walk_log *log, const struct rs_event *event)
+{
+    if (event->walk)
+        *place_of(log, event->walk->requester) =
+            (struct walk_device){{event->atom, event->micro}, *event->walk};
+}
+
+const struct walk_device *walk_log_device(const struct walk_log *log, uint32_t requester)
+{
+    const struct walk_device *found = NULL;
+    for (const struct walk_device *d = log->device; d < log->device + WALK_DEVICES; d++)
+        if (d->walk.valid && (requester == WALK_ANY || d->walk.requester == requester) &&
+            (!found || later(d, found)))
+            found = d;
+    return found;
+}
+
+uint32_t walk_log_next_device(const struct walk_log *log, uint32_t requester)
+{
+    uint32_t next = WALK_ANY;
+    for (const struct walk_device *d = log->device; d < log->device + WALK_DEVICES; d++) {
+        bool behind = requester == WALK_ANY || d->walk.requester > requester;
+        if (d->walk.valid && behind && d->walk.requester < next)
+            next = d->walk.requester;
+    }
+    return next;
+}

@@ -13,6 +13,12 @@ const char *word_entry(unsigned level)
     return level < 6 ? NAME[level] : "?";
 }
 
+const char *word_second(unsigned level)
+{
+    static const char *const NAME[] = {"page", "SL-PTE", "SL-PDE", "SL-PDPE", "SL-PML4E"};
+    return level < 5 ? NAME[level] : "?";
+}
+
 const char *word_index(unsigned level)
 {
     static const char *const NAME[] = {"offset", "PT", "PD", "PDPT", "PML4", "PML5"};
@@ -67,7 +73,7 @@ const char *word_access(enum rs_access access)
 
 const char *word_skip(enum rs_skip by)
 {
-    static const char *const NAME[] = {"PWC", "nPWC", "nTLB", "ctx$", "IOTLB"};
+    static const char *const NAME[] = {"PWC", "nPWC", "nTLB", "context cache", "IOTLB"};
     return (unsigned)by < sizeof NAME / sizeof *NAME ? NAME[by] : "?";
 }
 
@@ -89,6 +95,25 @@ static const struct flag GUEST_FLAGS[] = {
 static const struct flag EPT_FLAGS[] = {
     {0, false, "R"}, {1, false, "W"}, {2, false, "X"}, {8, false, "A"}, {9, true, "D"}};
 
+/* VT-d specification, 9.1 "Root Entry", 9.3 "Context Entry", 9.8 "Second-Level Paging Entries" */
+static const struct flag ROOT_FLAGS[] = {{0, false, "P"}},
+                         CONTEXT_FLAGS[] = {{0, false, "P"}, {1, false, "FPD"}},
+                         SECOND_FLAGS[] = {{0, false, "R"}, {1, false, "W"}};
+
+#define FLAGS(list) \
+    { \
+        list, sizeof list / sizeof *list \
+    }
+
+static const struct {
+    const struct flag *flag;
+    size_t n;
+} FLAGS_OF[] = {[RS_GUEST] = FLAGS(GUEST_FLAGS),
+                [RS_NESTED] = FLAGS(EPT_FLAGS),
+                [RS_ROOT] = FLAGS(ROOT_FLAGS),
+                [RS_CONTEXT] = FLAGS(CONTEXT_FLAGS),
+                [RS_SECOND] = FLAGS(SECOND_FLAGS)};
+
 static void append(char *text, size_t size, const char *separator, const char *word)
 {
     size_t n = strlen(text);
@@ -101,10 +126,10 @@ static const char *memory_type(uint64_t entry)
     return NAME[entry >> 3 & 7];
 }
 
-/* SDM vol. 3, 4.5.4 and 28.3.2: P of the guest's entry; any of R, W and X of the EPT's. */
+/* SDM vol. 3, 4.5.4 and 28.3.2: P of the guest's entry; any of R, W and X of the EPT's; R or W of VT-d's. */
 static bool present(const struct rs_walk_ref *ref, uint64_t entry)
 {
-    return entry & (ref->stage == RS_NESTED ? 7 : 1);
+    return entry & (ref->stage == RS_NESTED ? 7 : ref->stage == RS_SECOND ? 3 : 1);
 }
 
 bool entry_present(const struct rs_walk_ref *ref)
@@ -114,20 +139,19 @@ bool entry_present(const struct rs_walk_ref *ref)
 
 void word_flags(const struct rs_walk_ref *ref, uint64_t entry, char *text, size_t size)
 {
-    bool nested = ref->stage == RS_NESTED;
-    const struct flag *flag = nested ? EPT_FLAGS : GUEST_FLAGS;
-    size_t n = nested ? sizeof EPT_FLAGS / sizeof *EPT_FLAGS : sizeof GUEST_FLAGS / sizeof *GUEST_FLAGS;
+    unsigned stage = (unsigned)ref->stage <= RS_SECOND ? ref->stage : RS_GUEST;
+    const struct flag *flag = FLAGS_OF[stage].flag;
     text[0] = 0;
     if (!present(ref, entry)) {
         snprintf(text, size, "not present");
         return;
     }
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < FLAGS_OF[stage].n; i++)
         if (entry & BIT(flag[i].bit) && (ref->leaf || !flag[i].leaf))
             append(text, size, " ", flag[i].name);
     if (ref->leaf && ref->level > 1)
         append(text, size, " ", "PS");
-    if (ref->leaf && nested)
+    if (ref->leaf && ref->stage == RS_NESTED)
         append(text, size, " ", memory_type(entry));
 }
 
@@ -135,6 +159,17 @@ uint64_t entry_frame(const struct rs_walk_ref *ref)
 {
     unsigned low = ref->leaf && ref->level >= 1 && ref->level <= 3 ? 12 + 9 * (ref->level - 1u) : 12;
     return ref->entry & ADDRESS_BITS & ~(BIT(low) - 1);
+}
+
+unsigned context_levels(const struct rs_walk_ref *ref)
+{
+    bool passes = (ref->entry >> 2 & 3) == 2;
+    return passes ? 0 : (unsigned)(ref->high & 7) + 2;
+}
+
+unsigned context_domain(const struct rs_walk_ref *ref)
+{
+    return ref->high >> 8 & 0xffff;
 }
 
 const char *word_ad_set(const struct rs_walk_ref *ref)

@@ -6,6 +6,8 @@
 
 /* "PML4E", "PDPTE", "PDE", "PTE"; "page" for level 0. */
 const char *word_entry(unsigned level);
+/* Of VT-d's second-level tables: "SL-PML4E" ... "SL-PTE". */
+const char *word_second(unsigned level);
 /* The index of a linear address: "PML4", "PDPT", "PD", "PT"; "offset" for level 0. */
 const char *word_index(unsigned level);
 /* "4 KiB", "2 MiB", "1 GiB"; else in bytes. */
@@ -16,7 +18,7 @@ uint64_t level_bytes(unsigned level);
 const char *word_count(uint64_t n, char text[32]);
 const char *word_hit(enum rs_hit from);         /* "L1", "L2", "mem", "core" */
 const char *word_access(enum rs_access access); /* "read", "write", "fetch" */
-const char *word_skip(enum rs_skip by);         /* "PWC", "nPWC", "nTLB" */
+const char *word_skip(enum rs_skip by);         /* "PWC", "nPWC", "nTLB", ... */
 
 /* Set flags of a table entry by the manual's names: "P R/W U/S A", "R W X, WB"; or "not present". */
 void word_flags(const struct rs_walk_ref *ref, uint64_t entry, char *text, size_t size);
@@ -25,6 +27,10 @@ bool entry_present(const struct rs_walk_ref *ref);
 const char *word_rights(const struct rs_tlb_view *e, char text[8]);
 /* Address bits of an entry: the next table, or the page. */
 uint64_t entry_frame(const struct rs_walk_ref *ref);
+/* Of a context entry: how many levels its tables have (0: addresses are passed through), and its domain ID.
+ */
+unsigned context_levels(const struct rs_walk_ref *ref);
+unsigned context_domain(const struct rs_walk_ref *ref);
 /* Accessed and dirty bits that this reference has set: "A", "D", "AD" or "". */
 const char *word_ad_set(const struct rs_walk_ref *ref);
 
