@@ -35,7 +35,7 @@ static uint8_t *room(struct netdev *dev)
 {
     struct nic *nic = &of(dev)->nic;
 
-    return nic_has_room(nic) ? of(dev)->out[nic->tx_next] : NULL;
+    return nic_room(nic) ? of(dev)->out[nic->tx_next] : NULL;
 }
 
 static void send(struct netdev *dev, uint32_t bytes)
