@@ -10,8 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/select.h>
 #include <term.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 #include <wchar.h>
 
@@ -23,6 +25,7 @@ static struct {
     const char *paste_on, *paste_off; /* NULL: the terminal does not mark what is pasted */
     char pasted[64];
     struct termios before;
+    sigset_t mask; /* with SIGWINCH, which comes only while somebody waits for a key */
     char restore[256]; /* what puts the screen back */
     size_t restore_bytes;
 } term;
@@ -106,6 +109,17 @@ static void catch_signals(void)
         sigaction(FATAL[i], &action, NULL);
 }
 
+/* ncurses asks whether the size has changed and then waits for a key: a signal in between would be noticed with
+ * the next key. */
+static void hold_resize(void)
+{
+    sigset_t resize;
+    sigemptyset(&resize);
+    sigaddset(&resize, SIGWINCH);
+    sigprocmask(SIG_BLOCK, &resize, &term.mask);
+    sigdelset(&term.mask, SIGWINCH);
+}
+
 /* ---- open and close ---- */
 
 /* Far from those behind KEY_MAX that ncurses gives to the other keys of a terminfo entry. */
@@ -149,6 +163,7 @@ const char *term_open(const struct tui_options *options)
     }
     keep_restore_sequences();
     catch_signals();
+    hold_resize();
     atexit(term_close);
     raw();
     noecho();
@@ -291,11 +306,25 @@ static bool gone(void)
     return poll(&input, 1, 0) > 0 && (input.revents & (POLLHUP | POLLERR | POLLNVAL));
 }
 
+/* Waits for bytes or another size; milliseconds < 0: as long as it takes. */
+static void wait_for_input(int milliseconds)
+{
+    struct timespec limit = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
+    fd_set input;
+    FD_ZERO(&input);
+    FD_SET(STDIN_FILENO, &input);
+    pselect(STDIN_FILENO + 1, &input, NULL, NULL, milliseconds < 0 ? NULL : &limit, &term.mask);
+}
+
 int term_key(int milliseconds)
 {
     wint_t key = 0;
-    timeout(milliseconds);
-    int kind = get_wch(&key);
+    timeout(0);
+    int kind = get_wch(&key); /* ncurses may have read ahead */
+    if (kind == ERR) {
+        wait_for_input(milliseconds);
+        kind = get_wch(&key);
+    }
     if (kind == KEY_CODE_YES && key == KEY_RESIZE)
         term_redraw(); /* what was on its way may have been drawn into the new size, and scrolled it */
     if (kind == KEY_CODE_YES && key == KEY_PASTE && term.paste_on)
