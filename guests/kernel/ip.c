@@ -47,6 +47,12 @@ static bool is_broadcast(const struct netdev *dev, uint32_t address)
            (dev->setting.prefix < 31 && address == (dev->setting.address | ~mask_of(dev)));
 }
 
+/* What one station may have. */
+static bool is_single(const struct netdev *dev, uint32_t address)
+{
+    return address >> 24 && address >> 28 < 14 && !is_broadcast(dev, address);
+}
+
 /* ---- what is sent ---- */
 
 /* Of two interfaces in one network each reaches the other's address by the wire. */
@@ -209,6 +215,8 @@ static enum net_count fault_of(const struct netdev *dev, const uint8_t *ip, uint
         return NET_rx_malformed;
     if (net_sum(ip, header, 0) != 0xffff)
         return NET_rx_checksum;
+    if (!is_single(dev, get32(ip + IP_FROM)))
+        return NET_rx_malformed;
     to = get32(ip + IP_TO);
     if (to != dev->setting.address && !is_broadcast(dev, to))
         return NET_rx_address;

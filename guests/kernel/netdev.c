@@ -34,6 +34,8 @@ static void input(struct netdev *dev, const uint8_t *frame, uint32_t bytes)
     dev->count[NET_rx_bytes] += bytes;
     if (bytes < ETHER_BYTES)
         dev->count[NET_rx_malformed]++;
+    else if (!(frame[ETHER_TO] & 1) && memcmp(frame + ETHER_TO, dev->mac, MAC_BYTES) != 0)
+        dev->count[NET_rx_address]++; /* a NIC need not look */
     else if (get16(frame + ETHER_TYPE) == ETHER_IPV4)
         ip_input(dev, frame, bytes);
     else if (get16(frame + ETHER_TYPE) == ETHER_ARP)
