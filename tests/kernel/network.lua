@@ -1,7 +1,8 @@
 -- The guest kernel's packet tools between two stations; what they print is the output, without times, and the number of
 -- frames that a lossy link took.
 --     way=e1000 | virtio-net | mixed        two NICs of one machine, which are linked
---     way=vm-e1000 | vm-virtio | ...        two VMs at the virtual switch, nic= what is behind "vm-"
+--     way=vm-e1000 | vm-virtio              two VMs at the virtual switch
+--     way=vm-passthrough                    two VMs, each with a NIC of the machine's, which are linked
 local way = param("way", "e1000", "how the two are joined")
 local loss = param("loss", "0", "part of the frames that the link loses")
 local seed = param("seed", 1, "which")
@@ -15,7 +16,9 @@ local pcap = param("pcap", "", "file for the frames of the first NIC")
 local nic, host, lost = way:match("^vm%-(.+)"), nil, 0
 
 if nic then
-  host = machine { ram = "64M", cores = cores }
+  local passed = nic == "passthrough"
+  host = machine { ram = "64M", cores = cores, devices = passed and { "e1000", "e1000" } or {}, firmware = { vtd = passed } }
+  if passed then link(host:nic(1), host:nic(2), { loss = tonumber(loss), seed = seed }) end
   host:boot("hv", { vms = {
     { name = "a", image = "kernel", nic = nic, mmu = mmu, cmdline = "ip=10.0.0.1 " .. first },
     { name = "b", image = "kernel", nic = nic, mmu = mmu, cmdline = "ip=10.0.0.2 " .. second },
