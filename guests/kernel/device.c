@@ -38,25 +38,36 @@ void device_map(uint32_t slot)
     }
 }
 
+static struct attached *add(device_call *call, void *of)
+{
+    devices[count] = (struct attached){.call = call, .of = of};
+    return &devices[count++];
+}
+
 const char *device_attach(uint32_t slot, device_call *call, void *of)
 {
     uint8_t vector = (uint8_t)(VECTOR_DEVICES + count), apic;
-    struct attached *d = &devices[count];
+    struct attached *d;
 
     if (count == DEVICES)
         return NULL;
-    *d = (struct attached){.call = call, .of = of, .polled = true};
-    count++;
-    if (!timer_present())
-        return "polled";
-    apic = timer_apic_id();
-    d->polled = false;
-    if (pci_enable_msix(slot, 0, vector, apic))
+    d = add(call, of);
+    apic = timer_present() ? timer_apic_id() : 0;
+    if (timer_present() && pci_enable_msix(slot, 0, vector, apic))
         return "MSI-X";
-    if (pci_enable_msi(slot, vector, apic))
+    if (timer_present() && pci_enable_msi(slot, vector, apic))
         return "MSI";
     d->polled = true;
     return "polled";
+}
+
+bool device_attach_entry(uint32_t slot, unsigned entry, device_call *call, void *of)
+{
+    if (count == DEVICES || !timer_present() ||
+        !pci_enable_msix(slot, entry, (uint8_t)(VECTOR_DEVICES + count), timer_apic_id()))
+        return false;
+    add(call, of);
+    return true;
 }
 
 bool device_interrupt(uint64_t vector)

@@ -16,6 +16,9 @@ void device_map(uint32_t slot);
  * its MSI-X table, by MSI, or, where it has neither, from time to time.  "MSI-X", "MSI", "polled"; NULL:
  * there are too many devices. */
 const char *device_attach(uint32_t slot, device_call *call, void *of);
+/* Another entry of the MSI-X table of a device that has been attached; false: it has none, or there are too
+ * many. */
+bool device_attach_entry(uint32_t slot, unsigned entry, device_call *call, void *of);
 
 /* An interrupt of that vector; false: it is no device's. */
 bool device_interrupt(uint64_t vector);

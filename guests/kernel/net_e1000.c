@@ -78,14 +78,15 @@ static void give(struct netdev *dev)
     dev->taken = false;
 }
 
-static void acknowledge(struct netdev *dev)
+static bool acknowledge(struct netdev *dev)
 {
     struct e1000 *e = of(dev);
+    uint32_t causes = nic_read(&e->nic, E1000_ICR);
 
-    nic_read(&e->nic, E1000_ICR);
     if (e->wants_room)
         nic_write(&e->nic, E1000_IMC, E1000_ICR_TXQE);
     e->wants_room = false;
+    return causes & E1000_ICR_LSC;
 }
 
 static const struct netdev_driver driver = NETDEV_DRIVER("e1000");

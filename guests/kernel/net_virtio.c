@@ -95,9 +95,16 @@ static void give(struct netdev *dev)
     virtio_interrupt_after(&of(dev)->rx, dev->polled ? 0 : 1);
 }
 
-static void acknowledge(struct netdev *dev)
+static bool acknowledge(struct netdev *dev)
 {
     virtio_interrupt_after(&of(dev)->tx, 0);
+    return false; /* the link has a vector of its own */
+}
+
+static bool link_call(void *dev)
+{
+    netdev_link_changed(dev);
+    return false;
 }
 
 static const struct netdev_driver driver = NETDEV_DRIVER("virtio");
@@ -111,6 +118,8 @@ static void start_queues(struct virtio_nic *v)
     virtio_queue_init(&v->rx, &v->virtio, VIRTIO_NET_RECEIVE, vector);
     virtio_queue_init(&v->tx, &v->virtio, VIRTIO_NET_TRANSMIT, vector);
     virtio_interrupt_after(&v->tx, 0);
+    if (device_attach_entry(v->dev.slot, 1, link_call, &v->dev))
+        virtio_config_vector(&v->virtio, 1);
     for (uint16_t i = 0; i < VIRTIO_QUEUE_ENTRIES; i++) {
         virtio_descriptor(v->rx.desc, i, v->in[i], NETDEV_BUFFER, VIRTQ_DESC_F_WRITE, 0);
         virtio_offer(&v->rx, i);

@@ -9,6 +9,7 @@
 #include "kernel/ip.h"
 #include "kernel/net_bytes.h"
 #include "kernel/process.h"
+#include "lib/print.h"
 #include "lib/string.h"
 
 #define FRAMES_AT_ONCE 64 /* then others have their turn, however many there are */
@@ -68,13 +69,30 @@ static bool take_frames(struct netdev *dev)
     return true;
 }
 
+/* What comes up for the first time is nothing to tell. */
+void netdev_link_changed(struct netdev *dev)
+{
+    bool up = dev->driver->link(dev);
+    unsigned i = 0;
+
+    if (up == dev->up)
+        return;
+    while (netdevs[i] != dev)
+        i++;
+    if (dev->up || dev->lost)
+        print("kernel: net%u: the link is %s\n", i, up ? "up" : "down");
+    dev->lost = !up;
+    dev->up = up;
+}
+
 static bool call(void *of)
 {
     struct netdev *dev = of;
 
     if (!dev->polled) {
         dev->count[NET_interrupts]++;
-        dev->driver->acknowledge(dev);
+        if (dev->driver->acknowledge(dev))
+            netdev_link_changed(dev);
     }
     process_wake(dev); /* who wants room */
     return take_frames(dev);
@@ -166,6 +184,7 @@ bool netdev_add(struct netdev *dev, const struct netdev_driver *driver, uint32_t
     if (!dev->interrupts)
         return false;
     dev->polled = dev->interrupts[0] == 'p';
+    dev->up = driver->link(dev);
     netdevs[count++] = dev;
     return true;
 }

@@ -36,8 +36,8 @@ struct netdev_driver {
     void (*take)(struct netdev *dev);
     /* The NIC gets all that were taken, and is to interrupt with the next frame. */
     void (*give)(struct netdev *dev);
-    /* An interrupt has come. */
-    void (*acknowledge)(struct netdev *dev);
+    /* An interrupt has come; whether the link may have changed. */
+    bool (*acknowledge)(struct netdev *dev);
 };
 
 /* Of a file that has them by these names. */
@@ -51,7 +51,8 @@ struct netdev {
     const char *interrupts; /* "MSI-X", "MSI", "polled" */
     uint32_t slot;
     bool polled;
-    bool taken; /* frames that the driver has still to give back */
+    bool up, lost; /* the link, as far as interrupts have told; lost: it was said to be down */
+    bool taken;    /* frames that the driver has still to give back */
     uint8_t mac[MAC_BYTES];
     struct net_setting setting;
     uint64_t count[NET_COUNTS];
@@ -66,7 +67,9 @@ struct netdev *netdev_nth(unsigned i);
 bool netdev_info(unsigned i, struct net_info *info);
 bool netdev_set(unsigned i, const struct net_setting *setting);
 
-/* A driver's: names an interface that it has found, and attaches its interrupts.  False: there are enough. */
+/* A driver's: says so if the link has come or gone. */
+void netdev_link_changed(struct netdev *dev);
+/* Names an interface that it has found, and attaches its interrupts.  False: there are enough. */
 bool netdev_add(struct netdev *dev, const struct netdev_driver *driver, uint32_t slot);
 /* net_e1000.c, net_virtio.c: the n-th on the bus; false: there are no more. */
 bool net_e1000_find(unsigned n);

@@ -120,6 +120,11 @@ bool virtio_negotiate(struct virtio *v, uint64_t wanted)
     return get8(v->common + VIRTIO_DEVICE_STATUS) & VIRTIO_FEATURES_OK;
 }
 
+void virtio_config_vector(const struct virtio *v, uint16_t vector)
+{
+    put16(v->common + VIRTIO_MSIX_CONFIG, vector);
+}
+
 void virtio_ready(struct virtio *v)
 {
     add_status(v, VIRTIO_DRIVER_OK);

@@ -42,6 +42,8 @@ void virtio_reset(const struct virtio *v);
 bool virtio_negotiate(struct virtio *v, uint64_t wanted);
 /* Interrupts by entry `vector` of its MSI-X table, or none: VIRTIO_NO_VECTOR. */
 void virtio_queue_init(struct virtio_queue *q, struct virtio *v, uint16_t number, uint16_t vector);
+/* The same for changes of the device's own configuration. */
+void virtio_config_vector(const struct virtio *v, uint16_t vector);
 void virtio_ready(struct virtio *v);
 
 /* A field of the device's own configuration. */

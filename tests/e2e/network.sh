@@ -117,6 +117,17 @@ for nic in e1000 virtio-net; do
     done
 done
 
+# ---- a cable ----
+
+for nic in e1000 virtio-net; do
+    if "$build/ringside" run "$root/tests/kernel/cable.lua" kind=$nic >"$work/out" 2>&1; then
+        ok "$nic: a file arrives though the cable was pulled"
+    else
+        sed 's/^/#   /' "$work/out"
+        not_ok "$nic: a cable that is pulled"
+    fi
+done
+
 # ---- a capture ----
 
 if ! command -v tcpdump >/dev/null 2>&1; then

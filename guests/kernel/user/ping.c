@@ -131,7 +131,8 @@ int main(int argc, char **argv)
     for (uint64_t i = 1; i <= count; i++) {
         if ((result = request(fd, (uint16_t)i)) < 0) {
             print("ping: %s: %s\n", address_text(address), net_error(result));
-            return 1;
+            if (i == 1)
+                return 1;
         }
         take_until(fd, i < count ? begin + i * interval * MS : (uint64_t)clock() + patience * MS, i,
                    i == count);

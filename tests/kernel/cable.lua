@@ -1,0 +1,15 @@
+-- A cable that is pulled in the midst of a file, and plugged in again: the kernel says so, and the file arrives.
+local kind = param("kind", "e1000", "of the NICs")
+local host = machine { devices = { kind, kind } }
+link(host:nic(1), host:nic(2), { bandwidth = "10Mbit" })
+host:boot("kernel", { cmdline = "ip=10.0.0.1 ip=10.0.0.2 recv & send rude 10.0.0.1; wait" })
+host:run_until("frame", { what = "received", nic = 1, length = 1514 })
+link(host:nic(1), host:nic(2), { cut = true })
+host:run("300ms")
+check(host:console():find("net0: the link is down", 1, true), "the kernel has seen it")
+check(not host:console():find("recv: ", 1, true), "nothing arrives")
+link(host:nic(1), host:nic(2), { bandwidth = "10Mbit" })
+host:run("5s")
+check(host:console():find("net1: the link is up", 1, true), "it has seen that too")
+check(host:console():find("crc %x+ is right"), "the file has arrived")
+check_eq(host.status, 1, "the run's status")
