@@ -231,7 +231,8 @@ hv_host = $(patsubst %,$(BUILD)/obj/host/hv/%.c.o,$(1))
 HV_NIC_OBJ := $(call hv_host,e1000 e1000_receive e1000_transmit vswitch)
 HV_PCI_OBJ := $(call hv_host,vpci vpci_message)
 HV_VIRTIO_OBJ := $(HV_PCI_OBJ) $(call hv_host,dma virtio_net virtio_pci virtqueue vswitch)
-HV_HOST_OBJ := $(sort $(call hv_host,decode emulate operate irq) $(HV_NIC_OBJ) $(HV_VIRTIO_OBJ))
+HV_BLK_OBJ := $(HV_PCI_OBJ) $(call hv_host,aes disk_filter disk_profile dma print text virtio_blk virtio_pci virtqueue)
+HV_HOST_OBJ := $(sort $(call hv_host,aes decode emulate operate irq) $(HV_NIC_OBJ) $(HV_VIRTIO_OBJ) $(HV_BLK_OBJ))
 
 $(HV_HOST_OBJ): $(BUILD)/obj/host/%.o: % $(BUILD)/flags-tests | $(BUILD)/tools-found
 	@mkdir -p $(@D)
@@ -240,10 +241,12 @@ $(HV_HOST_OBJ): $(BUILD)/obj/host/%.o: % $(BUILD)/flags-tests | $(BUILD)/tools-f
 
 $(addprefix $(BUILD)/tests/,test_decode test_hv_emulate): $(call hv_host,decode emulate operate)
 $(BUILD)/tests/test_hv_vswitch: $(call hv_host,vswitch)
+$(addprefix $(BUILD)/tests/,test_hv_aes test_hv_disk): $(call hv_host,aes)
 $(BUILD)/tests/test_hv_irq: $(call hv_host,irq)
 $(BUILD)/tests/test_hv_e1000: $(HV_NIC_OBJ)
 $(BUILD)/tests/test_hv_vpci: $(HV_PCI_OBJ)
 $(BUILD)/tests/test_hv_virtio: $(HV_VIRTIO_OBJ)
+$(BUILD)/tests/test_hv_blk: $(HV_BLK_OBJ)
 
 # It runs the yardstick's image as the yardstick does, and reads its tables.
 $(BUILD)/tests/test_bench: $(call obj,$(addprefix bench/,own.c result.c follow.c report.c))

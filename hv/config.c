@@ -80,8 +80,61 @@ static bool parse_nic(struct vm_config *c, const char *value)
 
 static bool parse_disk(struct vm_config *c, const char *value)
 {
+    c->disk_virtio = text_equal(value, "virtio");
     c->passed[PHYSICAL_DISK].wanted = text_equal(value, "passthrough");
-    return c->passed[PHYSICAL_DISK].wanted || text_equal(value, "none");
+    return c->disk_virtio || c->passed[PHYSICAL_DISK].wanted || text_equal(value, "none");
+}
+
+static bool parse_disk_first(struct vm_config *c, const char *value)
+{
+    return text_number(value, &c->disk_first);
+}
+
+static bool parse_disk_sectors(struct vm_config *c, const char *value)
+{
+    return text_number(value, &c->disk_sectors) && c->disk_sectors > 0;
+}
+
+static bool parse_disk_filter(struct vm_config *c, const char *value)
+{
+    return disk_filters_parse(&c->disk_filters, value);
+}
+
+/* 0 to 15; 16: no hexadecimal digit */
+static unsigned digit_of(char c)
+{
+    return c >= '0' && c <= '9' ? (unsigned)(c - '0') : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 16;
+}
+
+static bool parse_disk_key(struct vm_config *c, const char *value)
+{
+    c->disk_has_key = true;
+    if (text_length(value) != 2 * sizeof c->disk_key)
+        return false;
+    for (unsigned i = 0; i < sizeof c->disk_key; i++) {
+        unsigned high = digit_of(value[2 * i]), low = digit_of(value[2 * i + 1]);
+
+        if (high > 15 || low > 15)
+            return false;
+        c->disk_key[i] = (uint8_t)(high << 4 | low);
+    }
+    return true;
+}
+
+static bool disk_possible(const struct vm_config *c, struct why why)
+{
+    bool encrypts = c->disk_filters & DISK_FILTER_ENCRYPT;
+
+    if (!c->disk_virtio && (c->disk_first || c->disk_sectors || c->disk_filters || c->disk_has_key))
+        format_text(why.text, why.size,
+                    "disk_first, disk_sectors, disk_filter and disk_key are for disk=virtio");
+    else if (encrypts != c->disk_has_key)
+        format_text(why.text, why.size,
+                    encrypts ? "disk_filter=encrypt: disk_key is missing"
+                             : "disk_key: nothing is encrypted without disk_filter=encrypt");
+    else
+        return true;
+    return false;
 }
 
 /* "4" or "4,5,7" */
@@ -182,8 +235,12 @@ static const struct key {
     {"edu=", parse_edu, "yes, no or passthrough", true},
     {"nic=", parse_nic, "none, e1000, virtio or passthrough", true},
     {"nic_slot=", parse_nic_slot, "a slot of the machine's bus, 1 to 31, or several: 4,5", true},
-    {"disk=", parse_disk, "passthrough or none", true},
+    {"disk=", parse_disk, "none, virtio or passthrough", true},
     {"disk_slot=", parse_disk_slot, "a slot of the machine's bus, 1 to 31, or several: 4,5", true},
+    {"disk_first=", parse_disk_first, "the number of a sector", true},
+    {"disk_sectors=", parse_disk_sectors, "a number of sectors, 1 or more", true},
+    {"disk_filter=", parse_disk_filter, "none, profile, encrypt, or profile,encrypt", true},
+    {"disk_key=", parse_disk_key, "64 hexadecimal digits", true},
     {"unsafe=", parse_unsafe, "yes or no", true},
     {"vlan=", parse_vlan, "1 to 4094, or trunk", false},
 };
@@ -199,10 +256,12 @@ static bool parse_option(struct vm_config *c, const char *word, struct why why)
         format_text(why.text, why.size, "%s: possible is %s", word, keys[i].possible);
         return false;
     }
-    format_text(why.text, why.size,
-                "unknown option %s; known are image= ram= mmu= page= start= lazy= faults= tables= weight= "
-                "vcpus= edu= nic= nic_slot= disk= disk_slot= unsafe= vlan=",
-                word);
+    format_text(
+        why.text, why.size,
+        "unknown option %s; known are image= ram= mmu= page= start= lazy= faults= tables= weight= "
+        "vcpus= edu= nic= nic_slot= disk= disk_slot= disk_first= disk_sectors= disk_filter= disk_key= "
+        "unsafe= vlan=",
+        word);
     return false;
 }
 
@@ -240,7 +299,7 @@ static bool parse_options(struct vm_config *c, char **rest, struct why why)
         const char *word = text_word(rest);
 
         if (*word == 0 || text_equal(word, "--"))
-            return faults_possible(c, why);
+            return faults_possible(c, why) && disk_possible(c, why);
         if (!parse_option(c, word, why))
             return false;
     }

@@ -336,6 +336,53 @@ static void device_command(char *rest)
     ok();
 }
 
+static const char *owner_of(const struct physical *p)
+{
+    return p->owner ? p->owner : "-";
+}
+
+/* The machine's disks, and the VMs that have them or parts of them by the hypervisor. */
+static void disk_list(void)
+{
+    const struct physical *p;
+
+    for (unsigned i = 0; (p = physical_at(i)); i++)
+        if (p->kind == PHYSICAL_DISK)
+            say("disk slot=%u owner=%s", (unsigned)p->slot, owner_of(p));
+    for (unsigned i = 0; vm_at(i); i++)
+        if (vm_at(i)->virtio_blk.machine)
+            virtio_blk_show(&vm_at(i)->virtio_blk, say);
+    ok();
+}
+
+static void disk_profile(const struct vm *vm)
+{
+    if (!vm->config.disk_virtio || !(vm->config.disk_filters & DISK_FILTER_PROFILE)) {
+        error("%s has no disk=virtio with disk_filter=profile", vm->dir->name);
+        return;
+    }
+    disk_profile_show(&vm->virtio_blk.filters.profile, say);
+    ok();
+}
+
+static void disk_command(char *rest)
+{
+    const char *word = text_word(&rest), *name = text_word(&rest);
+    bool profile = text_equal(word, "profile");
+    const struct vm *vm = profile ? named_vm(name) : NULL;
+
+    if (profile && !vm)
+        return;
+    if (*rest || (!profile && *name))
+        error("disk %s: \"%s\" is too much", word, *rest ? rest : name);
+    else if (profile)
+        disk_profile(vm);
+    else if (text_equal(word, "list"))
+        disk_list();
+    else
+        error("disk %s? possible are disk list and disk profile NAME", *word ? word : "what");
+}
+
 static void help_command(char *rest)
 {
     if (*rest) {
@@ -351,6 +398,8 @@ static void help_command(char *rest)
     say("net list                 the ports of the virtual switch");
     say("net stats                what each has counted");
     say("net bond MODE            failover or spread: what two uplinks do");
+    say("disk list                the machine's disks, and what VMs have of them");
+    say("disk profile NAME        what a VM's disk is used for, if it has disk_filter=profile");
     ok();
 }
 
@@ -368,8 +417,10 @@ static void execute(char *text)
         net_command(text);
     else if (text_equal(word, "device"))
         device_command(text);
+    else if (text_equal(word, "disk"))
+        disk_command(text);
     else
-        error("unknown command \"%s\"; known are help, vm, stats, net, device", word);
+        error("unknown command \"%s\"; known are help, vm, stats, net, device, disk", word);
 }
 
 /* ---- the line ---- */

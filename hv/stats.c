@@ -91,6 +91,8 @@ void stats_show(const struct vm *vm, stats_line *line)
         show_work(&vm->dir->work, line);
     if (vm->ever_started && vm->config.nic == NIC_VIRTIO)
         show_device(&vm->virtio_net.device, line);
+    if (vm->ever_started && vm->config.disk_virtio && vm->virtio_blk.device.kind)
+        show_device(&vm->virtio_blk.device, line);
     for (unsigned i = FAULT_TRUE; i < STATS_FAULTS; i++)
         if (s->fault_cause[i].exits)
             line("fault=%u count=%lu cycles=%lu mean=%lu reason=%s", i, s->fault_cause[i].exits,

@@ -18,7 +18,7 @@ static struct virtio_net *net_of(const struct virtio_device *d)
 static uint64_t features(const struct virtio_device *d)
 {
     (void)d;
-    return VIRTIO_BIT(VIRTIO_NET_F_MAC) | VIRTIO_BIT(VIRTIO_NET_F_STATUS);
+    return FEATURE_BIT(VIRTIO_NET_F_MAC) | FEATURE_BIT(VIRTIO_NET_F_STATUS);
 }
 
 static uint64_t config_read(struct virtio_device *d, unsigned at, unsigned n)

@@ -11,9 +11,9 @@ enum structure { COMMON = 0x0000, ISR = 0x1000, CONFIG = 0x2000, NOTIFY = 0x3000
 #define BAR        0
 #define MULTIPLIER 4 /* bytes of a queue's place in the notification structure */
 
-static const uint64_t common_features = VIRTIO_BIT(VIRTIO_F_RING_INDIRECT_DESC) |
-                                        VIRTIO_BIT(VIRTIO_F_RING_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_VERSION_1) |
-                                        VIRTIO_BIT(VIRTIO_F_ACCESS_PLATFORM);
+static const uint64_t common_features =
+    FEATURE_BIT(VIRTIO_F_RING_INDIRECT_DESC) | FEATURE_BIT(VIRTIO_F_RING_EVENT_IDX) |
+    FEATURE_BIT(VIRTIO_F_VERSION_1) | FEATURE_BIT(VIRTIO_F_ACCESS_PLATFORM);
 
 static unsigned add_structure(struct vpci_function *f, unsigned n, unsigned type, uint32_t offset,
                               uint32_t length)

@@ -9,7 +9,7 @@
 
 #define VIRTIO_QUEUES    2      /* the most that a device has */
 #define VIRTIO_BAR_BYTES 0x4000 /* BAR 0: the structures */
-#define VIRTIO_BIT(n)    (UINT64_C(1) << (n))
+#define FEATURE_BIT(n)   (UINT64_C(1) << (n))
 
 struct virtio_device;
 

@@ -189,14 +189,15 @@ static bool plug_nic(struct vm *vm)
     }
 }
 
-/* There is room for all that a VM can have. */
-static void plug_devices(struct vm *vm)
+/* There is room for all that a VM can have; what it shares with others may be taken. */
+static bool plug_devices(struct vm *vm, char *why, size_t size)
 {
     vm->mmio = (struct mmio){0};
     vpci_init(&vm->pci);
     if (vm->config.edu)
         vedu_plug(vm);
     plug_nic(vm);
+    return !vm->config.disk_virtio || virtio_blk_plug(&vm->virtio_blk, vm, why, size);
 }
 
 void vm_devices_turn(struct vm *vm)
@@ -239,9 +240,12 @@ bool vm_start(struct vm *vm, char *why, size_t size)
     }
     vm->stats = (struct stats){0};
     vuart_init(&vm->uart, &vm->console);
-    plug_devices(vm);
-    if (!pass_devices(vm, why, size))
+    if (!plug_devices(vm, why, size))
         return start_fails(vm);
+    if (!pass_devices(vm, why, size)) {
+        virtio_blk_end(&vm->virtio_blk);
+        return start_fails(vm);
+    }
     vm->startup_structure = 0;
     vm->share = (struct share){0};
     vm->started = rdtsc();
@@ -270,6 +274,7 @@ static void end_life(struct vm *vm, enum vmdir_state state)
     vm->dir->state = state;
     vcpus_exit(vm);
     passthrough_end(vm);
+    virtio_blk_end(&vm->virtio_blk);
     core_wake(core_at(0));
 }
 

@@ -17,6 +17,7 @@
 #include "stats.h"
 #include "vcpu.h"
 #include "vedu.h"
+#include "virtio_blk.h"
 #include "virtio_net.h"
 #include "vpci.h"
 #include "vuart.h"
@@ -49,7 +50,13 @@ struct vm_config {
         uint32_t slots;       /* of the machine's bus, a bit each; 0: the first that nobody has */
     } passed[PHYSICAL_KINDS]; /* devices of the machine that are passed through */
     bool unsafe;              /* also without an IOMMU */
-    bool lazy;                /* RAM is mapped when it is first touched */
+    bool disk_virtio;         /* it has a disk of the hypervisor's: */
+    uint64_t disk_first,
+        disk_sectors; /* that part of a disk of the machine's; 0 sectors: all behind the first */
+    unsigned disk_filters;
+    bool disk_has_key;
+    uint8_t disk_key[XTS_KEY_BYTES];
+    bool lazy; /* RAM is mapped when it is first touched */
 };
 
 struct vm {
@@ -72,6 +79,7 @@ struct vm {
     struct vedu edu;              /* edu=yes */
     struct e1000 nic;             /* nic=e1000 */
     struct virtio_net virtio_net; /* nic=virtio */
+    struct virtio_blk virtio_blk; /* disk=virtio */
     struct vswitch_port *port;    /* where its NIC is plugged in; NULL: it has none */
     struct console console;
     struct stats stats;

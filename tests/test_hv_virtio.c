@@ -18,8 +18,8 @@
 
 #define BY_FLAGS 0 /* no features */
 
-static const uint64_t event = VIRTIO_BIT(VIRTIO_F_RING_EVENT_IDX),
-                      indirect = VIRTIO_BIT(VIRTIO_F_RING_INDIRECT_DESC);
+static const uint64_t event = FEATURE_BIT(VIRTIO_F_RING_EVENT_IDX),
+                      indirect = FEATURE_BIT(VIRTIO_F_RING_INDIRECT_DESC);
 static struct vswitch net;
 static unsigned sent;
 static uint8_t frame[FRAME_MOST];
@@ -116,7 +116,7 @@ static void drive(uint64_t features)
 {
     put(VIRTIO_DEVICE_STATUS, 1, 0);
     status(VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER);
-    choose(features | VIRTIO_BIT(VIRTIO_F_VERSION_1));
+    choose(features | FEATURE_BIT(VIRTIO_F_VERSION_1));
     status(VIRTIO_FEATURES_OK);
     ck_assert(get(VIRTIO_DEVICE_STATUS, 1) & VIRTIO_FEATURES_OK);
     put(VIRTIO_MSIX_CONFIG, 2, 2);
@@ -245,13 +245,13 @@ START_TEST(status_and_features)
     choose(0); /* the interface before 1.0 */
     status(VIRTIO_FEATURES_OK);
     ck_assert_uint_eq(get(VIRTIO_DEVICE_STATUS, 1), 0);
-    choose(VIRTIO_BIT(VIRTIO_F_VERSION_1) | 1); /* not offered */
+    choose(FEATURE_BIT(VIRTIO_F_VERSION_1) | 1); /* not offered */
     status(VIRTIO_FEATURES_OK);
     ck_assert_uint_eq(get(VIRTIO_DEVICE_STATUS, 1), 0);
-    choose(VIRTIO_BIT(VIRTIO_F_VERSION_1) | event);
+    choose(FEATURE_BIT(VIRTIO_F_VERSION_1) | event);
     status(VIRTIO_FEATURES_OK | VIRTIO_NEEDS_RESET); /* that is not the driver's */
     ck_assert_uint_eq(get(VIRTIO_DEVICE_STATUS, 1), VIRTIO_FEATURES_OK);
-    choose(VIRTIO_BIT(VIRTIO_F_VERSION_1)); /* too late */
+    choose(FEATURE_BIT(VIRTIO_F_VERSION_1)); /* too late */
     put(VIRTIO_DRIVER_FEATURE_SELECT, 4, 0);
     ck_assert_uint_eq(get(VIRTIO_DRIVER_FEATURE, 4), event);
     put(VIRTIO_DEVICE_STATUS, 4, 0); /* of another width: nothing */
@@ -561,11 +561,11 @@ static const struct {
     {written_before_read, 0},
     {no_header, 0},
     {too_many_bytes, 0},
-    {table_in_a_table, VIRTIO_BIT(VIRTIO_F_RING_INDIRECT_DESC)},
-    {odd_table, VIRTIO_BIT(VIRTIO_F_RING_INDIRECT_DESC)},
-    {empty_table, VIRTIO_BIT(VIRTIO_F_RING_INDIRECT_DESC)},
-    {table_with_a_next, VIRTIO_BIT(VIRTIO_F_RING_INDIRECT_DESC)},
-    {table_beyond_ram, VIRTIO_BIT(VIRTIO_F_RING_INDIRECT_DESC)},
+    {table_in_a_table, FEATURE_BIT(VIRTIO_F_RING_INDIRECT_DESC)},
+    {odd_table, FEATURE_BIT(VIRTIO_F_RING_INDIRECT_DESC)},
+    {empty_table, FEATURE_BIT(VIRTIO_F_RING_INDIRECT_DESC)},
+    {table_with_a_next, FEATURE_BIT(VIRTIO_F_RING_INDIRECT_DESC)},
+    {table_beyond_ram, FEATURE_BIT(VIRTIO_F_RING_INDIRECT_DESC)},
     {table_with_a_next, 0}, /* not agreed on */
     {odd_ring, 0},
     {ring_beyond_ram, 0},

@@ -137,12 +137,22 @@ static void push_slots(lua_State *L, int vm, const char *key)
     push_number(L, vm, key);
 }
 
+/* One word, which the hypervisor judges. */
+static void push_word(lua_State *L, int vm, const char *key)
+{
+    const char *text = sc_text_field(L, vm, key, key);
+    if (text && (!*text || strchr(text, ' ')))
+        luaL_error(L, "%s must be one word, not '%s'", key, text);
+    lua_pushfstring(L, "%s%s%s%s", text ? " " : "", text ? key : "", text ? "=" : "", text ? text : "");
+}
+
 /* The keys that say what devices it has. */
 static void push_devices(lua_State *L, int vm)
 {
     static const char *const edus[] = {"passthrough", NULL};
     static const char *const nics[] = {"none", "e1000", "virtio", "passthrough", NULL};
-    static const char *const disks[] = {"none", "passthrough", NULL}, *const vlans[] = {"trunk", NULL};
+    static const char *const disks[] = {"none", "virtio", "passthrough", NULL}, *const vlans[] = {"trunk",
+                                                                                                  NULL};
     int top = lua_gettop(L);
     push_yes_no_or(L, vm, "edu", edus);
     push_choice(L, vm, "nic", nics);
@@ -150,6 +160,10 @@ static void push_devices(lua_State *L, int vm)
     push_number_or(L, vm, "vlan", vlans);
     push_choice(L, vm, "disk", disks);
     push_slots(L, vm, "disk_slot");
+    push_number(L, vm, "disk_first");
+    push_number(L, vm, "disk_sectors");
+    push_word(L, vm, "disk_filter");
+    push_word(L, vm, "disk_key");
     push_yes_no(L, vm, "unsafe");
     lua_concat(L, lua_gettop(L) - top);
 }
@@ -158,8 +172,9 @@ static void push_devices(lua_State *L, int vm)
 static void push_vm(lua_State *L, int vm, struct host *h, char path[IMAGE_PATH_MAX])
 {
     static const char *const keys[] = {
-        "name",  "image", "ram", "mmu",      "page", "start",     "lazy",   "faults", "tables",  "weight",
-        "vcpus", "edu",   "nic", "nic_slot", "disk", "disk_slot", "unsafe", "vlan",   "cmdline", NULL};
+        "name",       "image",        "ram",         "mmu",      "page",   "start",    "lazy",    "faults",
+        "tables",     "weight",       "vcpus",       "edu",      "nic",    "nic_slot", "disk",    "disk_slot",
+        "disk_first", "disk_sectors", "disk_filter", "disk_key", "unsafe", "vlan",     "cmdline", NULL};
     static const char *const mmus[] = {"nested", "shadow", NULL}, *const pages[] = {"4k", "2m", NULL};
     static const char *const faults[] = {"guest", "hypervisor", NULL};
     char short_name[RS_NAME_MAX];
