@@ -46,7 +46,7 @@ static void open_nic(uint32_t slot)
     nic_write(&nic, E1000_RDT, 0);
     nic_write(&nic, E1000_TDBAL, (uint32_t)tx);
     nic_write(&nic, E1000_TDBAH, (uint32_t)(tx >> 32));
-    nic_write(&nic, E1000_RCTL, E1000_RCTL_EN | E1000_RCTL_UPE | E1000_RCTL_BAM | E1000_RCTL_SECRC);
+    nic_write(&nic, E1000_RCTL, E1000_RCTL_EN | E1000_RCTL_UPE | E1000_RCTL_MPE | E1000_RCTL_SECRC);
 }
 
 static void write_to(uint64_t address)

@@ -5,7 +5,7 @@
 #include "lib/guest.h"
 
 #include "arch/edu.h"
-#include "arch/iommu.h"
+#include "lib/iommu.h"
 #include "lib/mark.h"
 #include "lib/pci.h"
 #include "lib/print.h"
@@ -22,76 +22,44 @@ static uint32_t slot, transfers;
 
 /* ---- the IOMMU ---- */
 
-static uint32_t read32(uint32_t at)
-{
-    return *(volatile uint32_t *)(uintptr_t)(IOMMU_BASE + at);
-}
-
-static uint64_t read64(uint32_t at)
-{
-    return *(volatile uint64_t *)(uintptr_t)(IOMMU_BASE + at);
-}
-
-static void write32(uint32_t at, uint32_t value)
-{
-    *(volatile uint32_t *)(uintptr_t)(IOMMU_BASE + at) = value;
-}
-
-static void write64(uint32_t at, uint64_t value)
-{
-    *(volatile uint64_t *)(uintptr_t)(IOMMU_BASE + at) = value;
-}
-
-/* Where IVA and the first fault record are. */
+/* Where IVA is. */
 static uint32_t iva(void)
 {
     return (uint32_t)(ecap >> 8 & 0x3ff) * 16;
 }
 
-static uint32_t frcd(uint32_t i)
-{
-    return (uint32_t)(cap >> 24 & 0x3ff) * 16 + 16 * i;
-}
-
-static void command(uint32_t bits, uint32_t status)
-{
-    write32(IOMMU_GCMD, bits);
-    while (!(read32(IOMMU_GSTS) & status))
-        continue;
-}
-
 static void invalidate_contexts(void)
 {
-    write64(IOMMU_CCMD, IOMMU_CCMD_ICC | (uint64_t)IOMMU_GLOBAL << IOMMU_CCMD_CIRG_SHIFT);
-    while (read64(IOMMU_CCMD) & IOMMU_CCMD_ICC)
+    iommu_write64(IOMMU_CCMD, IOMMU_CCMD_ICC | (uint64_t)IOMMU_GLOBAL << IOMMU_CCMD_CIRG_SHIFT);
+    while (iommu_read64(IOMMU_CCMD) & IOMMU_CCMD_ICC)
         continue;
 }
 
 static void invalidate_domain(void)
 {
-    write64(iva() + 8, IOMMU_IOTLB_IVT | (uint64_t)IOMMU_DOMAIN << IOMMU_IOTLB_IIRG_SHIFT |
-                           (uint64_t)DOMAIN << IOMMU_IOTLB_DID_SHIFT);
-    while (read64(iva() + 8) & IOMMU_IOTLB_IVT)
+    iommu_write64(iva() + 8, IOMMU_IOTLB_IVT | (uint64_t)IOMMU_DOMAIN << IOMMU_IOTLB_IIRG_SHIFT |
+                                 (uint64_t)DOMAIN << IOMMU_IOTLB_DID_SHIFT);
+    while (iommu_read64(iva() + 8) & IOMMU_IOTLB_IVT)
         continue;
 }
 
 /* Each once: a device that goes on has many of the same, which hardware may merge or have no room for. */
 static void show_faults(void)
 {
-    uint32_t records = (uint32_t)(cap >> 40 & 0xff) + 1;
+    uint32_t records = iommu_records();
     uint64_t last = 0;
 
     for (uint32_t i = 0; i < records; i++) {
-        uint64_t high = read64(frcd(i) + 8);
+        uint64_t high = iommu_read64(iommu_record(i) + 8);
         if (high & IOMMU_FRCD_F && high != last)
             print("  fault: reason %02x, %s, device %s, page %lx\n",
                   (uint32_t)(high >> IOMMU_FRCD_FR_SHIFT & 0xff), high & IOMMU_FRCD_READ ? "read" : "write",
                   (high & IOMMU_FRCD_SID) == slot << 3 ? "edu" : "unknown",
-                  (unsigned long)(read64(frcd(i)) & IOMMU_FRCD_FI));
+                  (unsigned long)(iommu_read64(iommu_record(i)) & IOMMU_FRCD_FI));
         last = high;
-        write64(frcd(i) + 8, IOMMU_FRCD_F);
+        iommu_write64(iommu_record(i) + 8, IOMMU_FRCD_F);
     }
-    write32(IOMMU_FSTS, IOMMU_FSTS_PFO);
+    iommu_write32(IOMMU_FSTS, IOMMU_FSTS_PFO);
 }
 
 /* ---- tables ---- */
@@ -159,23 +127,23 @@ uint32_t guest_main(const char *args)
 {
     (void)args;
     slot = pci_find(EDU_VENDOR, EDU_DEVICE, 0);
-    if (slot == PCI_NOWHERE || read32(IOMMU_VER) == 0xffffffff) {
+    if (slot == PCI_NOWHERE || !iommu_present()) {
         print(slot == PCI_NOWHERE ? "there is no edu device\n" : "there is no IOMMU\n");
         return 1;
     }
     pci_enable(slot);
     bar = pci_bar(slot, 0);
-    cap = read64(IOMMU_CAP);
-    ecap = read64(IOMMU_ECAP);
+    cap = iommu_read64(IOMMU_CAP);
+    ecap = iommu_read64(IOMMU_ECAP);
     send("translation off", (uint64_t)there, (uint64_t)back);
 
     fill_tables();
     set_context(IOMMU_CONTEXT_TABLES);
-    write64(IOMMU_RTADDR, (uint64_t)root);
-    command(IOMMU_SRTP, IOMMU_SRTP);
+    iommu_write64(IOMMU_RTADDR, (uint64_t)root);
+    iommu_command(IOMMU_SRTP);
     invalidate_contexts();
     invalidate_domain();
-    command(IOMMU_TE, IOMMU_TE);
+    iommu_command(IOMMU_TE);
     send("in the domain", IOVA, IOVA + 4096);
     send("to a read-only page", IOVA, IOVA + 2 * 4096);
     send("to a page that is not mapped", IOVA, IOVA + 3 * 4096);

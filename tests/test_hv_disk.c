@@ -138,7 +138,7 @@ START_TEST(parts_of_a_disk)
         requests += strtoull(at + 2, NULL, 10) > 0;
     ck_assert_uint_gt(requests, 6);
     reply_has("disk profile b", "\nsize=2 reads=32 writes=28\n");
-    reply_has("disk list", "disk slot=3 owner=nobody\ndisk slot=5 owner=nobody\nok");
+    reply_has("disk list", "disk slot=3 owner=-\ndisk slot=5 owner=-\nok");
     reply_has("disk profile a", "error: a has no disk=virtio with disk_filter=profile");
     reply_has("disk profile", "error: the name of a VM is missing");
     reply_has("disk", "error: disk what? possible are disk list and disk profile NAME");
@@ -155,11 +155,11 @@ START_TEST(stopped_in_the_midst)
     boot("hv/hv.elf", "hv --stay");
     while (cycle < 20000000 && !strstr(console_from(0, 0), "[v] plain"))
         run_until(cycle += 20000);
-    reply_has("disk list", "disk slot=3 owner=the hypervisor\ndisk slot=5 owner=nobody\n"
+    reply_has("disk list", "disk slot=3 owner=the hypervisor\ndisk slot=5 owner=-\n"
                            "vm=v slot=3 first=0 sectors=128 filter=none reads=");
     for (unsigned i = 0; i < 5; i++) {
         reply_has("vm stop v", "ok");
-        reply_has("disk list", "disk slot=3 owner=nobody");
+        reply_has("disk list", "disk slot=3 owner=-");
         reply_has("vm start v", "ok");
         run_until(rs_now(machine) + 1500000 + i * 7000);
     }

@@ -45,6 +45,9 @@ static const struct subject subjects[] = {
     {"guests/board.elf", "board 1", NULL, 2, SIZES_USUAL, NULL},
     {"guests/iommu.elf", "iommu", NULL, 2, SIZES_USUAL, "edu"},
     {"guests/e1000.elf", "e1000 6 300", NULL, 1, SIZES_USUAL, "2 e1000"},
+    {"guests/iotlb.elf", "iotlb strict 60", NULL, 1, SIZES_USUAL, "2 e1000"},
+    {"hv/hv.elf", "hv", "guests/e1000.elf nic=passthrough nic_slot=1,2", 1, SIZES_USUAL, "2 e1000"},
+    {"guests/iotlb.elf", "iotlb deferred 200", NULL, 1, SIZES_SMALL, "2 e1000"},
     {"guests/iommu.elf", "iommu", NULL, 1, SIZES_SMALL, "edu"},
     {"guests/iommu.elf", "iommu", NULL, 1, SIZES_OFF, "edu"},
     {"guests/registers.elf", "registers", NULL, 1, SIZES_USUAL, "edu"},
@@ -56,7 +59,7 @@ static const struct subject subjects[] = {
 };
 
 #define SUBJECTS       ((int)(sizeof subjects / sizeof *subjects))
-#define SUBJECTS_USUAL 22 /* the small ones come behind them */
+#define SUBJECTS_USUAL 24 /* the small ones come behind them */
 
 static uint64_t end_of(int i)
 {

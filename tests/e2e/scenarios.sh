@@ -79,6 +79,8 @@ says vswitch 'the switch announces its VMs by RARP'
 says vswitch 'frames at the station  *[0-9]* of 100'
 says dma_attack 'hv: panic: VMPTRLD'
 says dma_attack 'of attacker: write at 0x[0-9a-f]* refused'
+says iotlb 'the rate: strict < deferred < no protection'
+says iotlb 'holds GOOD, then EVIL'
 says interrupt_remap 'hv: panic: #AC'
 says interrupt_remap 'the interrupt entry is not for this device'
 says shootdown 'have read the old frame'
@@ -111,7 +113,7 @@ report $? 'trap on Prescott costs something else' prescott.out
 # Lessons about times hold on every processor; walks cost the same on all, since a preset says what exits cost.
 for timing in prescott merom penryn nehalem westmere sandybridge skylake; do
     for name in walk_caches feature_control who_faults address_spaces ept_gain nanobench cost_law isolation \
-        vswitch dma_attack interrupt_remap; do
+        vswitch dma_attack interrupt_remap iotlb; do
         timeout 120 "$ringside" run "$scenarios/$name.lua" --timing $timing >timing.out 2>&1
         report $? "$name on $timing" timing.out
     done
