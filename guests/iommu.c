@@ -17,36 +17,15 @@
 
 static ALIGNED uint64_t root[512], context[512], level4[512], level3[512], level2[512], level1[512];
 static ALIGNED uint8_t there[4096], back[4096];
-static uint64_t bar, cap, ecap;
+static uint64_t bar;
 static uint32_t slot, transfers;
 
-/* ---- the IOMMU ---- */
-
-/* Where IVA is. */
-static uint32_t iva(void)
-{
-    return (uint32_t)(ecap >> 8 & 0x3ff) * 16;
-}
-
-static void invalidate_contexts(void)
-{
-    iommu_write64(IOMMU_CCMD, IOMMU_CCMD_ICC | (uint64_t)IOMMU_GLOBAL << IOMMU_CCMD_CIRG_SHIFT);
-    while (iommu_read64(IOMMU_CCMD) & IOMMU_CCMD_ICC)
-        continue;
-}
-
-static void invalidate_domain(void)
-{
-    iommu_write64(iva() + 8, IOMMU_IOTLB_IVT | (uint64_t)IOMMU_DOMAIN << IOMMU_IOTLB_IIRG_SHIFT |
-                                 (uint64_t)DOMAIN << IOMMU_IOTLB_DID_SHIFT);
-    while (iommu_read64(iva() + 8) & IOMMU_IOTLB_IVT)
-        continue;
-}
+/* ---- faults ---- */
 
 /* Each once: a device that goes on has many of the same, which hardware may merge or have no room for. */
 static void show_faults(void)
 {
-    uint32_t records = iommu_records();
+    uint32_t records = (uint32_t)(iommu_read64(IOMMU_CAP) >> 40 & 0xff) + 1;
     uint64_t last = 0;
 
     for (uint32_t i = 0; i < records; i++) {
@@ -82,14 +61,9 @@ static void fill_tables(void)
     map(2, back, IOMMU_SL_R);
 }
 
-/* By tables, of the largest width that there is, or past them. */
 static void set_context(uint64_t type)
 {
-    uint64_t wide = cap & IOMMU_CAP_SAGAW_48, *entry = &context[2 * (slot << 3)];
-    uint64_t tables = (uint64_t)(wide ? level4 : level3);
-
-    entry[1] = (wide ? IOMMU_CONTEXT_AW_48 : IOMMU_CONTEXT_AW_39) | DOMAIN << IOMMU_CONTEXT_DID_SHIFT;
-    entry[0] = (type == IOMMU_CONTEXT_PASS ? 0 : tables) | type | IOMMU_ENTRY_P;
+    iommu_set_context(&context[2 * (slot << 3)], type, DOMAIN, level4, level3);
 }
 
 /* ---- the device ---- */
@@ -133,17 +107,11 @@ uint32_t guest_main(const char *args)
     }
     pci_enable(slot);
     bar = pci_bar(slot, 0);
-    cap = iommu_read64(IOMMU_CAP);
-    ecap = iommu_read64(IOMMU_ECAP);
     send("translation off", (uint64_t)there, (uint64_t)back);
 
     fill_tables();
     set_context(IOMMU_CONTEXT_TABLES);
-    iommu_write64(IOMMU_RTADDR, (uint64_t)root);
-    iommu_command(IOMMU_SRTP);
-    invalidate_contexts();
-    invalidate_domain();
-    iommu_command(IOMMU_TE);
+    iommu_translate(root);
     send("in the domain", IOVA, IOVA + 4096);
     send("to a read-only page", IOVA, IOVA + 2 * 4096);
     send("to a page that is not mapped", IOVA, IOVA + 3 * 4096);
@@ -151,15 +119,15 @@ uint32_t guest_main(const char *args)
 
     map(1, back, 0);
     send("unmapped, not invalidated", IOVA, IOVA + 4096);
-    invalidate_domain();
+    iommu_invalidate_domain(DOMAIN);
     send("invalidated", IOVA, IOVA + 4096);
 
     set_context(IOMMU_CONTEXT_PASS);
-    invalidate_contexts();
-    invalidate_domain();
+    iommu_invalidate_contexts();
+    iommu_invalidate_domain(DOMAIN);
     send("passed through", (uint64_t)there, (uint64_t)back);
     context[2 * (slot << 3)] = 0;
-    invalidate_contexts();
+    iommu_invalidate_contexts();
     send("no context entry", (uint64_t)there, (uint64_t)back);
     return 0;
 }

@@ -1,10 +1,11 @@
 /* virtio - drives a virtio disk: reads, writes and flushes, with and without indirect descriptors and event
  * indices; and a virtio NIC, if there is one: it sends frames, in pieces.  QEMU has the devices too.
  *
- *     virtio [SECTOR] [counts]
+ *     virtio [SECTOR] [counts] [iommu]
  *
  * Four requests of two sectors each at a time, from SECTOR (default 8) on; what is there afterwards is as it
- * was, but for the last way.  `counts`: also how many notifications and interrupts each way takes.
+ * was, but for the last way.  `counts`: also how many notifications and interrupts each way takes.  `iommu`:
+ * the devices are in a domain that has memory 256 GiB higher, page by page.
  *
  * Marks: 1 and 2 around each four requests: RDI is 0 for reading, 1 for writing. */
 #include "lib/guest.h"
@@ -12,6 +13,7 @@
 #include "arch/apic.h"
 #include "arch/insn.h"
 #include "lib/args.h"
+#include "lib/iommu.h"
 #include "lib/mark.h"
 #include "lib/pci.h"
 #include "lib/print.h"
@@ -50,6 +52,42 @@ static void on_disk(struct trap_frame *frame)
     apic_write(APIC_EOI, 0);
 }
 
+/* ---- the IOMMU ---- */
+
+#define DOMAIN  7
+#define SHIFT   (256ull << 30)
+#define ALIGNED __attribute__((aligned(4096)))
+
+static uint64_t shift; /* of what devices see */
+
+/* As the device sees it. */
+static const volatile void *seen(const volatile void *at)
+{
+    return (const volatile void *)((uint64_t)at + shift);
+}
+
+/* Both devices see the first 4 MiB, where everything of this guest is. */
+static bool hide_memory(void)
+{
+    static ALIGNED uint64_t root[512], context[512], level4[512], level3[512], level2[512], level1[1024];
+    const uint64_t both = IOMMU_SL_R | IOMMU_SL_W;
+
+    if (!iommu_present())
+        return false;
+    for (uint64_t page = 0; page < 1024; page++)
+        level1[page] = page << 12 | both;
+    level2[0] = (uint64_t)level1 | both;
+    level2[1] = (uint64_t)(level1 + 512) | both;
+    level3[SHIFT >> 30] = (uint64_t)level2 | both;
+    level4[0] = (uint64_t)level3 | both;
+    for (uint32_t slot = 1; slot < 32; slot++)
+        iommu_set_context(&context[2 * (slot << 3)], IOMMU_CONTEXT_TABLES, DOMAIN, level4, level3);
+    root[0] = (uint64_t)context | IOMMU_ENTRY_P;
+    iommu_translate(root);
+    shift = SHIFT;
+    return true;
+}
+
 /* ---- requests ---- */
 
 /* A header, data in two buffers, a status. */
@@ -57,10 +95,11 @@ static void fill_table(uint8_t *table, uint16_t first, struct request *r, uint8_
 {
     uint16_t flags = VIRTQ_DESC_F_NEXT | (r->type == VIRTIO_BLK_T_OUT ? 0 : VIRTQ_DESC_F_WRITE);
 
-    virtio_descriptor(table, first, r, VIRTIO_BLK_HEADER_BYTES, VIRTQ_DESC_F_NEXT, n ? first + 1 : first + 3);
-    virtio_descriptor(table, first + 1, bytes, HALF, flags, first + 2);
-    virtio_descriptor(table, first + 2, bytes + HALF, n - HALF, flags, first + 3);
-    virtio_descriptor(table, first + 3, &r->status, 1, VIRTQ_DESC_F_WRITE, 0);
+    virtio_descriptor(table, first, seen(r), VIRTIO_BLK_HEADER_BYTES, VIRTQ_DESC_F_NEXT,
+                      n ? first + 1 : first + 3);
+    virtio_descriptor(table, first + 1, seen(bytes), HALF, flags, first + 2);
+    virtio_descriptor(table, first + 2, seen(bytes + HALF), n - HALF, flags, first + 3);
+    virtio_descriptor(table, first + 3, seen(&r->status), 1, VIRTQ_DESC_F_WRITE, 0);
 }
 
 static void offer(uint16_t i, uint32_t type, uint64_t sector, uint32_t n)
@@ -72,7 +111,7 @@ static void offer(uint16_t i, uint32_t type, uint64_t sector, uint32_t n)
     r->status = 0xff;
     if (disk.features & VIRTIO_BIT(VIRTIO_F_RING_INDIRECT_DESC)) {
         fill_table(r->table, 0, r, data[i], n);
-        virtio_descriptor(queue.desc, i, r->table, sizeof r->table, VIRTQ_DESC_F_INDIRECT, 0);
+        virtio_descriptor(queue.desc, i, seen(r->table), sizeof r->table, VIRTQ_DESC_F_INDIRECT, 0);
         virtio_offer(&queue, i);
     } else {
         fill_table(queue.desc, 4 * i, r, data[i], n);
@@ -160,7 +199,8 @@ static uint32_t try_way(const char *name, uint64_t features, uint64_t sector, bo
 {
     uint64_t sectors = virtio_config(&disk, VIRTIO_BLK_CAPACITY);
 
-    if (!virtio_negotiate(&disk, features | VIRTIO_BIT(VIRTIO_BLK_F_FLUSH))) {
+    if (!virtio_negotiate(&disk,
+                          features | VIRTIO_BIT(VIRTIO_BLK_F_FLUSH) | VIRTIO_BIT(VIRTIO_F_ACCESS_PLATFORM))) {
         print("%s: the device refuses\n", name);
         return 1;
     }
@@ -191,9 +231,9 @@ static void offer_frame(struct virtio_queue *q, uint16_t i, const uint8_t mac[6]
     }
     ethernet[i][12] = 0x88; /* for local experiments */
     ethernet[i][13] = 0xb5;
-    virtio_descriptor(q->desc, 3 * i, header, sizeof header, VIRTQ_DESC_F_NEXT, 3 * i + 1);
-    virtio_descriptor(q->desc, 3 * i + 1, ethernet[i], 14, VIRTQ_DESC_F_NEXT, 3 * i + 2);
-    virtio_descriptor(q->desc, 3 * i + 2, data[i], 46 + 300u * i, 0, 0);
+    virtio_descriptor(q->desc, 3 * i, seen(header), sizeof header, VIRTQ_DESC_F_NEXT, 3 * i + 1);
+    virtio_descriptor(q->desc, 3 * i + 1, seen(ethernet[i]), 14, VIRTQ_DESC_F_NEXT, 3 * i + 2);
+    virtio_descriptor(q->desc, 3 * i + 2, seen(data[i]), 46 + 300u * i, 0, 0);
     virtio_offer(q, 3 * i);
 }
 
@@ -205,7 +245,9 @@ static uint32_t try_nic(void)
 
     if (!virtio_find(&nic, VIRTIO_ID_NET, 0))
         return 0;
-    if (!virtio_negotiate(&nic, VIRTIO_BIT(VIRTIO_NET_F_MAC) | VIRTIO_BIT(VIRTIO_NET_F_STATUS))) {
+    nic.shift = shift;
+    if (!virtio_negotiate(&nic, VIRTIO_BIT(VIRTIO_NET_F_MAC) | VIRTIO_BIT(VIRTIO_NET_F_STATUS) |
+                                    VIRTIO_BIT(VIRTIO_F_ACCESS_PLATFORM))) {
         print("the NIC refuses\n");
         return 1;
     }
@@ -225,6 +267,11 @@ static uint32_t try_nic(void)
     return 0;
 }
 
+static bool has_word(const char *args, const char *word)
+{
+    return args_is(args, 1, word) || args_is(args, 2, word) || args_is(args, 3, word);
+}
+
 uint32_t guest_main(const char *args)
 {
     const uint64_t indirect = VIRTIO_BIT(VIRTIO_F_RING_INDIRECT_DESC),
@@ -236,7 +283,12 @@ uint32_t guest_main(const char *args)
         print("there is no virtio disk\n");
         return 1;
     }
-    counts = args_is(args, 1, "counts") || args_is(args, 2, "counts");
+    counts = has_word(args, "counts");
+    if (has_word(args, "iommu") && !hide_memory()) {
+        print("there is no IOMMU\n");
+        return 1;
+    }
+    disk.shift = shift;
     out8(PORT_PIC_MASK, 0xff);
     out8(PORT_PIC2_MASK, 0xff);
     traps_init();

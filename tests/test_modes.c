@@ -42,15 +42,17 @@ static const struct subject subjects[] = {
     {"guests/edu.elf", "edu 20000 777", NULL, 3, SIZES_USUAL, "edu"},
     {"guests/virtio.elf", "virtio 8 counts", NULL, 1, SIZES_USUAL, "virtio-blk"},
     {"guests/virtio.elf", "virtio 100", NULL, 2, SIZES_USUAL, "virtio-blk"},
+    {"guests/virtio.elf", "virtio 8 counts iommu", NULL, 2, SIZES_USUAL, "virtio-blk"},
     {"guests/board.elf", "board 1", NULL, 2, SIZES_USUAL, NULL},
     {"guests/iommu.elf", "iommu", NULL, 2, SIZES_USUAL, "edu"},
     {"guests/e1000.elf", "e1000 6 300", NULL, 1, SIZES_USUAL, "2 e1000"},
     {"guests/iotlb.elf", "iotlb strict 60", NULL, 1, SIZES_USUAL, "2 e1000"},
     {"hv/hv.elf", "hv", "guests/e1000.elf nic=passthrough nic_slot=1,2", 1, SIZES_USUAL, "2 e1000"},
+    {"guests/registers.elf", "registers", NULL, 1, SIZES_USUAL, "edu"},
     {"guests/iotlb.elf", "iotlb deferred 200", NULL, 1, SIZES_SMALL, "2 e1000"},
     {"guests/iommu.elf", "iommu", NULL, 1, SIZES_SMALL, "edu"},
     {"guests/iommu.elf", "iommu", NULL, 1, SIZES_OFF, "edu"},
-    {"guests/registers.elf", "registers", NULL, 1, SIZES_USUAL, "edu"},
+    {"guests/virtio.elf", "virtio 8 iommu", NULL, 1, SIZES_SMALL, "virtio-blk"},
     {"guests/walk.elf", "walk", NULL, 1, SIZES_SMALL, NULL},
     {"guests/cores.elf", "cores 100", NULL, 3, SIZES_SMALL, NULL},
     {"hv/hv.elf", "hv", "guests/fault.elf", 1, SIZES_SMALL, NULL},
@@ -59,7 +61,7 @@ static const struct subject subjects[] = {
 };
 
 #define SUBJECTS       ((int)(sizeof subjects / sizeof *subjects))
-#define SUBJECTS_USUAL 24 /* the small ones come behind them */
+#define SUBJECTS_USUAL 26 /* the small ones come behind them */
 
 static uint64_t end_of(int i)
 {

@@ -49,6 +49,50 @@ uint32_t iommu_records(void)
     return (uint32_t)(iommu_read64(IOMMU_CAP) >> 40 & 0xff) + 1;
 }
 
+/* ---- tables, and invalidation by registers ---- */
+
+/* Of IVA. */
+static uint32_t iva(void)
+{
+    return (uint32_t)(iommu_read64(IOMMU_ECAP) >> 8 & 0x3ff) * 16;
+}
+
+void iommu_set_context(uint64_t entry[2], uint64_t type, uint32_t domain, const uint64_t *level4,
+                       const uint64_t *level3)
+{
+    uint64_t wide = iommu_read64(IOMMU_CAP) & IOMMU_CAP_SAGAW_48, tables = (uint64_t)(wide ? level4 : level3);
+
+    entry[1] = (wide ? IOMMU_CONTEXT_AW_48 : IOMMU_CONTEXT_AW_39) | (uint64_t)domain
+                                                                        << IOMMU_CONTEXT_DID_SHIFT;
+    entry[0] = (type == IOMMU_CONTEXT_PASS ? 0 : tables) | type | IOMMU_ENTRY_P;
+}
+
+void iommu_invalidate_contexts(void)
+{
+    iommu_write64(IOMMU_CCMD, IOMMU_CCMD_ICC | (uint64_t)IOMMU_GLOBAL << IOMMU_CCMD_CIRG_SHIFT);
+    while (iommu_read64(IOMMU_CCMD) & IOMMU_CCMD_ICC)
+        continue;
+}
+
+void iommu_invalidate_domain(uint32_t domain)
+{
+    iommu_write64(iva() + 8, IOMMU_IOTLB_IVT | (uint64_t)IOMMU_DOMAIN << IOMMU_IOTLB_IIRG_SHIFT |
+                                 (uint64_t)domain << IOMMU_IOTLB_DID_SHIFT);
+    while (iommu_read64(iva() + 8) & IOMMU_IOTLB_IVT)
+        continue;
+}
+
+void iommu_translate(const uint64_t *root)
+{
+    iommu_write64(IOMMU_RTADDR, (uint64_t)root);
+    iommu_command(IOMMU_SRTP);
+    iommu_invalidate_contexts();
+    iommu_write64(iva() + 8, IOMMU_IOTLB_IVT | (uint64_t)IOMMU_GLOBAL << IOMMU_IOTLB_IIRG_SHIFT);
+    while (iommu_read64(iva() + 8) & IOMMU_IOTLB_IVT)
+        continue;
+    iommu_command(IOMMU_TE);
+}
+
 /* ---- the queue ---- */
 
 void iommu_queue_on(void)

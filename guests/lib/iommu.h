@@ -21,6 +21,16 @@ void iommu_command(uint32_t bit);
 uint32_t iommu_record(uint32_t i);
 uint32_t iommu_records(void);
 
+/* A context entry, by tables of the largest width that there is, or past them (IOMMU_CONTEXT_TABLES,
+ * ..._PASS). level3 belongs to level4's first entry. */
+void iommu_set_context(uint64_t entry[2], uint64_t type, uint32_t domain, const uint64_t *level4,
+                       const uint64_t *level3);
+/* By registers; each waits until it is done. */
+void iommu_invalidate_contexts(void);
+void iommu_invalidate_domain(uint32_t domain);
+/* Nothing is cached, and translation goes by these root entries from now on. */
+void iommu_translate(const uint64_t *root);
+
 /* Queued invalidation on, by a queue of 256 descriptors. */
 void iommu_queue_on(void);
 void iommu_submit(uint64_t low, uint64_t high);

@@ -154,9 +154,9 @@ void virtio_queue_init(struct virtio_queue *q, struct virtio *v, uint16_t number
     put16(v->common + VIRTIO_QUEUE_SELECT, number);
     put16(v->common + VIRTIO_QUEUE_SIZE, VIRTIO_QUEUE_ENTRIES);
     put16(v->common + VIRTIO_QUEUE_MSIX_VECTOR, vector);
-    put64(v->common + VIRTIO_QUEUE_DESC, bus_address(q->desc));
-    put64(v->common + VIRTIO_QUEUE_DRIVER, bus_address(q->avail));
-    put64(v->common + VIRTIO_QUEUE_DEVICE, bus_address(q->used));
+    put64(v->common + VIRTIO_QUEUE_DESC, bus_address(q->desc) + v->shift);
+    put64(v->common + VIRTIO_QUEUE_DRIVER, bus_address(q->avail) + v->shift);
+    put64(v->common + VIRTIO_QUEUE_DEVICE, bus_address(q->used) + v->shift);
     q->bell = v->notify + (uint64_t)get16(v->common + VIRTIO_QUEUE_NOTIFY_OFF) * v->multiplier;
     put16(v->common + VIRTIO_QUEUE_ENABLE, 1);
 }

@@ -17,6 +17,8 @@ struct virtio {
     uint64_t common, notify, isr, config;
     uint32_t multiplier;
     uint64_t features; /* as agreed on */
+    uint64_t
+        shift; /* how much higher memory is where the device sees it; the caller adds it in descriptors */
 };
 
 /* A queue of VIRTIO_QUEUE_ENTRIES; chains are given and taken back in their order. */
