@@ -50,13 +50,11 @@ static void take_batch(struct uplink *u)
     const uint8_t *frame;
     uint32_t bytes;
 
-    for (unsigned i = 0; i < NIC_RING; i++) {
-        frame = nic_received(&u->nic, &bytes);
-        if (!frame)
-            return;
+    for (unsigned i = 0; i < NIC_RING && (frame = nic_received(&u->nic, &bytes)); i++) {
         vswitch_send(net_switch(), u->port, frame, bytes);
-        nic_next(&u->nic);
+        nic_take(&u->nic);
     }
+    nic_give(&u->nic);
 }
 
 static bool has_link(const struct uplink *u)

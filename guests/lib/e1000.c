@@ -88,6 +88,10 @@ static void put(struct nic *n, uint64_t address, uint64_t word)
 {
     n->tx[n->tx_next] = (struct nic_descriptor){address, word};
     n->tx_next = (n->tx_next + 1) % NIC_RING;
+}
+
+void nic_ring(struct nic *n)
+{
     __atomic_signal_fence(__ATOMIC_RELEASE);
     nic_write(n, E1000_TDT, n->tx_next);
 }
@@ -99,9 +103,10 @@ void nic_offload_udp(struct nic *n)
     uint64_t udp = (uint64_t)34 << E1000_TX_TUCSS | (uint64_t)40 << E1000_TX_TUCSO;
 
     put(n, ip | udp, (uint64_t)(E1000_TX_DEXT | E1000_TX_IP) << E1000_TX_TUCMD);
+    nic_ring(n);
 }
 
-void nic_send(struct nic *n, const void *frame, uint32_t bytes, uint32_t options)
+void nic_offer(struct nic *n, const void *frame, uint32_t bytes, uint32_t options)
 {
     uint64_t command = E1000_TX_EOP | E1000_TX_IFCS | E1000_TX_RS, word = bytes;
 
@@ -109,6 +114,12 @@ void nic_send(struct nic *n, const void *frame, uint32_t bytes, uint32_t options
         word |= (uint64_t)options << E1000_TX_OPTIONS | E1000_TX_DATA << E1000_TX_TYPE;
     command |= options ? E1000_TX_DEXT : 0;
     put(n, bus_address(frame), word | command << E1000_TX_COMMAND);
+}
+
+void nic_send(struct nic *n, const void *frame, uint32_t bytes, uint32_t options)
+{
+    nic_offer(n, frame, bytes, options);
+    nic_ring(n);
 }
 
 /* Of the two ends of the ring, TDH would cost an access to the NIC. */

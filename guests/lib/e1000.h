@@ -49,6 +49,9 @@ void nic_offload_udp(struct nic *n);
 /* Puts a frame into the ring; the buffer stays the NIC's until nic_sent.  options: E1000_TX_IXSM | TXSM, of
  * the last nic_offload_udp; 0: a legacy descriptor. */
 void nic_send(struct nic *n, const void *frame, uint32_t bytes, uint32_t options);
+/* The same in two steps: what has been offered is sent when the doorbell is rung (TDT). */
+void nic_offer(struct nic *n, const void *frame, uint32_t bytes, uint32_t options);
+void nic_ring(struct nic *n);
 /* The ring has room for another one: as nic_send asks for it, the NIC writes DD into those that it has done.
  */
 bool nic_room(const struct nic *n);
