@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cpu/cpu.h"
+#include "dev/board.h"
 #include "dev/disk.h"
 #include "mmu/mem.h"
 #include "mmu/mmu.h"
@@ -216,8 +217,16 @@ static const char *on_core(const struct machine *m)
     return text;
 }
 
+unsigned rs_awaits(const rs_machine *m)
+{
+    return machine_waiting_core(m) ? board_awaits(m) : 0;
+}
+
 uint32_t rs_halt_core(const rs_machine *m)
 {
+    const struct core *waits = machine_waiting_core(m);
+    if (waits)
+        return waits->id;
     return (uint32_t)m->b.halt_core;
 }
 
@@ -258,9 +267,28 @@ static void forever_text(const struct machine *m, char *text, size_t size)
                  on_core(m), s->rip, m->cores > 1 ? "any core" : "it");
 }
 
+static void waits_text(const struct machine *m, const struct core *c, char *text, size_t size)
+{
+    static const char *const input[] = {"a byte at the console", "a byte at the management line", "a key",
+                                        "a frame"};
+    char list[96] = "", of[24] = "";
+    for (unsigned i = 0; i < 4; i++)
+        if (board_awaits(m) >> i & 1)
+            snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", *list ? " or " : "", input[i]);
+    if (m->cores > 1)
+        snprintf(of, sizeof of, " of core %u", c->id + 1);
+    snprintf(text, size, "waits for input: HLT%s just before rip %#" PRIx64 ", which %s would end", of,
+             c->s.rip, list);
+}
+
 const char *rs_halt_text(const rs_machine *m)
 {
     static char text[320];
+    const struct core *waits = machine_waiting_core(m);
+    if (waits) {
+        waits_text(m, waits, text, sizeof text);
+        return text;
+    }
     switch (m->b.halted) {
     case HALT_DEBUG_EXIT:
         snprintf(text, sizeof text, "debug-exit with status %" PRIu64, m->b.exit_status);

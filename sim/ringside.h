@@ -163,7 +163,7 @@ enum rs_why {
     RS_SLICE,   /* the slice is used up: call again */
     RS_DONE,    /* the step, seek or run has reached its end */
     RS_STOPPED, /* a watcher asked for it: rs_stop_here */
-    RS_HALTED,  /* debug-exit, shutdown, or HLT with nothing to wake it: rs_halt_text */
+    RS_HALTED,  /* debug-exit, shutdown, or HLT with nothing (but an input: rs_awaits) to wake it */
     RS_LIMIT    /* rs_set_max_cycles reached */
 };
 
@@ -198,8 +198,18 @@ void rs_set_max_cycles(rs_world *w, uint64_t cycles); /* 0: none */
  * switched the machine off, or 255. */
 const char *rs_halt_text(const rs_machine *m);
 int rs_halt_status(const rs_machine *m);
-/* The core that stopped it; 0 while running. */
+/* The core that stopped it, or that waits; 0 while running. */
 uint32_t rs_halt_core(const rs_machine *m);
+
+/* A machine on which nothing else happens any more may wait for an input that interrupts: it stands still, and
+ * no time passes, until one is made.  Which it would hear; 0: it does not wait. */
+enum rs_awaited {
+    RS_AWAITS_CONSOLE = 1,
+    RS_AWAITS_MANAGEMENT = 2,
+    RS_AWAITS_KEYS = 4,
+    RS_AWAITS_FRAMES = 8
+};
+unsigned rs_awaits(const rs_machine *m);
 
 /* True if the position lies before the furthest one that was reached. */
 bool rs_in_past(const rs_world *w);

@@ -1,6 +1,7 @@
 /* schedule.c - see schedule.h. */
 #include "schedule.h"
 
+#include "dev/board.h"
 #include "dev/device.h"
 
 /* ---- when (rule C1) ---- */
@@ -74,6 +75,26 @@ static struct core *spokesman(const struct machine *m)
         if (m->core[i]->s.activity == ACTIVITY_HLT)
             return m->core[i];
     return m->core[0];
+}
+
+/* A core in HLT that an interrupt would wake. */
+static struct core *sleeper(const struct machine *m)
+{
+    for (u32 i = 0; i < m->cores; i++)
+        if (m->core[i]->s.activity == ACTIVITY_HLT && cpu_hears(m->core[i]))
+            return m->core[i];
+    return NULL;
+}
+
+struct core *machine_waiting_core(const struct machine *m)
+{
+    bool parked = !m->b.halted && !machine_micro(m) && machine_is_parked(m);
+    return parked && board_awaits(m) ? sleeper(m) : NULL;
+}
+
+bool machine_stands(const struct machine *m)
+{
+    return m->b.halted || machine_waiting_core(m);
 }
 
 bool machine_is_parked(const struct machine *m)
@@ -245,12 +266,20 @@ static enum run_end run_devices(struct machine *m, struct starts *s, u64 *done)
     return end;
 }
 
+static enum run_end run_next(struct machine *m, struct starts *s, u64 atoms, u64 until_cycle, u64 *done)
+{
+    if (devices_first(m, s))
+        return run_devices(m, s, done);
+    if (!first_core(m, s) && machine_waiting_core(m))
+        return RUN_HALTED;
+    return run_first_core(m, s, atoms, until_cycle, done);
+}
+
 enum run_end machine_run(struct machine *m, u64 atoms, u64 until_cycle)
 {
     enum run_end end = m->b.halted ? RUN_HALTED : RUN_GOES_ON;
     struct starts s = starts_of(m);
     for (u64 done = 0; done < atoms && end == RUN_GOES_ON && time_of(m, &s) < until_cycle;)
-        end = devices_first(m, &s) ? run_devices(m, &s, &done)
-                                   : run_first_core(m, &s, atoms, until_cycle, &done);
+        end = run_next(m, &s, atoms, until_cycle, &done);
     return end;
 }

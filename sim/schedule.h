@@ -29,6 +29,12 @@ u64 machine_cycle(const struct machine *m);
 /* No core has anything to do, now or later. */
 bool machine_is_parked(const struct machine *m);
 
+/* The core in HLT that tells of it where nobody has anything to do, but an input could interrupt: then the
+ * machine waits for that, in no time; NULL: it does not. */
+struct core *machine_waiting_core(const struct machine *m);
+/* It does nothing any more, for ever or until an input. */
+bool machine_stands(const struct machine *m);
+
 /* All clocks move on to the latest (power-on and reset); the cycles count as halted. */
 void machine_align_clocks(struct machine *m);
 

@@ -149,7 +149,7 @@ static enum run_end advance(struct rs_world *w, u64 *budget, u64 until_atom, u64
 
 void world_show_inside(struct rs_world *w, u64 k)
 {
-    if (w->machine->b.halted)
+    if (machine_stands(w->machine))
         return;
     struct saved *start = saved_take(w);
     machine_next(w->machine)->micro_stop = k;
@@ -326,7 +326,7 @@ static enum rs_why step_hunt(struct rs_world *w, u64 *budget, u64 probes)
 static bool may_go_on(const struct rs_world *w)
 {
     bool over = w->max_cycles && machine_cycle(w->machine) >= w->max_cycles;
-    return w->history.inside || (!w->machine->b.halted && !over);
+    return w->history.inside || (!machine_stands(w->machine) && !over);
 }
 
 /* Why a movement by micros or cycles stands. */
@@ -336,7 +336,7 @@ static enum rs_why stepped(struct rs_world *w)
         return finish(w, RS_DONE);
     if (may_go_on(w))
         return RS_SLICE;
-    return finish(w, w->machine->b.halted ? RS_HALTED : RS_LIMIT);
+    return finish(w, machine_stands(w->machine) ? RS_HALTED : RS_LIMIT);
 }
 
 /* One atom at a time: k micros further, over the ends of atoms. */

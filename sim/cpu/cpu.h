@@ -68,6 +68,8 @@ bool cpu_take_interrupt(struct core *c);
 bool cpu_nmi_is_due(const struct core *c);
 /* True if something due would wake the core from HLT now. */
 bool cpu_wakes(const struct core *c);
+/* An external interrupt would. */
+bool cpu_hears(const struct core *c);
 
 /* ---- local APIC: cpu/apic.c ---- */
 

@@ -412,15 +412,18 @@ bool cpu_take_interrupt(struct core *c)
 }
 
 /* With external-interrupt exiting an interrupt ends HLT whatever IF says: it leaves the guest (25.2). */
+bool cpu_hears(const struct core *c)
+{
+    return c->s.rflags & FLAG_IF || (c->s.vmx_guest && c->s.vmx.pin & PIN_EXTERNAL_INTERRUPT);
+}
+
 bool cpu_wakes(const struct core *c)
 {
-    bool guest_pin = c->s.vmx_guest && c->s.vmx.pin & PIN_EXTERNAL_INTERRUPT;
-
     if (c->s.activity == ACTIVITY_WAIT_SIPI)
         return false;
     if (c->s.event_valid || c->s.pending_debug || vmx_next_due(c) <= c->s.cycle || vmx_exit_is_waiting(c))
         return true;
     if ((c->s.nmi_pending && !c->s.nmi_blocked) || vapic_interrupt_due(c))
         return true;
-    return apic_pending_vector(c) >= 0 && (c->s.rflags & FLAG_IF || guest_pin);
+    return apic_pending_vector(c) >= 0 && cpu_hears(c);
 }

@@ -8,6 +8,7 @@
 #include "cpu/vapic.h"
 #include "dev/board.h"
 #include "dev/ioapic.h"
+#include "dev/link.h"
 #include "dev/pci.h"
 #include "dev/pic.h"
 #include "dev/pit.h"
@@ -182,6 +183,12 @@ void board_mmio_write(struct core *c, u64 hpa, unsigned n, u64 value)
 void board_end_of_interrupt(struct machine *m, unsigned vector)
 {
     ioapic_end_of_interrupt(m, vector);
+}
+
+unsigned board_awaits(const struct machine *m)
+{
+    return (uart_hears(m, 0) ? RS_AWAITS_CONSOLE : 0) | (uart_hears(m, 1) ? RS_AWAITS_MANAGEMENT : 0) |
+           (ps2_hears(m) ? RS_AWAITS_KEYS : 0) | (ports_hear(m) ? RS_AWAITS_FRAMES : 0);
 }
 
 int board_external_vector(const struct machine *m)

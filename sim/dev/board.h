@@ -7,4 +7,7 @@
 /* RESET: registers of the devices; what is on the wires, and the firmware's settings, stay. */
 void board_reset(struct machine *m);
 
+/* Inputs that would interrupt, enum rs_awaited; 0: none. */
+unsigned board_awaits(const struct machine *m);
+
 #endif

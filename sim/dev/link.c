@@ -51,6 +51,14 @@ const u8 *port_mac(const struct pci_device *d)
     return d->m->port[number_of(d)].mac;
 }
 
+bool ports_hear(const struct machine *m)
+{
+    bool any = false;
+    for (u32 i = 0; i < m->ports; i++)
+        any = any || (!m->b.port[i].peer && !m->b.port[i].cut && pci_is_heard(m->port[i].device));
+    return any;
+}
+
 bool port_link_up(const struct pci_device *d)
 {
     return !state_of(d)->cut;

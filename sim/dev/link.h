@@ -51,6 +51,8 @@ bool port_attach(struct pci_device *d, const struct port_model *model);
 /* Its address: as configured, or 52:54:00:12:34:56 for the first port, ..:57 for the second. */
 const u8 *port_mac(const struct pci_device *d);
 bool port_link_up(const struct pci_device *d);
+/* A frame from outside would interrupt. */
+bool ports_hear(const struct machine *m);
 /* Bits a second. */
 u64 port_bandwidth(const struct pci_device *d);
 

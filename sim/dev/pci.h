@@ -106,6 +106,8 @@ void pci_interrupt_level(struct pci_device *d, bool level);
  * vector; false: neither is on. */
 bool pci_interrupt_message(struct pci_device *d, unsigned vector);
 bool pci_has_messages(const struct pci_device *d);
+/* Somebody would hear an interrupt of its. */
+bool pci_is_heard(const struct pci_device *d);
 
 /* ---- between pci.c and pci_interrupt.c ---- */
 

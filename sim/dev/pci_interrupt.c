@@ -1,5 +1,6 @@
 /* pci_interrupt.c - INTA#, MSI and MSI-X of a PCI function (PCI Local Bus Specification 3.0, 2.2.6 "Interrupt
  * Pins", 6.8 "Message Signaled Interrupts"). */
+#include "arch/ioapic.h"
 #include "dev/dma.h"
 #include "dev/ioapic.h"
 #include "dev/pci.h"
@@ -134,10 +135,22 @@ void pci_msix_write(struct pci_device *d, u64 offset, unsigned n, u64 value)
 
 /* ---- INTA# ---- */
 
+static bool line_is_on(const struct pci_device *d)
+{
+    return d->model->intx && !pci_has_messages(d) &&
+           !(pci_config(d, PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE);
+}
+
+bool pci_is_heard(const struct pci_device *d)
+{
+    if (pci_has_messages(d))
+        return pci_config(d, PCI_COMMAND, 2) & PCI_COMMAND_MASTER;
+    return line_is_on(d) && !(d->m->b.ioapic.entry[PCI_LINE_OF(d->slot)] & IOAPIC_MASKED);
+}
+
 static void drive_line(struct pci_device *d)
 {
-    bool off = pci_has_messages(d) || pci_config(d, PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE;
-    bool level = d->model->intx && state_of(d)->wants && !off;
+    bool level = line_is_on(d) && state_of(d)->wants;
     if (level != state_of(d)->intx)
         ioapic_line(d->m, PCI_LINE_OF(d->slot), level);
     state_of(d)->intx = level;

@@ -349,3 +349,9 @@ void ps2_reset(struct machine *m)
     p->wire_tail = tail;
     fill(m);
 }
+
+bool ps2_hears(const struct machine *m)
+{
+    u64 wanted = m->b.ps2.config & (PS2_CONFIG_INTERRUPT | PS2_CONFIG_OFF);
+    return wanted == PS2_CONFIG_INTERRUPT && m->b.ps2.scans && isa_is_heard(m, IRQ_KEYBOARD);
+}

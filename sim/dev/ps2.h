@@ -18,5 +18,7 @@ void system_a_write(struct machine *m, unsigned unit, unsigned offset, u8 value)
 /* Codes of set 1, as rs_input_keys has them; false, and none put, if the wire has no room for all. */
 bool ps2_keys(struct machine *m, const u8 *codes, size_t n);
 size_t ps2_room(const struct machine *m);
+/* A key would interrupt. */
+bool ps2_hears(const struct machine *m);
 
 #endif

@@ -17,6 +17,8 @@ void uart_reset(struct uart *u);
 bool uart_receive(struct uart *u, const u8 *bytes, size_t n);
 /* The same from outside, with the interrupt that follows. */
 bool uart_input(struct machine *m, unsigned uart, const u8 *bytes, size_t n);
+/* A byte from outside would interrupt. */
+bool uart_hears(const struct machine *m, unsigned uart);
 /* Bytes that the wire has room for. */
 size_t uart_room(const struct uart *u);
 

@@ -334,4 +334,25 @@ if grep -q -e junk -e nameless out; then
 else
     echo 'ok - only images are listed'
 fi
+# A guest that sleeps until a byte comes is waited for while one can come, and not longer.
+try 'exec, asleep, and no input' 255 'a byte at the console would end; no more can come' exec asleep
+try 'exec, asleep for keys' 255 'which a key would end; no more can come' exec asleep -a keys
+try 'exec, asleep for ever' 255 'halted for ever: HLT just before rip' exec asleep -a nothing
+mkfifo line
+timeout 300 "$ringside" exec asleep <line >out 2>&1 &
+sleeper=$!
+exec 3>line
+printf a >&3
+ticks=0
+until grep -q 'byte 61' out || [ $((ticks += 1)) -gt 1200 ]; do sleep 0.05; done
+printf q >&3
+exec 3>&-
+if wait $sleeper || [ $? -eq 1 ] && [ "$(tail -n 1 out)" = "byte 71" ]; then
+    echo 'ok - exec waits for a byte'
+else
+    echo 'not ok - exec waits for a byte; it said:'
+    sed 's/^/#   /' out
+    bad=1
+fi
+
 exit $bad

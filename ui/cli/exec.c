@@ -10,9 +10,10 @@
 #include "cli/devices.h"
 #include "lua/images.h"
 
-#define SLICE     200000
-#define INPUT_MAX 256
-#define ESCAPE    1 /* Ctrl-A; then x ends the run, Ctrl-A is itself */
+#define SLICE           200000
+#define GDB_PATIENCE_MS 20 /* between two looks at the debugger while the machine waits for input */
+#define INPUT_MAX       256
+#define ESCAPE          1 /* Ctrl-A; then x ends the run, Ctrl-A is itself */
 
 /* ------------------------------------------------------------------ booting */
 
@@ -175,6 +176,7 @@ struct input {
     uint8_t bytes[INPUT_MAX];
     size_t n;
     bool closed, escaped, quit;
+    bool waits; /* the machine does, for a byte */
 };
 
 static void take_key(struct input *in, uint8_t key)
@@ -187,12 +189,12 @@ static void take_key(struct input *in, uint8_t key)
     in->escaped = begins;
 }
 
-/* Reads what is there, without waiting. */
-static void read_input(struct input *in)
+/* Reads what is there, or comes in time; -1: whenever that is. */
+static void read_input(struct input *in, int milliseconds)
 {
     struct pollfd fd = {.fd = STDIN_FILENO, .events = POLLIN};
     uint8_t bytes[INPUT_MAX];
-    if (in->closed || in->n > 0 || poll(&fd, 1, 0) <= 0)
+    if (in->closed || in->n > 0 || poll(&fd, 1, milliseconds) <= 0)
         return;
     ssize_t n = read(STDIN_FILENO, bytes, sizeof bytes);
     in->closed = n <= 0;
@@ -227,25 +229,29 @@ static const char *end_text(const rs_machine *m, enum rs_why why)
     return why == RS_HALTED ? rs_halt_text(m) : "--max-cycles is reached";
 }
 
-/* A slice of the run, begun anew if it is not under way. */
-static enum rs_why slice(rs_world *w, bool *under_way)
+/* A slice of the run, begun anew if it is not under way.  A machine that waits for a byte goes on while one
+ * can come. */
+static enum rs_why slice(rs_world *w, const rs_machine *m, struct input *in, bool *under_way)
 {
     if (!*under_way)
         rs_begin_run(w, UINT64_MAX);
     enum rs_why why = rs_continue(w, SLICE);
     *under_way = why == RS_SLICE;
-    return why;
+    in->waits = why == RS_HALTED && !in->closed && rs_awaits(m) & RS_AWAITS_CONSOLE;
+    return in->waits ? RS_SLICE : why;
 }
 
 /* The same if the debugger lets it go on; RS_DONE: it has ended the run. */
-static enum rs_why debugged_slice(rs_world *w, rs_machine *m, struct gdb *g, int fd, bool *under_way)
+static enum rs_why debugged_slice(rs_world *w, rs_machine *m, struct gdb *g, struct input *in,
+                                  bool *under_way)
 {
+    int fd = in->closed || in->n > 0 ? -1 : STDIN_FILENO;
     enum gdb_grip grip = gdb_attend(g, w, fd);
     if (grip != GDB_FREE) {
         *under_way = false;
         return grip == GDB_KILLED ? RS_DONE : RS_SLICE;
     }
-    enum rs_why why = slice(w, under_way);
+    enum rs_why why = slice(w, m, in, under_way);
     bool goes_on =
         why == RS_STOPPED || why == RS_SLICE || gdb_ended(g, w, end_text(m, why), true, rs_halt_status(m));
     return goes_on ? RS_SLICE : why;
@@ -259,17 +265,17 @@ static bool takes_keys(const rs_world *w, const struct gdb *g)
 
 static enum rs_why run(rs_world *w, rs_machine *m, struct gdb *g, bool replay)
 {
-    struct input in = {.n = 0};
+    struct input in = {.closed = replay};
     size_t shown = 0;
     bool under_way = false;
     enum rs_why why;
     do {
-        int fd = replay || in.closed || in.n > 0 ? -1 : STDIN_FILENO;
-        why = g ? debugged_slice(w, m, g, fd, &under_way) : slice(w, &under_way);
+        in.waits = false;
+        why = g ? debugged_slice(w, m, g, &in, &under_way) : slice(w, m, &in, &under_way);
         write_console(m, &shown);
         if (replay)
             continue;
-        read_input(&in);
+        read_input(&in, in.waits ? (g ? GDB_PATIENCE_MS : -1) : 0);
         if (takes_keys(w, g))
             send_input(&in, m);
     } while (why == RS_SLICE && !in.quit);
@@ -313,8 +319,10 @@ static int ended(const struct cli *cli, rs_machine *m, enum rs_why why)
     if (why != RS_HALTED)
         return 0;
     int status = rs_halt_status(m);
+    char text[400];
+    snprintf(text, sizeof text, "%s%s", rs_halt_text(m), rs_awaits(m) ? "; no more can come" : "");
     if (status == 255 && strncmp(rs_halt_text(m), "debug-exit", 10) != 0)
-        cli_complain(rs_halt_text(m));
+        cli_complain(text);
     return status & 255;
 }
 

@@ -522,7 +522,7 @@ static int push_attribute(lua_State *L, struct host *h, const char *key)
         lua_pushstring(L, at);
         break;
     case 's':
-        if (rs_halt_text(h->m))
+        if (rs_halt_text(h->m) && !rs_awaits(h->m))
             lua_pushinteger(L, rs_halt_status(h->m));
         else
             lua_pushnil(L);

@@ -121,6 +121,11 @@ static void push_recent(lua_State *L, char *text, size_t size)
     }
 }
 
+static const char *halted(const struct host *h)
+{
+    return rs_awaits(h->m) ? "waits" : "halted";
+}
+
 /* must_come: await, not run_until. */
 static int event_came(lua_State *L, int status, lua_KContext must_come)
 {
@@ -139,7 +144,7 @@ static int event_came(lua_State *L, int status, lua_KContext must_come)
     }
     if (!must_come) {
         lua_pushnil(L);
-        lua_pushstring(L, s->why == RS_HALTED ? "halted" : "limit");
+        lua_pushstring(L, s->why == RS_HALTED ? halted(w->host) : "limit");
         return 2;
     }
     sc_wait_why(L, why, sizeof why);
@@ -201,7 +206,7 @@ static int moved(lua_State *L, int status, lua_KContext ctx)
         lua_pushliteral(L, "start"); /* there was nothing to go back to */
         return 2;
     }
-    lua_pushstring(L, s->why == RS_HALTED ? "halted" : s->why == RS_LIMIT ? "limit" : "done");
+    lua_pushstring(L, s->why == RS_HALTED ? halted(s->host[0]) : s->why == RS_LIMIT ? "limit" : "done");
     return 1;
 }
 
