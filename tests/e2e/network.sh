@@ -54,7 +54,7 @@ number() { sed -En "s/.*$1.*/\\1/p" "$work/said" | head -n 1; }
 
 program=$build/guests/programs/rude
 sum=$(crc "$program")
-for way in e1000 virtio-net mixed vm-passthrough vm-e1000 "vm-e1000 mmu=shadow" "vm-e1000 cores=2"; do
+for way in e1000 virtio-net mixed vm-passthrough vm-virtio "vm-virtio mmu=shadow" vm-e1000 "vm-e1000 mmu=shadow" "vm-e1000 cores=2"; do
     # shellcheck disable=SC2086 # settings are words
     between "$way" way=$way a="ping -c 3 -i 5 10.0.0.2, recv" b="ping -c 2 -s 1472 -i 2 10.0.0.1, send rude 10.0.0.1" &&
         says "$way: an echo and a file" \
