@@ -13,8 +13,9 @@
 #define PAGES      16
 #define IN_A_PAGE  2
 #define RING       (PAGES * IN_A_PAGE)
-#define PORT_FIRST 49152 /* of those that are given out */
-#define PORT_LAST  65535
+#define PORT_FIRST 50000 /* of those that are given out */
+#define PORT_LAST  59999
+#define PORT_MOST  65535
 
 struct slot {
     uint32_t bytes;
@@ -73,7 +74,7 @@ struct socket *socket_new(uint64_t protocol, uint64_t port, int64_t *why)
     struct socket *s = find(0, 0);
 
     *why = -1;
-    if (!s || (protocol != NET_UDP && protocol != NET_ICMP) || port > PORT_LAST)
+    if (!s || (protocol != NET_UDP && protocol != NET_ICMP) || port > PORT_MOST)
         return NULL;
     if (port && find(protocol, port)) {
         *why = NET_PORT_TAKEN;

@@ -13,7 +13,8 @@ local cores = param("cores", 1, "of the machine of the VMs")
 local limit = param("limit", "4s", "time of the world")
 local file = param("file", "", "of the host, which two NICs' machine has as `big`")
 local pcap = param("pcap", "", "file for the frames of the first NIC")
-local nic, host, lost = way:match("^vm%-(.+)"), nil, 0
+local nic, lost = way:match("^vm%-(.+)"), 0
+local host
 
 if nic then
   local passed = nic == "passthrough"

@@ -4,7 +4,7 @@
  *     send [-p PORT] [-w WINDOW] [-W MS] FILE ADDRESS              - as FILE: from descriptor 0
  *     send -n KIB [-g US] [-s BYTES] [-p PORT] [-W MS] ADDRESS     a stream of KIB KiB, US us between frames
  *
- * There, `recv` listens on UDP's port PORT (5001).  WINDOW pieces (16, at most 32) are under way at a time;
+ * There, `recv` listens on UDP's port PORT (5100).  WINDOW pieces (16, at most 32) are under way at a time;
  * who is not there is waited for MS ms (10000).  0: it has arrived, and its sum is right; 1: not; 2: called
  * wrongly. */
 #include "options.h"

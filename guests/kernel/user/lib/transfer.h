@@ -13,7 +13,7 @@
 #include "user.h"
 
 #define TRANSFER_MAGIC 0x31545352u /* "RST1" */
-#define TRANSFER_PORT  5001
+#define TRANSFER_PORT  5100
 #define TRANSFER_DATA  (NET_DATA_MOST - (int)sizeof(struct transfer_header))
 #define WINDOW_MOST    32 /* pieces that may be under way */
 
