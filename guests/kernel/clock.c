@@ -37,7 +37,7 @@ static uint64_t measured_hz(void)
 
     while (counted < period / 2 && rdtsc() - begin < WAIT_AT_MOST)
         counted = (first + period - timer_count()) % period;
-    return counted < period / 2 ? 0 : (rdtsc() - begin) * timer_hz() / counted;
+    return counted && counted >= period / 2 ? (rdtsc() - begin) * timer_hz() / counted : 0;
 }
 
 static void set_scale(void)

@@ -32,10 +32,10 @@ int64_t nano(unsigned which, uint64_t n); /* nano.def */
 int64_t freemem(void);                    /* bytes */
 
 int64_t clock(void); /* nanoseconds since the start */
-int64_t await(int64_t fd,
-              uint64_t ns); /* until a socket can be read: 1, or the time is up: 0; fd -1: that alone */
-int64_t socket(int protocol,
-               unsigned port); /* NET_UDP or NET_ICMP; port 0: any.  Then read and write: net_call.h */
+/* Until a socket can be read: 1, or the time is up: 0; fd -1: that alone. */
+int64_t await(int64_t fd, uint64_t ns);
+/* NET_UDP or NET_ICMP; port 0: any that is free.  What is read and written: net_call.h. */
+int64_t socket(int protocol, unsigned port);
 int64_t netinfo(unsigned i, struct net_info *info); /* of the i-th interface */
 int64_t netset(unsigned i, const struct net_setting *setting);
 int64_t neighbour(unsigned i, struct net_neighbour *neighbour); /* the i-th whose MAC is known */

@@ -14,7 +14,7 @@ uint64_t number(int argc, char **argv, int i, uint64_t otherwise)
     if (i >= argc || !*argv[i])
         return otherwise;
     for (const char *s = argv[i]; *s; s++) {
-        if (*s < '0' || *s > '9')
+        if (*s < '0' || *s > '9' || value > UINT64_MAX / 10 - 1)
             return otherwise;
         value = value * 10 + (uint64_t)(*s - '0');
     }
