@@ -49,7 +49,8 @@ struct rs_device {
     const char *kind; /* one of rs_device_kind */
     uint64_t slot;    /* 1 to 31; 0: the first that is free */
     uint8_t mac[6];   /* of a NIC; all 0: 52:54:00:12:34:56 for the first, ..:57 for the second */
-    const char *file; /* of a disk: its raw image; NULL of others */
+    const char *file; /* of a disk: its raw image; NULL of others, and of a disk that is in no file: */
+    uint64_t bytes;   /* it has so many, all zeros, and goes when the machine goes; 0 of others */
     /* Of a disk: the file that a commit writes, made then if it is not there; `file` stays as it is.  NULL: none
      */
     const char *overlay;
@@ -127,11 +128,11 @@ uint64_t rs_firmware(const rs_machine *m);
 /* The machine's disks count from 0, in the order of its configuration.  Their contents are state, and go
  * through time with it; the file is as it was until a commit.  A power cycle keeps them. */
 struct rs_disk {
-    const char *path; /* of what a commit writes: the image, or its overlay */
+    const char *path; /* of what a commit writes: the image, or its overlay; NULL: it is in no file */
     bool overlay;
     uint64_t sectors; /* of 512 bytes */
     bool readonly;
-    bool changed; /* the disk is not as its file: what a commit would write */
+    bool changed; /* the disk is not as its file, or not all zeros: what a commit would write */
     bool cached;  /* it is not as at its last flush: what a power cut may lose */
 };
 bool rs_disk(const rs_machine *m, size_t i, struct rs_disk *disk); /* false after the last */

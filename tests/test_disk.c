@@ -157,6 +157,37 @@ START_TEST(each_device_has_the_file_that_it_needs)
 }
 END_TEST
 
+START_TEST(a_disk_in_no_file)
+{
+    struct rs_device device = {.kind = "virtio-blk", .bytes = 3 * SECTOR_BYTES};
+    u8 bytes[SECTOR_BYTES], zeros[SECTOR_BYTES] = {0};
+    bare_close(&b);
+    bare_open_devices(&b, FIRMWARE, 1, &device, 1);
+    m = b.machine;
+    d = m->disk[0];
+    ck_assert_uint_eq(info().sectors, 3);
+    ck_assert_ptr_null(info().path);
+    ck_assert(!info().changed && !info().cached);
+    ck_assert_int_eq(rs_disk_commit(m, 0, &err), RS_FAILED);
+    ck_assert_str_eq(err.text, "disk 1 of A is in no file, so there is nothing to write it to");
+    ck_assert(disk_read(d, 2, bytes) && !disk_read(d, 3, bytes));
+    ck_assert_mem_eq(bytes, zeros, sizeof bytes);
+    put(1, 7);
+    ck_assert(info().changed && info().cached);
+    rs_power_cut(m, 0);
+    ck_assert(disk_read(d, 1, bytes));
+    ck_assert_mem_eq(bytes, zeros, sizeof bytes);
+    device.bytes = 1000;
+    bare_refused(&device, 1, "1000 bytes are no disk");
+    device.bytes = UINT64_C(1) << 33;
+    bare_refused(&device, 1, "are no disk");
+    device = (struct rs_device){.kind = "virtio-blk", .bytes = 512, .file = path};
+    bare_refused(&device, 1, "is in no file");
+    device = (struct rs_device){.kind = "edu", .bytes = 512};
+    bare_refused(&device, 1, "only disks have");
+}
+END_TEST
+
 /* ---- commit ---- */
 
 START_TEST(the_file_stands_until_a_commit)
@@ -369,6 +400,7 @@ int main(void)
     tcase_add_test(t, a_disk_is_its_file);
     tcase_add_test(t, what_is_no_disk_is_refused);
     tcase_add_test(t, each_device_has_the_file_that_it_needs);
+    tcase_add_test(t, a_disk_in_no_file);
     tcase_add_test(t, the_file_stands_until_a_commit);
     tcase_add_test(t, a_commit_goes_through_a_link);
     tcase_add_test(t, nothing_of_somebody_else_is_overwritten);

@@ -92,7 +92,7 @@ static enum rs_status check_file(const struct machine *m, const char *file, bool
 {
     for (unsigned i = 0; i < DISKS_MAX && m->disk[i]; i++) {
         const struct disk *other = m->disk[i];
-        if (!(other->readonly && readonly) && rs_same_file(other->file.path, file))
+        if (other->file.path && !(other->readonly && readonly) && rs_same_file(other->file.path, file))
             return rs_fail(
                 err, "%.300s is the same file as %.300s: a disk that is written needs a file of its own",
                 file, other->file.path);
@@ -109,6 +109,10 @@ static enum rs_status use_file(struct machine *m, const char *file, bool readonl
 static enum rs_status open_disk(struct machine *m, unsigned instance, const struct rs_device *device,
                                 struct rs_error *err)
 {
+    if (!device->file) {
+        m->disk[instance] = disk_blank(device->bytes, err);
+        return m->disk[instance] ? RS_OK : RS_FAILED;
+    }
     if (use_file(m, device->file, device->readonly || device->overlay, err) != RS_OK ||
         (device->overlay && use_file(m, device->overlay, device->readonly, err) != RS_OK))
         return RS_FAILED;
@@ -120,10 +124,16 @@ static enum rs_status open_disk(struct machine *m, unsigned instance, const stru
 static enum rs_status equip(struct machine *m, const struct device_kind *k, unsigned instance,
                             const struct rs_device *device, struct rs_error *err)
 {
-    if (!k->disk && (device->file || device->overlay || device->readonly))
+    if (!k->disk && (device->file || device->overlay || device->readonly || device->bytes))
         return rs_fail(err, "%s: it has no file: only disks have", device->kind);
-    if (k->disk && !device->file)
-        return rs_fail(err, "%s: it has no file: file = \"disk.img\" names its raw image", device->kind);
+    if (k->disk && !device->file && !device->bytes)
+        return rs_fail(
+            err,
+            "%s: it has no file: file = \"disk.img\" names its raw image; or size = \"1M\", for an "
+            "empty one in no file",
+            device->kind);
+    if (device->bytes && (device->file || device->overlay || device->readonly))
+        return rs_fail(err, "%s: a disk with a size is in no file, and is written", device->kind);
     return k->disk ? open_disk(m, instance, device, err) : RS_OK;
 }
 

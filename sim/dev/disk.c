@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,13 +95,20 @@ static void name_file(struct disk_file *f, const char *path)
     f->path = memcpy(copy, path, n);
 }
 
-static struct disk *disk_new(struct mem_image *held, u64 bytes)
+/* Of zeros. */
+static struct disk *new_disk(u64 bytes)
 {
     struct disk *d = calloc(1, sizeof *d);
     if (!d)
         abort();
     d->sectors = bytes / SECTOR_BYTES;
     d->data = mem_new(bytes + PAGE_BYTES - 1 - (bytes - 1) % PAGE_BYTES);
+    return d;
+}
+
+static struct disk *disk_new(struct mem_image *held, u64 bytes)
+{
+    struct disk *d = new_disk(bytes);
     mem_thaw(d->data, held);
     return d;
 }
@@ -165,6 +173,19 @@ struct disk *disk_open(const char *path, const char *overlay, bool readonly, str
     if (!d)
         return NULL;
     d->readonly = readonly;
+    d->stable = mem_freeze(d->data);
+    return d;
+}
+
+struct disk *disk_blank(u64 bytes, struct rs_error *err)
+{
+    if (bytes % SECTOR_BYTES || bytes > DISK_BYTES_MAX) {
+        rs_fail(err, "%" PRIu64 " bytes are no disk: it has whole sectors of %u bytes, up to 4 GiB", bytes,
+                SECTOR_BYTES);
+        return NULL;
+    }
+    struct disk *d = new_disk(bytes);
+    d->file.held = mem_freeze(d->data);
     d->stable = mem_freeze(d->data);
     return d;
 }
@@ -388,6 +409,9 @@ enum rs_status rs_disk_commit(rs_machine *m, size_t i, struct rs_error *err)
     struct disk *d = find_disk(m, i);
     if (!d)
         return rs_fail(err, "%s has no disk %zu", m->name, i + 1);
+    if (!d->file.path)
+        return rs_fail(err, "disk %zu of %s is in no file, so there is nothing to write it to", i + 1,
+                       m->name);
     if (!d->readonly && !differs(d, d->file.held))
         return RS_OK;
     return commit(d, err);

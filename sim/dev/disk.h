@@ -17,7 +17,7 @@
 /* The file that a commit writes, as it was when it was last read or written; ino is 0 of an overlay that is not
  * there yet. */
 struct disk_file {
-    char *path;
+    char *path; /* NULL: the disk is in none */
     dev_t dev;
     ino_t ino;
     i64 bytes, seconds, nanoseconds; /* its size, and when it was last written */
@@ -41,6 +41,8 @@ struct disk_saved {
 /* overlay: NULL for none.  NULL and a message: not a regular file of whole sectors, too large, or an overlay that
  * is damaged or another image's. */
 struct disk *disk_open(const char *path, const char *overlay, bool readonly, struct rs_error *err);
+/* A disk in no file, of zeros.  NULL and a message: no whole sectors, or too many. */
+struct disk *disk_blank(u64 bytes, struct rs_error *err);
 void disk_free(struct disk *d);
 
 /* False and nothing done: no such sector, or it is read-only. */

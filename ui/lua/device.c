@@ -32,7 +32,7 @@ static bool flag_of(lua_State *L, int value, const char *key)
 /* The value at the top of the stack.  Texts stay valid while its table has them. */
 static struct rs_device device_of(lua_State *L)
 {
-    static const char *const keys[] = {"kind", "slot", "mac", "file", "overlay", "readonly", NULL};
+    static const char *const keys[] = {"kind", "slot", "mac", "file", "overlay", "readonly", "size", NULL};
     int value = lua_gettop(L);
     struct rs_device device = {0};
     if (!lua_istable(L, value)) {
@@ -49,6 +49,8 @@ static struct rs_device device_of(lua_State *L)
     device.file = sc_text_field(L, value, "file", "file");
     device.overlay = sc_text_field(L, value, "overlay", "overlay");
     device.readonly = flag_of(L, value, "readonly");
+    if (sc_raw_field(L, value, "size") != LUA_TNIL)
+        device.bytes = sc_size(L, -1, "size");
     lua_settop(L, value);
     return device;
 }

@@ -76,9 +76,10 @@ static int commit(lua_State *L)
     size_t first = disk_number(L, h, &disk), written = 0;
     sc_budget_moved(sc_of(L)); /* costs as much as a movement */
     for (size_t i = first; (all || i == first) && rs_disk(h->m, i, &disk); i++) {
-        if (!disk.changed)
+        if (!disk.changed || (all && !disk.path))
             continue;
-        check_name(L, disk.path);
+        if (disk.path)
+            check_name(L, disk.path);
         if (rs_disk_commit(h->m, i, &err) != RS_OK)
             return sc_error(L, &err);
         written++;
