@@ -11,6 +11,7 @@
 #include "physical.h"
 #include "print.h"
 #include "text.h"
+#include "virtio_net.h"
 
 #define SLOTS     32 /* of bus 0; the first has the host bridge */
 #define VALUE_MAX 32
@@ -50,11 +51,13 @@ static void take_batch(struct uplink *u)
     const uint8_t *frame;
     uint32_t bytes;
 
+    virtio_net_hold();
     for (unsigned i = 0; i < NIC_RING && (frame = nic_received(&u->nic, &bytes)); i++) {
         vswitch_send(net_switch(), u->port, frame, bytes);
         nic_take(&u->nic);
     }
     nic_give(&u->nic);
+    virtio_net_release();
 }
 
 static bool has_link(const struct uplink *u)

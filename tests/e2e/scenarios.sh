@@ -83,6 +83,8 @@ says iotlb 'the rate: strict < deferred < no protection'
 says iotlb 'holds GOOD, then EVIL'
 says interrupt_remap 'hv: panic: #AC'
 says interrupt_remap 'the interrupt entry is not for this device'
+says interposition 'the guest reads *`the launch code'
+says interposition 'the cipher: [0-9]* cycles a byte'
 says shootdown 'have read the old frame'
 says shootdown '248: that is what a further core costs'
 
@@ -113,7 +115,7 @@ report $? 'trap on Prescott costs something else' prescott.out
 # Lessons about times hold on every processor; walks cost the same on all, since a preset says what exits cost.
 for timing in prescott merom penryn nehalem westmere sandybridge skylake; do
     for name in walk_caches feature_control who_faults address_spaces ept_gain nanobench cost_law isolation \
-        vswitch dma_attack interrupt_remap iotlb; do
+        vswitch dma_attack interrupt_remap iotlb interposition; do
         timeout 120 "$ringside" run "$scenarios/$name.lua" --timing $timing >timing.out 2>&1
         report $? "$name on $timing" timing.out
     done

@@ -1,0 +1,11 @@
+-- The virtio guest in a VM, with a disk and a NIC by the hypervisor; what it prints is the output, and the machine's disk
+-- has what it wrote.
+local host = machine {
+  devices = { { kind = "virtio-blk", file = param("disk", "disk.img", "the disk's raw image") } },
+}
+local vm = { name = "v", image = "virtio", nic = "virtio", disk = "virtio", cmdline = param("cmdline", "8", "what it is told") }
+host:boot("hv", { vms = { vm } })
+host:run()
+say((host:vm("v"):console():gsub("\n$", "")))
+if host.status ~= 1 then error("the guest fails") end
+host:commit()
