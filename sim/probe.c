@@ -142,7 +142,7 @@ void world_update_watched(struct rs_world *w)
     u64 watched = w->hunted;
     const struct history *h = &w->history;
     u64 atom = w->machine ? history_position(w).atom : 0;
-    for (unsigned i = 0; i < w->watchers; i++)
+    for (unsigned i = 0; i < w->watchers && !w->muted; i++)
         if (w->watcher[i].id &&
             watches(w, &w->watcher[i], atom >= h->furthest.atom, atom >= h->script_furthest.atom))
             watched |= UINT64_C(1) << w->watcher[i].probe;

@@ -378,28 +378,35 @@ static bool moved(const struct micro_clock *clock, u64 start_cycle, u64 k)
     return clock->cycle[k - 1] > (k > 1 ? clock->cycle[k - 2] : start_cycle);
 }
 
+/* The same, and it has not been: nobody is told of it. */
+static const struct atom *time_atom(struct rs_world *w, struct micro_clock *clock, u64 *cycle)
+{
+    history_apply_inputs(w);
+    struct saved *start = saved_take(w);
+    w->muted = true;
+    const struct atom *a = timed_atom(w, clock, cycle);
+    w->muted = false;
+    restore(w, start);
+    saved_free(start);
+    world_update_watched(w);
+    return a;
+}
+
 /* One atom at a time, as step_micros. */
 static enum rs_why step_cycles(struct rs_world *w, u64 *budget)
 {
     struct micro_clock clock;
     while (w->move.n && *budget && may_go_on(w)) {
-        u64 done = history_position(w).micro;
+        u64 cycle, k = history_position(w).micro;
         history_reached(w);
         leave_inside(w);
-        history_apply_inputs(w);
-        struct saved *start = saved_take(w);
-        u64 cycle, k = done;
-        const struct atom *a = timed_atom(w, &clock, &cycle);
+        const struct atom *a = time_atom(w, &clock, &cycle);
         spend(budget, DEAR_ATOM);
         while (w->move.n && k < clock.n)
             w->move.n -= moved(&clock, cycle, ++k);
-        if (!w->stop_requested && w->move.n == 0 && k < a->micros) {
-            restore(w, start);
-            world_show_inside(w, k);
-        }
-        saved_free(start);
+        world_show_inside(w, w->move.n == 0 && k < a->micros ? k : UINT64_MAX);
         if (w->stop_requested)
-            return ended(w, a->micro ? RUN_STOPPED_INSIDE : RUN_STOPPED);
+            return finish(w, RS_STOPPED);
     }
     return stepped(w);
 }

@@ -52,6 +52,7 @@ struct rs_world {
     int next_keeper;
     bool stop_requested; /* by a handler, in this movement */
     bool settling;       /* rerunning to show a position: nobody may stop that */
+    bool muted;          /* what is run is taken back: nobody is told of it */
 
     struct files files;
     struct history history;

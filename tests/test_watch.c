@@ -421,6 +421,60 @@ START_TEST(what_was_not_kept_then_is_zero)
 }
 END_TEST
 
+/* ---- each event once ---- */
+
+#define EVENTS 20000
+
+struct events {
+    size_t n;
+    struct happened {
+        uint64_t probe, atom, micro, cycle;
+    } event[EVENTS];
+};
+
+static struct events planned, told;
+
+static void note_event(const struct rs_event *e, void *arg)
+{
+    struct events *list = arg;
+    ck_assert_uint_lt(list->n, EVENTS);
+    list->event[list->n++] = (struct happened){e->probe, e->atom, e->micro, e->cycle};
+}
+
+static void watch_all(struct events *list)
+{
+    list->n = 0;
+    for (int probe = 0; probe < RS_PROBES; probe++)
+        rs_watch(world, (enum rs_probe)probe, false, note_event, list);
+}
+
+static bool has_happened(const struct happened *e)
+{
+    struct rs_position now = rs_position(machine);
+    return e->atom < now.atom || (e->atom == now.atom && e->micro <= now.micro);
+}
+
+/* Steps of any size tell of what they have come by, at once, in order, and of nothing else. */
+START_TEST(steps_tell_of_each_event_once)
+{
+    static const uint64_t size[] = {1, 2, 7};
+    watch_all(&planned);
+    step(500, RS_INSN);
+    for (size_t k = 0; k < 3; k++) {
+        rs_world_free(world);
+        new_world(NULL);
+        watch_all(&told);
+        while (rs_position(machine).atom < 300) {
+            step(size[k], (enum rs_unit)_i);
+            for (size_t e = 0; e < told.n; e++)
+                ck_assert_mem_eq(&told.event[e], &planned.event[e], sizeof told.event[e]);
+            ck_assert(told.n == 0 || has_happened(&told.event[told.n - 1]));
+            ck_assert(!has_happened(&planned.event[told.n]));
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("watch");
@@ -437,6 +491,7 @@ int main(void)
     tcase_add_test(tests, every_access_is_told_and_costs_nothing);
     tcase_add_test(tests, other_atoms_are_told);
     tcase_add_test(tests, linear_addresses_lie_where_they_are_read);
+    tcase_add_loop_test(tests, steps_tell_of_each_event_once, 0, RS_WALK);
     tcase_add_test(tests, what_is_kept_goes_with_the_position);
     tcase_add_test(tests, what_was_not_kept_then_is_zero);
     suite_add_tcase(suite, tests);
