@@ -118,6 +118,8 @@ echo 'while true do end' >endless.lua
 try 'endless scenario' 2 'endless.lua:1: the scenario used up its budget' run endless.lua
 try 'limit of cycles' 0 'A:' run hello.lua --max-cycles 1000
 try 'position' 0 'at A:120, cycle' run hello.lua --at A:120
+echo 'local h = machine() check(false, "so") h:boot("hello") h:run()' >failing.lua
+try 'position behind a check that failed' 1 'at A:120, cycle' run failing.lua --at A:120
 try 'position of another machine' 2 "--at: position 'B:1' is not of machine 'A'" run hello.lua --at B:1
 try 'position past the end' 2 'the run ended before' run hello.lua --at A:99999999999
 try 'of an image' 2 '--at A:99999999999: the run ended before (at A:' exec hello --at A:99999999999

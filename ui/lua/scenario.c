@@ -589,7 +589,7 @@ void scenario_free(struct scenario *s)
 
 int scenario_status(const struct scenario *s)
 {
-    return s->status;
+    return s->status == 0 && s->failed ? 1 : s->status;
 }
 
 const char *scenario_error(const struct scenario *s)

@@ -64,7 +64,7 @@ void scenario_continue(struct scenario *s);
 /* Answers the question: choice i, from 0.  Whether it was right is told in the narration. */
 void scenario_answer(struct scenario *s, size_t i);
 
-/* 0 all checks hold, 1 a check failed, 2 bad usage or input.  Meaningful once finished or failed. */
+/* 0 all checks hold, up to here if it is not over, 1 a check failed, 2 bad usage or input. */
 int scenario_status(const struct scenario *s);
 /* "FILE:LINE: what is wrong", of a failed scenario; else NULL. */
 const char *scenario_error(const struct scenario *s);

@@ -142,14 +142,6 @@ static void loop(struct tui *t)
     }
 }
 
-static int exit_status(const struct scenario *s)
-{
-    enum scenario_state state = scenario_state(s);
-    if (state == SCENARIO_FINISHED || state == SCENARIO_FAILED)
-        return scenario_status(s);
-    return scenario_checks(s, false) ? 1 : 0;
-}
-
 int tui_run(struct scenario *s, const struct tui_options *options)
 {
     struct tui t = {.s = s};
@@ -173,5 +165,5 @@ int tui_run(struct scenario *s, const struct tui_options *options)
     term_close();
     if (scenario_error(s))
         fprintf(stderr, "ringside: %s\n", scenario_error(s));
-    return exit_status(s);
+    return scenario_status(s);
 }
