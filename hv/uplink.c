@@ -24,6 +24,7 @@
 struct uplink {
     struct nic nic; /* with its rings, which it reaches as they lie here: our memory is mapped one to one */
     uint8_t out[NIC_RING][FRAME_MOST + 2];
+    uint32_t waiting; /* frames that the NIC has got, less those that it is known to have sent */
     struct vswitch_port *port;
     char name[NAME_MAX];
 };
@@ -42,6 +43,7 @@ static bool take(void *of, const uint8_t *frame, unsigned bytes)
         return false;
     memcpy(copy, frame, bytes);
     nic_send(&u->nic, copy, bytes, 0);
+    u->waiting++;
     return true;
 }
 
@@ -66,13 +68,19 @@ static bool has_link(const struct uplink *u)
 }
 
 /* A NIC without a link keeps what it has.  It may not send that when the link is back: it would come too
- * late, and teach the switches outside that the VMs are here. */
+ * late, and teach the switches outside that the VMs are here.  The head of its ring may stand at one that is
+ * on the wire, but its statistics tell how many have left. */
 static void divert_unsent(struct uplink *u)
 {
-    uint32_t at = nic_read(&u->nic, E1000_TDH);
+    uint32_t at;
 
-    for (; at != u->nic.tx_next; at = (at + 1) % NIC_RING)
+    u->waiting -= nic_read(&u->nic, E1000_GPTC);
+    if (u->waiting >= NIC_RING) /* after 2^32 frames: the statistics have stopped */
+        u->waiting = 0;
+    for (; u->waiting; u->waiting--) {
+        at = (u->nic.tx_next + NIC_RING - u->waiting) % NIC_RING;
         vswitch_divert(net_switch(), u->port, u->out[at], u->nic.tx[at].word & 0xffff);
+    }
     nic_empty(&u->nic);
 }
 
