@@ -96,8 +96,12 @@ bool device_poll(void)
 
 void device_wait(void)
 {
-    if (device_poll() || !timer_present())
+    bool polled = device_poll();
+
+    if (!timer_present())
         __asm__ volatile("pause");
+    else if (polled) /* others interrupt all the same */
+        __asm__ volatile("sti; nop; nop; cli" : : : "memory"); /* the first nop is still in STI's shadow */
     else
         wait_for_interrupt();
 }

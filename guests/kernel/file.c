@@ -2,19 +2,22 @@
 #include "kernel/file.h"
 
 #include "kernel/console.h"
+#include "kernel/fs.h"
 #include "kernel/initrd.h"
 #include "kernel/pipe.h"
 #include "kernel/process.h"
 #include "kernel/socket.h"
 
 #define FILES_MAX 64
+#define RAW_DISK  "/dev/disk"
 
-enum file_kind { CONSOLE, INITRD, READ_END, WRITE_END, SOCKET };
+enum file_kind { CONSOLE, INITRD, ON_DISK, DISK, READ_END, WRITE_END, SOCKET };
 
 struct file {
     unsigned holders; /* 0: free */
     enum file_kind kind;
     const struct initrd_file *initrd;
+    uint32_t inode;
     uint64_t offset;
     struct pipe *pipe;
     struct socket *socket;
@@ -37,10 +40,48 @@ struct file *file_console(void)
     return new_file(CONSOLE);
 }
 
+static bool begins(const char *text, const char *with)
+{
+    while (*with && *text == *with)
+        text++, with++;
+    return !*with;
+}
+
+const char *file_disk_path(const char *path)
+{
+    return begins(path, "/disk") && (!path[5] || path[5] == '/') ? path + 5 : NULL;
+}
+
+static struct file *on_disk(const char *path, bool create)
+{
+    int64_t inode = fs_open(path, create);
+    struct file *f = inode < 0 ? NULL : new_file(ON_DISK);
+
+    if (f)
+        f->inode = (uint32_t)inode;
+    else if (inode >= 0)
+        fs_close((uint32_t)inode);
+    return f;
+}
+
+struct file *file_create(const char *path)
+{
+    const char *disk = file_disk_path(path);
+
+    return disk ? on_disk(disk, true) : NULL;
+}
+
 struct file *file_open(const char *name)
 {
     const struct initrd_file *initrd = initrd_find(name);
-    struct file *f = initrd ? new_file(INITRD) : NULL;
+    const char *disk = file_disk_path(name);
+    struct file *f;
+
+    if (disk)
+        return on_disk(disk, false);
+    if (begins(name, RAW_DISK) && !name[sizeof RAW_DISK - 1])
+        return fs_disk_bytes() ? new_file(DISK) : NULL;
+    f = initrd ? new_file(INITRD) : NULL;
 
     if (f)
         f->initrd = initrd;
@@ -94,11 +135,13 @@ void file_close(struct file *file)
         pipe_close(file->pipe, file->kind == WRITE_END);
     if (file->kind == SOCKET)
         socket_close(file->socket);
+    if (file->kind == ON_DISK)
+        fs_close(file->inode);
 }
 
 static int64_t read_initrd(struct file *file, uint64_t va, uint64_t n)
 {
-    uint64_t left = file->initrd->size - file->offset;
+    uint64_t left = file->offset < file->initrd->size ? file->initrd->size - file->offset : 0;
 
     if (n > left)
         n = left;
@@ -108,11 +151,20 @@ static int64_t read_initrd(struct file *file, uint64_t va, uint64_t n)
     return (int64_t)n;
 }
 
+/* What was done moves the next byte. */
+static int64_t move_on(struct file *file, int64_t done)
+{
+    file->offset += done > 0 ? (uint64_t)done : 0;
+    return done;
+}
+
 int64_t file_read(struct file *file, uint64_t va, uint64_t n)
 {
     switch (file->kind) {
     case CONSOLE: return console_read(va, n);
     case INITRD: return read_initrd(file, va, n);
+    case ON_DISK: return move_on(file, fs_read(file->inode, file->offset, va, n));
+    case DISK: return move_on(file, fs_read_disk(file->offset, va, n));
     case READ_END: return pipe_read(file->pipe, va, n);
     case SOCKET: return socket_read(file->socket, va, n);
     default: return -1;
@@ -123,6 +175,7 @@ int64_t file_write(struct file *file, uint64_t va, uint64_t n)
 {
     switch (file->kind) {
     case CONSOLE: return console_write(va, n);
+    case ON_DISK: return move_on(file, fs_write(file->inode, file->offset, va, n));
     case WRITE_END: return pipe_write(file->pipe, va, n);
     case SOCKET: return socket_write(file->socket, va, n);
     default: return -1;
@@ -132,4 +185,19 @@ int64_t file_write(struct file *file, uint64_t va, uint64_t n)
 int64_t file_await(struct file *file, uint64_t deadline)
 {
     return file->kind == SOCKET ? socket_await(file->socket, deadline) : -1;
+}
+
+int64_t file_seek(struct file *file, uint64_t offset)
+{
+    int64_t end = -1;
+
+    if (file->kind == INITRD)
+        end = (int64_t)file->initrd->size;
+    else if (file->kind == ON_DISK)
+        end = fs_size(file->inode);
+    else if (file->kind == DISK)
+        end = (int64_t)fs_disk_bytes();
+    if (end >= 0)
+        file->offset = offset == UINT64_MAX ? (uint64_t)end : offset & INT64_MAX;
+    return end < 0 ? -1 : (int64_t)file->offset;
 }

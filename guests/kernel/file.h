@@ -1,4 +1,5 @@
-/* file.h - what descriptors stand for: the console, a file of the initrd, an end of a pipe, a socket. */
+/* file.h - what descriptors stand for: the console, a file of the initrd or of the disk, the disk itself, an
+ * end of a pipe, a socket. */
 #ifndef KERNEL_FILE_H
 #define KERNEL_FILE_H
 
@@ -9,6 +10,10 @@ struct file;
 /* NULL when all are in use. */
 struct file *file_console(void);
 struct file *file_open(const char *name);
+/* Of the disk, made or emptied. */
+struct file *file_create(const char *path);
+/* What follows "/disk" in a path, or NULL. */
+const char *file_disk_path(const char *path);
 /* Two ends: [0] to read from, [1] to write to.  -1 when there is no room. */
 int file_pipe(struct file *end[2]);
 
@@ -24,5 +29,7 @@ int64_t file_read(struct file *file, uint64_t va, uint64_t n);
 int64_t file_write(struct file *file, uint64_t va, uint64_t n);
 /* Until a socket can be read, as socket_await(); -1: it is none. */
 int64_t file_await(struct file *file, uint64_t deadline);
+/* The next byte to be read or written, of files; UINT64_MAX: the one behind the last.  Gives it, or -1. */
+int64_t file_seek(struct file *file, uint64_t offset);
 
 #endif

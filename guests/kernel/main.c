@@ -1,6 +1,7 @@
 /* main.c - the kernel's start: what each part needs, in the order in which they need each other. */
 #include "arch/boot.h"
 #include "kernel/clock.h"
+#include "kernel/fs.h"
 #include "kernel/initrd.h"
 #include "kernel/memory.h"
 #include "kernel/netdev.h"
@@ -49,6 +50,7 @@ void kernel_main(uint64_t info_pa)
     timer_init();
     clock_init();
     commands = netdev_init(command_line);
+    fs_init();
     print("kernel: ready\n");
     process_run(commands);
 }

@@ -10,6 +10,7 @@
 #include "kernel/device.h"
 #include "kernel/exec.h"
 #include "kernel/file.h"
+#include "kernel/fs.h"
 #include "kernel/memory.h"
 #include "kernel/panic.h"
 #include "kernel/segments.h"
@@ -180,8 +181,10 @@ int process_fork(void)
 
 void process_exit(int status)
 {
-    if (current == table)
+    if (current == table) {
+        fs_end();
         end_run((uint32_t)status);
+    }
     for (unsigned i = 0; i < FILES; i++)
         file_close(current->file[i]);
     for (struct process *p = table; p < table + PROCESSES; p++)

@@ -3,6 +3,7 @@
 #include "kernel/clock.h"
 #include "kernel/exec.h"
 #include "kernel/file.h"
+#include "kernel/fs.h"
 #include "kernel/initrd.h"
 #include "kernel/memory.h"
 #include "kernel/nano.h"
@@ -11,6 +12,7 @@
 #include "lib/paging.h"
 
 #define NAME_MAX 32
+#define PATH_MAX 256
 
 typedef int64_t call(uint64_t a, uint64_t b, uint64_t c);
 
@@ -94,7 +96,7 @@ static int64_t install(struct file *file)
 
 static int64_t sys_open(uint64_t name_va, uint64_t b, uint64_t c)
 {
-    char name[NAME_MAX];
+    char name[PATH_MAX];
 
     (void)b, (void)c;
     return copy_string_in(&current->space, name, name_va, sizeof name) ? install(file_open(name)) : -1;
@@ -162,6 +164,99 @@ static int64_t sys_list(uint64_t i, uint64_t name_va, uint64_t c)
         else if (!file->name[n])
             return (int64_t)file->size;
     return -1;
+}
+
+/* ---- the disk ---- */
+
+static int64_t sys_create(uint64_t path_va, uint64_t b, uint64_t c)
+{
+    char path[PATH_MAX];
+
+    (void)b, (void)c;
+    return copy_string_in(&current->space, path, path_va, sizeof path) ? install(file_create(path)) : -1;
+}
+
+static int64_t sys_seek(uint64_t fd, uint64_t offset, uint64_t c)
+{
+    (void)c;
+    return open_file(fd) ? file_seek(open_file(fd), offset) : -1;
+}
+
+/* A path of the disk: what follows "/disk", or NULL. */
+static const char *disk_path(uint64_t va, char path[PATH_MAX])
+{
+    return copy_string_in(&current->space, path, va, PATH_MAX) ? file_disk_path(path) : NULL;
+}
+
+static int64_t sys_mkdir(uint64_t path_va, uint64_t b, uint64_t c)
+{
+    char text[PATH_MAX];
+    const char *path = disk_path(path_va, text);
+
+    (void)b, (void)c;
+    return path ? fs_make_directory(path) : -1;
+}
+
+static int64_t sys_remove(uint64_t path_va, uint64_t b, uint64_t c)
+{
+    char text[PATH_MAX];
+    const char *path = disk_path(path_va, text);
+
+    (void)b, (void)c;
+    return path ? fs_remove(path) : -1;
+}
+
+static int64_t sys_rename(uint64_t from_va, uint64_t to_va, uint64_t c)
+{
+    char text[2][PATH_MAX];
+    const char *from = disk_path(from_va, text[0]), *to = disk_path(to_va, text[1]);
+
+    (void)c;
+    return from && to ? fs_rename(from, to) : -1;
+}
+
+static int64_t sys_sync(uint64_t a, uint64_t b, uint64_t c)
+{
+    (void)a, (void)b, (void)c;
+    return fs_commit();
+}
+
+static int64_t give(uint64_t va, const void *what, size_t n, int64_t result)
+{
+    return result >= 0 && copy_out(&current->space, va, what, n) ? result : -1;
+}
+
+static int64_t sys_stat(uint64_t path_va, uint64_t info_va, uint64_t c)
+{
+    char text[PATH_MAX];
+    const char *path = disk_path(path_va, text);
+    struct file_info info = {0};
+
+    (void)c;
+    return path ? give(info_va, &info, sizeof info, fs_info(path, &info)) : -1;
+}
+
+static int64_t sys_entry(uint64_t path_va, uint64_t i, uint64_t info_va)
+{
+    char text[PATH_MAX];
+    const char *path = disk_path(path_va, text);
+    struct file_info info = {0};
+
+    return path ? give(info_va, &info, sizeof info, fs_nth(path, (uint32_t)i, &info)) : -1;
+}
+
+static int64_t sys_space(uint64_t info_va, uint64_t b, uint64_t c)
+{
+    struct disk_info info = {0};
+
+    (void)b, (void)c;
+    return give(info_va, &info, sizeof info, fs_space(&info));
+}
+
+static int64_t sys_format(uint64_t a, uint64_t b, uint64_t c)
+{
+    (void)a, (void)b, (void)c;
+    return fs_format();
 }
 
 /* ---- memory ---- */
@@ -269,7 +364,7 @@ static call *const calls[] = {
 
 void syscall_dispatch(struct trap_frame *frame)
 {
-    if (frame->rax < sizeof calls / sizeof *calls) {
+    if (frame->rax < sizeof calls / sizeof *calls && calls[frame->rax]) {
         int64_t result = calls[frame->rax](frame->rdi, frame->rsi, frame->rdx);
 
         if (calls[frame->rax] != sys_exec || result < 0)

@@ -1,10 +1,10 @@
 /* sh - commands from the console, from a file of the initrd (`sh FILE`) or from its arguments (`sh -c
  * COMMANDS`).
  *
- * A command is words; `|` makes a pipe to the next; `;` or `,` ends it, as a line's end does (boot loaders
- * keep `;` and
- * `|` for themselves); `&` ends it and does not wait for it.  The shell itself has `exit [STATUS]`, `echo`,
- * `wait` for all that it did not wait for, and `help`. */
+ * A command is words; `|` makes a pipe to the next, `> FILE` makes a file, `>> FILE` adds to it; `;` or `,`
+ * ends it, as a line's end does (boot loaders keep `;` and `|` for themselves); `&` ends it and does not wait
+ * for it.  The shell itself has `exit [STATUS]`, `echo`, `wait` for all that it did not wait for, and `help`.
+ */
 #include "user.h"
 
 #define LINE_BYTES 512
@@ -14,6 +14,8 @@
 struct command {
     char *word[WORDS + 1];
     int words;
+    const char *to; /* a file for what it writes, or NULL */
+    int append;
 };
 
 static int last_status;
@@ -95,6 +97,21 @@ static void wait_for(int pipeline, int64_t last)
             last_status = status;
 }
 
+/* `> FILE` and `>> FILE` at the end are no words of the command's. */
+static void take_file(struct command *c)
+{
+    c->to = NULL;
+    c->append = 0;
+    if (c->words < 3 || c->word[c->words - 2][0] != '>')
+        return;
+    c->append = same(c->word[c->words - 2], ">>");
+    if (!c->append && !same(c->word[c->words - 2], ">"))
+        return;
+    c->to = c->word[c->words - 1];
+    c->words -= 2;
+    c->word[c->words] = NULL;
+}
+
 /* ---- running ---- */
 
 static int builtin(const struct command *c)
@@ -118,9 +135,25 @@ static int builtin(const struct command *c)
     return 1;
 }
 
+static int64_t open_file(const struct command *c)
+{
+    int64_t fd = c->append ? open(c->to) : -1;
+
+    if (fd >= 0)
+        seek(fd, END);
+    else
+        fd = create(c->to);
+    if (fd >= 0)
+        return fd;
+    print("sh: '%s' cannot be written\n", c->to);
+    leave(1);
+}
+
 /* In a child, with what it reads and writes in place. */
 static void start(const struct command *c, int64_t in, int64_t out)
 {
+    if (c->to)
+        out = open_file(c);
     dup2(in, 0);
     dup2(out, 1);
     for (int64_t fd = 3; fd < 16; fd++)
@@ -143,8 +176,9 @@ static char *run_pipeline(char *s)
     pipelines++;
     do {
         s = parse(s, &c, &end);
+        take_file(&c);
         fd[0] = 0, fd[1] = 1;
-        if (c.words == 0 || (end != '|' && end != '&' && in == 0 && builtin(&c)))
+        if (c.words == 0 || (end != '|' && end != '&' && in == 0 && !c.to && builtin(&c)))
             break;
         if (end == '|' && pipe(fd) < 0) {
             print("sh: no pipe is left\n");
