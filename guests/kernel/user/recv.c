@@ -219,7 +219,7 @@ static int open_output(void)
 {
     writes = name != NULL;
     quiet = writes && same(name, "-");
-    file = !writes ? -1 : quiet ? 1 : open(name);
+    file = !writes ? -1 : quiet ? 1 : create(name);
     if (writes && file < 0)
         print("recv: '%s' cannot be written\n", name);
     return !writes || file >= 0;
