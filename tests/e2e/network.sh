@@ -88,6 +88,10 @@ done
 between stream way=e1000 loss=0.1 a=recv b="send -n 400 -g 100 10.0.0.1" &&
     says "a stream says how many frames of it were lost" 'send: 409600 bytes in 283 frames, T, R' \
         "send: [0-9]+ arrived, $(number 'frames, ([0-9]+) lost') lost, 0 again, 0 out of order"
+for way in e1000 virtio-net; do
+    between "slow $way" way=$way bandwidth=10Mbit a=recv b="send -n 100 10.0.0.1" &&
+        says "$way: whoever sends faster than the wire waits" 'send: 71 arrived, 0 lost, 0 again, 0 out of order'
+done
 between ping way=virtio-net loss=0.2 a='echo' b="ping -q -c 40 -i 1 10.0.0.1" limit=8s &&
     lost=$(number 'the link lost ([0-9]+)') && [ "$lost" -gt 0 ] &&
     says "ping says how many echoes were lost" "--- 10\\.0\\.0\\.1: 40 sent, $((40 - lost)) received, [0-9]+% lost, .*"

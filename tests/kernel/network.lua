@@ -5,6 +5,7 @@
 --     way=vm-passthrough                    two VMs, each with a NIC of the machine's, which are linked
 local way = param("way", "e1000", "how the two are joined")
 local loss = param("loss", "0", "part of the frames that the link loses")
+local bandwidth = param("bandwidth", "1Gbit", "of the link")
 local seed = param("seed", 1, "which")
 local first = param("a", "ping -c 2 -i 5 10.0.0.2, recv", "commands of 10.0.0.1")
 local second = param("b", "send source.txt 10.0.0.1", "commands of 10.0.0.2")
@@ -27,7 +28,7 @@ if nic then
 else
   host = machine { devices = way == "mixed" and { "e1000", "virtio-net" } or { way, way } }
   if pcap ~= "" then host:nic(1):pcap(pcap) end
-  link(host:nic(1), host:nic(2), { loss = tonumber(loss), seed = seed })
+  link(host:nic(1), host:nic(2), { bandwidth = bandwidth, loss = tonumber(loss), seed = seed })
   host:on("frame", { what = "dropped", why = "lost on the link" }, function() lost = lost + 1 end)
   host:boot("kernel", { modules = file ~= "" and { { image = file, string = "big" } } or {},
     cmdline = "ip=10.0.0.1 ip=10.0.0.2 " .. first .. " & " .. second .. ", wait" })
