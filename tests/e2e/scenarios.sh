@@ -116,7 +116,7 @@ report $? 'trap on Prescott costs something else' prescott.out
 # Lessons about times hold on every processor; walks cost the same on all, since a preset says what exits cost.
 for timing in prescott merom penryn nehalem westmere sandybridge skylake; do
     for name in walk_caches feature_control who_faults address_spaces ept_gain nanobench cost_law isolation \
-        vswitch dma_attack interrupt_remap iotlb interposition; do
+        vswitch dma_attack interrupt_remap iotlb interposition io_paths; do
         timeout 120 "$ringside" run "$scenarios/$name.lua" --timing $timing >timing.out 2>&1
         report $? "$name on $timing" timing.out
     done
