@@ -136,9 +136,9 @@ check(ping.emulated.causes["EPT violation"] > ping.emulated.exits * n / 2, "most
 check(not ping.passthrough.causes["EPT violation"], "passed through: none for a register")
 check(ping.passthrough.exits <= 4, "but for HLT, and the interrupt and its end")
 say("")
-say("The E1000's driver reads the cause, masks, makes sure of that, gives the buffer back, unmasks and makes sure again,")
-say("and rings the doorbell; each is an exit that is decoded and emulated.  virtio has all but the doorbell in memory.")
-say("Passed through, the registers are the guest's own, and the interrupt is posted to it without the hypervisor.")
+say("The E1000's driver reads the cause, masks, makes sure of that, gives the buffer back, unmasks, makes sure again,")
+say("and rings the doorbell; each is an exit that is decoded and emulated.  virtio has all but the doorbell in")
+say("memory.  Passed through, the registers are the guest's own: what is left is its HLT, and the interrupt.")
 
 say("")
 say("Eight packets of 1514 bytes in a burst, and an answer to the last.")
@@ -152,16 +152,15 @@ check(bulk.virtio.copied >= bulk.virtio.sent and bulk.emulated.copied >= bulk.em
     "what goes through the switch is copied")
 check(bulk.passthrough.copied < 100, "what is passed through is not: the NIC takes it from the guest's memory")
 say("")
-say("A doorbell is for all eight, so each way has gained.  For each byte sent the hypervisor has copied %.1f (emulated),",
-    bulk.emulated.copied / bulk.emulated.sent)
-say("%.1f (virtio), %.1f (passed through).  The wire is full each time; what is left of the core is not the same:",
-    bulk.virtio.copied / bulk.virtio.sent, bulk.passthrough.copied / bulk.passthrough.sent)
+say("A doorbell is for all eight, so each way has gained.  For each byte sent the hypervisor has copied")
+say("%.1f (emulated), %.1f (virtio), %.1f (passed through).  The wire is full each time; what it takes of the core:",
+    bulk.emulated.copied / bulk.emulated.sent, bulk.virtio.copied / bulk.virtio.sent, bulk.passthrough.copied / bulk.passthrough.sent)
 for _, way in ipairs(ways) do
     say("  %-12s %5.1f %% busy", way.name, 100 * bulk[way.name].busy / bulk[way.name].time)
 end
 
 ask {
-    q = "A ping by the emulated NIC: what takes longer, the processor's exits, entries and VMX instructions or all else of the hypervisor?",
+    q = "A ping, emulated: do VM exits, entries and VMX instructions take longer, or all else of the hypervisor?",
     choices = { "VMX", "all else" },
     answer = function()
         boot(ways[2], 1, 60)

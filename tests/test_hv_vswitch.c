@@ -319,6 +319,7 @@ static Suite *suite(void)
 {
     Suite *s = suite_create("hv_vswitch");
     TCase *t = tcase_create("switch");
+    tcase_set_timeout(t, 120);
     tcase_add_checked_fixture(t, set_up, NULL);
     tcase_add_test(t, by_address);
     tcase_add_test(t, a_new_address_is_unreachable);
