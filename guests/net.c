@@ -4,7 +4,7 @@
  *     net send PEER [FRAMES] [BYTES] [BATCH]   to VM number PEER (its address is 52:49:4e:00:00:PEER), in
  *                                              batches (at most 8), each of which is answered
  *     net receive [FRAMES] [BATCH]             takes them, checks them, and answers
- *     net hostile [ROUNDS]                     registers, rings and descriptors of an E1000 at random
+ *     net hostile [ROUNDS]                     registers, rings and descriptors at random
  *
  * Defaults 64, 1000, 8; 2000.  By interrupts (MSI, MSI-X).  Mark 1 and 2 around all frames: RDI is their
  * number. */
@@ -287,6 +287,34 @@ static uint32_t hostile(uint32_t rounds)
     return 0;
 }
 
+/* Both rings of a virtio NIC, and its registers: what cannot be followed makes it need a reset, which it gets
+ * now and then. */
+static uint32_t hostile_virtio(uint32_t rounds)
+{
+    uint32_t resets = 0;
+
+    for (uint32_t i = 0; i < rounds; i++) {
+        struct virtio_queue *q = random() % 2 ? &vnic.tx : &vnic.rx;
+        uint64_t at = random() % (sizeof q->desc + sizeof q->avail) & ~7u;
+
+        if (i % 16 == 0) {
+            resets +=
+                *(volatile uint8_t *)(vnic.device.common + VIRTIO_DEVICE_STATUS) & VIRTIO_NEEDS_RESET ? 1 : 0;
+            vnic_open(&vnic, VECTOR_NIC);
+            for (uint16_t k = 0; k < VIRTIO_QUEUE_ENTRIES; k++) /* chains of two */
+                virtio_descriptor(vnic.tx.desc, k, frames[k / 2], 100, k % 2 ? 0 : VIRTQ_DESC_F_NEXT, k + 1);
+        }
+        if (random() % 4 == 0)
+            *(uint64_t *)(q->desc + at) = random() % 4 ? random() & 0x0003000f00ffffff : random();
+        virtio_offer(q, (uint16_t)(random() % VIRTIO_QUEUE_ENTRIES));
+        if (random() % 16 == 0)
+            *(volatile uint32_t *)(vnic.device.common + (random() & 0x30fc)) = (uint32_t)random();
+        *(volatile uint16_t *)q->bell = q->number;
+    }
+    print("%u rounds, %s\n", rounds, resets ? "and resets that were needed" : "and no reset was needed");
+    return resets == 0;
+}
+
 uint32_t guest_main(const char *args)
 {
     bool sends = args_is(args, 1, "send");
@@ -304,5 +332,6 @@ uint32_t guest_main(const char *args)
         return send((uint32_t)args_number(args, 2, 2), count, bytes, batch);
     if (args_is(args, 1, "receive"))
         return receive(count, batch);
-    return is_virtio || hostile((uint32_t)args_number(args, 2, 2000));
+    count = (uint32_t)args_number(args, 2, 2000);
+    return is_virtio ? hostile_virtio(count) : hostile(count);
 }

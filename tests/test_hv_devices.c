@@ -170,7 +170,8 @@ START_TEST(hostile_drivers)
 {
     char string[64];
     choose_nics(0);
-    snprintf(string, sizeof string, "x image=net nic=e1000 mmu=%s -- hostile 2000", _i ? "shadow" : "nested");
+    snprintf(string, sizeof string, "x image=net nic=%s mmu=%s -- hostile 2000", _i / 2 ? "virtio" : "e1000",
+             _i % 2 ? "shadow" : "nested");
     start_pair("nested", "nested", 64, 1000, 8);
     add_vm("net", string);
     boot("hv/hv.elf", "hv --stay");
@@ -236,7 +237,7 @@ static Suite *suite(void)
     tcase_add_checked_fixture(t, setup, close_world);
     tcase_add_loop_test(t, frames_arrive, 0, COUNT(pairs) * 4);
     tcase_add_test(t, ports_and_vlans);
-    tcase_add_loop_test(t, hostile_drivers, 0, 2);
+    tcase_add_loop_test(t, hostile_drivers, 0, 4);
     tcase_add_test(t, exits_of_a_frame);
     tcase_add_test(t, exits_of_a_batch);
     suite_add_tcase(s, t);
