@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dev/device.h"
 #include "mmu/walk.h"
 #include "schedule.h"
 #include "world.h"
@@ -18,13 +19,31 @@ static void *copy_of(const void *from, size_t n)
     return memcpy(to, from, n);
 }
 
-struct saved *saved_take(const struct rs_world *w)
+/* *last is the copy that the next one may share with. */
+static struct pieces *take(const void *state, size_t n, struct pieces **last)
+{
+    struct pieces *taken = pieces_take(state, n, *last);
+    pieces_free(*last);
+    *last = pieces_share(taken);
+    return taken;
+}
+
+static void give(struct pieces *saved, void *state, struct pieces **last)
+{
+    pieces_give(saved, state);
+    pieces_share(saved);
+    pieces_free(*last);
+    *last = saved;
+}
+
+struct saved *saved_take(struct rs_world *w)
 {
     struct machine *m = w->machine;
-    struct saved s = {.atom = machine_atom(m), .log_next = w->history.log_next};
+    struct history *h = &w->history;
+    struct saved s = {.atom = machine_atom(m), .log_next = h->log_next};
     for (u32 i = 0; i < m->cores; i++)
-        s.core[i] = copy_of(&m->core[i]->s, sizeof m->core[i]->s);
-    s.board = copy_of(&m->b, sizeof m->b);
+        s.core[i] = take(&m->core[i]->s, sizeof m->core[i]->s, &h->core[i]);
+    s.board = take(&m->b, sizeof m->b, &h->board);
     s.mem = mem_freeze(m->mem);
     for (u32 i = 0; i < DISKS_MAX && m->disk[i]; i++)
         s.disk[i] = disk_save(m->disk[i]);
@@ -35,9 +54,9 @@ struct saved *saved_take(const struct rs_world *w)
 struct saved *saved_copy(const struct saved *s)
 {
     struct saved copy = *s;
-    for (u32 i = 0; i < RS_CORES_MAX && s->core[i]; i++)
-        copy.core[i] = copy_of(s->core[i], sizeof *s->core[i]);
-    copy.board = copy_of(s->board, sizeof *s->board);
+    for (u32 i = 0; i < RS_CORES_MAX; i++)
+        pieces_share(s->core[i]);
+    pieces_share(s->board);
     copy.mem = mem_image_copy(s->mem);
     for (u32 i = 0; i < DISKS_MAX && s->disk[i].data; i++)
         copy.disk[i] = disk_saved_copy(&s->disk[i]);
@@ -53,10 +72,11 @@ void saved_restore(struct rs_world *w, const struct saved *s)
         struct core *c = m->core[i];
         c->rt.atom.micro = c->rt.atom.micro_stop = 0;
         walk_forget(c);
-        c->s = *s->core[i];
+        give(s->core[i], &c->s, &w->history.core[i]);
     }
-    m->b = *s->board;
+    give(s->board, &m->b, &w->history.board);
     m->devices.atom.micro = m->devices.atom.micro_stop = 0;
+    devices_look_again(m);
     m->iommu_walk.valid = false;
     mem_thaw(m->mem, s->mem);
     for (u32 i = 0; i < DISKS_MAX && m->disk[i]; i++)
@@ -70,8 +90,8 @@ void saved_free(struct saved *s)
     if (!s)
         return;
     for (u32 i = 0; i < RS_CORES_MAX; i++)
-        free(s->core[i]);
-    free(s->board);
+        pieces_free(s->core[i]);
+    pieces_free(s->board);
     mem_image_free(s->mem);
     for (u32 i = 0; i < DISKS_MAX; i++)
         disk_saved_free(&s->disk[i]);
@@ -183,6 +203,9 @@ void history_free(struct rs_world *w)
     struct history *h = &w->history;
     drop_checkpoints(h, 0);
     saved_free(h->inside);
+    for (u32 i = 0; i < RS_CORES_MAX; i++)
+        pieces_free(h->core[i]);
+    pieces_free(h->board);
     cut_log(h, 0);
     free(h->log);
     record_free(w);

@@ -9,15 +9,16 @@
 #include "keep.h"
 #include "machine.h"
 #include "mmu/mem.h"
+#include "pieces.h"
 
 struct rs_world;
 
 /* State of a machine at the start of an atom. */
 struct saved {
     u64 atom;
-    u64 log_next;                          /* inputs applied so far */
-    struct core_state *core[RS_CORES_MAX]; /* as many as the machine has */
-    struct board_state *board;
+    u64 log_next;                      /* inputs applied so far */
+    struct pieces *core[RS_CORES_MAX]; /* struct core_state: as many as the machine has */
+    struct pieces *board;              /* struct board_state */
     struct mem_image *mem;
     struct disk_saved disk[DISKS_MAX]; /* as many as the machine has */
     struct kept kept[KEEPERS_MAX];
@@ -57,11 +58,12 @@ struct history {
     struct rs_position furthest;
     struct rs_position script_furthest; /* by the movements of the script: never further than that */
     bool was_cut;
+    struct pieces *core[RS_CORES_MAX], *board; /* as they were last saved or put back: what the next shares with */
     struct record *record; /* record.c: --record */
     struct replay *replay; /* record.c: --replay */
 };
 
-struct saved *saved_take(const struct rs_world *w);
+struct saved *saved_take(struct rs_world *w);
 void saved_restore(struct rs_world *w, const struct saved *s);
 struct saved *saved_copy(const struct saved *s);
 void saved_free(struct saved *s);

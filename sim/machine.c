@@ -165,6 +165,7 @@ void rs_power_cycle(rs_machine *m)
     memcpy(wiring, m->b.port, sizeof wiring);
     disks_written_out(m);
     memset(&m->b, 0, sizeof m->b);
+    devices_look_again(m);
     link_power_cycle(m, wiring);
     m->b.firmware = m->firmware;
     mem_clear(m->mem);

@@ -312,6 +312,7 @@ struct devices {
     struct atom atom;
     bool running;
     u64 cycle;       /* the clock of the atom in progress */
+    u64 first_due;   /* the earliest of state.def's device_due; 0: none.  Derived */
     const u8 *frame; /* the one that is being told of */
 };
 

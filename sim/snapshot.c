@@ -40,15 +40,19 @@ struct rs_snapshot {
     u8 *text[CONSOLES]; /* what each console has written */
 };
 
-static u64 text_bytes(const struct board_state *b, unsigned i)
+static u64 text_bytes(const struct saved *s, unsigned i)
 {
-    return i < 2 ? b->uart[i].out_bytes : b->debug_out;
+    size_t uart =
+        offsetof(struct board_state, uart) + i * sizeof(struct uart) + offsetof(struct uart, out_bytes);
+    u64 n;
+    pieces_read(s->board, i < 2 ? uart : offsetof(struct board_state, debug_out), &n, sizeof n);
+    return n;
 }
 
 static void take_text(const struct machine *m, rs_snapshot *s)
 {
     for (unsigned i = 0; i < CONSOLES; i++) {
-        u64 n = text_bytes(s->saved->board, i);
+        u64 n = text_bytes(s->saved, i);
         s->text[i] = malloc(n + 1);
         if (!s->text[i])
             abort();
@@ -60,7 +64,7 @@ static void take_text(const struct machine *m, rs_snapshot *s)
 static void give_text(struct machine *m, const rs_snapshot *s)
 {
     for (unsigned i = 0; i < CONSOLES; i++)
-        for (u64 n = 0; n < text_bytes(s->saved->board, i); n++)
+        for (u64 n = 0, size = text_bytes(s->saved, i); n < size; n++)
             console_log_put(&m->log[i], n, s->text[i][n]);
 }
 
@@ -177,14 +181,21 @@ static void write_disk(struct buffer *b, const struct disk_saved *disk)
         write_image(b, disk->stable);
 }
 
+static void write_state(struct buffer *b, bool core, const struct pieces *saved)
+{
+    void *state = pieces_whole(saved);
+    state_save(core, state, buffer_add(b, state_image_bytes(core)));
+    free(state);
+}
+
 /* Cores, board, the consoles' text, disks, RAM. */
 static void write_body(struct buffer *b, const rs_snapshot *s)
 {
     for (u32 i = 0; i < s->cores; i++)
-        state_save(true, s->saved->core[i], buffer_add(b, state_image_bytes(true)));
-    state_save(false, s->saved->board, buffer_add(b, state_image_bytes(false)));
+        write_state(b, true, s->saved->core[i]);
+    write_state(b, false, s->saved->board);
     for (unsigned i = 0; i < CONSOLES; i++) {
-        u64 n = text_bytes(s->saved->board, i);
+        u64 n = text_bytes(s->saved, i);
         memcpy(buffer_add(b, n), s->text[i], n);
     }
     for (unsigned i = 0; i < DISKS_MAX && s->saved->disk[i].data; i++)
@@ -258,14 +269,6 @@ enum rs_status rs_snapshot_save(const rs_snapshot *s, const char *path, struct r
     return status;
 }
 
-static bool devices_sane(const struct board_state *b)
-{
-    u64 first = UINT64_MAX;
-    for (unsigned i = 0; i < DEVICES; i++)
-        first = min(first, b->device_due[i] - 1);
-    return b->device_first_due == first + 1;
-}
-
 /* A forged state may hold anything but what would index outside an array. */
 static bool state_sane(const struct machine *m, const struct core_state *c, const struct board_state *b)
 {
@@ -274,16 +277,16 @@ static bool state_sane(const struct machine *m, const struct core_state *c, cons
             return false;
     if (b->ps2.wire_head - b->ps2.wire_tail > PS2_WIRE_BYTES || b->ps2.answer_count > 8)
         return false;
-    return devices_sane(b) && b->halt_core < m->cores && c->ras_top < m->p.ras_entries &&
-           c->store_next < m->p.store_buffer && c->event_vector < 256 && c->activity <= ACTIVITY_WAIT_SIPI &&
-           b->halted < HALT_CAUSES && c->vmx.cr3_target_count <= 4;
+    return b->halt_core < m->cores && c->ras_top < m->p.ras_entries && c->store_next < m->p.store_buffer &&
+           c->event_vector < 256 && c->activity <= ACTIVITY_WAIT_SIPI && b->halted < HALT_CAUSES &&
+           c->vmx.cr3_target_count <= 4;
 }
 
 /* The consoles' text at *at; false if there is less than the state says. */
 static bool read_text(rs_snapshot *s, const u8 **at, size_t *n)
 {
     for (unsigned i = 0; i < CONSOLES; i++) {
-        u64 size = text_bytes(s->saved->board, i);
+        u64 size = text_bytes(s->saved, i);
         if (size > *n)
             return false;
         s->text[i] = malloc(size + 1);
@@ -348,12 +351,40 @@ static bool read_disks(const struct machine *m, rs_snapshot *s, const u8 **at, s
     return true;
 }
 
+static void put_pieces(struct pieces **to, const void *state, size_t n)
+{
+    pieces_free(*to);
+    *to = pieces_take(state, n, NULL);
+}
+
+/* Of the cores, then of the board. */
+static bool read_states(const struct machine *m, struct saved *s, const u8 *body)
+{
+    struct board_state *b = calloc(1, sizeof *b);
+    struct core_state *c = calloc(1, sizeof *c);
+    size_t image = state_image_bytes(true);
+    bool sane = true;
+    if (!b || !c)
+        abort();
+    state_load(false, b, body + m->cores * image);
+    s->atom = b->device_atoms;
+    for (u32 i = 0; i < m->cores; i++) {
+        state_load(true, c, body + i * image);
+        s->atom += c->atom;
+        sane = sane && state_sane(m, c, b);
+        put_pieces(&s->core[i], c, sizeof *c);
+    }
+    put_pieces(&s->board, b, sizeof *b);
+    free(b);
+    free(c);
+    return sane;
+}
+
 /* NULL if the body is not what this machine's would be. */
-static rs_snapshot *read_body(const rs_world *w, const u8 *body, size_t n, u64 micro)
+static rs_snapshot *read_body(rs_world *w, const u8 *body, size_t n, u64 micro)
 {
     const struct machine *m = w->machine;
-    size_t core = state_image_bytes(true), board = state_image_bytes(false);
-    size_t states = m->cores * core + board;
+    size_t states = m->cores * state_image_bytes(true) + state_image_bytes(false);
     if (n < states)
         return NULL;
     rs_snapshot *s = calloc(1, sizeof *s);
@@ -366,14 +397,7 @@ static rs_snapshot *read_body(const rs_world *w, const u8 *body, size_t n, u64 m
     s->micro = micro;
     s->saved = saved_take(w);
     keep_free(s->saved->kept); /* of another past */
-    state_load(false, s->saved->board, body + m->cores * core);
-    bool sane = true;
-    s->saved->atom = 0;
-    for (u32 i = 0; i < m->cores; i++) {
-        state_load(true, s->saved->core[i], body + i * core);
-        s->saved->atom += s->saved->core[i]->atom;
-        sane = sane && state_sane(m, s->saved->core[i], s->saved->board);
-    }
+    bool sane = read_states(m, s->saved, body);
     mem_image_free(s->saved->mem);
     s->saved->mem = mem_image_new(s->ram_bytes);
     body += states;
@@ -413,8 +437,7 @@ static enum rs_status check_header(const rs_world *w, const char *path, const u8
     return RS_OK;
 }
 
-static rs_snapshot *unpack(const rs_world *w, const char *path, const u8 *file, size_t n,
-                           struct rs_error *err)
+static rs_snapshot *unpack(rs_world *w, const char *path, const u8 *file, size_t n, struct rs_error *err)
 {
     size_t size = (size_t)get_u64(file + 32);
     u8 *body = malloc(size ? size : 1);

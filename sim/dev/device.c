@@ -20,13 +20,18 @@ static u64 due_or_never(u64 due)
     return due ? due : UINT64_MAX;
 }
 
-static void set_due(struct machine *m, unsigned device, u64 due)
+void devices_look_again(struct machine *m)
 {
     u64 first = UINT64_MAX;
-    m->b.device_due[device] = due;
     for (unsigned i = 0; i < DEVICES; i++)
         first = min(first, due_or_never(m->b.device_due[i]));
-    m->b.device_first_due = first == UINT64_MAX ? 0 : first;
+    m->devices.first_due = first == UINT64_MAX ? 0 : first;
+}
+
+static void set_due(struct machine *m, unsigned device, u64 due)
+{
+    m->b.device_due[device] = due;
+    devices_look_again(m);
 }
 
 u64 device_due(const struct machine *m, unsigned device)
@@ -36,7 +41,7 @@ u64 device_due(const struct machine *m, unsigned device)
 
 u64 devices_next_due(const struct machine *m)
 {
-    return due_or_never(m->b.device_first_due);
+    return due_or_never(m->devices.first_due);
 }
 
 u64 device_now(const struct machine *m)
@@ -69,7 +74,7 @@ void device_wait_for_bus(struct machine *m)
 static unsigned first_due(const struct machine *m)
 {
     unsigned device = 0;
-    while (m->b.device_due[device] != m->b.device_first_due)
+    while (m->b.device_due[device] != m->devices.first_due)
         device++;
     return device;
 }
@@ -89,7 +94,7 @@ static void run_device(struct machine *m, unsigned device)
 static void run_atom(struct machine *m)
 {
     unsigned device = first_due(m);
-    m->devices.cycle = m->b.device_cycle = m->b.device_first_due;
+    m->devices.cycle = m->b.device_cycle = m->devices.first_due;
     set_due(m, device, 0);
     run_device(m, device);
 }

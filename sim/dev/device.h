@@ -48,6 +48,9 @@ static inline void device_micro(struct machine *m, enum micro_kind kind)
 
 /* ---- for the scheduler ---- */
 
+/* After a change of state from outside: what is derived of it. */
+void devices_look_again(struct machine *m);
+
 /* The first cycle that any has asked for; UINT64_MAX: none. */
 u64 devices_next_due(const struct machine *m);
 /* The atom that is due then, or a part of it if somebody wants to stop inside. */
