@@ -170,6 +170,11 @@ static bool parse_disk_slot(struct vm_config *c, const char *value)
     return parse_slots(&c->passed[PHYSICAL_DISK].slots, value);
 }
 
+static bool parse_posted(struct vm_config *c, const char *value)
+{
+    return parse_yes_no(&c->posted, value);
+}
+
 static bool parse_unsafe(struct vm_config *c, const char *value)
 {
     return parse_yes_no(&c->unsafe, value);
@@ -241,6 +246,7 @@ static const struct key {
     {"disk_sectors=", parse_disk_sectors, "a number of sectors, 1 or more", true},
     {"disk_filter=", parse_disk_filter, "none, profile, encrypt, or profile,encrypt", true},
     {"disk_key=", parse_disk_key, "64 hexadecimal digits", true},
+    {"posted=", parse_posted, "yes or no", true},
     {"unsafe=", parse_unsafe, "yes or no", true},
     {"vlan=", parse_vlan, "1 to 4094, or trunk", false},
 };
@@ -260,7 +266,7 @@ static bool parse_option(struct vm_config *c, const char *word, struct why why)
         why.text, why.size,
         "unknown option %s; known are image= ram= mmu= page= start= lazy= faults= tables= weight= "
         "vcpus= edu= nic= nic_slot= disk= disk_slot= disk_first= disk_sectors= disk_filter= disk_key= "
-        "unsafe= vlan=",
+        "posted= unsafe= vlan=",
         word);
     return false;
 }

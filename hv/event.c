@@ -6,6 +6,7 @@
 
 #include "arch/insn.h"
 #include "arch/x86.h"
+#include "posted.h"
 #include "step.h"
 #include "vm.h"
 #include "vmx.h"
@@ -121,6 +122,8 @@ static void deliver(struct vcpu *v)
         inject_interrupt(v, VEC_NMI, EVENT_NMI);
         return;
     }
+    if (v->posted)
+        return; /* the processor delivers interrupts */
     vector = lapic_pending(v);
     if (vector < 0 || !(vmread(VMCS_GUEST_RFLAGS) & FLAG_IF))
         return;
@@ -131,10 +134,10 @@ static void deliver(struct vcpu *v)
 /* What is left over. */
 static void open_windows(struct vcpu *v)
 {
-    uint32_t windows = v->lapic.nmi ? PROC_NMI_WINDOW : 0, threshold = lapic_threshold(v);
+    uint32_t windows = v->lapic.nmi ? PROC_NMI_WINDOW : 0, threshold = v->posted ? 0 : lapic_threshold(v);
     uint64_t proc;
 
-    if (lapic_pending(v) >= 0)
+    if (!v->posted && lapic_pending(v) >= 0)
         windows |= PROC_INTERRUPT_WINDOW;
     if (windows != v->event.windows) {
         proc = vmread(VMCS_PROC_CONTROLS) & ~(uint64_t)(PROC_NMI_WINDOW | PROC_INTERRUPT_WINDOW);
@@ -147,11 +150,18 @@ static void open_windows(struct vcpu *v)
     }
 }
 
+static bool is_idle(const struct vcpu *v)
+{
+    bool requested = v->lapic.requested && !v->posted;
+
+    return !requested && !v->lapic.nmi && !v->event.windows && !v->event.threshold;
+}
+
 void event_prepare(struct vcpu *v)
 {
-    const struct lapic *a = &v->lapic;
-
-    if (!a->requested && !a->nmi && !v->event.windows && !v->event.threshold)
+    if (v->posted)
+        posted_before_entry(v);
+    if (is_idle(v))
         return;
     if (!(v->steps & STEP_APIC_PAGE) && !(vmread(VMCS_ENTRY_INTR_INFO) & INTR_VALID))
         deliver(v);
@@ -172,6 +182,10 @@ bool event_wakes(struct vcpu *v)
 {
     if (v->lapic.due)
         lapic_timer_run(v, rdtsc());
+    if (v->posted) {
+        posted_take(v);
+        lapic_look(&v->lapic);
+    }
     if (v->lapic.nmi && v->wakers & WAKES_BY_NMI)
         return true;
     return v->wakers & WAKES_BY_INTERRUPT && lapic_pending(v) >= 0;

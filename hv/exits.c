@@ -5,6 +5,7 @@
 #include "irq.h"
 #include "lapic_page.h"
 #include "lock.h"
+#include "posted.h"
 #include "reach.h"
 #include "step.h"
 #include "vmcs.h"
@@ -17,8 +18,8 @@
 /* The interrupt is the idle timer's, another core's kick or a device's: our own IDT takes it. */
 static void exit_interrupt(struct vcpu *v)
 {
-    (void)v;
-    take_interrupts();
+    if (!v->posted) /* else it has been acknowledged on exit (posted_acknowledge) */
+        take_interrupts();
     irq_run();
 }
 
@@ -178,10 +179,12 @@ uint64_t vcpu_run_once(struct vcpu *v)
     lock_take();
     if (!entered)
         return entry_refused(v);
+    reason = vmread(VMCS_EXIT_REASON);
+    if (v->posted && (reason & REASON_BASIC) == EXIT_EXTERNAL_INTERRUPT)
+        posted_acknowledge();
     v->vm->stats.guest_cycles += exit - entry;
     if (!vm_alive(v->vm) || v->startup.waits) /* another core has ended it, or sent it an INIT */
         return EXIT_EXTERNAL_INTERRUPT;
-    reason = vmread(VMCS_EXIT_REASON);
     if (v->steps & STEP_APIC_PAGE)
         lapic_page_end_step(v);
     if (reason & EXIT_ENTRY_FAILURE)

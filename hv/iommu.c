@@ -17,7 +17,7 @@
 #define IRTA_SIZE     7                 /* 2^(7 + 1) entries */
 
 static uint64_t registers; /* 0: it is not on */
-static bool remaps_interrupts, pages_2m;
+static bool remaps_interrupts, posts_interrupts, pages_2m;
 static uint64_t *root, *contexts, *interrupts, *queue; /* a page each */
 static uint64_t tail;                                  /* of the queue: descriptors */
 static uint64_t domain[VMDIR_VMS];                     /* second-level tables: the root of each VM's */
@@ -145,6 +145,7 @@ static bool find_unit(struct dmar *d, char *why, size_t size)
         return lacks("queued invalidation, coherent tables or pass-through", why, size);
     pages_2m = cap & IOMMU_CAP_SLLPS_2M;
     remaps_interrupts = d->interrupts && ecap & IOMMU_ECAP_IR;
+    posts_interrupts = cap & IOMMU_CAP_PI;
     return true;
 }
 
@@ -274,8 +275,14 @@ static unsigned index_of(const struct physical *p, unsigned entry)
     return p->slot * (unsigned)PHYSICAL_INTERRUPTS + entry;
 }
 
-/* In xAPIC mode the destination is in bits 47:40 (9.10). */
-bool iommu_route(const struct physical *p, unsigned entry, uint8_t vector, uint8_t apic_id, uint64_t *address)
+static uint64_t vector_bits(uint8_t vector)
+{
+    return (uint64_t)vector << IOMMU_IRTE_VECTOR_SHIFT;
+}
+
+/* The lower half has P, and so it is written last. */
+static bool set_interrupt(const struct physical *p, unsigned entry, uint64_t low, uint64_t high,
+                          uint64_t *address)
 {
     unsigned index = index_of(p, entry);
     volatile uint64_t *e = &interrupts[2 * index];
@@ -283,14 +290,28 @@ bool iommu_route(const struct physical *p, unsigned entry, uint8_t vector, uint8
     if (!registers || !remaps_interrupts)
         return false;
     e[0] = 0;
-    e[1] = source_id(p) | (uint64_t)IOMMU_SVT_SID << IOMMU_IRTE_SVT_SHIFT;
-    e[0] = IOMMU_IRTE_P | (uint64_t)vector << IOMMU_IRTE_VECTOR_SHIFT |
-           (uint64_t)apic_id << (IOMMU_IRTE_DST_SHIFT + 8);
+    e[1] = high | source_id(p) | (uint64_t)IOMMU_SVT_SID << IOMMU_IRTE_SVT_SHIFT;
+    e[0] = low | IOMMU_IRTE_P;
     forget_interrupt(index);
     *address = MSI_ADDRESS | IOMMU_MSI_REMAPPABLE | IOMMU_MSI_INDEX(index);
     return true;
 }
 
+/* In xAPIC mode the destination is in bits 47:40 (9.10). */
+bool iommu_route(const struct physical *p, unsigned entry, uint8_t vector, uint8_t apic_id, uint64_t *address)
+{
+    return set_interrupt(p, entry, vector_bits(vector) | (uint64_t)apic_id << (IOMMU_IRTE_DST_SHIFT + 8), 0,
+                         address);
+}
+
+/* The descriptor's address is in bits 63:38 of the lower half and 63:32 of the upper one (9.11). */
+bool iommu_post(const struct physical *p, unsigned entry, uint8_t vector, uint64_t descriptor,
+                uint64_t *address)
+{
+    return posts_interrupts &&
+           set_interrupt(p, entry, vector_bits(vector) | IOMMU_IRTE_POSTED | descriptor << 32,
+                         descriptor >> 32 << 32, address);
+}
 void iommu_unroute(const struct physical *p)
 {
     if (!registers || !remaps_interrupts)

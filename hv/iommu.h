@@ -32,6 +32,10 @@ void iommu_block(const struct physical *p);
  * for it.  False: interrupts are not remapped. */
 bool iommu_route(const struct physical *p, unsigned entry, uint8_t vector, uint8_t apic_id,
                  uint64_t *address);
+/* The same, but that a vector of the guest's is posted to a descriptor (posted.h).  False: there is no
+ * posting. */
+bool iommu_post(const struct physical *p, unsigned entry, uint8_t vector, uint64_t descriptor,
+                uint64_t *address);
 /* None of its messages gets through any more. */
 void iommu_unroute(const struct physical *p);
 

@@ -6,6 +6,7 @@
 #include "guests/lib/string.h"
 #include "lapic_page.h"
 #include "page.h"
+#include "posted.h"
 #include "vm.h"
 
 #define CLASS(vector) ((uint32_t)(vector)&0xf0)
@@ -131,8 +132,42 @@ void lapic_raise(struct vcpu *v, unsigned vector)
         lapic_error(v, APIC_ESR_RECEIVE_VECTOR);
         return;
     }
+    if (v->posted) {
+        posted_request(v, vector);
+        return;
+    }
     *word_of(a, APIC_IRR, vector) |= bit_of(vector);
     a->requested = true;
+}
+
+/* ---- what the processor delivers by itself (posted.h) ---- */
+
+void lapic_accept(struct lapic *a, unsigned i, uint64_t vectors)
+{
+    if (!is_enabled(a))
+        return;
+    *word_of(a, APIC_IRR, 64 * i) |= (uint32_t)vectors;
+    *word_of(a, APIC_IRR, 64 * i + 32) |= (uint32_t)(vectors >> 32);
+    a->changed = true;
+}
+
+void lapic_look(struct lapic *a)
+{
+    a->requested = highest(a, APIC_IRR) >= 0;
+}
+
+unsigned lapic_requested(const struct lapic *a)
+{
+    int vector = is_enabled(a) ? highest(a, APIC_IRR) : 0;
+
+    return vector < 0 ? 0 : (unsigned)vector;
+}
+
+unsigned lapic_in_service(const struct lapic *a)
+{
+    int vector = highest(a, APIC_ISR);
+
+    return vector < 0 ? 0 : (unsigned)vector;
 }
 
 /* ---- registers ---- */
@@ -220,6 +255,7 @@ void lapic_write(struct vcpu *v, uint32_t offset, uint64_t value)
     struct lapic *a = &v->lapic;
     uint32_t low = (uint32_t)value;
 
+    a->changed = true;
     catch_up(v);
     switch (offset) {
     case APIC_EOI: end_of_interrupt(a); break;
@@ -258,11 +294,13 @@ void lapic_reset(struct vcpu *v)
     struct lapic *a = &v->lapic;
 
     memset(a->page, 0, PAGE_BYTES);
+    if (v->posted)
+        posted_forget(v);
     *reg(a, APIC_ID) = (uint32_t)v->index << 24;
     *reg(a, APIC_VERSION) = APIC_VERSION_VALUE;
     *reg(a, APIC_DFR) = 0xffffffff;
     write_svr(a, 0xff);
-    *a = (struct lapic){.page = a->page, .base = a->base};
+    *a = (struct lapic){.page = a->page, .base = a->base, .changed = true};
     lapic_timer_divide(v, 0);
 }
 

@@ -24,6 +24,7 @@ struct lapic {
     uint32_t errors;       /* gathered since ESR was last written */
     bool error_raised;
     bool requested; /* IRR is not empty */
+    bool changed;   /* IRR, ISR or whether it is on, since the processor has last been told (posted.h) */
     bool nmi;       /* one is pending */
 };
 
@@ -51,6 +52,12 @@ void lapic_take(struct vcpu *v, unsigned vector);
 uint32_t lapic_threshold(const struct vcpu *v);
 /* Processor priority (10.8.3.1). */
 uint32_t lapic_ppr(const struct lapic *a);
+/* For posted.h: 64 vectors from 64 i on are requested; whether any is; and the highest of them and of those
+ * in service, as the processor is to see them, 0: none. */
+void lapic_accept(struct lapic *a, unsigned i, uint64_t vectors);
+void lapic_look(struct lapic *a);
+unsigned lapic_requested(const struct lapic *a);
+unsigned lapic_in_service(const struct lapic *a);
 /* An error of its own (10.5.3): a bit of ESR. */
 void lapic_error(struct vcpu *v, uint32_t bit);
 
@@ -70,6 +77,9 @@ void lapic_send(struct vcpu *v, uint64_t icr);
 /* A device's message (10.11 "Message Signalled Interrupts"): fixed, lowest priority or NMI; others do
  * nothing. */
 void lapic_message(struct vm *vm, uint32_t address, uint32_t data);
+/* The one virtual CPU that such a message is a fixed interrupt of; NULL: there is not just one, or it is
+ * none. */
+struct vcpu *lapic_message_target(struct vm *vm, uint32_t address, uint32_t data);
 
 /* ---- timer: lapic_timer.c; v's VMCS is current where the VM's TSC is in play ---- */
 

@@ -114,6 +114,23 @@ void lapic_send(struct vcpu *v, uint64_t icr)
         send(v->vm, v, icr);
 }
 
+struct vcpu *lapic_message_target(struct vm *vm, uint32_t address, uint32_t data)
+{
+    uint64_t mode = data & MSI_DELIVERY, icr = (uint64_t)(address >> MSI_DESTINATION_SHIFT & 0xff) << 56;
+    struct vcpu *target = NULL;
+
+    if ((mode != APIC_ICR_FIXED && mode != APIC_ICR_LOWEST) || address & MSI_LOGICAL ||
+        (data & APIC_ICR_VECTOR) < APIC_VECTOR_MIN)
+        return NULL;
+    for (uint64_t i = 0; i < vm->dir->vcpus; i++)
+        if (matches(NULL, &vm->vcpu[i], icr)) {
+            if (target)
+                return NULL;
+            target = &vm->vcpu[i];
+        }
+    return target;
+}
+
 void lapic_message(struct vm *vm, uint32_t address, uint32_t data)
 {
     uint64_t mode = data & MSI_DELIVERY, destination = address >> MSI_DESTINATION_SHIFT & 0xff;

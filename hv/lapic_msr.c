@@ -77,6 +77,7 @@ static bool write_base(struct vcpu *v, uint64_t value)
     if (!lapic_page_offered())
         return value == old;
     v->lapic.base = value;
+    v->lapic.changed = true;
     if (!(value & APIC_BASE_ENABLE))
         lapic_reset(v);
     if (value & ~old & APIC_BASE_X2APIC)

@@ -10,6 +10,7 @@
 #include "iommu.h"
 #include "irq.h"
 #include "page.h"
+#include "posted.h"
 #include "print.h"
 #include "text.h"
 #include "vm.h"
@@ -110,11 +111,57 @@ static void interrupts_off(struct passed *d)
     }
 }
 
+/* The virtual CPU to which the guest's message can be posted as it stands; NULL: none. */
+static struct vcpu *target_of(const struct passed *d, unsigned i, uint64_t *message)
+{
+    uint64_t address;
+    uint32_t data;
+
+    *message = 0;
+    if (!d->vm->config.posted || !vpci_message_of(d->function, i, &address, &data) ||
+        address >> 20 != MSI_ADDRESS >> 20)
+        return NULL;
+    *message = (uint64_t)data << 32 | (uint32_t)address;
+    return lapic_message_target(d->vm, (uint32_t)address, data);
+}
+
+/* By posting, or by our vector: then the guest's message is looked at when the interrupt comes. */
+static bool route(struct passed *d, unsigned i)
+{
+    struct passed_interrupt *in = &d->interrupt[i];
+
+    in->goes = target_of(d, i, &in->message);
+    if (in->goes && physical_post(d->physical, i, (uint8_t)(in->message >> 32), posted_descriptor(in->goes)))
+        return true;
+    in->goes = NULL;
+    return physical_interrupt(d->physical, i, in->vector, IRQ_APIC_ID);
+}
+
+/* The guest may have changed its message. */
+static void route_again(struct passed *d, unsigned i)
+{
+    uint64_t message;
+
+    if (!d->interrupt[i].vector)
+        return;
+    target_of(d, i, &message);
+    if (message != d->interrupt[i].message)
+        route(d, i);
+}
+
+static void msix_changed(void *of, unsigned i)
+{
+    struct passed *d = of;
+
+    if (d->physical)
+        route_again(d, i);
+}
+
 static bool interrupt_on(struct passed *d, unsigned i)
 {
     d->interrupt[i].device = d;
     d->interrupt[i].vector = irq_take(on_interrupt, &d->interrupt[i]);
-    return d->interrupt[i].vector && physical_interrupt(d->physical, i, d->interrupt[i].vector, IRQ_APIC_ID);
+    return d->interrupt[i].vector && route(d, i);
 }
 
 static void interrupts_on(struct passed *d)
@@ -144,6 +191,8 @@ static void configured(void *of, unsigned at)
         physical_set_master(d->physical, master);
     d->messages = messages;
     d->master = master;
+    for (unsigned i = 0; messages && i < PHYSICAL_INTERRUPTS; i++)
+        route_again(d, i);
 }
 
 static void copy_capability(struct vpci_function *f, uint32_t slot, uint32_t from)
@@ -182,7 +231,8 @@ static void make_model(struct passed *d)
                                    .msix_bar = p->msix_bar,
                                    .build = build,
                                    .configured = configured,
-                                   .place = place};
+                                   .place = place,
+                                   .msix_changed = msix_changed};
     for (unsigned i = 0; i < PCI_BARS; i++)
         d->model.bar[i].bytes = p->bar[i].bytes;
 }

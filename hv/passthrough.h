@@ -11,12 +11,15 @@
 #include "physical.h"
 #include "vpci.h"
 
+struct vcpu;
 struct vm;
 struct passed;
 
 struct passed_interrupt {
     struct passed *device;
-    uint8_t vector; /* of the machine's core; 0: none */
+    uint8_t vector;    /* of the machine's core; 0: none */
+    uint64_t message;  /* of the guest's, as it was looked at last, */
+    struct vcpu *goes; /* and where it is posted to; NULL: it goes by the vector */
 };
 
 struct passed {

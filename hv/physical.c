@@ -234,15 +234,32 @@ void physical_reset(const struct physical *p)
     reset[p->kind](p);
 }
 
+static bool has_interrupt(const struct physical *p, unsigned entry)
+{
+    return entry < (p->msix_vectors ? p->msix_vectors : 1u);
+}
+
+static bool set_message(const struct physical *p, unsigned entry, uint64_t address, uint16_t data)
+{
+    return p->msix_vectors ? pci_set_msix(p->slot, entry, address, data)
+                           : pci_set_msi(p->slot, address, data);
+}
+
 bool physical_interrupt(struct physical *p, unsigned entry, uint8_t vector, uint8_t apic_id)
 {
     uint64_t address = MSI_ADDRESS | (uint32_t)apic_id << MSI_DESTINATION_SHIFT;
-    uint16_t data = vector;
+    bool remapped;
 
-    if (entry >= (p->msix_vectors ? p->msix_vectors : 1u))
+    if (!has_interrupt(p, entry))
         return false;
-    if (iommu_route(p, entry, vector, apic_id, &address))
-        data = 0;
-    return p->msix_vectors ? pci_set_msix(p->slot, entry, address, data)
-                           : pci_set_msi(p->slot, address, data);
+    remapped = iommu_route(p, entry, vector, apic_id, &address);
+    return set_message(p, entry, address, remapped ? 0 : vector);
+}
+
+bool physical_post(struct physical *p, unsigned entry, uint8_t vector, uint64_t descriptor)
+{
+    uint64_t address;
+
+    return has_interrupt(p, entry) && iommu_post(p, entry, vector, descriptor, &address) &&
+           set_message(p, entry, address, 0);
 }

@@ -50,6 +50,10 @@ void physical_give(struct physical *p);
  * vector of the core with that APIC ID (irq.h); false: it has no such interrupt. */
 bool physical_interrupt(struct physical *p, unsigned entry, uint8_t vector, uint8_t apic_id);
 
+/* The same, but that vector of a guest's is posted to a descriptor (posted.h).  False: there is no posting.
+ */
+bool physical_post(struct physical *p, unsigned entry, uint8_t vector, uint64_t descriptor);
+
 /* The same as physical_take, but for the IOMMU: what its DMA reaches is the owner's affair. */
 struct physical *physical_reserve(enum physical_kind kind, unsigned slot, const char *owner, char *why,
                                   size_t size);

@@ -15,6 +15,7 @@
 #include "lapic.h"
 #include "lock.h"
 #include "manage.h"
+#include "posted.h"
 #include "vm.h"
 #include "vmcs.h"
 #include "vmx.h"
@@ -209,6 +210,8 @@ static void begin_turn(struct vcpu *v, struct core *c)
     v->turn.start = rdtsc();
     v->turn.count++;
     c->must_choose = false;
+    if (v->posted)
+        posted_turn(v, c);
     vcpu_switch_to(v);
     vmcs_choose_exceptions(v->vm);
     wake_for_the_rest();
@@ -222,6 +225,8 @@ static void end_turn(struct vcpu *v)
     v->turn.cycles += now - v->turn.start;
     v->vm->share.time += weighted(v->vm, now - v->turn.start);
     v->turn.core = NULL;
+    if (v->posted)
+        posted_turn(v, NULL);
 }
 
 /* Changes of the TSC's bit timer_shift until it is `until`: what the timer counts (SDM vol. 3, 25.5.1

@@ -61,11 +61,18 @@ uint64_t traps_idt_base(void)
     return (uint64_t)idt;
 }
 
+bool traps_interrupt(uint64_t vector)
+{
+    bool ours = vector == VECTOR_TIMER || vector == VECTOR_KICK || irq_arrived(vector);
+
+    if (ours)
+        apic_end_of_interrupt();
+    return ours;
+}
+
 /* NMIs are not used here and may be ignored. */
 void trap_dispatch(struct trap_frame *frame)
 {
-    if (frame->vector == VECTOR_TIMER || frame->vector == VECTOR_KICK || irq_arrived(frame->vector))
-        apic_end_of_interrupt();
-    else if (frame->vector < VEC_EXTERNAL_MIN && frame->vector != VEC_NMI)
+    if (!traps_interrupt(frame->vector) && frame->vector < VEC_EXTERNAL_MIN && frame->vector != VEC_NMI)
         panic_trap(frame);
 }

@@ -3,6 +3,8 @@
 #ifndef HV_TRAPS_H
 #define HV_TRAPS_H
 
+#include <stdbool.h>
+
 #include "arch/boot.h"
 #include "guests/lib/trap_entry.h"
 
@@ -27,6 +29,9 @@ struct trap_tables {
 void traps_init(void);
 /* Fills this core's tables and loads them. */
 void traps_load(struct trap_tables *t);
+
+/* An interrupt that this core's APIC has given out; false: it is none of ours. */
+bool traps_interrupt(uint64_t vector);
 
 /* Linear address for the VMCS's host-state area. */
 uint64_t traps_idt_base(void);

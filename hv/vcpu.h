@@ -47,6 +47,7 @@ struct vcpu {
     bool halted;         /* in HLT, with nothing to wake it yet */
     unsigned wakers;     /* what could: WAKES_BY_INTERRUPT and WAKES_BY_NMI */
     struct lapic lapic;
+    uint64_t *posted; /* its posted-interrupt descriptor; NULL: it has none (posted.h) */
     struct event event;
     struct startup startup;
     struct core *core;      /* that holds its state, or NULL: no other may touch its VMCS then */

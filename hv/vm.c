@@ -13,6 +13,7 @@
 #include "lapic_page.h"
 #include "loader.h"
 #include "page.h"
+#include "posted.h"
 #include "print.h"
 #include "reach.h"
 #include "text.h"
@@ -127,7 +128,7 @@ static bool out_of_memory(const struct vm *vm, char *why, size_t size)
 
 static bool prepare_memory(struct vm *vm, uint64_t *entry, char *why, size_t size)
 {
-    if (!vm->config.pager->possible(vm, why, size))
+    if (!vm->config.pager->possible(vm, why, size) || (vm->config.posted && !posted_possible(why, size)))
         return false;
     if (!vm->config.lazy && vm->config.ram_bytes > page_free_bytes())
         return out_of_memory(vm, why, size);
@@ -162,6 +163,8 @@ static bool prepare_vcpu(struct vm *vm, uint64_t i, uint64_t entry)
         return false;
     vmcs_clear(vmcs); /* so that the first entry is a VMLAUNCH */
     vcpu_switch_to(v);
+    if (vm->config.posted)
+        posted_begin(v);
     vmcs_setup(v, entry);
     return true;
 }

@@ -49,6 +49,7 @@ struct vm_config {
         bool wanted;
         uint32_t slots;       /* of the machine's bus, a bit each; 0: the first that nobody has */
     } passed[PHYSICAL_KINDS]; /* devices of the machine that are passed through */
+    bool posted;              /* its interrupts reach it without an exit, if they can */
     bool unsafe;              /* also without an IOMMU */
     bool disk_virtio;         /* it has a disk of the hypervisor's: */
     uint64_t disk_first,

@@ -6,6 +6,7 @@
 #include "core.h"
 #include "lapic_page.h"
 #include "pager.h"
+#include "posted.h"
 #include "print.h"
 #include "traps.h"
 #include "vmx.h"
@@ -164,6 +165,8 @@ void vmcs_setup(struct vcpu *v, uint64_t entry)
     setup_controls(v);
     setup_guest(v, entry);
     setup_host();
+    if (v->posted)
+        posted_setup(v);
     v->vm->config.pager->setup(v);
 }
 

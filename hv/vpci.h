@@ -83,6 +83,8 @@ void vpci_set_writable(struct vpci_function *f, unsigned at, unsigned bytes, uin
 
 /* ---- vpci_message.c: interrupts ---- */
 
+/* The message of a vector, as the guest has it now; false: there is none, or it is masked. */
+bool vpci_message_of(const struct vpci_function *f, unsigned vector, uint64_t *address, uint32_t *data);
 /* The guest has switched MSI or MSI-X on. */
 bool vpci_has_messages(const struct vpci_function *f);
 /* The device has an interrupt: it sends the message of a vector, if there are messages.  By MSI all have the

@@ -72,12 +72,16 @@ static void send(struct vpci_function *f, uint64_t address, uint32_t data)
         dma_write(f->vm, address, &data, sizeof data);
 }
 
-static void send_msi(struct vpci_function *f)
+static uint64_t msi_address(const struct vpci_function *f)
 {
     uint64_t high = vpci_config(f, f->msi + PCI_MSI_ADDRESS + 4, 4);
 
-    send(f, vpci_config(f, f->msi + PCI_MSI_ADDRESS, 4) | high << 32,
-         vpci_config(f, f->msi + PCI_MSI_DATA, 2));
+    return vpci_config(f, f->msi + PCI_MSI_ADDRESS, 4) | high << 32;
+}
+
+static void send_msi(struct vpci_function *f)
+{
+    send(f, msi_address(f), vpci_config(f, f->msi + PCI_MSI_DATA, 2));
 }
 
 static bool is_masked(const struct vpci_function *f, unsigned vector)
@@ -95,6 +99,20 @@ static void send_msix(struct vpci_function *f, unsigned vector)
         f->pending |= UINT64_C(1) << vector;
     else
         send(f, f->vector[2 * vector], (uint32_t)f->vector[2 * vector + 1]);
+}
+
+bool vpci_message_of(const struct vpci_function *f, unsigned vector, uint64_t *address, uint32_t *data)
+{
+    if (msix_is_on(f) && vector < f->model->msix_vectors && !is_masked(f, vector)) {
+        *address = f->vector[2 * vector];
+        *data = (uint32_t)f->vector[2 * vector + 1];
+    } else if (!msix_is_on(f) && msi_is_on(f)) {
+        *address = msi_address(f);
+        *data = vpci_config(f, f->msi + PCI_MSI_DATA, 2);
+    } else {
+        return false;
+    }
+    return vpci_is_master(f);
 }
 
 void vpci_message(struct vpci_function *f, unsigned vector)

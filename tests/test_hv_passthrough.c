@@ -55,8 +55,9 @@ static void teardown(void)
 
 /* ---- drivers ---- */
 
-static const char *const mmus[] = {"nested", "shadow", "nested faults=hypervisor", "nested page=2m",
-                                   "shadow page=2m"};
+static const char *const mmus[] = {"nested",           "shadow",         "nested faults=hypervisor",
+                                   "nested page=2m",   "shadow page=2m", "nested posted=yes",
+                                   "shadow posted=yes"};
 #define MMUS COUNT(mmus)
 
 static const struct {
@@ -94,22 +95,60 @@ START_TEST(drivers_see_what_the_machine_has)
 }
 END_TEST
 
-/* Registers are reached without exits; an interrupt is one, and its end another. */
+/* Registers are reached without exits; an interrupt is one, and its end another; posted it is none. */
 START_TEST(exits_are_interrupts_alone)
 {
+    char string[128];
     uint64_t exits[2];
     for (unsigned i = 0; i < 2; i++) {
         close_world();
         open_machine(IOMMU, 1);
-        add_vm("e1000", i ? "v image=e1000 nic=passthrough nic_slot=4,6 -- 80 1000"
-                          : "v image=e1000 nic=passthrough nic_slot=4,6 -- 40 1000");
+        snprintf(string, sizeof string, "v image=e1000 nic=passthrough nic_slot=4,6 posted=%s -- %u 1000",
+                 _i ? "yes" : "no", i ? 800 : 400);
+        add_vm("e1000", string);
         boot("hv/hv.elf", "hv --stay");
-        run_until(20000000);
+        run_until(60000000);
         must_say("v stopped by debug-exit, status 1");
-        ck_assert_msg(!strstr(command("stats v"), "fault=4 "), "registers exit");
+        const char *stats = command("stats v");
+        ck_assert_msg(!strstr(stats, "fault=4 "), "registers exit: %s", stats);
+        ck_assert_msg(!_i || !strstr(stats, "exit=1 "), "interrupts exit: %s", stats);
         exits[i] = stat_of("v", " exits=");
     }
-    ck_assert_uint_lt(exits[1] - exits[0], 40 * 3);
+    uint64_t more = exits[1] - exits[0], waits = 400 / 8;
+    ck_assert_msg(_i ? more <= 2 * waits : more > 2 * waits, "%llu exits for 400 frames",
+                  (unsigned long long)more);
+}
+END_TEST
+
+/* Interrupts that virtual CPUs send each other, and their timers', by the same way. */
+static const struct {
+    const char *image, *bare, *vm;
+    uint32_t vcpus, cores;
+} others[] = {
+    {"ping", "ping 30", "v image=ping vcpus=2 posted=yes -- 30", 2, 1},
+    {"ping", "ping 30", "v image=ping vcpus=2 posted=yes -- 30", 2, 2},
+    {"ping", "ping 30", "v image=ping vcpus=2 mmu=shadow posted=yes -- 30", 2, 2},
+    {"sipi", "sipi", "v image=sipi vcpus=3 posted=yes", 3, 2},
+    {"sipi", "sipi page", "v image=sipi vcpus=2 posted=yes -- page", 2, 1},
+    {"ticker", "ticker", "v image=ticker posted=yes", 1, 1},
+};
+
+START_TEST(all_interrupts_are_posted)
+{
+    char path[64], bare[HV_TEXT_BYTES], virtual[HV_TEXT_BYTES];
+    close_world();
+    open_machine(HV_FIRMWARE, others[_i].vcpus);
+    snprintf(path, sizeof path, "guests/%s.elf", others[_i].image);
+    boot(path, others[_i].bare);
+    ck_assert_int_eq(run_to_end(), STATUS_SUCCESS);
+    snprintf(bare, sizeof bare, "%s", console_from(0, 0));
+    close_world();
+    open_machine(HV_FIRMWARE, others[_i].cores);
+    add_vm(others[_i].image, others[_i].vm);
+    boot_hv();
+    ck_assert_msg(run_to_end() == STATUS_SUCCESS, "%s", console_from(0, 0));
+    vm_lines("v", virtual);
+    must_be_same(bare, virtual);
 }
 END_TEST
 
@@ -211,7 +250,7 @@ START_TEST(hostile_driver)
         add_vm("chase", "v image=chase -- 256 400000");
         if (i)
             add_vm("net", _i ? "x image=net nic=passthrough mmu=shadow -- hostile 2000"
-                             : "x image=net nic=passthrough -- hostile 2000");
+                             : "x image=net nic=passthrough posted=yes -- hostile 2000");
         boot("hv/hv.elf", "hv --stay");
         run_until(60000000);
         must_say("v stopped by debug-exit, status 1");
@@ -229,7 +268,8 @@ static Suite *suite(void)
     tcase_set_timeout(t, 120);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_loop_test(t, drivers_see_what_the_machine_has, 0, COUNT(drivers) * MMUS);
-    tcase_add_test(t, exits_are_interrupts_alone);
+    tcase_add_loop_test(t, exits_are_interrupts_alone, 0, 2);
+    tcase_add_loop_test(t, all_interrupts_are_posted, 0, COUNT(others));
     suite_add_tcase(s, t);
     t = tcase_create("owners");
     tcase_set_timeout(t, 120);

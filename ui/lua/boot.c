@@ -164,6 +164,7 @@ static void push_devices(lua_State *L, int vm)
     push_number(L, vm, "disk_sectors");
     push_word(L, vm, "disk_filter");
     push_word(L, vm, "disk_key");
+    push_yes_no(L, vm, "posted");
     push_yes_no(L, vm, "unsafe");
     lua_concat(L, lua_gettop(L) - top);
 }
@@ -171,10 +172,11 @@ static void push_devices(lua_State *L, int vm)
 /* Pushes "NAME image=IMAGE ram=8M mmu=nested -- command line" and notes the VM's image. */
 static void push_vm(lua_State *L, int vm, struct host *h, char path[IMAGE_PATH_MAX])
 {
-    static const char *const keys[] = {
-        "name",       "image",        "ram",         "mmu",      "page",   "start",    "lazy",    "faults",
-        "tables",     "weight",       "vcpus",       "edu",      "nic",    "nic_slot", "disk",    "disk_slot",
-        "disk_first", "disk_sectors", "disk_filter", "disk_key", "unsafe", "vlan",     "cmdline", NULL};
+    static const char *const keys[] = {"name",      "image",      "ram",          "mmu",         "page",
+                                       "start",     "lazy",       "faults",       "tables",      "weight",
+                                       "vcpus",     "edu",        "nic",          "nic_slot",    "disk",
+                                       "disk_slot", "disk_first", "disk_sectors", "disk_filter", "disk_key",
+                                       "posted",    "unsafe",     "vlan",         "cmdline",     NULL};
     static const char *const mmus[] = {"nested", "shadow", NULL}, *const pages[] = {"4k", "2m", NULL};
     static const char *const faults[] = {"guest", "hypervisor", NULL};
     char short_name[RS_NAME_MAX];
