@@ -87,7 +87,7 @@ check(disk.overlay and disk.file == "d.ovl" and not disk.changed, "it is describ
 check(host:disk_read(1, 0, 65536) == host:disk_read(2, 0, 65536), "it has what the raw disk has")
 END
 cp d.img e.img
-printf x | dd of=e.img bs=1 seek=5000 conv=notrunc 2>dd
+printf x | dd of=e.img bs=1 seek=5000 conv=notrunc 2>dd.err
 says "another base" 2 "its base holds something else" exec_virtio --disk e.img,overlay=d.ovl
 says "no overlay" 2 "base.img: is no overlay" exec_virtio --disk d.img,overlay=base.img
 says "an overlay without a name" 2 "overlay= wants a file" exec_virtio --disk d.img,overlay=

@@ -127,7 +127,7 @@ static rs_machine *make_machine(const struct cli *cli, rs_world *w, const struct
     rs_machine *m = status == RS_OK ? rs_machine_new(w, &config, &why) : NULL;
     rs_params_free(params);
     if (status == RS_OK && !m) /* the number of cores has been looked at */
-        rs_fail(err, "--ram: %s", why.text);
+        rs_fail(err, "%s%s", strncmp(why.text, "ram =", 5) == 0 ? "--ram: " : "", why.text);
     return m && check_position(cli, m, err) == RS_OK ? m : NULL;
 }
 
