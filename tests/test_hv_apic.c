@@ -31,10 +31,10 @@ static uint64_t exits_of(const char *vm, unsigned reason)
 #define EXIT_HLT_REASON        12
 #define EXIT_PREEMPTION_REASON 52
 
-/* 4 kinds of 10 alarms, 50000 cycles ahead: none is later than a handler or two take. */
+/* 4 kinds of 10 alarms, 50000 cycles ahead: none is later than a handler or two take, of which one prints a line. */
 START_TEST(alarms_come_in_time)
 {
-    add_vm("alarm", "v image=alarm -- 10 50000 10000");
+    add_vm("alarm", "v image=alarm -- 10 50000 15000");
     boot_hv();
     ck_assert_int_eq(run_to_end(), STATUS_SUCCESS);
     must_say("[v] busy, by deadline: 10 alarms, 0 early, 0 late\n");
