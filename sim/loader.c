@@ -1,6 +1,8 @@
 /* loader.c - see loader.h. */
 #include "loader.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +17,7 @@
 #include "world.h"
 
 #define MODULES_MAX 64
+#define GPRS        16u
 
 struct range {
     u64 hpa, n;
@@ -22,6 +25,7 @@ struct range {
 
 struct booted {
     u64 entry;
+    u64 gpr[GPRS];
     struct rs_symbols *symbols;
     struct mem_image *loaded; /* RAM as it was when the image was entered first */
     struct range range[ELF_SEGMENTS_MAX + MODULES_MAX + 1]; /* what of it the loader wrote */
@@ -97,10 +101,7 @@ static void enter(struct machine *m)
             c->s.seg[i] = (struct segment){BOOT_DS, 0, 0xffffffff, 0xc093};
     c->s.cr0 |= CR0_WP;
     c->s.cr3 = BOOT_PML4;
-    memset(c->s.gpr, 0, sizeof c->s.gpr);
-    c->s.gpr[REG_RAX] = BOOT_MAGIC;
-    c->s.gpr[REG_RBX] = BOOT_INFO;
-    c->s.gpr[REG_RSP] = BOOT_STACK_TOP;
+    memcpy(c->s.gpr, m->booted->gpr, sizeof c->s.gpr);
     c->s.rip = m->booted->entry;
     c->s.rflags = FLAG_FIXED;
 }
@@ -144,6 +145,44 @@ static enum rs_status find_entry(const struct rs_boot *boot, const struct elf_im
     b->entry = image->entry;
     if (boot->entry && rs_symbol_address(b->symbols, boot->entry, &b->entry, &size) != RS_OK)
         return rs_fail(err, "%s: has no symbol '%s' to enter at", image->path, boot->entry);
+    return RS_OK;
+}
+
+static unsigned find_register(const char *name, size_t n)
+{
+    unsigned i = 0;
+    while (i < GPRS && !(strlen(rs_gpr_name[i]) == n && memcmp(rs_gpr_name[i], name, n) == 0))
+        i++;
+    return i;
+}
+
+/* One NAME=NUMBER of rs_boot's list; returns what is behind it, NULL: it is none. */
+static const char *set_register(const char *text, struct booted *b)
+{
+    size_t n = strcspn(text, "=");
+    unsigned number = find_register(text, n);
+    char *end = NULL;
+    if (number == GPRS || !text[n] || !isdigit((unsigned char)text[n + 1]))
+        return NULL;
+    errno = 0;
+    b->gpr[number] = strtoull(text + n + 1, &end, 0);
+    return !errno && (!*end || (*end == ',' && end[1])) ? end + (*end == ',') : NULL;
+}
+
+static enum rs_status set_registers(const struct rs_boot *boot, struct booted *b, struct rs_error *err)
+{
+    b->gpr[REG_RAX] = BOOT_MAGIC;
+    b->gpr[REG_RBX] = BOOT_INFO;
+    b->gpr[REG_RSP] = BOOT_STACK_TOP;
+    for (const char *text = boot->registers; text && *text;) {
+        const char *next = set_register(text, b);
+        if (!next)
+            return rs_fail(err,
+                           "registers '%s': from '%s' on they are no list of general registers such as "
+                           "rbx=0,rsi=0x1000",
+                           boot->registers, text);
+        text = next;
+    }
     return RS_OK;
 }
 
@@ -253,7 +292,8 @@ static enum rs_status boot_image(struct machine *m, const struct rs_boot *boot, 
         abort();
     m->booted = b;
     b->symbols = rs_symbols_load(boot->path, err);
-    if (!b->symbols || find_entry(boot, image, b, err) != RS_OK || load_segments(m, image, err) != RS_OK ||
+    if (!b->symbols || find_entry(boot, image, b, err) != RS_OK || set_registers(boot, b, err) != RS_OK ||
+        load_segments(m, image, err) != RS_OK ||
         write_info(m, boot, image->end, err) != RS_OK)
         return RS_FAILED;
     enter(m);

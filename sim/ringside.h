@@ -103,6 +103,9 @@ struct rs_boot {
     const char *path;    /* the image's file */
     const char *cmdline; /* image name first */
     const char *entry;   /* a symbol to enter at, or NULL for e_entry */
+    /* General registers that are to hold something else than the boot protocol says: "rbx=0,rsi=0x1000";
+     * NULL: none. */
+    const char *registers;
     const struct rs_boot_module *modules;
     size_t module_count;
 };

@@ -75,15 +75,9 @@ static u8 interrupt_identification(const struct uart *u)
     return fifos | UART_IIR_NONE;
 }
 
-/* On a PC the interrupt goes through OUT2, which loopback holds inactive. */
-static bool is_wired(const struct uart *u)
-{
-    return (u->mcr & (UART_MCR_OUT2 | UART_MCR_LOOP)) == UART_MCR_OUT2;
-}
-
 static bool interrupts(const struct uart *u)
 {
-    return is_wired(u) && !(interrupt_identification(u) & UART_IIR_NONE);
+    return !(interrupt_identification(u) & UART_IIR_NONE);
 }
 
 static unsigned irq_of(unsigned uart)
@@ -99,7 +93,7 @@ static void drive_line(struct machine *m, unsigned uart)
 bool uart_hears(const struct machine *m, unsigned uart)
 {
     const struct uart *u = &m->b.uart[uart];
-    return u->ier & UART_IER_RECEIVE && is_wired(u) && isa_is_heard(m, irq_of(uart));
+    return u->ier & UART_IER_RECEIVE && isa_is_heard(m, irq_of(uart));
 }
 
 bool uart_input(struct machine *m, unsigned uart, const u8 *bytes, size_t n)

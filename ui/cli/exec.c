@@ -93,6 +93,7 @@ static enum rs_status boot(const struct cli *cli, rs_machine *m, const struct bo
     struct rs_boot what = {.path = b->path,
                            .cmdline = b->cmdline,
                            .entry = cli->entry,
+                           .registers = cli->registers,
                            .modules = list,
                            .module_count = cli->modules};
     for (size_t i = 0; i < cli->modules; i++) {

@@ -34,6 +34,7 @@ enum option {
     MODULE,
     CMDLINE,
     ENTRY,
+    REGISTERS,
     RAM,
     CORES,
     DISK,
@@ -71,6 +72,8 @@ static const struct {
                 "boot module: an image and, after a blank, its string; repeatable"},
     [CMDLINE] = {"--append", 'a', "CMDLINE", ON(CMD_EXEC), "command line, after the image's name"},
     [ENTRY] = {"--entry", 0, "SYMBOL", ON(CMD_EXEC), "enter the image at SYMBOL, not at its entry point"},
+    [REGISTERS] = {"--registers", 0, "LIST", ON(CMD_EXEC),
+                   "what general registers hold at first, for kernels that expect it: rbx=0,rsi=0x1000"},
     [RAM] = {"--ram", 0, "SIZE", ON(CMD_EXEC), "RAM of the machine (64M)"},
     [CORES] = {"--cores", 0, "N", ON(CMD_EXEC), "cores of the machine, 1 to 8 (1)"},
     [DISK] = {"--disk", 0, "FILE[,WORD...]", ON(CMD_EXEC),
@@ -231,6 +234,7 @@ static enum rs_status set_option(struct cli *cli, unsigned option, const char *v
     case TIMING: return set_timing(cli, value, err);
     case CMDLINE: cli->cmdline = value; break;
     case ENTRY: cli->entry = value; break;
+    case REGISTERS: cli->registers = value; break;
     case RAM:
         if (!names_size(value, &cli->ram_bytes))
             return rs_fail(err, "--ram wants a size such as 64M, not '%s'", value);

@@ -24,7 +24,7 @@ struct cli {
     const char *file; /* scenario or image, NULL if none is given */
     int argc;         /* arguments after it */
     char **argv;
-    const char *record, *replay, *at, *timing, *trace, *cmdline, *entry;
+    const char *record, *replay, *at, *timing, *trace, *cmdline, *entry, *registers;
     const char *module[MODULES_MAX];
     size_t modules;
     struct cli_device device[DEVICES_MAX];

@@ -22,6 +22,7 @@
 #define SNAPSHOTS_MAX  256
 #define PCAPS_MAX      16
 #define ENTRY_NAME_MAX 256
+#define REGISTERS_TEXT_MAX 512
 #define ANY_LIMIT      1000000000u /* cycles that waiting may take where the script gives no limit */
 
 /* A guest image that boot() put into a VM: where its symbols are. */
@@ -40,6 +41,7 @@ struct host {
     char image[RS_NAME_MAX];    /* "" if it is not known */
     char path[IMAGE_PATH_MAX];  /* its file */
     char entry[ENTRY_NAME_MAX]; /* symbol that it is entered at, "" if e_entry */
+    char registers[REGISTERS_TEXT_MAX]; /* what they hold at first, beside what the boot protocol says */
     size_t seen[2];             /* bytes of each UART that expect() has consumed */
     struct guest guest[VMDIR_VMS];
     size_t guests;

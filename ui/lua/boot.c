@@ -292,11 +292,12 @@ static void note_boot(struct scenario *s, struct host *h, const struct rs_boot *
     h->boot = ++s->boots;
     snprintf(h->path, sizeof h->path, "%s", boot->path);
     snprintf(h->entry, sizeof h->entry, "%s", boot->entry ? boot->entry : "");
+    snprintf(h->registers, sizeof h->registers, "%s", boot->registers ? boot->registers : "");
 }
 
 int sc_boot(lua_State *L)
 {
-    static const char *const keys[] = {"cmdline", "modules", "entry", "vms", NULL};
+    static const char *const keys[] = {"cmdline", "modules", "entry", "registers", "vms", NULL};
     struct host *h = sc_host(L, 1);
     char path[IMAGE_PATH_MAX];
     struct rs_error err;
@@ -321,6 +322,7 @@ int sc_boot(lua_State *L)
         may_have_vms(L, path, h->image);
     const char *cmdline = sc_text_field(L, 3, "cmdline", "cmdline");
     boot.entry = sc_text_field(L, 3, "entry", "entry");
+    boot.registers = sc_text_field(L, 3, "registers", "registers");
     boot.cmdline =
         lua_pushfstring(L, "%s%s%s", h->image, cmdline && *cmdline ? " " : "", cmdline ? cmdline : "");
     boot.modules = push_modules(L, h, vms, modules, &boot.module_count);

@@ -64,7 +64,7 @@ void sc_forget_boot(struct host *h)
     h->guests = 0;
     h->booted = false;
     h->boot = 0;
-    h->image[0] = h->path[0] = h->entry[0] = '\0';
+    h->image[0] = h->path[0] = h->entry[0] = h->registers[0] = '\0';
     h->seen[0] = h->seen[1] = 0;
 }
 
