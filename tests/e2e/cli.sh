@@ -197,8 +197,8 @@ fi
 try 'entry at a symbol' 1 'Hello from ring 0' exec hello --entry _start
 # The same without its mov: al is as it was at the start.
 sed 's/\xb0\x7f\xe6/\x90\x90\xe6/' exit.elf >al.elf
-try 'al of the boot protocol' 5 '' exec ./al.elf
-try 'a register at the start' 19 '' exec ./al.elf --registers rbx=0,rax=0x1009
+try 'al of the boot protocol' 5 'insns  ' exec ./al.elf --stats
+try 'a register at the start' 19 'insns  ' exec ./al.elf --stats --registers rbx=0,rax=0x1009
 for list in rip=0 rax rax= rax=x rax=1, rax=-1 ,rax=1 al=1 rax=18446744073709551616; do
     try "registers '$list'" 2 "registers '$list': from '" exec ./al.elf --registers "$list"
 done
