@@ -100,8 +100,8 @@ void device_wait(void)
 
     if (!timer_present())
         __asm__ volatile("pause");
-    else if (polled) /* others interrupt all the same */
-        __asm__ volatile("sti; nop; nop; cli" : : : "memory"); /* the first nop is still in STI's shadow */
+    else if (polled)
+        take_interrupts(); /* others interrupt all the same */
     else
         wait_for_interrupt();
 }

@@ -119,21 +119,32 @@ struct inode *inode_change(uint32_t number)
     return i ? i + number % INODES_A_BLOCK : NULL;
 }
 
+/* In a block: 0 is none. */
+static uint32_t first_in(uint32_t block)
+{
+    return block == fs_super.inodes ? ROOT_INODE : 0;
+}
+
+/* The first in that block that is free; 0: none. */
+static uint32_t free_inode(uint32_t block, const struct inode *i)
+{
+    for (uint32_t n = first_in(block); n < INODES_A_BLOCK; n++)
+        if (i[n].kind == INODE_FREE)
+            return (block - fs_super.inodes) * INODES_A_BLOCK + n;
+    return 0;
+}
+
 uint32_t inode_new(uint32_t kind)
 {
-    for (uint32_t n = ROOT_INODE; n < fs_inode_count(&fs_super); n++) {
-        const struct inode *i = journal_block(block_of(n));
-        struct inode *taken;
+    for (uint32_t block = fs_super.inodes; block < fs_super.data; block++) {
+        const struct inode *i = journal_block(block);
+        uint32_t number = i ? free_inode(block, i) : 0;
+        struct inode *taken = number ? journal_change(block) : NULL;
 
-        if (!i)
-            return 0;
-        if (i[n % INODES_A_BLOCK].kind != INODE_FREE)
-            continue;
-        taken = journal_change(block_of(n));
-        if (!taken)
-            return 0;
-        taken[n % INODES_A_BLOCK] = (struct inode){.kind = kind};
-        return n;
+        if (taken)
+            taken[number % INODES_A_BLOCK] = (struct inode){.kind = kind};
+        if (!i || number)
+            return taken ? number : 0;
     }
     return 0;
 }
@@ -273,22 +284,33 @@ bool inode_empty(uint32_t number, bool all)
 
 /* ---- what is left ---- */
 
+static uint32_t free_in_block(uint32_t block, const struct inode *i)
+{
+    uint32_t count = 0;
+
+    for (uint32_t n = first_in(block); n < INODES_A_BLOCK; n++)
+        count += i[n].kind == INODE_FREE;
+    return count;
+}
+
 bool inode_space(uint32_t *blocks, uint32_t *inodes)
 {
+    const uint64_t *bits = NULL;
+
     *blocks = *inodes = 0;
     for (uint32_t b = fs_super.data; b < fs_super.blocks; b++) {
-        const uint64_t *bits = journal_block(fs_super.bitmap + b / BITS);
-
+        if (!bits || b % BITS == 0)
+            bits = journal_block(fs_super.bitmap + b / BITS);
         if (!bits)
             return false;
         *blocks += !(bits[b % BITS / 64] >> b % 64 & 1);
     }
-    for (uint32_t n = ROOT_INODE; n < fs_inode_count(&fs_super); n++) {
-        const struct inode *i = journal_block(block_of(n));
+    for (uint32_t block = fs_super.inodes; block < fs_super.data; block++) {
+        const struct inode *i = journal_block(block);
 
         if (!i)
             return false;
-        *inodes += i[n % INODES_A_BLOCK].kind == INODE_FREE;
+        *inodes += free_in_block(block, i);
     }
     return true;
 }

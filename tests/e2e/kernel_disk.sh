@@ -188,12 +188,12 @@ fi
 
 # ---- power cuts ----
 
-for each in false true; do
+for setting in each=false each=true way=virtio way=passthrough; do
     empty cut.img
-    if "$build/ringside" run "$root/tests/kernel/power_cut.lua" disk=cut.img each=$each >got 2>&1; then
-        ok "power cuts, a sync after each operation: $each: $(grep 'cuts in' got)"
+    if "$build/ringside" run "$root/tests/kernel/power_cut.lua" disk=cut.img $setting >got 2>&1; then
+        ok "power cuts, $setting: $(grep 'cuts in' got)"
     else
-        not_ok "power cuts, a sync after each operation: $each"
+        not_ok "power cuts, $setting"
         cat got
     fi
 done
