@@ -461,8 +461,9 @@ static void head_beyond(void)
     offer(TX_RING, SIZE);
 }
 
-static void index_too_far(void)
+static void index_too_far(void) /* else all could be followed */
 {
+    offer_frame(0, 60);
     set_word(driver_of(TX_RING) + VIRTQ_AVAIL_IDX, SIZE + 1);
 }
 
