@@ -217,6 +217,19 @@ u64 history_next_input(const struct rs_world *w)
     return h->log_next < h->log_count ? h->log[h->log_next].atom : UINT64_MAX;
 }
 
+/* The world stands inside an atom, or a handler is called in the midst of one: what comes is applied behind
+ * it.
+ */
+static bool half_done(const struct rs_world *w)
+{
+    return w->history.inside || w->machine->running || w->machine->devices.running;
+}
+
+static u64 next_start(const struct rs_world *w)
+{
+    return machine_atom(w->machine) + half_done(w);
+}
+
 static void tell_input(struct rs_world *w, const struct input *in)
 {
     struct core *c = machine_next_core(w->machine);
@@ -258,10 +271,10 @@ void history_arrive(struct rs_world *w)
 static void make_logged(struct rs_world *w)
 {
     struct history *h = &w->history;
-    u64 atom = machine_atom(w->machine) + (h->inside != NULL);
+    u64 atom = next_start(w);
     if (h->log_made < h->log_count && h->log[h->log_made].atom == atom)
         h->log_made++;
-    if (!h->inside)
+    if (!half_done(w))
         history_arrive(w);
 }
 
@@ -278,7 +291,7 @@ static void cut_future(struct rs_world *w)
     struct history *h = &w->history;
     struct rs_position now = history_position(w);
     size_t from = h->log_next;
-    while (from < h->log_count && h->log[from].atom <= now.atom + (h->inside != NULL))
+    while (from < h->log_count && h->log[from].atom <= next_start(w))
         from++;
     if (!position_before(now, h->furthest) && from == h->log_count)
         return;
@@ -326,10 +339,12 @@ void history_input(struct rs_world *w, const struct input *in)
     }
     cut_future(w);
     struct input *kept = log_add(h, in);
-    kept->atom = machine_atom(w->machine) + (h->inside != NULL);
+    kept->atom = next_start(w);
     record_append(w, kept);
-    if (!h->inside) {
+    if (!half_done(w)) {
         history_apply_inputs(w);
         history_reached(w);
+    } else if (!h->inside) {
+        world_stop_for_input(w);
     }
 }

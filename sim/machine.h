@@ -208,7 +208,7 @@ struct micro_clock {
 /* The atom in progress of a core, or of the devices. */
 struct atom {
     u64 micro;                 /* micros so far */
-    u64 micro_stop;            /* leave it after this many; 0: never */
+    u64 micro_stop;            /* leave it after this many; 0: never; ATOM_END: stop when it is over */
     struct micro_clock *clock; /* notes the clock at each micro; NULL: nobody asks */
     u64 micros;                /* of the last whole atom */
     u32 last_micro;            /* enum micro_kind */
@@ -359,6 +359,8 @@ enum micro_kind {
     MICRO_RETIRE
 };
 
+#define ATOM_END UINT64_MAX
+
 /* Leaves the atom: its work so far is the position (atom, micro). */
 _Noreturn void micro_stop(struct atom *a);
 
@@ -383,7 +385,7 @@ static inline bool atom_end(struct atom *a, u64 cycle)
     a->last_micro = MICRO_RETIRE;
     if (unlikely(a->clock != NULL))
         note_clock(a, cycle);
-    bool stop = ++a->micro == a->micro_stop;
+    bool stop = ++a->micro == a->micro_stop || a->micro_stop == ATOM_END;
     a->micros = a->micro;
     a->micro = a->micro_stop = 0;
     return stop;

@@ -197,8 +197,19 @@ bool rs_stop_here(rs_world *w)
     if (w->settling || w->move.kind == MOVE_BACK)
         return false;
     w->stop_requested = true;
+    w->input_waits = false;
     a->micro_stop = a->micro + 1;
     return true;
+}
+
+/* Whoever stops in this atom for another reason comes by the input anyway. */
+void world_stop_for_input(struct rs_world *w)
+{
+    struct atom *a = atom_running(w->machine);
+    if (a->micro_stop)
+        return;
+    a->micro_stop = ATOM_END;
+    w->input_waits = true;
 }
 
 bool rs_land_at(rs_world *w, struct rs_position at)
@@ -216,8 +227,10 @@ static void hunt(struct rs_world *w, struct atom *a)
     struct rs_position at = {machine_atom(w->machine), a->micro + 1};
     if (w->trail)
         trail_add(w->trail, at);
-    else if (w->hunt_left && position_before(w->move.origin, at) && --w->hunt_left == 0)
+    else if (w->hunt_left && position_before(w->move.origin, at) && --w->hunt_left == 0) {
         a->micro_stop = at.micro;
+        w->input_waits = false;
+    }
 }
 
 /* A device's address that the IOMMU's caches know by themselves takes no walk, as one of a TLB's takes none.

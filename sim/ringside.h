@@ -534,8 +534,8 @@ size_t rs_disassemble_at(rs_machine *m, uint32_t core, uint64_t gva, const struc
 /* ------------------------------------------------------------------ inputs */
 
 /* Each is logged with its position and applied at once (machines stand at an atom's end when a face acts; an
- * input inside an atom is applied at its end).  An input in the past cuts the log there: rs_log_was_cut says
- * so once.  To a script the past is its own, and inputs that are cut. */
+ * input inside an atom, and one that a watcher makes, is applied at its end).  An input in the past cuts the
+ * log there: rs_log_was_cut says so once.  To a script the past is its own, and inputs that are cut. */
 enum rs_status rs_input_console(rs_machine *m, unsigned uart, const void *bytes, size_t n,
                                 struct rs_error *err);
 enum rs_status rs_input_poke(rs_machine *m, uint64_t hpa, const void *bytes, size_t n, struct rs_error *err);

@@ -140,6 +140,9 @@ static enum run_end advance(struct rs_world *w, u64 *budget, u64 until_atom, u64
         world_update_watched(w);
         enum run_end end = machine_run(m, n, until_cycle);
         *budget -= min(*budget, machine_atom(m) - before + (end == RUN_STOPPED_INSIDE));
+        if (end == RUN_STOPPED && w->input_waits)
+            end = RUN_GOES_ON;
+        w->input_waits = false;
         if (end != RUN_GOES_ON)
             return end;
     }

@@ -51,6 +51,7 @@ struct rs_world {
     struct keeper keeper[KEEPERS_MAX];
     int next_keeper;
     bool stop_requested; /* by a handler, in this movement */
+    bool input_waits;    /* a handler has made an input: the run stops behind the atom, to apply it */
     bool settling;       /* rerunning to show a position: nobody may stop that */
     bool muted;          /* what is run is taken back: nobody is told of it */
 
@@ -87,6 +88,8 @@ void undo_forget_after(struct rs_world *w, struct rs_position at); /* what lies 
 
 /* From an atom's start: does k of its micros.  If it has no more than k, the atom is whole. */
 void world_show_inside(struct rs_world *w, u64 k);
+/* A handler has made an input: the run goes no further than to the end of the atom that it is in. */
+void world_stop_for_input(struct rs_world *w);
 
 /* Machine life, machine.c. */
 void machine_free(struct machine *m);

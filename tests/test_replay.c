@@ -319,6 +319,58 @@ START_TEST(a_replay_repeats_the_recorded_run)
 }
 END_TEST
 
+#define POKED 0x200000
+
+static unsigned stores_left;
+static uint64_t poked_in;
+
+static uint8_t poked_byte(void)
+{
+    uint8_t byte = 0;
+    rs_read(past_machine, POKED, &byte, 1);
+    return byte;
+}
+
+static void poke_at_a_store(const struct rs_event *e, void *arg)
+{
+    struct rs_error err = {""};
+    (void)arg;
+    if (stores_left == 0 || --stores_left)
+        return;
+    poked_in = e->atom;
+    ck_assert_int_eq(rs_input_poke(past_machine, POKED, "x", 1, &err), RS_OK);
+    ck_assert_uint_eq(poked_byte(), 0);
+}
+
+static void run_with_handler(void)
+{
+    stores_left = 40;
+    rs_watch(past_world, RS_PROBE_access, false, poke_at_a_store, NULL);
+    rs_begin_run(past_world, UINT64_MAX);
+    past_go();
+}
+
+/* A handler is called in the midst of an atom; no replay could apply an input there. */
+START_TEST(a_handlers_input_is_applied_behind_its_atom)
+{
+    char path[256];
+    begin_record(path);
+    run_with_handler();
+    uint64_t was = past_hash();
+    ck_assert_uint_eq(stores_left, 0);
+    past_seek((struct rs_position){poked_in, 0});
+    ck_assert_uint_eq(poked_byte(), 0);
+    past_seek((struct rs_position){poked_in + 1, 0});
+    ck_assert_uint_eq(poked_byte(), 'x');
+    start_over(path);
+    run_with_handler();
+    ck_assert_uint_eq(past_hash(), was);
+    past_seek((struct rs_position){poked_in, 0});
+    ck_assert_uint_eq(poked_byte(), 0);
+    unlink(path);
+}
+END_TEST
+
 START_TEST(a_log_of_another_machine_is_refused)
 {
     char path[256];
@@ -353,6 +405,7 @@ int main(void)
     tcase_add_test(files, parameters_are_part_of_the_hash_and_of_a_snapshot);
     tcase_add_test(files, a_log_of_another_machine_is_refused);
     tcase_add_test(files, a_replay_repeats_the_recorded_run);
+    tcase_add_test(files, a_handlers_input_is_applied_behind_its_atom);
     suite_add_tcase(suite, files);
     return suite_run(suite);
 }
