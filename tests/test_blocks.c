@@ -517,6 +517,7 @@ END_TEST
 enum {
     OVER = ELSEWHERE - 5,
     OVER_TURNS = 6,
+    OVER_LOOPS = 1000,
     OVER_ATOMS = OVER_TURNS * 56,
     OVER_CODE = BARE_CODE + 128, /* three lines of code that do not take each other's place */
     NEXT_FRAME = ELSEWHERE + 0x1000,
@@ -565,6 +566,31 @@ START_TEST(a_block_goes_on_in_the_next_page)
 {
     same_both_ways(open_page_behind_moves, OVER_ATOMS, OVER_TURNS / 2 * 12 * (1 + 2));
     same_both_ways(open_page_behind_changes, OVER_ATOMS, OVER_TURNS / 2 * 12 * (1 + 2));
+}
+END_TEST
+
+/* The loop leaves before the page's end a few times first, so that its block is built when nothing behind
+ * that end has been fetched. */
+static void open_late_next_page(struct bare *b)
+{
+    static const char over[] = "\xff\xcb\x7f\xfc"                /* M: dec ebx; jg M */
+                               "\x0f\x1f\x44\0\0\x48\x05";       /*    nop; add rax, ... */
+    static const char back[] = "\x01\0\0\0\xff\xc9\x75\xed\xf4"; /* 1; dec ecx; jnz M; hlt */
+    open_program(b, ELSEWHERE - (sizeof over - 1), over, sizeof over - 1);
+    bare_put(b, ELSEWHERE, back, sizeof back - 1);
+    b->core->s.gpr[RAX] = 0;
+    b->core->s.gpr[RBX] = 10;
+    b->core->s.gpr[RCX] = OVER_LOOPS;
+}
+
+START_TEST(a_block_that_was_cut_is_built_again)
+{
+    struct bare b;
+    same_both_ways(open_late_next_page, 18 + OVER_LOOPS * 6, OVER_LOOPS);
+    open_late_next_page(&b);
+    cpu_run(b.core, 18 + OVER_LOOPS * 6, UINT64_MAX);
+    ck_assert_uint_lt(b.core->rt.general_atoms, OVER_LOOPS / 10);
+    bare_close(&b);
 }
 END_TEST
 
@@ -776,6 +802,7 @@ int main(void)
     TCase *f = tcase_create("what follows");
     tcase_add_test(f, what_follows_a_block_is_where_it_is_mapped);
     tcase_add_test(f, a_block_goes_on_in_the_next_page);
+    tcase_add_test(f, a_block_that_was_cut_is_built_again);
     tcase_add_test(f, an_address_waits_for_the_block_before);
     suite_add_tcase(s, f);
     TCase *p = tcase_create("behind an access");

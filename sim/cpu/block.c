@@ -312,13 +312,19 @@ static void mark(struct core *c, struct block *b)
     shortcuts_settle(c);
 }
 
-/* Whether code can be fetched from the page behind the block's at a glance; then it is part of the block,
- * whose fetch of a line there sees whether the page still leads to that frame. */
-static const u8 *next_page(struct core *c, struct block *b)
+/* The page behind the block's, if code can be fetched from it at a glance. */
+static const struct shortcut *behind(const struct core *c, const struct block *b)
 {
     u64 page = b->gva / PAGE_BYTES + 1;
     const struct shortcut *s = &c->rt.run.fetch->row[page & (SHORTCUTS - 1)];
-    if (s->page != page)
+    return s->page == page ? s : NULL;
+}
+
+/* That page is part of the block, whose fetch of a line there sees whether it still leads to that frame. */
+static const u8 *next_page(struct core *c, struct block *b)
+{
+    const struct shortcut *s = behind(c, b);
+    if (!s)
         return NULL;
     b->next_frame = s->frame;
     return mem_read_page(c->m->mem, s->frame);
@@ -380,6 +386,12 @@ static bool still_same(struct core *c, struct block *b)
     return true;
 }
 
+/* An instruction lies over the page's end, and what is behind it was not known when it was asked for. */
+static bool was_cut(struct core *c, const struct block *b)
+{
+    return !b->bytes && in_page(b->hpa, INSN_BYTES_MAX) < INSN_BYTES_MAX && !b->next_frame && behind(c, b);
+}
+
 struct block *block_at_rip(struct core *c)
 {
     u64 rip = c->s.rip, hpa = c->s.fetch_hpa | (rip & (LINE_BYTES - 1));
@@ -388,7 +400,7 @@ struct block *block_at_rip(struct core *c)
         *s = (struct slot){hpa, rip, NULL};
         return NULL;
     }
-    if (unlikely(!s->block) ||
+    if (unlikely(!s->block) || unlikely(was_cut(c, s->block)) ||
         unlikely(s->block->code_changes != *mem_code_changes(c->m->mem) && !still_same(c, s->block))) {
         struct block *b = build(c, hpa);
         *s = (struct slot){hpa, rip, b}; /* building may have emptied the slots */
