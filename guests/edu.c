@@ -1,9 +1,10 @@
 /* edu - drives the edu device: a factorial, DMA there and back, and interrupts by MSI.  The device is QEMU's
  * as well.
  *
- *     edu [N] [BYTES]
+ *     edu [N] [BYTES] [code]
  *
- * The factorial of N (default 10); a block of BYTES bytes (default 1000, at most 4096).
+ * The factorial of N (default 10); a block of BYTES bytes (default 1000, at most 4096).  code: also code
+ * that DMA writes over while it runs.
  *
  * Marks: 1 and 2 around each transfer: RDI is 0 for the one to the device, 1 for the one back. */
 #include "lib/guest.h"
@@ -19,6 +20,7 @@
 
 #define VECTOR_EDU      0x35
 #define VECTOR_SPURIOUS 0x4f
+#define CODE_AT         4000 /* in `back` */
 
 static uint64_t bar;
 static volatile uint32_t interrupts, reasons;
@@ -64,15 +66,20 @@ static void factorial(uint32_t n)
     print("%u! = %u modulo 2^32, status %x\n", n, edu_read(EDU_FACTORIAL), edu_read(EDU_STATUS));
 }
 
+static void start_move(uint64_t source, uint64_t destination, uint32_t n, uint32_t command)
+{
+    *(volatile uint64_t *)(bar + EDU_DMA_SOURCE) = source;
+    *(volatile uint64_t *)(bar + EDU_DMA_DEST) = destination;
+    edu_write(EDU_DMA_COUNT, n);
+    edu_write(EDU_DMA_COMMAND, command | EDU_DMA_START);
+}
+
 static void move(uint64_t source, uint64_t destination, uint32_t n, uint32_t command)
 {
     uint32_t wanted = interrupts + 1;
 
     mark(1, command & EDU_DMA_TO_RAM, n);
-    *(volatile uint64_t *)(bar + EDU_DMA_SOURCE) = source;
-    *(volatile uint64_t *)(bar + EDU_DMA_DEST) = destination;
-    edu_write(EDU_DMA_COUNT, n);
-    edu_write(EDU_DMA_COMMAND, command | EDU_DMA_START);
+    start_move(source, destination, n, command);
     if (command & EDU_DMA_INTERRUPT)
         wait(wanted);
     while (edu_read(EDU_DMA_COMMAND) & EDU_DMA_START)
@@ -91,11 +98,31 @@ static uint32_t different(uint32_t n)
 
 static void dma(uint32_t n)
 {
-    for (uint32_t i = 0; i < EDU_DMA_BUFFER_BYTES; i++)
+    for (uint32_t i = 0; i < EDU_DMA_BUFFER_BYTES; i++) {
         there[i] = (uint8_t)(i * 7 + 3);
+        back[i] = 0;
+    }
     move((uint64_t)there, EDU_DMA_BUFFER, n, 0);
     move(EDU_DMA_BUFFER, (uint64_t)back, n, EDU_DMA_TO_RAM | EDU_DMA_INTERRUPT);
     print("%u bytes there and back, %u differ\n", n, different(n));
+}
+
+/* Calls what would spin for ever, if DMA did not write over it meanwhile: at the end of a long transfer. */
+static void code(void)
+{
+    static const uint8_t spin[] = {0xeb, 0xfe, 0xb8, 1, 0, 0, 0, 0xc3};  /* L: jmp L; mov eax, 1; ret */
+    static const uint8_t other[] = {0x90, 0x90, 0xb8, 2, 0, 0, 0, 0xc3}; /* nop; nop; mov eax, 2; ret */
+    uint32_t (*volatile call)(void) = (uint32_t(*)(void))(uintptr_t)(back + CODE_AT);
+
+    for (uint32_t i = 0; i < sizeof spin; i++) {
+        there[CODE_AT + i] = other[i];
+        back[CODE_AT + i] = spin[i];
+    }
+    move((uint64_t)there, EDU_DMA_BUFFER, CODE_AT + sizeof spin, 0);
+    start_move(EDU_DMA_BUFFER, (uint64_t)back, CODE_AT + sizeof spin, EDU_DMA_TO_RAM);
+    print("code that DMA has written: %u\n", call());
+    while (edu_read(EDU_DMA_COMMAND) & EDU_DMA_START)
+        continue;
 }
 
 uint32_t guest_main(const char *args)
@@ -119,6 +146,8 @@ uint32_t guest_main(const char *args)
     print("edu: id %08x, liveness %08x, %s\n", edu_read(EDU_ID), edu_read(EDU_LIVENESS),
           msi ? "MSI" : "no MSI");
     factorial(n);
+    if (args_is(args, 3, "code"))
+        code();
     dma(bytes);
     print("%u interrupts, reasons %03x\n", interrupts, reasons);
     return different(bytes) ? 1 : 0;

@@ -59,7 +59,7 @@ ours board 3
 theirs board 3 "-machine pc"
 theirs board 3 "-machine q35"
 
-for arguments in "10 1000" "33 4095" "1 1"; do
+for arguments in "10 1000" "33 4095" "1 1 code"; do
     ours edu "$arguments"
     passed edu "$arguments"
     theirs edu "$arguments" "-device edu"
@@ -67,13 +67,20 @@ done
 ours iommu ""
 theirs iommu "" "-machine q35 -device intel-iommu -device edu"
 
-# What a device does by itself is in the trace.
-"$build/ringside" run "$root/tests/peers/device.lua" --trace "$work/trace.txt" >"$work/ours" 2>"$work/err"
+# What a device does by itself is in the trace, and code that it has written is read again.
+"$build/ringside" run "$root/tests/peers/device.lua" cmdline="10 1000 code" --trace "$work/trace.txt" >"$work/ours" 2>"$work/err"
 if grep -q ' A\.- device   -- dma device=0x8 .* write=yes size=64$' "$work/trace.txt" &&
     grep -q ' A\.- device   -- message device=0x8 .* vector=53 ' "$work/trace.txt"; then
     ok "a trace has the device's transfers and messages"
 else
     not_ok "a trace has not the device's transfers and messages"
+fi
+# The spinning jmp becomes a nop under the core that is at it.
+if [ "$(grep -A 1 ' back+4000  *jmp ' "$work/trace.txt" | grep -v -e ' -- ' | tail -n 1 | sed 's/.* back+4000  *//')" = nop ]; then
+    ok "a trace has code as it is behind a transfer"
+else
+    grep 'back+4000 ' "$work/trace.txt" | tail -n 4
+    not_ok "a trace has code as it was before a transfer"
 fi
 
 # Two that are joined.
