@@ -7,6 +7,7 @@
 
 #include "cpu/cpu.h"
 #include "dev/board.h"
+#include "dev/devices.h"
 #include "dev/disk.h"
 #include "mmu/mem.h"
 #include "mmu/mmu.h"
@@ -373,6 +374,7 @@ uint64_t rs_hash(rs_world *w, enum rs_hash kind)
     hash = hash * UINT64_C(0x9e3779b97f4a7c15) + mem_hash(m->mem);
     for (uint32_t i = 0; i < DISKS_MAX && m->disk[i]; i++)
         hash = hash * UINT64_C(0x9e3779b97f4a7c15) + disk_hash(m->disk[i], arch);
+    hash = hash * UINT64_C(0x9e3779b97f4a7c15) + devices_hash(m);
     if (arch)
         return hash;
     return hash * UINT64_C(0x9e3779b97f4a7c15) + (params_hash(&m->p) ^ machine_micro(m));

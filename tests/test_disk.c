@@ -330,6 +330,17 @@ START_TEST(the_hash_covers_contents_and_cache)
 }
 END_TEST
 
+/* Software sees that it may not write. */
+START_TEST(the_hash_covers_a_read_only_disk)
+{
+    u64 all = rs_hash(b.world, RS_HASH_ALL), arch = rs_hash(b.world, RS_HASH_ARCH);
+    bare_close(&b);
+    open_with(true);
+    ck_assert_uint_ne(rs_hash(b.world, RS_HASH_ALL), all);
+    ck_assert_uint_ne(rs_hash(b.world, RS_HASH_ARCH), arch);
+}
+END_TEST
+
 static void ck_comes_back(rs_snapshot *s, u64 hash)
 {
     ck_assert_ptr_nonnull(s);
@@ -409,6 +420,7 @@ int main(void)
     tcase_add_test(t, a_power_cut_loses_what_was_not_flushed);
     tcase_add_test(t, a_seed_chooses_what_is_lost);
     tcase_add_test(t, the_hash_covers_contents_and_cache);
+    tcase_add_test(t, the_hash_covers_a_read_only_disk);
     tcase_add_test(t, snapshots_have_the_disks);
     tcase_add_test(t, a_flushed_disk_is_in_a_file_once);
     tcase_add_test(t, a_snapshot_fits_its_disk);

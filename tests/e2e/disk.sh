@@ -54,6 +54,7 @@ says "a replay has the same disk" 1 "d.img: is as it was" exec_virtio --disk d.i
 cp out first
 says "and prints the same" 1 "d.img: is as it was" exec_virtio --disk d.img --replay log
 is "as it did" out first
+says "the same disk, read only, is no replay" 2 "other images, options" exec_virtio --disk d.img,ro --replay log
 says "a commit is quiet" 1 "" exec_virtio --disk d.img --commit
 if cmp -s d.img base.img; then not_ok "nothing is committed"; else ok "it is committed"; fi
 says "another disk is no replay" 2 "" sh -c "'$build/ringside' exec '$build/guests/virtio.elf' --disk d.img --replay log 2>/dev/null"
