@@ -65,6 +65,7 @@ struct rs_config {
     struct rs_params *params; /* opaque; NULL: the default preset */
     const struct rs_device *device;
     size_t device_count;
+    size_t *misfit; /* set, unless NULL, to the index of the device that cannot be had, if there is one */
 };
 
 void rs_config_init(struct rs_config *config);

@@ -161,8 +161,11 @@ enum rs_status devices_plug(struct machine *m, const struct rs_config *config, s
 {
     pci_plug(m, 0, &host_bridge, 0);
     for (size_t i = 0; i < config->device_count; i++)
-        if (plug(m, &config->device[i], err) != RS_OK)
+        if (plug(m, &config->device[i], err) != RS_OK) {
+            if (config->misfit)
+                *config->misfit = i;
             return RS_FAILED;
+        }
     return RS_OK;
 }
 

@@ -62,7 +62,7 @@ cp base.img d.img
 says "nothing is written to a read-only disk" 3 "" exec_virtio --disk d.img,ro --commit
 is "so it stands" d.img base.img
 says "--commit without a disk" 2 "--disk FILE" exec_virtio --commit
-says "a disk that is not there" 2 "none.img: cannot be read" exec_virtio --disk none.img
+says "a disk that is not there" 2 "ringside: --disk 'none.img,slot=9': none.img: cannot be read" exec_virtio --disk d.img --disk none.img,slot=9
 says "a disk without a name" 2 "a file is wanted" exec_virtio --disk ,ro
 says "the same disk twice" 2 "is the same file as" exec_virtio --disk d.img --disk ./d.img
 says "the image as a disk" 2 "is the same file as" exec_virtio --disk "$build/guests/virtio.elf"
@@ -75,7 +75,7 @@ is "all that leaves the disk alone" d.img base.img
 
 # ---- overlays ----
 
-says "an overlay is lost as well" 1 "d.ovl: is as it was" exec_virtio --disk d.img,overlay=d.ovl
+says "an overlay is not made" 1 "d.ovl: is not made: what the image wrote to it is lost; --commit keeps it" exec_virtio --disk d.img,overlay=d.ovl
 if [ -e d.ovl ]; then not_ok "an overlay is made without --commit"; else ok "no overlay is made without --commit"; fi
 cp d.img raw.img
 says "what a raw disk has in the end" 1 "" exec_virtio --disk raw.img --commit
@@ -110,14 +110,22 @@ says "two NICs and a capture of each" 1 "" nic --nic e1000 --nic e1000,mac=52:54
 if [ "$(frames a.pcap) $(frames b.pcap)" = "6 6" ]; then ok "tcpdump reads both"; else not_ok "tcpdump reads $(frames a.pcap) $(frames b.pcap)"; fi
 says "a NIC that there is not" 2 "'rtl' is no NIC" nic --nic rtl
 says "an address that is none" 2 "six bytes" nic --nic e1000,mac=1
-says "a group's address" 2 "must be even" nic --nic e1000,mac=01:00:00:00:00:01
+says "a group's address" 2 "ringside: --nic 'e1000,mac=01:00:00:00:00:01': e1000: a group" nic --nic e1000,mac=01:00:00:00:00:01
 says "a slot that there is not" 2 "slots are 1 to 31" nic --nic e1000,slot=32
-says "a slot twice" 2 "has a device already" nic --nic e1000,slot=3 --disk d.img,slot=3
+says "a slot twice" 2 "ringside: --disk 'd.img,slot=3': virtio-blk: slot 3 has a device already" nic --nic e1000,slot=3 --disk d.img,slot=3
 says "a capture of no NIC" 2 "there are NICs 1 to 1" nic --nic e1000 --pcap c.pcap,nic=2
 says "a capture without NICs" 2 "--nic e1000" nic --pcap c.pcap
 says "a capture twice" 2 "is given twice" nic --nic e1000 --pcap c.pcap --pcap ./c.pcap
 says "a disk as a capture" 2 "is the same file as" nic --nic e1000 --disk d.img --pcap d.img
 says "a file that is no capture" 2 "is not a capture" nic --nic e1000 --pcap base.img
+cp a.pcap old.pcap
+says "an older capture and no such entry" 2 "no symbol 'nosuch'" nic --nic e1000 --pcap old.pcap --entry nosuch
+is "it stays if the command fails" a.pcap old.pcap
+says "a log of one NIC" 3 "" nic --nic e1000 --record nic.log
+says "an older capture and another machine's log" 2 "other images, options" nic --nic e1000,slot=9 --pcap old.pcap --replay nic.log
+is "it stays if the log does not fit" a.pcap old.pcap
+says "an older capture and a run" 1 "" nic --nic e1000 --nic e1000 --link 1,2 --pcap old.pcap
+if [ "$(frames old.pcap)" = 6 ]; then ok "that replaces it"; else not_ok "tcpdump reads $(frames old.pcap)"; fi
 says "a link to nowhere" 2 "two NICs of 1 to 1" nic --nic e1000 --link 1,2
 says "a link to itself" 2 "two NICs of 1 to 2" nic --nic e1000 --nic e1000 --link 1,1
 says "too many devices" 2 "room for 4" nic --nic e1000 --nic e1000 --nic e1000 --nic e1000 --nic e1000

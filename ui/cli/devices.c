@@ -94,16 +94,21 @@ static enum rs_status read_nic(char *text, struct rs_device *d, struct rs_error 
     return RS_OK;
 }
 
+enum rs_status devices_blame(const struct cli_device *option, const struct rs_error *why,
+                             struct rs_error *err)
+{
+    return rs_fail(err, "%s '%.300s': %.600s", option->nic ? "--nic" : "--disk", option->text, why->text);
+}
+
 static enum rs_status read_device(const struct cli_device *from, char text[DEVICE_TEXT_MAX],
                                   struct rs_device *d, struct rs_error *err)
 {
-    const char *option = from->nic ? "--nic" : "--disk";
     struct rs_error why;
     if (snprintf(text, DEVICE_TEXT_MAX, "%s", from->text) >= DEVICE_TEXT_MAX)
-        return rs_fail(err, "%s '%.60s...' is too long", option, from->text);
+        return rs_fail(err, "%s '%.60s...' is too long", from->nic ? "--nic" : "--disk", from->text);
     if ((from->nic ? read_nic : read_disk)(text, d, &why) == RS_OK)
         return RS_OK;
-    return rs_fail(err, "%s '%.300s': %.600s", option, from->text, why.text);
+    return devices_blame(from, &why, err);
 }
 
 static enum rs_status read_pcap(const char *text, const struct cli *cli, struct cli_pcap *p,
@@ -178,17 +183,25 @@ static enum rs_status join(const char *text, rs_machine *m, struct rs_error *err
     return rs_link(m, (size_t)a - 1, m, (size_t)b - 1, &link, err);
 }
 
-enum rs_status devices_begin(const struct cli *cli, struct cli_devices *d, rs_world *w, rs_machine *m,
-                             struct rs_error *err)
+enum rs_status devices_open(const struct cli *cli, struct cli_devices *d, rs_world *w, rs_machine *m,
+                            struct rs_error *err)
 {
     for (size_t i = 0; i < cli->links; i++)
         if (join(cli->link[i], m, err) != RS_OK)
             return RS_FAILED;
     for (size_t i = 0; i < d->pcaps; i++) {
-        d->pcap[i].file = pcap_begin(w, m, (size_t)d->pcap[i].nic - 1, d->pcap[i].path, err);
+        d->pcap[i].file = pcap_open(w, m, (size_t)d->pcap[i].nic - 1, d->pcap[i].path, err);
         if (!d->pcap[i].file)
             return RS_FAILED;
     }
+    return RS_OK;
+}
+
+enum rs_status devices_begin(struct cli_devices *d, struct rs_error *err)
+{
+    for (size_t i = 0; i < d->pcaps; i++)
+        if (pcap_begin(d->pcap[i].file, err) != RS_OK)
+            return RS_FAILED;
     return RS_OK;
 }
 

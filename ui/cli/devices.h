@@ -21,13 +21,19 @@ struct cli_devices {
     size_t pcaps;
 };
 
+/* Says which option is wrong, and why. */
+enum rs_status devices_blame(const struct cli_device *option, const struct rs_error *why,
+                             struct rs_error *err);
 /* What the options say; nothing is opened. */
 enum rs_status devices_read(const struct cli *cli, struct cli_devices *d, struct rs_error *err);
 /* Takes note of their files, which are apart from all others. */
 enum rs_status devices_use(const struct cli_devices *d, rs_world *w, struct rs_error *err);
-/* Of a machine that has them and has not booted: its links, and captures from its first frame on. */
-enum rs_status devices_begin(const struct cli *cli, struct cli_devices *d, rs_world *w, rs_machine *m,
-                             struct rs_error *err);
+/* Of a machine that has them and has not booted: its links, and the files of captures, which stay as they
+ * are. */
+enum rs_status devices_open(const struct cli *cli, struct cli_devices *d, rs_world *w, rs_machine *m,
+                            struct rs_error *err);
+/* It has booted, and nothing is wrong: the captures begin, before its first frame. */
+enum rs_status devices_begin(struct cli_devices *d, struct rs_error *err);
 /* The captures end; RS_FAILED: one could not be written whole. */
 enum rs_status devices_end(struct cli_devices *d, struct rs_error *err);
 

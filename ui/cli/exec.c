@@ -125,10 +125,14 @@ static rs_machine *make_machine(const struct cli *cli, rs_world *w, const struct
     config.device_count = b->devices.count;
     enum rs_status status = cli->timing ? rs_params_preset(params, cli->timing, err) : RS_OK;
     struct rs_error why;
+    size_t misfit = config.device_count;
+    config.misfit = &misfit;
     rs_machine *m = status == RS_OK ? rs_machine_new(w, &config, &why) : NULL;
     rs_params_free(params);
-    if (status == RS_OK && !m) /* the number of cores has been looked at */
-        rs_fail(err, "%s%s", strncmp(why.text, "ram =", 5) == 0 ? "--ram: " : "", why.text);
+    if (status == RS_OK && !m && misfit < config.device_count)
+        devices_blame(&cli->device[misfit], &why, err);
+    else if (status == RS_OK && !m) /* the number of cores has been looked at */
+        rs_fail(err, "--ram: %s", why.text);
     return m && check_position(cli, m, err) == RS_OK ? m : NULL;
 }
 
@@ -140,9 +144,9 @@ static rs_machine *start(const struct cli *cli, rs_world *w, struct boot *b, str
         open_files(cli, w, err) != RS_OK)
         return NULL;
     rs_machine *m = make_machine(cli, w, b, err);
-    if (!m || devices_begin(cli, &b->devices, w, m, err) != RS_OK)
+    if (!m || devices_open(cli, &b->devices, w, m, err) != RS_OK || boot(cli, m, b, err) != RS_OK)
         return NULL;
-    return boot(cli, m, b, err) == RS_OK ? m : NULL;
+    return devices_begin(&b->devices, err) == RS_OK ? m : NULL;
 }
 
 /* ------------------------------------------------------------------ the terminal */
@@ -336,9 +340,8 @@ static int leave_disks(const struct cli *cli, rs_machine *m, int status)
         if (!disk.changed)
             continue;
         if (!cli->commit)
-            fprintf(stderr,
-                    "ringside: %s: is as it was: what the image wrote to it is lost; --commit keeps it\n",
-                    disk.path);
+            fprintf(stderr, "ringside: %s: is %s: what the image wrote to it is lost; --commit keeps it\n",
+                    disk.path, access(disk.path, F_OK) == 0 ? "as it was" : "not made");
         else if (rs_disk_commit(m, i, &err) != RS_OK)
             status = cli_complain(err.text);
     }

@@ -63,11 +63,11 @@ static int capture(lua_State *L)
     for (size_t i = 0; i < s->captures; i++)
         if (rs_same_file(pcap_path(s->capture[i]), path))
             return luaL_error(L, "pcap: %s has the frames of a NIC already: choose another name", path);
-    struct pcap *p = pcap_begin(s->world, n->host->m, n->nic, path, &err);
+    struct pcap *p = pcap_open(s->world, n->host->m, n->nic, path, &err);
     if (!p)
         return sc_error(L, &err);
     s->capture[s->captures++] = p;
-    return 0;
+    return pcap_begin(p, &err) == RS_OK ? 0 : sc_error(L, &err);
 }
 
 static const luaL_Reg methods[] = {{"send", send_frame}, {"pcap", capture}, {NULL, NULL}};

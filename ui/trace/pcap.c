@@ -19,6 +19,7 @@ struct pcap {
     const rs_machine *machine;
     size_t nic;
     uint64_t hz;
+    bool begun;
     int watch;
     FILE *file;
     char path[1024];
@@ -81,14 +82,14 @@ static FILE *open_file(const char *path, struct rs_error *err)
         rs_fail(err, "%s: cannot be written: %s", path, strerror(errno));
         return NULL;
     }
-    if (may_replace(f) && ftruncate(fileno(f), 0) == 0)
+    if (may_replace(f))
         return f;
     fclose(f);
     rs_fail(err, "%s: exists and is not a capture of frames: choose another name or remove it", path);
     return NULL;
 }
 
-struct pcap *pcap_begin(rs_world *w, const rs_machine *m, size_t nic, const char *path, struct rs_error *err)
+struct pcap *pcap_open(rs_world *w, const rs_machine *m, size_t nic, const char *path, struct rs_error *err)
 {
     FILE *file = rs_use_file(w, RS_FILE_PCAP, path, err) == RS_OK ? open_file(path, err) : NULL;
     struct pcap *p = file ? calloc(1, sizeof *p) : NULL;
@@ -99,10 +100,20 @@ struct pcap *pcap_begin(rs_world *w, const rs_machine *m, size_t nic, const char
     }
     *p = (struct pcap){.world = w, .machine = m, .nic = nic, .hz = rs_param_get(m, 0), .file = file};
     snprintf(p->path, sizeof p->path, "%s", path);
-    put_header(file);
-    fflush(file);
-    p->watch = rs_watch(w, RS_PROBE_frame, false, on_frame, p);
     return p;
+}
+
+enum rs_status pcap_begin(struct pcap *p, struct rs_error *err)
+{
+    struct stat st;
+    int fd = fileno(p->file);
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && ftruncate(fd, 0) != 0)
+        return rs_fail(err, "%s: cannot be written: %s", p->path, strerror(errno));
+    put_header(p->file);
+    fflush(p->file);
+    p->watch = rs_watch(p->world, RS_PROBE_frame, false, on_frame, p);
+    p->begun = true;
+    return RS_OK;
 }
 
 const char *pcap_path(const struct pcap *p)
@@ -112,7 +123,8 @@ const char *pcap_path(const struct pcap *p)
 
 enum rs_status pcap_end(struct pcap *p, struct rs_error *err)
 {
-    rs_unwatch(p->world, p->watch);
+    if (p->begun)
+        rs_unwatch(p->world, p->watch);
     bool good = !ferror(p->file);
     good = fclose(p->file) == 0 && good;
     enum rs_status status =
