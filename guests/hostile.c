@@ -8,6 +8,8 @@
  *     vmx       every VMX instruction, CR4.VMXE, and hypercalls with rubbish
  *     code      writes over the instructions that it is about to execute, again and again
  *     storm     interrupts itself as fast as it can: by its timer, by IPIs to itself; with INT if it has no APIC
+ *     deaf      HLT for ever, with a timer that fires all the time and a priority that holds its interrupts back
+ *     restless  HLT for ever, woken by such a timer again and again
  *     tables    page tables with loops, reserved bits, and frames where it has no RAM: it reads what it can get
  *     triple    an exception without an IDT
  *     asleep    HLT with interrupts off
@@ -34,6 +36,7 @@
 #define VECTOR_STORM 64
 #define TURNS        2000
 #define STORM        1000 /* interrupts */
+#define WAKE_COUNT   5000 /* cycles: in time for the next HLT, not for the handler */
 
 static volatile uint64_t resume; /* where a fault leads */
 static volatile uint64_t faults, storm;
@@ -190,14 +193,20 @@ static bool has_x2apic(void)
     return r[3] & CPUID_1_EDX_APIC && r[2] & CPUID_1_ECX_X2APIC;
 }
 
+static void start_timer(uint32_t priority, uint32_t count)
+{
+    wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
+    wrmsr(X2APIC_MSR(APIC_SVR), APIC_SVR_ENABLE | 0xff);
+    wrmsr(X2APIC_MSR(APIC_TPR), priority);
+    wrmsr(X2APIC_MSR(APIC_TIMER_DIVIDE), APIC_DIVIDE_BY_1);
+    wrmsr(X2APIC_MSR(APIC_LVT_TIMER), APIC_TIMER_PERIODIC | VECTOR_STORM);
+    wrmsr(X2APIC_MSR(APIC_TIMER_INITIAL), count);
+}
+
 static void storm_by_apic(void)
 {
     trap_set(VECTOR_STORM, on_storm);
-    wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
-    wrmsr(X2APIC_MSR(APIC_SVR), APIC_SVR_ENABLE | 0xff);
-    wrmsr(X2APIC_MSR(APIC_TIMER_DIVIDE), APIC_DIVIDE_BY_1);
-    wrmsr(X2APIC_MSR(APIC_LVT_TIMER), APIC_TIMER_PERIODIC | VECTOR_STORM);
-    wrmsr(X2APIC_MSR(APIC_TIMER_INITIAL), 1);
+    start_timer(0, 1);
     __asm__ volatile("sti");
     while (storm < STORM)
         wrmsr(X2APIC_MSR(APIC_ICR_LOW), APIC_ICR_TO_SELF | APIC_ICR_ASSERT | VECTOR_STORM);
@@ -214,6 +223,31 @@ static void attack_storm(void)
             __asm__ volatile("int %0" : : "i"(VECTOR_STORM) : "memory");
     }
     print("storm: %u interrupts at least\n", STORM);
+}
+
+static _Noreturn void sleep_for_ever(void)
+{
+    for (;;)
+        __asm__ volatile("sti\n\thlt");
+}
+
+static void attack_deaf(void)
+{
+    start_timer(0xff, 1);
+    sleep_for_ever();
+}
+
+static void on_wake(struct trap_frame *frame)
+{
+    (void)frame;
+    wrmsr(X2APIC_MSR(APIC_EOI), 0);
+}
+
+static void attack_restless(void)
+{
+    trap_set(VECTOR_STORM, on_wake);
+    start_timer(0, WAKE_COUNT);
+    sleep_for_ever();
 }
 
 /* ---- page tables ---- */
@@ -269,6 +303,7 @@ static const struct attack {
     {"msrs", attack_msrs},     {"ports", attack_ports},   {"vmx", attack_vmx},
     {"code", attack_code},     {"storm", attack_storm},   {"tables", attack_tables},
     {"triple", attack_triple}, {"asleep", attack_asleep}, {"endless", attack_endless},
+    {"deaf", attack_deaf},     {"restless", attack_restless},
 };
 #define ATTACKS (sizeof attacks / sizeof *attacks)
 
@@ -295,6 +330,6 @@ uint32_t guest_main(const char *args)
     }
     if (word > 1)
         return 0;
-    print("hostile: how? msrs, ports, vmx, code, storm, tables, triple, asleep, endless\n");
+    print("hostile: how? msrs, ports, vmx, code, storm, deaf, restless, tables, triple, asleep, endless\n");
     return 1;
 }

@@ -88,6 +88,23 @@ int lapic_pending(const struct vcpu *v)
     return CLASS(vector) > CLASS(lapic_ppr(a)) ? vector : -1;
 }
 
+/* What lapic_error makes of a vector; 0: nothing. */
+static unsigned error_vector(const struct lapic *a)
+{
+    uint32_t lvt = *reg(a, APIC_LVT_ERROR);
+
+    return lvt & APIC_LVT_MASKED || a->error_raised ? 0 : lvt & APIC_LVT_VECTOR;
+}
+
+bool lapic_would_take(const struct vcpu *v, unsigned vector)
+{
+    const struct lapic *a = &v->lapic;
+
+    if (vector < APIC_VECTOR_MIN)
+        vector = error_vector(a);
+    return is_enabled(a) && vector >= APIC_VECTOR_MIN && CLASS(vector) > CLASS(lapic_ppr(a));
+}
+
 uint32_t lapic_threshold(const struct vcpu *v)
 {
     const struct lapic *a = &v->lapic;
@@ -112,10 +129,10 @@ void lapic_take(struct vcpu *v, unsigned vector)
 void lapic_error(struct vcpu *v, uint32_t bit)
 {
     struct lapic *a = &v->lapic;
-    uint32_t lvt = *reg(a, APIC_LVT_ERROR), vector = lvt & APIC_LVT_VECTOR;
+    unsigned vector = error_vector(a);
 
     a->errors |= bit;
-    if (lvt & APIC_LVT_MASKED || vector < APIC_VECTOR_MIN || a->error_raised)
+    if (vector < APIC_VECTOR_MIN)
         return;
     a->error_raised = true;
     lapic_raise(v, vector);

@@ -46,6 +46,8 @@ bool lapic_in_x2apic_mode(const struct lapic *a);
 void lapic_raise(struct vcpu *v, unsigned vector);
 /* The vector that the processor would take if it took interrupts; -1: none that its priority lets through. */
 int lapic_pending(const struct vcpu *v);
+/* Whether lapic_pending would say so if this one arrived, or the error that an illegal one is. */
+bool lapic_would_take(const struct vcpu *v, unsigned vector);
 /* Takes what lapic_pending says into service. */
 void lapic_take(struct vcpu *v, unsigned vector);
 /* The class below which TPR would have to fall for an interrupt to come through; 0: none waits for that. */
@@ -85,6 +87,8 @@ struct vcpu *lapic_message_target(struct vm *vm, uint32_t address, uint32_t data
 
 /* The next interrupt that it will make, LAPIC_NEVER if none. */
 uint64_t lapic_timer_due(const struct vcpu *v);
+/* The same, if its priority lets that interrupt through. */
+uint64_t lapic_timer_alarm(const struct vcpu *v);
 /* What was due by `now` happens. */
 void lapic_timer_run(struct vcpu *v, uint64_t now);
 void lapic_timer_start(struct vcpu *v, uint64_t initial);

@@ -29,6 +29,11 @@ uint64_t lapic_timer_due(const struct vcpu *v)
     return runs ? v->lapic.due : LAPIC_NEVER;
 }
 
+uint64_t lapic_timer_alarm(const struct vcpu *v)
+{
+    return lapic_would_take(v, *reg(v, APIC_LVT_TIMER) & APIC_LVT_VECTOR) ? lapic_timer_due(v) : LAPIC_NEVER;
+}
+
 /* A periodic timer that nobody has looked at for more than a period has fired once. */
 static void rewind_timer(struct vcpu *v, uint64_t now)
 {

@@ -24,8 +24,8 @@
  * weight would give it cores: twice what one turn costs the lightest. */
 #define LAG_MAX (2 * WEIGHT_MAX * (uint64_t)QUANTUM_CYCLES)
 
-/* An entry gives the guest that many cycles at least: a timer that is due again at once may not keep it from
- * its next instruction for ever. */
+/* An entry gives the guest that many cycles at least, and a turn has an entry: a timer that is due again at
+ * once, its own or that of one that sleeps, may not keep it from its next instruction for ever. */
 #define LEAST_RUN 500
 
 static unsigned timer_shift; /* of the VMX-preemption timer */
@@ -151,6 +151,11 @@ static void end_sleep(struct vcpu *v)
     not_before(&v->vm->share, 0);
 }
 
+void scheduler_enter(struct vm *vm)
+{
+    not_before(&vm->share, 0);
+}
+
 void scheduler_wake(struct vcpu *v)
 {
     end_sleep(v);
@@ -161,10 +166,11 @@ void scheduler_wake(struct vcpu *v)
 /* Timers of virtual CPUs in HLT are looked after by the core that had them last. */
 static bool looks_after(const struct core *c, const struct vcpu *v)
 {
-    return v->halted && v->last_core == c && v->vm->dir->state == VMDIR_RUNNING;
+    return v->halted && v->last_core == c && v->vm->dir->state == VMDIR_RUNNING && !vcpu_kept_out(v);
 }
 
-/* Until a virtual timer wakes one of them, or LAPIC_NEVER. */
+/* Until a virtual timer wakes one of them, or LAPIC_NEVER.  One whose interrupt its priority holds back wakes
+ * nobody, however often it fires: in HLT that priority does not change. */
 static uint64_t next_alarm(const struct core *c)
 {
     uint64_t next = LAPIC_NEVER;
@@ -173,8 +179,8 @@ static uint64_t next_alarm(const struct core *c)
         for (uint64_t j = 0; j < vm_at(i)->dir->vcpus; j++) {
             const struct vcpu *v = &vm_at(i)->vcpu[j];
 
-            if (looks_after(c, v) && v->wakers & WAKES_BY_INTERRUPT && lapic_timer_due(v) < next)
-                next = lapic_timer_due(v);
+            if (looks_after(c, v) && v->wakers & WAKES_BY_INTERRUPT && lapic_timer_alarm(v) < next)
+                next = lapic_timer_alarm(v);
         }
     return next;
 }
@@ -252,6 +258,13 @@ static void set_preemption_timer(struct vcpu *v, uint64_t now, uint64_t end)
 }
 
 /* A turn also ends when somebody else's timer is due. */
+static uint64_t turn_end(uint64_t now, uint64_t alarm)
+{
+    if (alarm < now + LEAST_RUN)
+        return now + LEAST_RUN;
+    return alarm < now + QUANTUM_CYCLES ? alarm : now + QUANTUM_CYCLES;
+}
+
 static void run_turn(struct vcpu *v, struct core *c)
 {
     uint64_t now, end, alarm = next_alarm(c);
@@ -259,7 +272,7 @@ static void run_turn(struct vcpu *v, struct core *c)
     begin_turn(v, c);
     vm_devices_turn(v->vm);
     now = v->turn.start;
-    end = alarm < now + QUANTUM_CYCLES ? alarm : now + QUANTUM_CYCLES;
+    end = turn_end(now, alarm);
     while (vcpu_runnable(v) && !c->must_choose && now < end) {
         if (v->startup.begin) {
             startup_begin(v);
@@ -273,22 +286,33 @@ static void run_turn(struct vcpu *v, struct core *c)
     end_turn(v);
 }
 
-/* Nothing to run, until a virtual timer is due, another core wakes this one or a device has something.  The
- * first core looks at the management line again after a quantum at most. */
-static void sleep(struct core *c)
+static void arm_alarm(const struct core *c, uint64_t now, uint64_t alarm)
 {
-    uint64_t alarm = next_alarm(c), now = rdtsc(), counts;
+    uint64_t counts;
 
-    if (alarm <= now)
-        return;
     if (c->number == 0 && alarm > now + QUANTUM_CYCLES)
         alarm = now + QUANTUM_CYCLES;
     counts = (alarm - now) / apic_cycles_per_count();
     if (alarm != LAPIC_NEVER)
         apic_arm_timer(counts > UINT32_MAX ? UINT32_MAX : counts ? (uint32_t)counts : 1);
+}
+
+/* Nothing to run, until a virtual timer is due, another core wakes this one or a device has something.  The
+ * first core looks at the management line again after a quantum at most.  Where the timer is due already,
+ * other cores and devices have their moment all the same. */
+static void sleep(struct core *c)
+{
+    uint64_t alarm = next_alarm(c), now = rdtsc();
+    bool due = alarm <= now;
+
+    if (!due)
+        arm_alarm(c, now, alarm);
     c->sleeps = true;
     lock_give();
-    wait_for_interrupt();
+    if (due)
+        take_interrupts();
+    else
+        wait_for_interrupt();
     lock_take();
     c->sleeps = false;
     irq_run();

@@ -31,6 +31,8 @@ bool scheduler_run(bool stay);
 /* What all other cores do. */
 _Noreturn void scheduler_serve(void);
 
+/* vm is about to run, for the first time or again: it has no claim to what others have had meanwhile. */
+void scheduler_enter(struct vm *vm);
 /* v can run from now on (it has been started or woken, or its VM resumed): a core that sleeps takes it, or
  * one that runs who has had more of its share. */
 void scheduler_wake(struct vcpu *v);

@@ -259,6 +259,7 @@ bool vm_start(struct vm *vm, char *why, size_t size)
 
 void vm_resume(struct vm *vm)
 {
+    scheduler_enter(vm);
     vm->dir->state = VMDIR_RUNNING;
     for (uint64_t i = 0; i < vm->dir->vcpus; i++)
         scheduler_wake(&vm->vcpu[i]);

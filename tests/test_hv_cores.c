@@ -237,6 +237,48 @@ START_TEST(what_was_not_used_is_gone)
 }
 END_TEST
 
+/* One that pauses has what it did not use taken from it, however many virtual CPUs it goes on with. */
+START_TEST(what_a_pause_left_is_gone)
+{
+    char module[64];
+    use_cores(1);
+    snprintf(module, sizeof module, "p image=cores vcpus=%d weight=100 -- 100000000", _i);
+    add_vm("cores", module);
+    add_vm("alu", "q image=alu weight=100 -- 1000000000");
+    boot_hv();
+    run_until(10 * QUANTUM);
+    reply_has("vm pause p", "ok");
+    run_until(rs_now(machine) + 60 * QUANTUM);
+    reply_has("vm resume p", "ok");
+    uint64_t before = turn_cycles("q");
+    run_until(rs_now(machine) + 20 * QUANTUM);
+    must_be_near(turn_cycles("q") - before, 10 * QUANTUM, 15, "what the other one has had since");
+}
+END_TEST
+
+/* HLT leaves the core to the others, whatever timer is set to end it. */
+static const struct {
+    const char *how;
+    double has; /* of the core, its neighbour at least */
+} sleepers[] = {{"deaf", 0.9}, {"restless", 0.45}};
+
+START_TEST(who_sleeps_takes_no_more_than_its_share)
+{
+    char module[64];
+    use_cores(1);
+    snprintf(module, sizeof module, "evil image=hostile ram=2M -- %s", sleepers[_i].how);
+    add_vm("hostile", module);
+    add_vm("alu", "good image=alu ram=2M -- 1000000000");
+    boot_hv();
+    run_until(5 * QUANTUM);
+    uint64_t before = stat_of("good", "guest_cycles="), since = rs_now(machine);
+    run_until(since + 20 * QUANTUM);
+    double part =
+        (double)(stat_of("good", "guest_cycles=") - before) / (double)(rs_now(machine) - since);
+    ck_assert_msg(part > sleepers[_i].has, "%s: %.3f of the core", sleepers[_i].how, part);
+}
+END_TEST
+
 /* ---- reaching a VM on another core ---- */
 
 static uint64_t kicks;
@@ -437,6 +479,8 @@ static Suite *make_suite(void)
     tcase_add_test(c, a_newcomer_has_its_share_and_no_more);
     tcase_add_test(c, weight_can_be_changed);
     tcase_add_test(c, what_was_not_used_is_gone);
+    tcase_add_loop_test(c, what_a_pause_left_is_gone, 1, 4);
+    tcase_add_loop_test(c, who_sleeps_takes_no_more_than_its_share, 0, COUNT(sleepers));
     c = new_case(s, "reaching");
     tcase_add_test(c, paused_wherever_it_runs);
     tcase_add_test(c, stale_translations_are_never_used);
