@@ -300,9 +300,9 @@ static const struct attack {
     const char *name;
     void (*run)(void);
 } attacks[] = {
-    {"msrs", attack_msrs},     {"ports", attack_ports},   {"vmx", attack_vmx},
-    {"code", attack_code},     {"storm", attack_storm},   {"tables", attack_tables},
-    {"triple", attack_triple}, {"asleep", attack_asleep}, {"endless", attack_endless},
+    {"msrs", attack_msrs},     {"ports", attack_ports},       {"vmx", attack_vmx},
+    {"code", attack_code},     {"storm", attack_storm},       {"tables", attack_tables},
+    {"triple", attack_triple}, {"asleep", attack_asleep},     {"endless", attack_endless},
     {"deaf", attack_deaf},     {"restless", attack_restless},
 };
 #define ATTACKS (sizeof attacks / sizeof *attacks)

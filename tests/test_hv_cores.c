@@ -273,8 +273,7 @@ START_TEST(who_sleeps_takes_no_more_than_its_share)
     run_until(5 * QUANTUM);
     uint64_t before = stat_of("good", "guest_cycles="), since = rs_now(machine);
     run_until(since + 20 * QUANTUM);
-    double part =
-        (double)(stat_of("good", "guest_cycles=") - before) / (double)(rs_now(machine) - since);
+    double part = (double)(stat_of("good", "guest_cycles=") - before) / (double)(rs_now(machine) - since);
     ck_assert_msg(part > sleepers[_i].has, "%s: %.3f of the core", sleepers[_i].how, part);
 }
 END_TEST

@@ -96,6 +96,28 @@ cat: there is no 'nothing'
 END
 echo 'some text' >"$work/text"
 head -c 100 "$build/guests/programs/alu" >"$work/cut"
+# Status 1 is 3 here, and 2 is 5.
+try 'what was not done is no success' 3 -a 'churn 5 100000000' <<END
+kernel: ready
+churn: 5 times 100000000 pages, 5 surprises
+END
+for command in 'forkwait -1' 'alu x' 'alu 99999999999999999999' 'touch 10 2M'; do
+    try "$command: no number" 5 -a "$command" <<END
+kernel: ready
+${command%% *}: '${command##* }' is no number, or too large
+END
+done
+try 'more units than it can number' 5 -a 'compile 100' <<END
+kernel: ready
+compile: there may be 99 units
+END
+try 'no process is left: not for a command, nor for what it pipes to' 3 \
+    -a "$(printf 'cat & %.0s' $(seq 31)) alu 10, echo so, alu 10 | wc" <<END
+kernel: ready
+sh: no process or memory is left
+so
+sh: no process or memory is left
+END
 try 'boot modules are files' 255 -m "$build/guests/programs/alu the arithmetic" -m "$work/text" -m "$work/cut cut" \
     -a 'arithmetic 10, cat text, cut' <<END
 kernel: ready

@@ -27,5 +27,5 @@ int main(int argc, char **argv)
         surprises += turn(pages, i + 1);
     mark(2, 102, n);
     print("churn: %lu times %lu pages, %lu surprises\n", n, pages, surprises);
-    return 0;
+    return surprises != 0;
 }

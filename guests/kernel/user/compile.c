@@ -2,9 +2,10 @@
  * keeps what it finds in memory that it maps, and sends an object through a pipe to the one that links. */
 #include "user.h"
 
-#define PAGE    4096
-#define BUCKETS 256
-#define TREE    64 /* pages that a unit maps for its words */
+#define PAGE       4096
+#define BUCKETS    256
+#define UNITS_MOST 99 /* a unit's number has two digits */
+#define TREE       64 /* pages that a unit maps for its words */
 
 struct word {
     struct word *next;
@@ -110,5 +111,10 @@ int main(int argc, char **argv)
 {
     uint64_t units = number(argc, argv, 1, 4);
 
-    return argc > 2 ? compile(units, 9) : link(units < 99 ? units : 99);
+    if (argc > 2)
+        return compile(units, 9);
+    if (units <= UNITS_MOST)
+        return link(units);
+    print("compile: there may be %d units\n", UNITS_MOST);
+    return 2;
 }

@@ -49,10 +49,8 @@ static int parse_prefix(char *address, uint32_t *prefix)
     while (*slash && *slash != '/')
         slash++;
     if (*slash) {
-        char *argv[] = {slash + 1};
-
         *slash = 0;
-        *prefix = (uint32_t)number(1, argv, 0, 33);
+        *prefix = (uint32_t)number_of(slash + 1, 33);
     }
     return *prefix <= 32;
 }

@@ -165,6 +165,18 @@ static void start(const struct command *c, int64_t in, int64_t out)
     leave(127);
 }
 
+/* What is left of a pipeline is not run; gives the place behind. */
+static char *give_up(const char *why, char *s, char *end)
+{
+    struct command rest;
+
+    print("sh: %s\n", why);
+    last_status = 1;
+    while (*end == '|')
+        s = parse(s + 1, &rest, end);
+    return s;
+}
+
 /* A command and those that it pipes to; gives the place behind. */
 static char *run_pipeline(char *s)
 {
@@ -181,7 +193,8 @@ static char *run_pipeline(char *s)
         if (c.words == 0 || (end != '|' && end != '&' && in == 0 && !c.to && builtin(&c)))
             break;
         if (end == '|' && pipe(fd) < 0) {
-            print("sh: no pipe is left\n");
+            s = give_up("no pipe is left", s, &end);
+            id = -1;
             break;
         }
         if ((id = fork()) == 0)
@@ -192,6 +205,8 @@ static char *run_pipeline(char *s)
         if (end == '|')
             close(fd[1]);
         in = fd[0];
+        if (id < 0)
+            s = give_up("no process or memory is left", s, &end);
         s += end == '|';
     } while (end == '|');
     if (in)

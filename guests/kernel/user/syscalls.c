@@ -11,5 +11,5 @@ int main(int argc, char **argv)
         different += getpid() != id;
     mark(2, 101, n);
     print("syscalls: %lu calls, %lu surprises\n", n, different);
-    return 0;
+    return different != 0;
 }

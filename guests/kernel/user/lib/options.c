@@ -22,7 +22,7 @@ static int parse(int argc, char **argv, int i, const struct option *o)
     }
     if (!text)
         return 0;
-    value = number(1, &text, 0, UINT64_MAX);
+    value = number_of(text, UINT64_MAX);
     if (value < o->least || value > o->most)
         return 0;
     *o->value = value;

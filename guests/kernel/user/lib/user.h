@@ -63,7 +63,10 @@ _Noreturn void leave(int status);
 /* ---- lib/words.c ---- */
 
 int same(const char *a, const char *b);
-/* argv[i] as a decimal number, or `otherwise` if there is none or it is no number. */
+/* A decimal number, or `otherwise` if it is none. */
+uint64_t number_of(const char *text, uint64_t otherwise);
+/* argv[i] as a decimal number, or `otherwise` if there is none; ends the program with status 2, and says so,
+ * if it is something else. */
 uint64_t number(int argc, char **argv, int i, uint64_t otherwise);
 /* The next of a sequence that is as good as random: state must not be 0. */
 uint64_t next_random(uint64_t *state);

@@ -7,18 +7,35 @@ int same(const char *a, const char *b)
     return *a == *b;
 }
 
+static int read_number(const char *s, uint64_t *value)
+{
+    const char *first = s;
+
+    for (*value = 0; *s; s++) {
+        if (*s < '0' || *s > '9' || *value > UINT64_MAX / 10 - 1)
+            return 0;
+        *value = *value * 10 + (uint64_t)(*s - '0');
+    }
+    return s != first;
+}
+
+uint64_t number_of(const char *text, uint64_t otherwise)
+{
+    uint64_t value;
+
+    return read_number(text, &value) ? value : otherwise;
+}
+
 uint64_t number(int argc, char **argv, int i, uint64_t otherwise)
 {
-    uint64_t value = 0;
+    uint64_t value;
 
-    if (i >= argc || !*argv[i])
+    if (i >= argc)
         return otherwise;
-    for (const char *s = argv[i]; *s; s++) {
-        if (*s < '0' || *s > '9' || value > UINT64_MAX / 10 - 1)
-            return otherwise;
-        value = value * 10 + (uint64_t)(*s - '0');
-    }
-    return value;
+    if (read_number(argv[i], &value))
+        return value;
+    print("%s: '%s' is no number, or too large\n", argv[0], argv[i]);
+    leave(2);
 }
 
 /* xorshift64 */
