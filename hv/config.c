@@ -63,6 +63,14 @@ static bool faults_possible(const struct vm_config *c, struct why why)
     return false;
 }
 
+static bool tables_possible(const struct vm_config *c, struct why why)
+{
+    if (c->pager->shadow || !c->tables)
+        return true;
+    format_text(why.text, why.size, "tables=%lu: only mmu=shadow has shadow tables", c->tables);
+    return false;
+}
+
 static bool parse_edu(struct vm_config *c, const char *value)
 {
     c->passed[PHYSICAL_EDU].wanted = text_equal(value, "passthrough");
@@ -251,12 +259,26 @@ static const struct key {
     {"vlan=", parse_vlan, "1 to 4094, or trunk", false},
 };
 #define KEYS (sizeof keys / sizeof keys[0])
+_Static_assert(KEYS <= 32, "a bit for each");
 
-static bool parse_option(struct vm_config *c, const char *word, struct why why)
+/* A bit for each key that the string has had. */
+static bool is_new(unsigned i, uint32_t *had)
+{
+    bool is = !(*had >> i & 1);
+
+    *had |= UINT32_C(1) << i;
+    return is;
+}
+
+static bool parse_option(struct vm_config *c, const char *word, uint32_t *had, struct why why)
 {
     for (unsigned i = 0; i < KEYS; i++) {
         if (!text_starts(word, keys[i].name))
             continue;
+        if (!is_new(i, had)) {
+            format_text(why.text, why.size, "%s: %s is there already", word, keys[i].name);
+            return false;
+        }
         if (keys[i].parse(c, word + text_length(keys[i].name)))
             return true;
         format_text(why.text, why.size, "%s: possible is %s", word, keys[i].possible);
@@ -301,12 +323,14 @@ bool config_set(struct vm_config *c, const char *name, const char *value, char *
 
 static bool parse_options(struct vm_config *c, char **rest, struct why why)
 {
+    uint32_t had = 0;
+
     for (;;) {
         const char *word = text_word(rest);
 
         if (*word == 0 || text_equal(word, "--"))
-            return faults_possible(c, why) && disk_possible(c, why);
-        if (!parse_option(c, word, why))
+            return faults_possible(c, why) && tables_possible(c, why) && disk_possible(c, why);
+        if (!parse_option(c, word, &had, why))
             return false;
     }
 }

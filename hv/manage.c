@@ -162,11 +162,11 @@ static void apply(struct vm *vm)
 
 static void set(struct vm *vm, char *rest)
 {
-    const char *key = text_word(&rest), *value = text_word(&rest);
+    const char *key = text_word(&rest), *value = text_word(&rest), *more = text_skip(rest);
     char why[VM_WHY];
 
-    if (*rest)
-        error("vm set NAME KEY VALUE: \"%s\" is too much", rest);
+    if (*more)
+        error("vm set NAME KEY VALUE: \"%s\" is too much", more);
     else if (!config_set(&vm->config, key, value, why, sizeof why))
         error("vm set NAME KEY VALUE: %s", why);
     else
@@ -224,6 +224,7 @@ static void last_cores(const struct vm *vm, char *text, size_t size)
 
 static void list(const char *rest)
 {
+    rest = text_skip(rest);
     if (*rest) {
         error("vm list: \"%s\" is too much", rest);
         return;
@@ -243,11 +244,12 @@ static void list(const char *rest)
 static void run_vm_command(const struct vm_command *c, char *rest)
 {
     struct vm *vm = named_vm(text_word(&rest));
+    const char *more = text_skip(rest);
 
     if (!vm)
         return;
-    if (!c->takes_rest && *rest)
-        error("vm %s %s: \"%s\" is too much", c->name, c->args, rest);
+    if (!c->takes_rest && *more)
+        error("vm %s %s: \"%s\" is too much", c->name, c->args, more);
     else
         c->run(vm, rest);
 }
@@ -276,13 +278,13 @@ static void show_host(void)
 
 static void stats_command(char *rest)
 {
-    const char *name = text_word(&rest);
+    const char *name = text_word(&rest), *more = text_skip(rest);
     const struct vm *vm = *name ? named_vm(name) : NULL;
 
     if (*name && !vm)
         return;
-    if (*rest) {
-        error("stats [NAME]: \"%s\" is too much", rest);
+    if (*more) {
+        error("stats [NAME]: \"%s\" is too much", more);
         return;
     }
     if (vm)
@@ -294,9 +296,13 @@ static void stats_command(char *rest)
     ok();
 }
 
-static void bond(const char *mode)
+static void bond(char *rest)
 {
-    if (net_bond(mode))
+    const char *mode = text_word(&rest), *more = text_skip(rest);
+
+    if (*more)
+        error("net bond MODE: \"%s\" is too much", more);
+    else if (net_bond(mode))
         ok();
     else
         error("net bond: possible is failover or spread");
@@ -304,12 +310,12 @@ static void bond(const char *mode)
 
 static void net_command(char *rest)
 {
-    const char *word = text_word(&rest);
+    const char *word = text_word(&rest), *more = text_skip(rest);
 
     if (text_equal(word, "bond")) {
         bond(rest);
-    } else if (*rest) {
-        error("net %s: \"%s\" is too much", word, rest);
+    } else if (*more) {
+        error("net %s: \"%s\" is too much", word, more);
     } else if (text_equal(word, "list")) {
         net_list(say);
         ok();
@@ -326,7 +332,7 @@ static void device_command(char *rest)
     const char *word = text_word(&rest);
     const struct physical *p;
 
-    if (!text_equal(word, "list") || *rest) {
+    if (!text_equal(word, "list") || *text_skip(rest)) {
         error("device %s? possible is device list", *word ? word : "what");
         return;
     }
@@ -367,14 +373,14 @@ static void disk_profile(const struct vm *vm)
 
 static void disk_command(char *rest)
 {
-    const char *word = text_word(&rest), *name = text_word(&rest);
+    const char *word = text_word(&rest), *name = text_word(&rest), *more = text_skip(rest);
     bool profile = text_equal(word, "profile");
     const struct vm *vm = profile ? named_vm(name) : NULL;
 
     if (profile && !vm)
         return;
-    if (*rest || (!profile && *name))
-        error("disk %s: \"%s\" is too much", word, *rest ? rest : name);
+    if (*more || (!profile && *name))
+        error("disk %s: \"%s\" is too much", word, *more ? more : name);
     else if (profile)
         disk_profile(vm);
     else if (text_equal(word, "list"))
@@ -385,8 +391,10 @@ static void disk_command(char *rest)
 
 static void help_command(char *rest)
 {
-    if (*rest) {
-        error("help: \"%s\" is too much", rest);
+    const char *more = text_skip(rest);
+
+    if (*more) {
+        error("help: \"%s\" is too much", more);
         return;
     }
     say("help                     this list");

@@ -50,6 +50,13 @@ char *text_word(char **s)
     return word;
 }
 
+const char *text_skip(const char *s)
+{
+    while (*s == ' ')
+        s++;
+    return s;
+}
+
 static int digit(char c)
 {
     if (c >= '0' && c <= '9')

@@ -119,6 +119,9 @@ for _, key in ipairs { "touch", "large" } do
     local m = by[key]
     say(columns, rows[key == "touch" and 6 or 7].what, m.native.walk, m.shadow.walk, m.nested.walk, "")
 end
+local function gap(cycles)
+    return ("%s by %d cycles"):format(cycles < 0 and "ahead" or "behind", math.abs(cycles))
+end
 local small = by.touch.nested.cycles - by.touch.shadow.cycles
 local large = by.large.nested.cycles - by.large.shadow.cycles
 ask {
@@ -133,5 +136,5 @@ check_order({ shadow = by.touch.shadow.cycles, ept = by.touch.nested.cycles }, "
 -- As many references; which lines of tables the caches still hold depends on where the tables lie.
 check_near(by.touch.shadow.walk, by.touch.native.walk, 25, "walks of shadow tables cost what native ones do")
 check(by.touch.nested.walk > 1.5 * by.touch.native.walk, "and walks in two dimensions cost more")
-say("  EPT is behind by %d cycles in pages of 4 KiB, by %d where guest and EPT have 2 MiB.", small, large)
+say("  EPT is %s in pages of 4 KiB, and %s where guest and EPT have 2 MiB.", gap(small), gap(large))
 check(large < small / 2, "2 MiB pages in guest and EPT close most of the gap")

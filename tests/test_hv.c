@@ -59,6 +59,8 @@ static const char *with_mmu(const char *module, int mmu)
     static char string[256];
     size_t name = strcspn(module, " ");
     snprintf(string, sizeof string, "%.*s mmu=%s%s", (int)name, module, mmus[mmu], module + name);
+    if (strcmp(mmus[mmu], "shadow") != 0)
+        without_tables(string);
     return string;
 }
 
@@ -257,6 +259,10 @@ static const struct {
     {"h vcpus=4000", "vcpus=4000: possible is 1 to 8"},
     {"h faults=nobody", "faults=nobody: possible is guest or hypervisor"},
     {"h mmu=shadow faults=guest", "faults=guest: with mmu=shadow the hypervisor always has them"},
+    {"h ram=4M ram=5M", "ram=5M: ram= is there already"},
+    {"h mmu=shadow start=yes mmu=shadow", "mmu=shadow: mmu= is there already"},
+    {"h tables=40", "tables=40: only mmu=shadow has shadow tables"},
+    {"h tables=40 mmu=nested", "tables=40: only mmu=shadow has shadow tables"},
     {"h image=", "image=: possible is"},
     {"h colour=red", "unknown option colour=red"},
     {"h ram=60M", "out of memory"},
@@ -421,6 +427,7 @@ static const struct {
     {"vm", "possible are vm list, start"},
     {"vm frob", "possible are vm list, start"},
     {"vm list x", "error: vm list: \"x\" is too much"},
+    {"vm list   x", "error: vm list: \"x\" is too much"},
     {"vm start", "error: the name of a VM is missing"},
     {"vm pause nobody", "error: there is no VM nobody"},
     {"vm pause v now", "error: vm pause NAME: \"now\" is too much"},
@@ -490,6 +497,24 @@ START_TEST(zero_byte_in_a_command)
     run_until(rs_cycles(machine, 0) + 3000000);
     ck_assert_str_eq(console_from(1, before), "error: a line is text: it may not have a zero byte\n");
     reply_has("vm list", "name=v state=running");
+}
+END_TEST
+
+/* They are no words, and those before the text of `vm input` are its own. */
+START_TEST(blanks_in_a_command)
+{
+    static const char *const lines[] = {"help  ",      "  vm   list  ", "vm  set v  weight  3  ",
+                                        "stats  v   ", "device list  ", "net bond spread  ",
+                                        "net  list  ", "disk list  ",   "vm stop  v   "};
+    add_vm("ticker", "v image=ticker -- 0");
+    add_vm("echo", "e image=echo");
+    boot("hv/hv.elf", "hv --stay");
+    run_until(3000000);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        reply_has(lines[i], "ok\n");
+    reply_has("vm input e  two \\n", "ok");
+    run_until(rs_cycles(machine, 0) + 3000000);
+    must_say("[e]  two \n");
 }
 END_TEST
 
@@ -751,6 +776,7 @@ static Suite *make_suite(void)
     tcase_add_test(c, long_command);
     tcase_add_test(c, zero_byte_in_a_command);
     tcase_add_test(c, line_ends);
+    tcase_add_test(c, blanks_in_a_command);
     tcase_add_test(c, page_faults_can_be_sent_round_and_back);
     tcase_add_test(c, input_overflows);
     tcase_add_test(c, life_by_command);

@@ -62,6 +62,13 @@ void add_vm(const char *image, const char *string)
     add_file(path, string);
 }
 
+void without_tables(char *string)
+{
+    char *at = strstr(string, " tables=");
+    if (at)
+        memmove(at, at + 1 + strcspn(at + 1, " "), strlen(at + 1 + strcspn(at + 1, " ")) + 1);
+}
+
 void boot(const char *image, const char *cmdline)
 {
     char path[512];

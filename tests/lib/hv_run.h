@@ -29,6 +29,8 @@ void close_world(void);
 /* Boot modules: a file, or a guest by its name, with the string that the hypervisor gets. */
 void add_file(const char *path, const char *string);
 void add_vm(const char *image, const char *string);
+/* Takes " tables=..." out of a VM's string: for one whose MMU is not shadowed. */
+void without_tables(char *string);
 /* Boots an image of the build, such as "hv/hv.elf", with the modules added. */
 void boot(const char *image, const char *cmdline);
 void boot_hv(void);
