@@ -16,10 +16,10 @@
 #define ROUNDS    1000000
 
 static uint8_t ram[RAM_BYTES];
-static struct vm vm;
+static struct vm the_vm;
 static struct vswitch net;
 static struct vpci_function function;
-static const struct vpci_model *model;
+static const struct vpci_model *plugged;
 static unsigned messages, sent;
 static uint8_t frame[FRAME_MOST];
 static unsigned frame_bytes;
@@ -44,10 +44,10 @@ bool dma_write(struct vm *of, uint64_t gpa, const void *from, uint64_t bytes)
     return true;
 }
 
-struct vpci_function *vpci_plug(struct vm *of, const struct vpci_model *its, void *device)
+struct vpci_function *vpci_plug(struct vm *vm, const struct vpci_model *model, void *of)
 {
-    (void)of, (void)device;
-    model = its;
+    (void)vm, (void)of;
+    plugged = model;
     return &function;
 }
 
@@ -72,7 +72,7 @@ void virtio_net_release(void)
 
 bool vm_alive(const struct vm *of)
 {
-    return of == &vm;
+    return of == &the_vm;
 }
 
 struct vswitch *net_switch(void)
@@ -82,11 +82,11 @@ struct vswitch *net_switch(void)
 
 static const uint8_t own[MAC_BYTES] = {0x52, 0x49, 0x4e, 0, 0, 1};
 
-struct vswitch_port *net_port(struct vm *of, bool (*take)(void *of, const uint8_t *frame, unsigned bytes),
-                              void *device)
+struct vswitch_port *net_port(struct vm *vm, bool (*take)(void *of, const uint8_t *frame, unsigned bytes),
+                              void *of)
 {
-    (void)of;
-    return vswitch_add(&net, "vm", own, take, device);
+    (void)vm;
+    return vswitch_add(&net, "vm", own, take, of);
 }
 
 static bool take(void *of, const uint8_t *bytes, unsigned length)
@@ -102,21 +102,21 @@ static bool take(void *of, const uint8_t *bytes, unsigned length)
 
 static uint32_t get(uint32_t at)
 {
-    return (uint32_t)model->bar[0].registers.read(&vm.nic, at, 4);
+    return (uint32_t)plugged->bar[0].registers.read(&the_vm.nic, at, 4);
 }
 
 static void put(uint32_t at, uint32_t value)
 {
-    model->bar[0].registers.write(&vm.nic, at, 4, value);
+    plugged->bar[0].registers.write(&the_vm.nic, at, 4, value);
 }
 
 static void set_up(void)
 {
     memset(ram, 0, sizeof ram);
-    memset(&vm, 0, sizeof vm);
+    memset(&the_vm, 0, sizeof the_vm);
     memset(&net, 0, sizeof net);
     vswitch_add(&net, "up", NULL, take, NULL);
-    ck_assert(e1000_plug(&vm));
+    ck_assert(e1000_plug(&the_vm));
     messages = sent = 0;
 }
 
@@ -198,7 +198,7 @@ static bool taken(const char *to)
     uint8_t bytes[60] = {0};
     uint32_t before = get(E1000_RDH);
     memcpy(bytes, to, MAC_BYTES);
-    ck_assert(e1000_receive(&vm.nic, bytes, sizeof bytes));
+    ck_assert(e1000_receive(&the_vm.nic, bytes, sizeof bytes));
     put(E1000_RDT, (get(E1000_RDH) + RING - 1) % RING);
     return get(E1000_RDH) != before;
 }
@@ -241,7 +241,7 @@ START_TEST(reception)
         bytes[i] = (uint8_t)(i * 7);
     memcpy(bytes, own, MAC_BYTES);
     rings_on(3u << E1000_RCTL_BSIZE_SHIFT);
-    ck_assert(e1000_receive(&vm.nic, bytes, sizeof bytes));
+    ck_assert(e1000_receive(&the_vm.nic, bytes, sizeof bytes));
     ck_assert_uint_eq(word_at(RX_RING) & 0xffff, 256);
     ck_assert_uint_eq(word_at(RX_RING) >> 32 & 3, E1000_RX_DD);
     ck_assert_uint_eq(word_at(RX_RING + 16) & 0xffff, 48);
@@ -256,7 +256,7 @@ START_TEST(reception)
     ck_assert_uint_eq(crc, 0xdebb20e3); /* what is left of any right frame */
     put(E1000_RDT, 3);
     get(E1000_ICR);
-    ck_assert(!e1000_receive(&vm.nic, bytes, sizeof bytes));
+    ck_assert(!e1000_receive(&the_vm.nic, bytes, sizeof bytes));
     ck_assert_uint_eq(get(E1000_ICR), E1000_ICR_RXO);
     ck_assert_uint_eq(get(E1000_MPC), 1);
     ck_assert_uint_eq(get(E1000_MPC), 0);
@@ -324,7 +324,7 @@ START_TEST(anything)
 {
     static const uint32_t ring[] = {E1000_TDBAL, E1000_TDLEN, E1000_TDH, E1000_TDT,  E1000_RDBAL,
                                     E1000_RDLEN, E1000_RDH,   E1000_RDT, E1000_RCTL, E1000_TCTL};
-    const struct mmio_model *m = &model->bar[0].registers;
+    const struct mmio_model *m = &plugged->bar[0].registers;
     for (unsigned i = 0; i < ROUNDS; i++) {
         uint32_t at = chance() % 2 ? ring[chance() % 10] : (uint32_t)(chance() % (E1000_BAR_BYTES - 8));
         uint64_t value = chance() % 2 ? chance() : chance() % 64;
@@ -335,16 +335,16 @@ START_TEST(anything)
         }
         spoil(chance() % 2 ? TX_RING : RX_RING);
         if (chance() % 4)
-            m->write(&vm.nic, at, n, value);
+            m->write(&the_vm.nic, at, n, value);
         else
-            m->read(&vm.nic, at, n);
+            m->read(&the_vm.nic, at, n);
         if (chance() % 4 == 0)
-            e1000_receive(&vm.nic, ram + BUFFERS, 14 + (unsigned)(chance() % (FRAME_MOST - 13)));
+            e1000_receive(&the_vm.nic, ram + BUFFERS, 14 + (unsigned)(chance() % (FRAME_MOST - 13)));
         if (chance() % 16 == 0)
-            e1000_turn(&vm.nic);
+            e1000_turn(&the_vm.nic);
         if (chance() % 8 == 0)
             put(E1000_TDT, (uint32_t)(chance() % RING));
-        ck_assert_uint_le(vm.nic.length, FRAME_MOST);
+        ck_assert_uint_le(the_vm.nic.length, FRAME_MOST);
     }
     ck_assert_uint_gt(sent, 1000);
 }

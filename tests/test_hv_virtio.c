@@ -34,11 +34,11 @@ struct vswitch *net_switch(void)
 
 static const uint8_t own[MAC_BYTES] = {0x52, 0x49, 0x4e, 0, 0, 1};
 
-struct vswitch_port *net_port(struct vm *of, bool (*take)(void *of, const uint8_t *frame, unsigned bytes),
-                              void *device)
+struct vswitch_port *net_port(struct vm *vm, bool (*take)(void *of, const uint8_t *frame, unsigned bytes),
+                              void *of)
 {
-    (void)of;
-    return vswitch_add(&net, "vm", own, take, device);
+    (void)vm;
+    return vswitch_add(&net, "vm", own, take, of);
 }
 
 static bool take(void *of, const uint8_t *bytes, unsigned length)

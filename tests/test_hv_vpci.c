@@ -12,7 +12,7 @@
 #define ROUNDS  300000
 #define VECTORS 3
 
-static struct vm vm;
+static struct vm the_vm;
 static struct vpci_function *f;
 static unsigned sent, changed, configured, configuring, stray;
 static uint32_t last_address, last_data;
@@ -35,9 +35,9 @@ void mmio_remove(struct mmio_range *range)
     range->bytes = 0;
 }
 
-void lapic_message(struct vm *of, uint32_t address, uint32_t data)
+void lapic_message(struct vm *vm, uint32_t address, uint32_t data)
 {
-    ck_assert_ptr_eq(of, &vm);
+    ck_assert_ptr_eq(vm, &the_vm);
     last_address = address;
     last_data = data;
     sent++;
@@ -109,35 +109,35 @@ static const struct vpci_model with_msi = {
 
 static void plug(const struct vpci_model *model)
 {
-    f = vpci_plug(&vm, model, &vm);
+    f = vpci_plug(&the_vm, model, &the_vm);
     ck_assert_ptr_nonnull(f);
 }
 
 static void set_up(void)
 {
     chance_seed(1);
-    memset(&vm, 0, sizeof vm);
+    memset(&the_vm, 0, sizeof the_vm);
     sent = changed = configured = configuring = stray = 0;
-    vpci_init(&vm.pci);
+    vpci_init(&the_vm.pci);
 }
 
 /* ---- its driver: slot 1 ---- */
 
 static void select_at(unsigned slot, unsigned at)
 {
-    vpci_out(&vm.pci, PORT_PCI_ADDRESS, 4, PCI_ADDRESS(0u, slot, 0u, at & 0xfcu));
+    vpci_out(&the_vm.pci, PORT_PCI_ADDRESS, 4, PCI_ADDRESS(0u, slot, 0u, at & 0xfcu));
 }
 
 static uint32_t get(unsigned at, unsigned bytes)
 {
     select_at(1, at);
-    return vpci_in(&vm.pci, PORT_PCI_DATA + (at & 3), bytes);
+    return vpci_in(&the_vm.pci, PORT_PCI_DATA + (at & 3), bytes);
 }
 
 static void put(unsigned at, unsigned bytes, uint32_t value)
 {
     select_at(1, at);
-    vpci_out(&vm.pci, PORT_PCI_DATA + (at & 3), bytes, value);
+    vpci_out(&the_vm.pci, PORT_PCI_DATA + (at & 3), bytes, value);
 }
 
 static unsigned capability(uint8_t id)
@@ -152,8 +152,8 @@ static const struct mmio_range *behind(unsigned bar)
 {
     uint32_t gpa = get(PCI_BAR(bar), 4);
     for (unsigned i = 0; i < MMIO_RANGES; i++)
-        if (vm.mmio.range[i].bytes && vm.mmio.range[i].gpa == gpa)
-            return &vm.mmio.range[i];
+        if (the_vm.mmio.range[i].bytes && the_vm.mmio.range[i].gpa == gpa)
+            return &the_vm.mmio.range[i];
     return NULL;
 }
 
@@ -216,7 +216,7 @@ START_TEST(bars)
     ck_assert_uint_eq(get(PCI_BAR(0), 4), PCI_WINDOW);
     ck_assert_uint_eq(get(PCI_BAR(1), 4), PCI_WINDOW + 0x4000);
     ck_assert_uint_eq(behind(0)->model->read(behind(0)->of, 0x18, 4), 0x18);
-    ck_assert_ptr_eq(behind(0)->of, &vm);
+    ck_assert_ptr_eq(behind(0)->of, &the_vm);
     put(PCI_BAR(0), 4, 0xffffffff);
     ck_assert_uint_eq(get(PCI_BAR(0), 4), 0xffffc000);
     put(PCI_BAR(0), 4, 0xf8000000);
@@ -229,12 +229,12 @@ START_TEST(bars)
     put(PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
     ck_assert_ptr_nonnull(behind(1));
     select_at(2, PCI_VENDOR);
-    ck_assert_uint_eq(vpci_in(&vm.pci, PORT_PCI_DATA, 4), 0x00011234);
+    ck_assert_uint_eq(vpci_in(&the_vm.pci, PORT_PCI_DATA, 4), 0x00011234);
     select_at(3, PCI_VENDOR);
-    ck_assert_uint_eq(vpci_in(&vm.pci, PORT_PCI_DATA, 4), 0xffffffff);
+    ck_assert_uint_eq(vpci_in(&the_vm.pci, PORT_PCI_DATA, 4), 0xffffffff);
     for (unsigned i = 2; i < VPCI_FUNCTIONS; i++)
         plug(&with_msi);
-    ck_assert_ptr_null(vpci_plug(&vm, &with_msi, &vm));
+    ck_assert_ptr_null(vpci_plug(&the_vm, &with_msi, &the_vm));
 }
 END_TEST
 
@@ -339,20 +339,20 @@ START_TEST(hostile)
     plug(&with_msix);
     plug(&with_msi);
     for (unsigned i = 0; i < ROUNDS; i++) {
-        const struct mmio_range *r = &vm.mmio.range[chance_below(MMIO_RANGES)];
+        const struct mmio_range *r = &the_vm.mmio.range[chance_below(MMIO_RANGES)];
         unsigned n = widths[chance_below(4)];
         if (chance_below(4) == 0)
-            vpci_out(&vm.pci, PORT_PCI_ADDRESS, 4, PCI_ADDRESS_ENABLE | (uint32_t)chance_below(0x2000));
+            vpci_out(&the_vm.pci, PORT_PCI_ADDRESS, 4, PCI_ADDRESS_ENABLE | (uint32_t)chance_below(0x2000));
         unsigned port = PORT_PCI_DATA + (unsigned)chance_below(4);
-        if (vpci_has_port(&vm.pci, port, n)) {
-            vpci_out(&vm.pci, port, n, (uint32_t)chance());
-            vpci_in(&vm.pci, port, n);
+        if (vpci_has_port(&the_vm.pci, port, n)) {
+            vpci_out(&the_vm.pci, port, n, (uint32_t)chance());
+            vpci_in(&the_vm.pci, port, n);
         }
         if (r->bytes && r->model == &vpci_msix_table) {
             r->model->write(r->of, chance_below(0x1000), n, chance());
             r->model->read(r->of, chance_below(0x1000), n);
         }
-        vpci_message(&vm.pci.function[chance_below(2)], (unsigned)chance_below(VECTORS + 2));
+        vpci_message(&the_vm.pci.function[chance_below(2)], (unsigned)chance_below(VECTORS + 2));
     }
     ck_assert_uint_eq(get(PCI_VENDOR, 4), 0x56781234);
     ck_assert_uint_eq(capability(PCI_CAP_VENDOR), own);

@@ -298,7 +298,7 @@ START_TEST(any_bytes)
         unsigned length =
             chance_once_in(4) ? (unsigned)chance_below(sizeof frame) : 10 + (unsigned)chance_below(20);
         struct vswitch_port *p = &sw.port[chance_below(VMS + 2)];
-        for (unsigned k = 0; k < 32 && k < sizeof frame; k++)
+        for (unsigned k = 0; k < 32; k++)
             frame[k] = (uint8_t)chance();
         if (chance_once_in(2))
             memcpy(frame, mac_of((unsigned)chance_below(VMS)), MAC_BYTES);

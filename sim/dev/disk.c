@@ -312,7 +312,9 @@ bool rs_disk(const rs_machine *m, size_t i, struct rs_disk *disk)
 enum rs_status rs_disk_read(const rs_machine *m, size_t i, uint64_t at, void *bytes, size_t n)
 {
     const struct disk *d = find_disk(m, i);
-    u64 size = d ? d->sectors * SECTOR_BYTES : 0;
+    if (!d)
+        return RS_FAILED;
+    u64 size = d->sectors * SECTOR_BYTES;
     return at <= size && n <= size - at && mem_copy_out(d->data, at, bytes, n) ? RS_OK : RS_FAILED;
 }
 

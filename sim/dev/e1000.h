@@ -71,7 +71,7 @@ u64 e1000_icr_read(struct pci_device *d);
 void e1000_interrupt(struct pci_device *d);
 /* A frame is in memory; a descriptor with RS, and perhaps IDE, is done. */
 void e1000_received(struct pci_device *d);
-void e1000_transmitted(struct pci_device *d, bool delay);
+void e1000_transmitted(struct pci_device *d, bool wait);
 void e1000_flush_receive_delay(struct pci_device *d);
 /* The first cycle at which a timer expires or an interrupt may be raised; UINT64_MAX: none. */
 u64 e1000_timers_due(const struct pci_device *d);

@@ -12,8 +12,10 @@ static const char *kind_at(size_t i, const void *arg)
 static const char *kind_named(lua_State *L, const char *name)
 {
     const char *kind;
-    if (!name)
+    if (!name) {
         luaL_error(L, "a device is a name, or a table such as { kind = \"edu\", slot = 4 }");
+        return NULL;
+    }
     for (size_t i = 0; (kind = rs_device_kind(i, NULL)); i++)
         if (strcmp(kind, name) == 0)
             return kind;

@@ -53,7 +53,7 @@ enum scenario_state scenario_advance(struct scenario *s, uint64_t atoms);
 enum scenario_state scenario_state(const struct scenario *s);
 /* Whether the machine stands where --at has taken it.  RS_FAILED and a message: there is no such position,
  * since its atom has fewer micros. */
-enum rs_status scenario_at(const rs_machine *m, const char *at, struct rs_error *err);
+enum rs_status scenario_at(const rs_machine *m, const char *text, struct rs_error *err);
 /* Stops the movement under way: the scenario is then paused until scenario_continue.  No effect otherwise. */
 void scenario_interrupt(struct scenario *s);
 /* For a debugger: stands still also behind a movement that has just ended, or that somebody else's stop has
