@@ -265,7 +265,8 @@ START_TEST(memory_of_vms)
     snprintf(
         script, sizeof script,
         "local mmu = '%s' local h = machine() h:boot('hv', { cmdline = '--stay', vms = "
-        "{ { name = 'v', image = 'hello', ram = '4M', mmu = mmu, tables = 100 } } }) "
+        "{ { name = 'v', image = 'hello', ram = '4M', mmu = mmu, "
+        "tables = mmu == 'shadow' and 100 or nil } } }) "
         "local w = h:await('walk.end', { mode = 'non-root' }) "
         "check_eq(w.gpa ~= nil, mmu == 'nested', 'two dimensions') local v = h:vm('v') "
         "v:expect('upper half') h:run('1ms') check_eq(v.state, 'stopped', 'ended') "
