@@ -31,6 +31,16 @@ static bool is_tagged(const uint8_t *bytes, unsigned length)
            bytes[TAG_AT + 1] == TAG_TYPE_2;
 }
 
+/* Behind an access port's frame's own tag there may be no other: taken for its VLAN's, the frame would leave by a
+ * trunk as one of the VLAN of the tag inside. */
+static bool hides_tag(const struct frame *f)
+{
+    const uint8_t *type = f->bytes + TAG_AT + (f->tagged ? TAG_BYTES : 0);
+    bool service = type[0] == 0x88 && type[1] == 0xa8; /* 802.1ad */
+
+    return service || (f->tagged && type[0] == TAG_TYPE_1 && type[1] == TAG_TYPE_2);
+}
+
 /* VLAN 0 means a priority alone.  False: the frame may not come in here, and is counted. */
 static bool classify(struct vswitch_port *from, struct frame *f)
 {
@@ -44,7 +54,7 @@ static bool classify(struct vswitch_port *from, struct frame *f)
     if (f->length < FRAME_LEAST || f->length > FRAME_MOST - (f->tagged ? 0 : TAG_BYTES) ||
         f->vlan > VLAN_MOST)
         from->counts.malformed++;
-    else if (!from->trunk && tag & VID_BITS)
+    else if (!from->trunk && (tag & VID_BITS || hides_tag(f)))
         from->counts.vlan++;
     else
         return true;
@@ -72,7 +82,12 @@ static unsigned dress(const struct vswitch_port *to, const struct frame *f, uint
         out[at++] = (uint8_t)tag;
     }
     memcpy(out + at, f->bytes + TAG_AT + skip, f->length - TAG_AT - skip);
-    return at + f->length - TAG_AT - skip;
+    at += f->length - TAG_AT - skip;
+    if (at < FRAME_PADDED && f->length >= FRAME_PADDED) {
+        memset(out + at, 0, FRAME_PADDED - at);
+        at = FRAME_PADDED;
+    }
+    return at;
 }
 
 static bool give(struct vswitch_port *to, const uint8_t *bytes, unsigned length)

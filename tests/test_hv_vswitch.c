@@ -162,6 +162,31 @@ START_TEST(vlans)
 }
 END_TEST
 
+/* A tag inside a priority tag, and one of 802.1ad: out of an access port neither gets into another VLAN. */
+START_TEST(no_tag_behind_a_tag)
+{
+    static const uint8_t twice[] = {0x81, 0, 0xe0, 0, 0x81, 0, 0, 20, 0x88, 0xb5};
+    static const uint8_t service[] = {0x88, 0xa8, 0, 20, 0x88, 0xb5};
+    uint8_t frame[60] = {0};
+    set_up();
+    add_uplinks();
+    port[3]->trunk = true;
+    memcpy(frame, everybody, MAC_BYTES);
+    memcpy(frame + MAC_BYTES, mac_of(0), MAC_BYTES);
+    memcpy(frame + 12, twice, sizeof twice);
+    vswitch_send(&sw, port[0], frame, sizeof frame);
+    memcpy(frame + 12, service, sizeof service);
+    vswitch_send(&sw, port[0], frame, sizeof frame);
+    ck_assert_uint_eq(up[0].frames + vm[1].frames + vm[3].frames, 0);
+    ck_assert_uint_eq(port[0]->counts.vlan, 2);
+    memcpy(frame + 12, twice, sizeof twice);
+    frame[16] = 0x88; /* a priority alone */
+    vswitch_send(&sw, port[0], frame, sizeof frame);
+    ck_assert_uint_eq(vm[1].frames, 1);
+    ck_assert_uint_eq(vm[1].bytes, 60); /* without its tag, padded */
+}
+END_TEST
+
 START_TEST(two_uplinks)
 {
     add_uplinks();
@@ -324,6 +349,7 @@ static Suite *suite(void)
     tcase_add_test(t, by_address);
     tcase_add_test(t, a_new_address_is_unreachable);
     tcase_add_test(t, vlans);
+    tcase_add_test(t, no_tag_behind_a_tag);
     tcase_add_test(t, two_uplinks);
     tcase_add_test(t, the_uplink_that_takes_over_is_told);
     tcase_add_test(t, spread_over_uplinks);

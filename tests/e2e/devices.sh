@@ -76,7 +76,7 @@ else
     not_ok "a trace has not the device's transfers and messages"
 fi
 # The spinning jmp becomes a nop under the core that is at it.
-if [ "$(grep -A 1 ' back+4000  *jmp ' "$work/trace.txt" | grep -v -e ' -- ' | tail -n 1 | sed 's/.* back+4000  *//')" = nop ]; then
+if [ "$(grep -v -e ' -- ' "$work/trace.txt" | grep -A 1 ' back+4000  *jmp ' | tail -n 1 | sed 's/.* back+4000  *//')" = nop ]; then
     ok "a trace has code as it is behind a transfer"
 else
     grep 'back+4000 ' "$work/trace.txt" | tail -n 4

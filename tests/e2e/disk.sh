@@ -127,6 +127,7 @@ is "it stays if the log does not fit" a.pcap old.pcap
 says "an older capture and a run" 1 "" nic --nic e1000 --nic e1000 --link 1,2 --pcap old.pcap
 if [ "$(frames old.pcap)" = 6 ]; then ok "that replaces it"; else not_ok "tcpdump reads $(frames old.pcap)"; fi
 says "a link to nowhere" 2 "two NICs of 1 to 1" nic --nic e1000 --link 1,2
+says "a second link of a NIC" 2 "NIC 2 is linked by another --link already" nic --nic e1000 --nic e1000 --nic e1000 --link 1,2 --link 2,3
 says "a link to itself" 2 "two NICs of 1 to 2" nic --nic e1000 --nic e1000 --link 1,1
 says "too many devices" 2 "room for 4" nic --nic e1000 --nic e1000 --nic e1000 --nic e1000 --nic e1000
 says "a scenario's capture twice" 2 "has the frames of a NIC already" run_lua <<'END'

@@ -168,8 +168,8 @@ enum rs_status devices_use(const struct cli_devices *d, rs_world *w, struct rs_e
 
 /* ------------------------------------------------------------------ the machine's */
 
-/* "N,M" */
-static enum rs_status join(const char *text, rs_machine *m, struct rs_error *err)
+/* "N,M"; joined: a bit for each NIC that has its link. */
+static enum rs_status join(const char *text, rs_machine *m, uint64_t *joined, struct rs_error *err)
 {
     char first[24];
     uint64_t a, b;
@@ -179,6 +179,11 @@ static enum rs_status join(const char *text, rs_machine *m, struct rs_error *err
     if (!text[n] || !names_number(first, &a) || !names_number(text + n + 1, &b) || a < 1 || a > nics ||
         b < 1 || b > nics || a == b)
         return rs_fail(err, "--link %.100s: two NICs of 1 to %zu are wanted: --link 1,2", text, nics);
+    uint64_t both = 1ull << a | 1ull << b;
+    if (*joined & both)
+        return rs_fail(err, "--link %.100s: NIC %d is linked by another --link already", text,
+                       (int)(*joined & 1ull << a ? a : b));
+    *joined |= both;
     rs_link_init(&link);
     return rs_link(m, (size_t)a - 1, m, (size_t)b - 1, &link, err);
 }
@@ -186,8 +191,9 @@ static enum rs_status join(const char *text, rs_machine *m, struct rs_error *err
 enum rs_status devices_open(const struct cli *cli, struct cli_devices *d, rs_world *w, rs_machine *m,
                             struct rs_error *err)
 {
+    uint64_t joined = 0;
     for (size_t i = 0; i < cli->links; i++)
-        if (join(cli->link[i], m, err) != RS_OK)
+        if (join(cli->link[i], m, &joined, err) != RS_OK)
             return RS_FAILED;
     for (size_t i = 0; i < d->pcaps; i++) {
         d->pcap[i].file = pcap_open(w, m, (size_t)d->pcap[i].nic - 1, d->pcap[i].path, err);
