@@ -31,8 +31,8 @@ static bool is_tagged(const uint8_t *bytes, unsigned length)
            bytes[TAG_AT + 1] == TAG_TYPE_2;
 }
 
-/* Behind an access port's frame's own tag there may be no other: taken for its VLAN's, the frame would leave by a
- * trunk as one of the VLAN of the tag inside. */
+/* Behind an access port's frame's own tag there may be no other: taken for its VLAN's, the frame would leave
+ * by a trunk as one of the VLAN of the tag inside. */
 static bool hides_tag(const struct frame *f)
 {
     const uint8_t *type = f->bytes + TAG_AT + (f->tagged ? TAG_BYTES : 0);

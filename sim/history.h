@@ -58,7 +58,8 @@ struct history {
     struct rs_position furthest;
     struct rs_position script_furthest; /* by the movements of the script: never further than that */
     bool was_cut;
-    struct pieces *core[RS_CORES_MAX], *board; /* as they were last saved or put back: what the next shares with */
+    struct pieces *core[RS_CORES_MAX],
+        *board;            /* as they were last saved or put back: what the next shares with */
     struct record *record; /* record.c: --record */
     struct replay *replay; /* record.c: --replay */
 };

@@ -293,8 +293,7 @@ static enum rs_status boot_image(struct machine *m, const struct rs_boot *boot, 
     m->booted = b;
     b->symbols = rs_symbols_load(boot->path, err);
     if (!b->symbols || find_entry(boot, image, b, err) != RS_OK || set_registers(boot, b, err) != RS_OK ||
-        load_segments(m, image, err) != RS_OK ||
-        write_info(m, boot, image->end, err) != RS_OK)
+        load_segments(m, image, err) != RS_OK || write_info(m, boot, image->end, err) != RS_OK)
         return RS_FAILED;
     enter(m);
     b->loaded = mem_freeze(m->mem);

@@ -51,7 +51,8 @@ struct rs_device {
     uint8_t mac[6];   /* of a NIC; all 0: 52:54:00:12:34:56 for the first, ..:57 for the second */
     const char *file; /* of a disk: its raw image; NULL of others, and of a disk that is in no file: */
     uint64_t bytes;   /* it has so many, all zeros, and goes when the machine goes; 0 of others */
-    /* Of a disk: the file that a commit writes, made then if it is not there; `file` stays as it is.  NULL: none
+    /* Of a disk: the file that a commit writes, made then if it is not there; `file` stays as it is.  NULL:
+     * none
      */
     const char *overlay;
     bool readonly; /* of a disk: it cannot be written */
@@ -206,14 +207,9 @@ int rs_halt_status(const rs_machine *m);
 /* The core that stopped it, or that waits; 0 while running. */
 uint32_t rs_halt_core(const rs_machine *m);
 
-/* A machine on which nothing else happens any more may wait for an input that interrupts: it stands still, and
- * no time passes, until one is made.  Which it would hear; 0: it does not wait. */
-enum rs_awaited {
-    RS_AWAITS_CONSOLE = 1,
-    RS_AWAITS_MANAGEMENT = 2,
-    RS_AWAITS_KEYS = 4,
-    RS_AWAITS_FRAMES = 8
-};
+/* A machine on which nothing else happens any more may wait for an input that interrupts: it stands still,
+ * and no time passes, until one is made.  Which it would hear; 0: it does not wait. */
+enum rs_awaited { RS_AWAITS_CONSOLE = 1, RS_AWAITS_MANAGEMENT = 2, RS_AWAITS_KEYS = 4, RS_AWAITS_FRAMES = 8 };
 unsigned rs_awaits(const rs_machine *m);
 
 /* True if the position lies before the furthest one that was reached. */

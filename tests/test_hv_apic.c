@@ -31,7 +31,8 @@ static uint64_t exits_of(const char *vm, unsigned reason)
 #define EXIT_HLT_REASON        12
 #define EXIT_PREEMPTION_REASON 52
 
-/* 4 kinds of 10 alarms, 50000 cycles ahead: none is later than a handler or two take, of which one prints a line. */
+/* 4 kinds of 10 alarms, 50000 cycles ahead: none is later than a handler or two take, of which one prints a
+ * line. */
 START_TEST(alarms_come_in_time)
 {
     add_vm("alarm", "v image=alarm -- 10 50000 15000");

@@ -10,8 +10,9 @@
 #define HC_NOP   0 /* returns 0 */
 #define HC_FLUSH 1 /* INVEPT for this VM: its next access walks with cold walk caches and TLBs */
 
-/* The address by which devices that are passed through to this VM reach the page that RDI is the guest-physical
- * address of.  With an IOMMU that is the same one; without, the machine's own.  HC_UNKNOWN: no device is. */
+/* The address by which devices that are passed through to this VM reach the page that RDI is the
+ * guest-physical address of.  With an IOMMU that is the same one; without, the machine's own.  HC_UNKNOWN: no
+ * device is. */
 #define HC_DEVICE_ADDRESS 2
 
 #define HC_OK      0

@@ -14,8 +14,8 @@
 #define SECTOR_BYTES   512u
 #define DISK_BYTES_MAX (UINT64_C(4) << 30)
 
-/* The file that a commit writes, as it was when it was last read or written; ino is 0 of an overlay that is not
- * there yet. */
+/* The file that a commit writes, as it was when it was last read or written; ino is 0 of an overlay that is
+ * not there yet. */
 struct disk_file {
     char *path; /* NULL: the disk is in none */
     dev_t dev;
@@ -38,8 +38,8 @@ struct disk_saved {
     struct mem_image *data, *stable;
 };
 
-/* overlay: NULL for none.  NULL and a message: not a regular file of whole sectors, too large, or an overlay that
- * is damaged or another image's. */
+/* overlay: NULL for none.  NULL and a message: not a regular file of whole sectors, too large, or an overlay
+ * that is damaged or another image's. */
 struct disk *disk_open(const char *path, const char *overlay, bool readonly, struct rs_error *err);
 /* A disk in no file, of zeros.  NULL and a message: no whole sectors, or too many. */
 struct disk *disk_blank(u64 bytes, struct rs_error *err);

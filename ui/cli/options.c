@@ -77,7 +77,8 @@ static const struct {
     [RAM] = {"--ram", 0, "SIZE", ON(CMD_EXEC), "RAM of the machine (64M)"},
     [CORES] = {"--cores", 0, "N", ON(CMD_EXEC), "cores of the machine, 1 to 8 (1)"},
     [DISK] = {"--disk", 0, "FILE[,WORD...]", ON(CMD_EXEC),
-              "a virtio disk with that raw image; words: ro (read-only), slot=N, overlay=FILE, which is written in "
+              "a virtio disk with that raw image; words: ro (read-only), slot=N, overlay=FILE, which is "
+              "written in "
               "the image's place; repeatable"},
     [NIC] = {"--nic", 0, "KIND[,WORD...]", ON(CMD_EXEC),
              "a NIC, e1000 or virtio-net; words: mac=ADDRESS, slot=N; repeatable"},
@@ -368,7 +369,8 @@ static enum rs_status check_usage(const struct cli *cli, struct rs_error *err)
     if (cli->commit && !cli->disks)
         return rs_fail(err, "--commit writes disks, and there is none: --disk FILE");
     if ((cli->pcaps || cli->links) && !cli->nics)
-        return rs_fail(err, "%s wants a NIC, and there is none: --nic e1000", cli->pcaps ? "--pcap" : "--link");
+        return rs_fail(err, "%s wants a NIC, and there is none: --nic e1000",
+                       cli->pcaps ? "--pcap" : "--link");
     if (cli->file && !*cli->file)
         return rs_fail(err, "the name of the %s is empty; usage: ringside %s %s",
                        cli->command == CMD_EXEC ? "image" : "scenario", commands[cli->command].name,

@@ -6,10 +6,10 @@
 
 enum command { CMD_RUN, CMD_TUI, CMD_REPL, CMD_EXEC, COMMANDS };
 
-#define MODULES_MAX 16
-#define DEVICES_MAX 12
-#define PCAP_OPTIONS   8
-#define LINK_OPTIONS   4
+#define MODULES_MAX  16
+#define DEVICES_MAX  12
+#define PCAP_OPTIONS 8
+#define LINK_OPTIONS 4
 
 /* A device as it is given: FILE and NAME=VALUE..., or a NIC's kind and those. */
 struct cli_device {

@@ -17,13 +17,13 @@
 #include "ringside.h"
 #include "scenario.h"
 
-#define HOSTS_MAX      16
-#define WATCHES_MAX    1000
-#define SNAPSHOTS_MAX  256
-#define PCAPS_MAX      16
-#define ENTRY_NAME_MAX 256
+#define HOSTS_MAX          16
+#define WATCHES_MAX        1000
+#define SNAPSHOTS_MAX      256
+#define PCAPS_MAX          16
+#define ENTRY_NAME_MAX     256
 #define REGISTERS_TEXT_MAX 512
-#define ANY_LIMIT      1000000000u /* cycles that waiting may take where the script gives no limit */
+#define ANY_LIMIT          1000000000u /* cycles that waiting may take where the script gives no limit */
 
 /* A guest image that boot() put into a VM: where its symbols are. */
 struct guest {
@@ -37,12 +37,12 @@ struct guest {
 struct host {
     rs_machine *m;
     bool booted;
-    uint64_t boot;              /* which call of boot() made the machine's image known, 0: none did */
-    char image[RS_NAME_MAX];    /* "" if it is not known */
-    char path[IMAGE_PATH_MAX];  /* its file */
-    char entry[ENTRY_NAME_MAX]; /* symbol that it is entered at, "" if e_entry */
+    uint64_t boot;                      /* which call of boot() made the machine's image known, 0: none did */
+    char image[RS_NAME_MAX];            /* "" if it is not known */
+    char path[IMAGE_PATH_MAX];          /* its file */
+    char entry[ENTRY_NAME_MAX];         /* symbol that it is entered at, "" if e_entry */
     char registers[REGISTERS_TEXT_MAX]; /* what they hold at first, beside what the boot protocol says */
-    size_t seen[2];             /* bytes of each UART that expect() has consumed */
+    size_t seen[2];                     /* bytes of each UART that expect() has consumed */
     struct guest guest[VMDIR_VMS];
     size_t guests;
 };

@@ -616,4 +616,3 @@ rs_world *scenario_world(const struct scenario *s)
 {
     return s->world;
 }
-

@@ -84,9 +84,8 @@ static int take(lua_State *L)
  * and the entry that a reset goes to are no part of the machine's state. */
 static enum rs_status load_image(const struct host *saved, struct rs_error *err)
 {
-    struct rs_boot boot = {.path = saved->path,
-                           .entry = saved->entry[0] ? saved->entry : NULL,
-                           .registers = saved->registers};
+    struct rs_boot boot = {
+        .path = saved->path, .entry = saved->entry[0] ? saved->entry : NULL, .registers = saved->registers};
     rs_power_cycle(saved->m);
     return saved->boot ? rs_boot(saved->m, &boot, err) : RS_OK;
 }

@@ -25,7 +25,7 @@ static struct {
     const char *paste_on, *paste_off; /* NULL: the terminal does not mark what is pasted */
     char pasted[64];
     struct termios before;
-    sigset_t mask; /* with SIGWINCH, which comes only while somebody waits for a key */
+    sigset_t mask;     /* with SIGWINCH, which comes only while somebody waits for a key */
     char restore[256]; /* what puts the screen back */
     size_t restore_bytes;
 } term;
@@ -109,8 +109,8 @@ static void catch_signals(void)
         sigaction(FATAL[i], &action, NULL);
 }
 
-/* ncurses asks whether the size has changed and then waits for a key: a signal in between would be noticed with
- * the next key. */
+/* ncurses asks whether the size has changed and then waits for a key: a signal in between would be noticed
+ * with the next key. */
 static void hold_resize(void)
 {
     sigset_t resize;

@@ -20,7 +20,8 @@ int64_t exec(const char *const argv[]); /* the program argv[0]; returns only if 
 int64_t getpid(void);
 int64_t yield(void);
 int64_t kill(int64_t id);
-int64_t open(const char *name); /* a file of the initrd, "/disk/...", or "/dev/disk", all of it: a descriptor */
+int64_t open(
+    const char *name); /* a file of the initrd, "/disk/...", or "/dev/disk", all of it: a descriptor */
 int64_t read(int64_t fd, void *to, size_t n); /* how many bytes; 0 at the end */
 int64_t write(int64_t fd, const void *from, size_t n);
 int64_t close(int64_t fd);
@@ -42,8 +43,8 @@ int64_t netset(unsigned i, const struct net_setting *setting);
 int64_t neighbour(unsigned i, struct net_neighbour *neighbour); /* the i-th whose MAC is known */
 
 /* The disk: paths begin with "/disk".  What is promised of power cuts is in README.md. */
-int64_t create(const char *path);            /* a file, emptied if it is there: a descriptor */
-int64_t seek(int64_t fd, uint64_t offset);   /* the next byte to be read or written; END: the last's next */
+int64_t create(const char *path);          /* a file, emptied if it is there: a descriptor */
+int64_t seek(int64_t fd, uint64_t offset); /* the next byte to be read or written; END: the last's next */
 int64_t mkdir(const char *path);
 int64_t remove(const char *path); /* a file that is not open, or an empty directory */
 int64_t rename(const char *from, const char *to);
